@@ -1,0 +1,32 @@
+"""Who calls: a user, an administrator or a service, for the length of one call.
+
+Until certificates name the caller, the name comes in the metadata key `kadeploy-caller`, which is believed because the services
+listen on Unix sockets and loopback alone (`server.py` refuses anything else).
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+METADATA_KEY = "kadeploy-caller"
+SERVICES = frozenset({"inventory", "deployer", "bootctl"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The subject of a call: `user:alice`, or a service by its name. Empty name: nobody said who."""
+
+    name: str
+
+    @property
+    def user(self) -> str:
+        """The user's name, or empty for a service."""
+        prefix, _, name = self.name.partition(":")
+        return name if prefix == "user" else ""
+
+    @property
+    def is_service(self) -> bool:
+        """True for one of the three services."""
+        return self.name in SERVICES
+
+
+current_caller: ContextVar[Caller] = ContextVar("current_caller", default=Caller(name=""))
