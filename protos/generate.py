@@ -27,7 +27,11 @@ def main() -> int:
     includes = [f"-I{path}" for path in include_paths()]
     outputs = [f"--{kind}_out={ROOT}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
     DESCRIPTORS.parent.mkdir(parents=True, exist_ok=True)
-    described = ["--include_imports", "--include_source_info", f"--descriptor_set_out={DESCRIPTORS}"]
+    described = [
+        "--include_imports",
+        "--include_source_info",
+        f"--descriptor_set_out={DESCRIPTORS}",
+    ]
     status: int = protoc.main(["protoc", *includes, *outputs, *described, *sources])
     return status
 
