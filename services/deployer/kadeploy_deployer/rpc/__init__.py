@@ -1,0 +1,1 @@
+"""The gRPC skin: messages to domain and back, nothing decided."""

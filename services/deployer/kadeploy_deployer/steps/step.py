@@ -1,0 +1,118 @@
+"""What a step is, and what it is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kadeploy_deployer.app.ports import Boot, Broadcast, Clock, ImageStore, Power, RemoteShell
+from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.snapshot import (
+    DeploymentSpec,
+    EnvironmentSnapshot,
+    NodeSnapshot,
+    ProfileSnapshot,
+)
+from kadeploy_deployer.domain.states import PartitionState
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeFacts:
+    """What was learned about one node in this deployment; durable, so that a resumed step knows it too.
+
+    The two tokens are made with the deployment. `previous_host_keys`: of the system that ran before, if we deployed it.
+    """
+
+    deployment_token: str
+    system_token: str
+    previous_host_keys: tuple[str, ...] = ()
+    deployment_boot_id: str = ""
+    image_digest: str = ""
+    host_keys: tuple[str, ...] = ()
+    boot_id: str = ""
+    root_device: str = ""
+    kernel_command_line: str = ""
+
+
+class Recorder(Protocol):
+    """Where a step leaves what it learns. Each call is durable when it returns."""
+
+    async def facts(self, node: str, facts: NodeFacts) -> None:
+        """Stores the facts of a node."""
+        ...
+
+    async def output(self, node: str, step: str, text: str) -> None:
+        """Appends what a script or command printed; the last 64 KiB per node, step and attempt are kept."""
+        ...
+
+    async def remark(self, node: str, text: str) -> None:
+        """Tells the watchers a sentence about a node ("" for the deployment)."""
+        ...
+
+    def progress(self, node: str, step: str, done: int, total: int) -> None:
+        """Tells the watchers how far a node is; not durable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPorts:
+    """The world, as far as steps may touch it."""
+
+    shell: RemoteShell
+    power: Power
+    boot: Boot
+    images: ImageStore
+    broadcast: Broadcast
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """All that a step knows of its deployment. `nodes`, `facts` and `profiles` hold every node that is still in it.
+
+    `deployment_host_keys`: public keys of the deployment environment's sshd. `cluster_public_key`: the deployer's own
+    key, which is put into the new system so that the last check and later commands can log in.
+    """
+
+    deployment_id: str
+    spec: DeploymentSpec
+    environment: EnvironmentSnapshot
+    nodes: Mapping[str, NodeSnapshot]
+    profiles: Mapping[str, ProfileSnapshot]
+    facts: Mapping[str, NodeFacts]
+    ports: StepPorts
+    recorder: Recorder
+    deployment_host_keys: tuple[str, ...]
+    cluster_public_key: str
+    timeout: float = field(default=600.0)
+
+    def profile(self, node: str) -> ProfileSnapshot:
+        """Returns the profile of a node's cluster."""
+        return self.profiles[self.nodes[node].cluster]
+
+
+class Step(Protocol):
+    """One step: a module-level instance in each file of this package, listed in order in `plan.py`.
+
+    Attributes:
+        name: as in events and policies.
+        partition_state: the state of the target partitions while nodes are in it.
+        timeout: default bound in seconds for one run on the whole set.
+        retries: how often it is run again for the nodes that failed it.
+    """
+
+    name: str
+    partition_state: PartitionState
+    timeout: float
+    retries: int
+
+    def applies(self, context: StepContext) -> bool:
+        """Returns whether the deployment needs this step at all."""
+        ...
+
+    def describe(self, context: StepContext, node: str) -> Sequence[str]:
+        """Returns sentences on what the step would do to a node: the plan. Touches nothing."""
+        ...
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """Does the step for the given nodes and returns one outcome for each. Never raises for one node's sake."""
+        ...

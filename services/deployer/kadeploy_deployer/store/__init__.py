@@ -1,0 +1,1 @@
+"""The deployer's database: tables, repositories, migrations. Rows stop here."""
