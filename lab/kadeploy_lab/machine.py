@@ -1,0 +1,123 @@
+"""A virtual machine: the QEMU command line of a node, and its power button.
+
+Only the node's BMC holds the button; everybody else asks the BMC, as on a real site.
+"""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from kadeploy_lab import plan, qmp
+from kadeploy_lab.accelerator import Accelerator
+from kadeploy_lab.commands import find_program
+from kadeploy_lab.errors import LabError
+from kadeploy_lab.plan import LabNode
+
+_EARLY_DEATH_SECONDS = 0.5
+_END_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSpec:
+    """What the command line of one machine is made of."""
+
+    node: LabNode
+    tap: str
+    memory_mib: int
+    accelerator: Accelerator
+
+    @property
+    def qmp_socket(self) -> Path:
+        """QEMU's control socket."""
+        return self.node.serial_socket.with_suffix(".qmp")
+
+    @property
+    def pid_file(self) -> Path:
+        """Where QEMU writes its process number."""
+        return self.node.serial_socket.with_suffix(".pid")
+
+
+def machine_argv(spec: MachineSpec, *, disk_first: bool = False) -> list[str]:
+    """The QEMU command line of a node: it boots from the network card, then from its disk."""
+    network, disk = (2, 1) if disk_first else (1, 2)
+    node = spec.node
+    return [
+        "qemu-system-x86_64",
+        *("-name", node.name),
+        "-nodefaults",
+        # Without graphics the firmware talks on the serial port, so the log tells the PXE part too.
+        *("-machine", "pc,graphics=off"),
+        *spec.accelerator.arguments,
+        *("-m", str(spec.memory_mib)),
+        *("-smp", "1"),
+        *("-display", "none"),
+        *("-netdev", f"tap,id=net0,ifname={spec.tap},script=no,downscript=no"),
+        *("-device", f"virtio-net-pci,netdev=net0,mac={node.mac},bootindex={network}"),
+        # cache=unsafe: the disk survives the machine, not the host; blank again at the next start.
+        *("-drive", f"file={node.disk},format=raw,if=none,id=disk0,cache=unsafe,discard=unmap"),
+        *("-device", f"virtio-blk-pci,drive=disk0,bootindex={disk}"),
+        *("-device", "virtio-rng-pci"),
+        *(
+            "-chardev",
+            f"socket,id=serial0,path={node.serial_socket},server=on,wait=off,logfile={node.serial_log},logappend=on",
+        ),
+        *("-serial", "chardev:serial0"),
+        *("-qmp", f"unix:{spec.qmp_socket},server=on,wait=off"),
+        *("-pidfile", str(spec.pid_file)),
+    ]
+
+
+class Machine:
+    """The power button of one machine."""
+
+    def __init__(self, spec: MachineSpec, log: Path) -> None:
+        self._spec = spec
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the machine has power."""
+        return self._process is not None and self._process.poll() is None
+
+    def on(self, *, disk_first: bool = False) -> None:
+        """Switches the machine on; nothing happens to one that is on."""
+        if self.is_on:
+            return
+        argv = machine_argv(self._spec, disk_first=disk_first)
+        with self._log.open("ab") as output:
+            process = subprocess.Popen(
+                [find_program(argv[0]), *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            status = process.wait(timeout=_EARLY_DEATH_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process = process
+            return
+        raise LabError(f"QEMU ended at once with status {status}: see {self._log}.")
+
+    def off(self) -> None:
+        """Takes the power away; nothing happens to a machine that is off."""
+        if self._process is None:
+            return
+        # What the guest has written is in the host's page cache already: as when a plug is pulled.
+        self._process.kill()
+        self._process.wait(timeout=_END_SECONDS)
+        self._process = None
+
+    def reset(self) -> None:
+        """Presses the reset button."""
+        qmp.execute(self._spec.qmp_socket, "system_reset")
+
+    def ask_to_shut_down(self) -> None:
+        """Presses the power button shortly: a running system shuts itself down, nothing else does."""
+        qmp.execute(self._spec.qmp_socket, "system_powerdown")
+
+
+def machine_spec(node: LabNode, *, index: int, memory_mib: int, accelerator: Accelerator) -> MachineSpec:
+    """The spec of machine number `index` of a lab."""
+    return MachineSpec(node=node, tap=plan.tap(index), memory_mib=memory_mib, accelerator=accelerator)
