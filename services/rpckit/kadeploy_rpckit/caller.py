@@ -1,7 +1,7 @@
 """Who calls: a user, an administrator or a service, for the length of one call.
 
-Until certificates name the caller, the name comes in the metadata key `kadeploy-caller`, which is believed because the services
-listen on Unix sockets and loopback alone (`server.py` refuses anything else).
+Until certificates name the caller, the name comes in the metadata key `kadeploy-caller`, which is believed because the
+services listen on Unix sockets and loopback alone (`server.py` refuses anything else).
 """
 
 from contextvars import ContextVar
@@ -29,4 +29,6 @@ class Caller:
         return self.name in SERVICES
 
 
-current_caller: ContextVar[Caller] = ContextVar("current_caller", default=Caller(name=""))
+NOBODY = Caller(name="")
+
+current_caller: ContextVar[Caller] = ContextVar("current_caller", default=NOBODY)

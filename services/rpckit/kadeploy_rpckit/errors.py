@@ -1,7 +1,7 @@
 """The eight kinds of errors that a caller can tell apart.
 
-The domain of each service raises words of its own (`NodeNotFound`), each derived from exactly one kind. `status.py` turns kinds
-into gRPC codes; nothing here knows gRPC.
+The domain of each service raises words of its own (`NodeNotFound`), each derived from exactly one kind. `status.py`
+turns kinds into gRPC codes; nothing here knows gRPC.
 """
 
 from collections.abc import Mapping

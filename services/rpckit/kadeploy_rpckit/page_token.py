@@ -67,7 +67,5 @@ def decode(token: str, *, binding: str) -> tuple[str | int, ...] | None:
         valid = False
     if not valid:
         violation = FieldViolation(field="page_token", description="begin again without a token")
-        raise InvalidPageToken(
-            "the page token is not one of this list with this filter", violations=(violation,)
-        )
+        raise InvalidPageToken("the page token is not one of this list with this filter", violations=(violation,))
     return key

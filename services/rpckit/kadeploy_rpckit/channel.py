@@ -1,0 +1,117 @@
+"""How a client reaches a service: a channel that says on every call who calls."""
+
+from typing import Any
+
+import grpc
+
+from kadeploy_rpckit.caller import METADATA_KEY
+from kadeploy_rpckit.server import check_address
+
+OPTIONS = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # A restarted service is found again in seconds, not in minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # 10,000 nodes in one message.
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+)
+
+
+def open_channel(address: str, *, caller: str) -> grpc.Channel:
+    """Returns a channel to a service.
+
+    Args:
+        address: "unix:/path" or "127.0.0.1:PORT".
+        caller: "user:alice", or a service's name.
+
+    Raises:
+        UnsafeAddress: the address is not a local one.
+    """
+    check_address(address)
+    channel = grpc.insecure_channel(address, options=OPTIONS)
+    return grpc.intercept_channel(channel, _CallerInterceptor(caller))
+
+
+def open_aio_channel(address: str, *, caller: str) -> grpc.aio.Channel:
+    """Returns an aio channel to a service. Arguments and errors as for open_channel."""
+    check_address(address)
+    interceptors = [
+        _AioUnaryUnary(caller),
+        _AioUnaryStream(caller),
+        _AioStreamUnary(caller),
+        _AioStreamStream(caller),
+    ]
+    return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
+
+
+class _SyncDetails(grpc.ClientCallDetails):
+    def __init__(self, details: Any, caller: str) -> None:
+        self.method = details.method
+        self.timeout = details.timeout
+        self.metadata = (*(details.metadata or ()), (METADATA_KEY, caller))
+        self.credentials = details.credentials
+        self.wait_for_ready = details.wait_for_ready
+        self.compression = details.compression
+
+
+class _CallerInterceptor(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """All four shapes of a sync call: the continuation alone differs."""
+
+    def __init__(self, caller: str) -> None:
+        self._caller = caller
+
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(_SyncDetails(client_call_details, self._caller), request)
+
+    def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(_SyncDetails(client_call_details, self._caller), request)
+
+    def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return continuation(_SyncDetails(client_call_details, self._caller), request_iterator)
+
+    def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return continuation(_SyncDetails(client_call_details, self._caller), request_iterator)
+
+
+def _aio_details(details: Any, caller: str) -> Any:
+    metadata = grpc.aio.Metadata(*(details.metadata or ()), (METADATA_KEY, caller))
+    return details._replace(metadata=metadata)
+
+
+# grpc.aio takes one class per shape and refuses an object of several.
+class _AioUnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, caller: str) -> None:
+        self._caller = caller
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(_aio_details(client_call_details, self._caller), request)
+
+
+class _AioUnaryStream(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, caller: str) -> None:
+        self._caller = caller
+
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(_aio_details(client_call_details, self._caller), request)
+
+
+class _AioStreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+    def __init__(self, caller: str) -> None:
+        self._caller = caller
+
+    async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return await continuation(_aio_details(client_call_details, self._caller), request_iterator)
+
+
+class _AioStreamStream(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, caller: str) -> None:
+        self._caller = caller
+
+    async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return await continuation(_aio_details(client_call_details, self._caller), request_iterator)

@@ -1,0 +1,209 @@
+"""Starting a service: address, health, reflection, signals, drain.
+
+Without certificates a service listens on a Unix socket or on loopback and nowhere else.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from kadeploy_rpckit.errors import Exhausted, Invalid
+from kadeploy_rpckit.interceptors import AioEdgeInterceptor, EdgeInterceptor
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 10.0
+LONGEST_SOCKET_PATH = 107
+
+# A second process on the same port must fail, not share it.
+OPTIONS = (("grpc.so_reuseport", 0), ("grpc.keepalive_permit_without_calls", 1))
+
+
+class UnsafeAddress(Invalid):
+    """The address could be reached from elsewhere, and nobody proves who he is yet."""
+
+    reason = "UNSAFE_ADDRESS"
+
+
+class AddressInUse(Exhausted):
+    """Another process listens there."""
+
+    reason = "ADDRESS_IN_USE"
+
+
+def check_address(address: str) -> None:
+    """Raises UnsafeAddress unless the address is "unix:/path" or a loopback address with a port."""
+    if address.startswith("unix:"):
+        path = address.removeprefix("unix:")
+        if not path.startswith("/") or len(path.encode()) > LONGEST_SOCKET_PATH:
+            raise UnsafeAddress(
+                f"{address}: a socket's path is absolute and at most {LONGEST_SOCKET_PATH} bytes long",
+                metadata={"address": address},
+            )
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        safe = port.isdigit() and (host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback)
+    except ValueError:
+        safe = False
+    if not safe:
+        raise UnsafeAddress(
+            f"{address}: without certificates a service listens on unix:/path or 127.0.0.1:PORT only",
+            metadata={"address": address},
+        )
+
+
+def start_sync(
+    register: Callable[[grpc.Server], None],
+    *,
+    service: str,
+    address: str,
+    service_names: Sequence[str],
+    maximum_workers: int = 16,
+) -> tuple[grpc.Server, str]:
+    """Starts a sync server and returns it with its address (the real port where 0 was asked for).
+
+    Args:
+        register: adds the servicers.
+        service: the service's name, as in error domains.
+        address: "unix:/path" or "127.0.0.1:PORT".
+        service_names: full names for health and reflection.
+        maximum_workers: threads that answer calls.
+
+    Raises:
+        UnsafeAddress: the address is not a local one.
+        AddressInUse: it is taken.
+    """
+    check_address(address)
+    pool = ThreadPoolExecutor(max_workers=maximum_workers, thread_name_prefix="rpc")
+    server = grpc.server(pool, interceptors=[EdgeInterceptor(service)], options=OPTIONS)
+    register(server)
+    servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    for name in ("", *service_names):
+        servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    bound = _bound(lambda: server.add_insecure_port(address), address)
+    server.start()
+    return server, bound
+
+
+def serve_sync(
+    register: Callable[[grpc.Server], None],
+    *,
+    service: str,
+    address: str,
+    service_names: Sequence[str],
+    maximum_workers: int = 16,
+) -> int:
+    """Serves until SIGTERM or SIGINT, lets running calls end within DRAIN_SECONDS, and returns the exit status."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    server, bound = start_sync(
+        register,
+        service=service,
+        address=address,
+        service_names=service_names,
+        maximum_workers=maximum_workers,
+    )
+    logger.info("service=%s listening on %s", service, bound)
+    ended.wait()
+    logger.info("service=%s draining for at most %.0f s", service, DRAIN_SECONDS)
+    server.stop(grace=DRAIN_SECONDS).wait(DRAIN_SECONDS + 1)
+    return 0
+
+
+async def start_aio(
+    register: Callable[[grpc.aio.Server], None],
+    *,
+    service: str,
+    address: str,
+    service_names: Sequence[str],
+) -> tuple[grpc.aio.Server, str]:
+    """Starts an aio server and returns it with its address. Arguments and errors as for start_sync."""
+    check_address(address)
+    server = grpc.aio.server(interceptors=[AioEdgeInterceptor(service)], options=OPTIONS)
+    register(server)
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    for name in ("", *service_names):
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    bound = _bound(lambda: server.add_insecure_port(address), address)
+    await server.start()
+    return server, bound
+
+
+async def serve_aio(
+    register: Callable[[grpc.aio.Server], None],
+    *,
+    service: str,
+    address: str,
+    service_names: Sequence[str],
+) -> int:
+    """Serves until SIGTERM or SIGINT, as serve_sync does."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    server, bound = await start_aio(register, service=service, address=address, service_names=service_names)
+    logger.info("service=%s listening on %s", service, bound)
+    await ended.wait()
+    logger.info("service=%s draining for at most %.0f s", service, DRAIN_SECONDS)
+    await server.stop(grace=DRAIN_SECONDS)
+    return 0
+
+
+def _bound(bind: Callable[[], int], address: str) -> str:
+    """Binds and returns the address with its real port; frees the socket file of a dead process first."""
+    _remove_dead_socket(address)
+    try:
+        port = bind()
+    except RuntimeError as error:
+        raise _in_use(address) from error
+    if port == 0:
+        raise _in_use(address)
+    if address.startswith("unix:"):
+        # Who may open the socket is whom we believe: the owner and the group, nobody else.
+        Path(address.removeprefix("unix:")).chmod(0o660)
+        return address
+    host, _, _ = address.rpartition(":")
+    return f"{host}:{port}"
+
+
+def _in_use(address: str) -> AddressInUse:
+    return AddressInUse(
+        f"{address} is in use or cannot be bound: stop the process that holds it, or choose another address",
+        metadata={"address": address},
+    )
+
+
+def _remove_dead_socket(address: str) -> None:
+    """Removes a socket file nobody listens on, as a killed process leaves it; grpc would steal a living one."""
+    if not address.startswith("unix:"):
+        return
+    path = Path(address.removeprefix("unix:"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+    raise _in_use(address)
