@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kadeploy_deployer.app.ports import Boot, Broadcast, Clock, ImageStore, Power, RemoteShell
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
     DeploymentSpec,
@@ -12,25 +13,9 @@ from kadeploy_deployer.domain.snapshot import (
     NodeSnapshot,
     ProfileSnapshot,
 )
-from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.domain.states import FailureReason, PartitionState
 
-
-@dataclass(slots=True, kw_only=True)
-class NodeFacts:
-    """What was learned about one node in this deployment; durable, so that a resumed step knows it too.
-
-    The two tokens are made with the deployment. `previous_host_keys`: of the system that ran before, if we deployed it.
-    """
-
-    deployment_token: str
-    system_token: str
-    previous_host_keys: tuple[str, ...] = ()
-    deployment_boot_id: str = ""
-    image_digest: str = ""
-    host_keys: tuple[str, ...] = ()
-    boot_id: str = ""
-    root_device: str = ""
-    kernel_command_line: str = ""
+__all__ = ["NodeFacts", "Recorder", "Step", "StepContext", "StepPorts"]
 
 
 class Recorder(Protocol):
@@ -96,13 +81,16 @@ class Step(Protocol):
     Attributes:
         name: as in events and policies.
         partition_state: the state of the target partitions while nodes are in it.
-        timeout: default bound in seconds for one run on the whole set.
+        timeout: default bound in seconds for one run on the whole set. A step keeps it itself (`context.timeout`), so
+            that it can give each node its own outcome; the runner cancels it a little later.
+        timeout_reason: why nodes failed that have no outcome when the runner had to cancel the step.
         retries: how often it is run again for the nodes that failed it.
     """
 
     name: str
     partition_state: PartitionState
     timeout: float
+    timeout_reason: FailureReason
     retries: int
 
     def applies(self, context: StepContext) -> bool:
