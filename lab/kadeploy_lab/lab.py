@@ -127,6 +127,13 @@ class Lab:
             *words,
         ]
 
+    def has_power(self, node: LabNode) -> bool:
+        """Whether a machine runs, seen from the host; a site would ask the BMC."""
+        pid_file = self.run_directory / f"{node.name}.pid"
+        if not (pid_file.exists() and network.exists(self.namespace)):
+            return False
+        return int(pid_file.read_text()) in network.pids(self.namespace)
+
     def missing_services(self) -> list[str]:
         """What should run in this lab and does not."""
         if not network.exists(self.namespace):

@@ -29,7 +29,8 @@ def layout(nodes: Sequence[LabNode], *, ipv6: bool) -> list[str]:
     """The `ip` commands, one a line, that lay the network inside an empty namespace."""
     lines = [
         "link set lo up",
-        f"link add {plan.BRIDGE} type bridge stp_state 0 forward_delay 0",
+        # With an address of its own, the bridge keeps it whatever the taps do; nodes cache it.
+        f"link add {plan.BRIDGE} address {plan.BRIDGE_MAC} type bridge stp_state 0 forward_delay 0",
         f"addr add {plan.GATEWAY_IP}/24 dev {plan.BRIDGE}",
     ]
     if ipv6:
@@ -37,6 +38,7 @@ def layout(nodes: Sequence[LabNode], *, ipv6: bool) -> list[str]:
     for index, node in enumerate(nodes, start=1):
         lines += [
             f"tuntap add {plan.tap(index)} mode tap",
+            f"link set {plan.tap(index)} addrgenmode none",
             f"link set {plan.tap(index)} master {plan.BRIDGE} up",
             f"addr add {node.bmc_address}/32 dev lo",
         ]

@@ -16,6 +16,7 @@ NETWORK = "172.31.0.0/24"
 IPV6_GATEWAY = "fd31::1/64"
 IPV6_PREFIX = "fd31::"
 BRIDGE = "br0"
+BRIDGE_MAC = "52:54:00:4b:ff:01"
 BMC_USER = "admin"
 MAX_NODES = 64
 
