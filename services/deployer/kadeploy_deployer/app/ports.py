@@ -34,6 +34,10 @@ class NodeUnreachable(ShellError):
     """No session with the node: refused, timed out, wrong host key, broken off."""
 
 
+class OtherHostKey(NodeUnreachable):
+    """Something answered, and proved none of the expected host keys: another system runs there."""
+
+
 class CommandTimedOut(ShellError):
     """The command did not end within its timeout."""
 
@@ -81,7 +85,7 @@ class RemoteShell(Protocol):
             on_line: called with every line of standard output as it comes.
 
         Raises:
-            NodeUnreachable: no session, or it broke before the command ended.
+            NodeUnreachable: no session, or it broke before the command ended; OtherHostKey when another system answers.
             CommandTimedOut: the timeout passed; the command's channel is closed.
         """
         ...
@@ -224,6 +228,10 @@ class Inventory(Protocol):
 
 class ImageError(Exception):
     """An image or archive cannot be used: absent, unreadable, other digest than registered; `str()` is one sentence."""
+
+
+class DigestDiffers(ImageError):
+    """The content of a file is not the one that was registered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
