@@ -1,0 +1,164 @@
+"""Boot through bootctl's contract."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import grpc
+from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
+from kadeploy_rpckit.channel import open_aio_channel
+from kadeploy_rpckit.status import RemoteError, from_rpc_error, from_status
+
+from kadeploy_deployer.adapters.file_parts import file_parts
+from kadeploy_deployer.app.ports import (
+    BootChainload,
+    BootDeploymentKernel,
+    BootError,
+    BootLocalDisk,
+    BootNetworkKernel,
+    BootWish,
+)
+from kadeploy_deployer.domain.snapshot import NodeSnapshot
+
+CALL_SECONDS = 30.0
+UPLOAD_SECONDS = 600.0
+ENTRIES_PER_CALL = 1_000
+
+_FIRMWARE = {"bios": boot_entry_pb2.BOOT_FIRMWARE_BIOS, "uefi": boot_entry_pb2.BOOT_FIRMWARE_UEFI}
+
+
+class GrpcBoot:
+    """Speaks to one bootctl."""
+
+    def __init__(
+        self, address: str, *, call_seconds: float = CALL_SECONDS, upload_seconds: float = UPLOAD_SECONDS
+    ) -> None:
+        """Opens the channel; nothing is sent yet.
+
+        Args:
+            address: of bootctl, "127.0.0.1:7403" or "unix:/path".
+            call_seconds: deadline of every call but uploads.
+            upload_seconds: deadline of an upload.
+        """
+        self._address = address
+        self._call_seconds = call_seconds
+        self._upload_seconds = upload_seconds
+        self._channel = open_aio_channel(address, caller="deployer")
+        self._boot = bootctl_service_pb2_grpc.BootServiceStub(self._channel)
+        self._files = bootctl_service_pb2_grpc.BootFileServiceStub(self._channel)
+
+    async def set_entries(
+        self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str
+    ) -> Mapping[str, str]:
+        """As in the port."""
+        problems: dict[str, str] = {}
+        for names in _slices(list(wishes)):
+            entries = [_entry(wishes[name], nodes[name], owner) for name in names]
+            request = bootctl_service_pb2.SetBootEntriesRequest(entries=entries)
+            try:
+                response = await self._boot.SetBootEntries(request, timeout=self._call_seconds)
+            except grpc.RpcError as error:
+                self._refuse("boot entries cannot be written", error)
+            answered = {result.node: result.status for result in response.results}
+            for name in names:
+                if name not in answered:
+                    problems[name] = f"bootctl said nothing about {name}"
+                elif answered[name].code:
+                    problems[name] = f"bootctl refused the entry of {name}: {from_status(answered[name]).message}"
+        return problems
+
+    async def render_entries(
+        self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str
+    ) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """As in the port; nodes whose entry cannot be rendered are not in the answer."""
+        files: dict[str, Sequence[tuple[str, str]]] = {}
+        for names in _slices(list(wishes)):
+            entries = [_entry(wishes[name], nodes[name], owner) for name in names]
+            request = bootctl_service_pb2.RenderBootEntriesRequest(entries=entries)
+            try:
+                response = await self._boot.RenderBootEntries(request, timeout=self._call_seconds)
+            except grpc.RpcError as error:
+                self._refuse("boot entries cannot be shown", error)
+            for rendered in response.entries:
+                if not rendered.status.code:
+                    files[rendered.node] = [(file.path, file.text) for file in rendered.files]
+        return files
+
+    async def upload(self, path: Path, *, digest: str, description: str) -> None:
+        """As in the port."""
+        if await self._has(digest):
+            return
+        try:
+            parts = _upload_parts(path, digest, description)
+            await self._files.UploadBootFile(parts, timeout=self._upload_seconds)
+        except grpc.RpcError as error:
+            self._refuse(f"{description} cannot be uploaded", error)
+        except OSError as error:
+            raise BootError(f"{description} cannot be uploaded: {path}: {error.strerror}") from error
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        await self._channel.close()
+
+    async def _has(self, digest: str) -> bool:
+        request = bootctl_service_pb2.GetBootFileRequest(digest=digest)
+        try:
+            await self._files.GetBootFile(request, timeout=self._call_seconds)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return False
+            self._refuse(f"bootctl cannot say whether it has {digest}", error)
+        return True
+
+    def _refuse(self, what: str, error: grpc.RpcError) -> NoReturn:
+        raise BootError(f"{what}: {_cause(from_rpc_error(error), self._address)}") from error
+
+
+def _cause(error: RemoteError, address: str) -> str:
+    if error.reason:
+        return error.message
+    if error.code is grpc.StatusCode.UNAVAILABLE:
+        return f"bootctl does not answer on {address}"
+    if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return f"bootctl on {address} took too long"
+    return f"bootctl on {address} said {error.code.name}: {error.message}"
+
+
+def _slices(names: list[str]) -> Iterable[list[str]]:
+    return (names[start : start + ENTRIES_PER_CALL] for start in range(0, len(names), ENTRIES_PER_CALL))
+
+
+def _entry(wish: BootWish, node: NodeSnapshot, owner: str) -> boot_entry_pb2.BootEntry:
+    machine = boot_entry_pb2.BootNode(
+        name=node.name,
+        mac_address=node.mac_address,
+        ip_address=node.ip_address,
+        firmware=_FIRMWARE[node.firmware],
+    )
+    return boot_entry_pb2.BootEntry(node=machine, target=_target(wish), owner=owner)
+
+
+def _target(wish: BootWish) -> boot_entry_pb2.BootTarget:
+    match wish:
+        case BootDeploymentKernel(label=label, arguments=arguments):
+            return boot_entry_pb2.BootTarget(
+                label=boot_entry_pb2.LabelTarget(label=label, arguments=arguments),
+            )
+        case BootNetworkKernel(kernel_digest=kernel, initrd_digest=initrd, arguments=arguments):
+            return boot_entry_pb2.BootTarget(
+                network=boot_entry_pb2.NetworkTarget(kernel_digest=kernel, initrd_digest=initrd, arguments=arguments)
+            )
+        case BootLocalDisk():
+            return boot_entry_pb2.BootTarget(local_disk=boot_entry_pb2.LocalDiskTarget())
+        case BootChainload(disk=disk, partition=partition):
+            return boot_entry_pb2.BootTarget(chainload=boot_entry_pb2.ChainloadTarget(disk=disk, partition=partition))
+
+
+async def _upload_parts(
+    path: Path, digest: str, description: str
+) -> AsyncIterator[bootctl_service_pb2.UploadBootFileRequest]:
+    size, parts = await file_parts(path)
+    header = bootctl_service_pb2.BootFileHeader(digest=digest, size_bytes=size, description=description)
+    yield bootctl_service_pb2.UploadBootFileRequest(header=header)
+    async for part in parts:
+        yield bootctl_service_pb2.UploadBootFileRequest(content=part)

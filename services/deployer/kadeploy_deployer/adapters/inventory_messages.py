@@ -1,0 +1,191 @@
+"""The inventory's messages as the deployer's own data. Pure."""
+
+from google.protobuf import duration_pb2
+from kadeploy.inventory.v1 import (
+    cluster_pb2,
+    command_template_pb2,
+    environment_pb2,
+    inventory_service_pb2,
+    node_pb2,
+)
+
+from kadeploy_deployer.app.ports import Resolution, ResolvedNode
+from kadeploy_deployer.domain.snapshot import (
+    ArchiveSnapshot,
+    CommandSnapshot,
+    DiskSnapshot,
+    EnvironmentSnapshot,
+    FileSnapshot,
+    NodeSnapshot,
+    PartitionSnapshot,
+    ProfileSnapshot,
+    StepPolicy,
+)
+from kadeploy_deployer.domain.states import RebootLevel
+
+_COMMANDS = (
+    "soft_reboot",
+    "hard_reboot",
+    "very_hard_reboot",
+    "power_on",
+    "power_off",
+    "power_status",
+    "console",
+)
+_TABLES = {node_pb2.PARTITION_TABLE_GPT: "gpt"}
+_FIRMWARES = {node_pb2.FIRMWARE_UEFI: "uefi"}
+_TYPES = {node_pb2.PARTITION_TYPE_EXTENDED: "extended", node_pb2.PARTITION_TYPE_LOGICAL: "logical"}
+_ROLES = {
+    node_pb2.PARTITION_ROLE_SWAP: "swap",
+    node_pb2.PARTITION_ROLE_TMP: "tmp",
+    node_pb2.PARTITION_ROLE_PRODUCTION: "production",
+}
+_COMPRESSIONS = {
+    environment_pb2.COMPRESSION_GZIP: "gzip",
+    environment_pb2.COMPRESSION_BZIP2: "bzip2",
+    environment_pb2.COMPRESSION_XZ: "xz",
+    environment_pb2.COMPRESSION_ZSTD: "zstd",
+}
+_IMAGE_KINDS = {environment_pb2.IMAGE_KIND_DD: "dd"}
+_BOOT_KINDS = {
+    environment_pb2.BOOT_KIND_CHAINLOAD: "chainload",
+    environment_pb2.BOOT_KIND_MULTIBOOT: "multiboot",
+}
+_SYSTEMS = {environment_pb2.OPERATING_SYSTEM_XEN: "xen", environment_pb2.OPERATING_SYSTEM_OTHER: "other"}
+_LEVELS = {
+    cluster_pb2.REBOOT_LEVEL_SOFT: RebootLevel.SOFT,
+    cluster_pb2.REBOOT_LEVEL_HARD: RebootLevel.HARD,
+    cluster_pb2.REBOOT_LEVEL_VERY_HARD: RebootLevel.VERY_HARD,
+}
+
+
+def resolution(response: inventory_service_pb2.ResolveDeploymentResponse) -> Resolution:
+    """Returns what a request resolved to."""
+    clusters = {cluster.name: cluster.profile for cluster in response.clusters}
+    return Resolution(
+        nodes=tuple(_resolved(node, clusters) for node in response.nodes),
+        environment=environment(response.environment),
+        profiles={name: profile(message) for name, message in clusters.items()},
+    )
+
+
+def environment(message: environment_pb2.Environment) -> EnvironmentSnapshot:
+    """Returns an environment's snapshot."""
+    image = message.image
+    return EnvironmentSnapshot(
+        name=message.name,
+        version=message.version,
+        owner=message.owner,
+        image=FileSnapshot(
+            uri=image.uri,
+            digest=image.digest,
+            size_bytes=image.size_bytes,
+            compression=_COMPRESSIONS.get(image.compression, "none"),
+        ),
+        kind=_IMAGE_KINDS.get(image.kind, "tar"),
+        operating_system=_SYSTEMS.get(message.operating_system, "linux"),
+        preinstall=_archive(message.preinstall, "init.ash"),
+        postinstalls=tuple(
+            archive for each in message.postinstalls if (archive := _archive(each, "traitement.ash")) is not None
+        ),
+        boot_kind=_BOOT_KINDS.get(message.boot.kind, "linux"),
+        kernel_path=message.boot.kernel_path,
+        initrd_path=message.boot.initrd_path,
+        kernel_arguments=message.boot.kernel_arguments,
+        hypervisor_path=message.boot.hypervisor_path,
+        hypervisor_arguments=message.boot.hypervisor_arguments,
+        file_system=message.file_system,
+        partition_type_id=message.partition_type_id or 0x83,
+        required_size_bytes=message.required_size_bytes,
+        options=message.options,
+    )
+
+
+def profile(message: cluster_pb2.ClusterProfile) -> ProfileSnapshot:
+    """Returns a profile's snapshot; a field that the inventory left out takes the contract's default."""
+    default = ProfileSnapshot()
+    window = message.reboot_window
+    return ProfileSnapshot(
+        first_check_timeout=_seconds(message.first_check_timeout) or default.first_check_timeout,
+        last_check_timeout=_seconds(message.last_check_timeout) or default.last_check_timeout,
+        reboot_window_size=window.size or default.reboot_window_size,
+        reboot_window_pause=_seconds(window.pause) if window.HasField("pause") else default.reboot_window_pause,
+        reboot_ladder=tuple(_LEVELS[level] for level in message.reboot_ladder if level in _LEVELS)
+        or default.reboot_ladder,
+        deployment_kernel_label=message.deployment_kernel_label or default.deployment_kernel_label,
+        deployment_kernel_arguments=message.deployment_kernel_arguments,
+        kernel_arguments=message.kernel_arguments,
+        mkfs_options=dict(message.mkfs_options),
+        preinstall=_archive(message.preinstall, "init.ash"),
+        partition_on_deploy=message.partition_on_deploy,
+        step_policies={
+            policy.step: StepPolicy(timeout=_seconds(policy.timeout), retries=policy.retries)
+            for policy in message.step_policies
+        },
+    )
+
+
+def _resolved(
+    message: inventory_service_pb2.ResolvedNode, clusters: dict[str, cluster_pb2.ClusterProfile]
+) -> ResolvedNode:
+    if not message.HasField("node"):
+        return ResolvedNode(name=message.name, snapshot=None, allowed=message.allowed)
+    node = message.node
+    snapshot = NodeSnapshot(
+        name=node.name,
+        mac_address=node.mac_address,
+        ip_address=node.ip_address,
+        cluster=node.cluster,
+        device=message.device,
+        partition=message.partition,
+        firmware=_FIRMWARES.get(node.firmware, "bios"),
+        bmc_address=node.bmc_address or f"{node.name}-bmc",
+        labels=dict(node.labels),
+        disks=tuple(_disk(disk) for disk in node.disks),
+        commands=_commands(node.commands, clusters.get(node.cluster, cluster_pb2.ClusterProfile()).commands),
+    )
+    return ResolvedNode(name=message.name, snapshot=snapshot, allowed=message.allowed)
+
+
+def _disk(message: node_pb2.Disk) -> DiskSnapshot:
+    return DiskSnapshot(
+        device=message.device,
+        size_bytes=message.size_bytes,
+        partition_table=_TABLES.get(message.partition_table, "mbr"),
+        partitions=tuple(
+            PartitionSnapshot(
+                number=part.number,
+                size_bytes=part.size_bytes,
+                type=_TYPES.get(part.type, "primary"),
+                type_id=part.type_id or 0x83,
+                label=part.label,
+                role=_ROLES.get(part.role, "deploy"),
+            )
+            for part in sorted(message.partitions, key=lambda part: part.number)
+        ),
+    )
+
+
+def _commands(
+    own: command_template_pb2.CommandTemplates, shared: command_template_pb2.CommandTemplates
+) -> CommandSnapshot:
+    def template(word: str) -> tuple[str, ...]:
+        return tuple(getattr(own, word).arguments) or tuple(getattr(shared, word).arguments)
+
+    return CommandSnapshot(**{word: template(word) for word in _COMMANDS})
+
+
+def _archive(message: environment_pb2.ScriptArchive, script: str) -> ArchiveSnapshot | None:
+    if not message.uri:
+        return None
+    file = FileSnapshot(
+        uri=message.uri,
+        digest=message.digest,
+        size_bytes=message.size_bytes,
+        compression=_COMPRESSIONS.get(message.compression, "none"),
+    )
+    return ArchiveSnapshot(file=file, script=message.script or script)
+
+
+def _seconds(duration: duration_pb2.Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
