@@ -129,13 +129,14 @@ def show(lab: Lab) -> None:
         click.echo(f"  {node.name:8} {state}  {node.ip}  {node.mac}  BMC {node.bmc_address}")
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(143)
+def _stop(signal_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + signal_number)
 
 
 def main() -> None:
     """Runs the command line; every failure is one sentence and exit status 1."""
-    signal.signal(signal.SIGTERM, _stop)  # so that `up` clears away what it began
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _stop)  # so that `up` clears away what it began
     try:
         cli(prog_name="kadeploy_lab")
     except LabError as refusal:

@@ -29,9 +29,8 @@ def run(argv: Sequence[str], *, timeout: float = 30, stdin: str = "") -> str:
     except subprocess.TimeoutExpired as late:
         raise LabError(f"`{shlex.join(argv)}` did not end within {timeout:g} s.") from late
     if done.returncode != 0:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        reason = words[-1] if words else f"exit status {done.returncode}"
-        raise LabError(f"`{shlex.join(argv)}` failed: {reason}")
+        said = "; ".join((done.stderr or done.stdout).strip().splitlines()[-2:])
+        raise LabError(f"`{shlex.join(argv)}` failed: {said or f'exit status {done.returncode}'}.")
     return done.stdout
 
 

@@ -17,7 +17,7 @@ from kadeploy_lab.accelerator import Accelerator, choose_accelerator
 from kadeploy_lab.errors import LabError
 from kadeploy_lab.lock import exclusive
 from kadeploy_lab.plan import LabNode
-from kadeploy_lab.prerequisites import check_host, check_root
+from kadeploy_lab.prerequisites import check_room, check_root, check_tools
 from kadeploy_lab.state import LabState, Owner, state_file
 
 _GIB = 1024**3
@@ -64,10 +64,11 @@ class Lab:
         plan.check_name(name)
         directory = directory.resolve()
         nodes = plan.plan_nodes(name, directory, node_count)
-        check_host(directory, node_count=node_count, memory_mib=memory_mib)
+        check_tools()
         directory.mkdir(parents=True, exist_ok=True)
         with exclusive(directory, name):
             _make_room(name, directory, say)
+            check_room(directory, node_count=node_count, memory_mib=memory_mib)
             accelerator = choose_accelerator(os.environ.get("LAB_ACCEL", "auto"), cache=directory / "accelerator.json")
             state = LabState(
                 name=name,
@@ -200,6 +201,7 @@ def _fresh_files(state: LabState) -> None:
         node.disk.parent.mkdir(parents=True)
         with node.disk.open("wb") as disk:
             disk.truncate(state.disk_gib * _GIB)
+        node.serial_log.touch()  # so that one can follow it before the machine is on
     state.tftp_root.mkdir(parents=True, exist_ok=True)
     # ipmitool takes 16 characters with every kind of BMC.
     descriptor = os.open(state.bmc_password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -4,6 +4,7 @@ Only the node's BMC holds the button; everybody else asks the BMC, as on a real 
 """
 
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kadeploy_lab.commands import find_program
 from kadeploy_lab.errors import LabError
 from kadeploy_lab.plan import LabNode
 
-_EARLY_DEATH_SECONDS = 0.5
+_START_SECONDS = 0.8
 _END_SECONDS = 5.0
 
 
@@ -85,20 +86,24 @@ class Machine:
         if self.is_on:
             return
         argv = machine_argv(self._spec, disk_first=disk_first)
+        self._spec.pid_file.unlink(missing_ok=True)
         with self._log.open("ab") as output:
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [find_program(argv[0]), *argv[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
-        try:
-            status = process.wait(timeout=_EARLY_DEATH_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process = process
-            return
-        raise LabError(f"QEMU ended at once with status {status}: see {self._log}.")
+        self._wait_for_start(self._process)
+
+    def _wait_for_start(self, process: "subprocess.Popen[bytes]") -> None:
+        """QEMU writes its pid file when it has everything it needs; ipmitool waits that long."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._spec.pid_file.exists() and time.monotonic() < deadline:
+            if (status := process.poll()) is not None:
+                raise LabError(f"QEMU ended at once with status {status}: see {self._log}.")
+            time.sleep(0.02)
 
     def off(self) -> None:
         """Takes the power away; nothing happens to a machine that is off."""

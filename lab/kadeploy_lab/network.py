@@ -47,9 +47,14 @@ def layout(nodes: Sequence[LabNode], *, ipv6: bool) -> list[str]:
 
 def create(namespace: str, nodes: Sequence[LabNode]) -> None:
     """Makes the namespace and lays the network in it."""
-    run(["ip", "netns", "add", namespace])
     lines = layout(nodes, ipv6=has_ipv6())
-    run(["ip", "-netns", namespace, "-batch", "-"], stdin="\n".join(lines) + "\n")
+    try:
+        run(["ip", "netns", "add", namespace])
+        run(["ip", "-netns", namespace, "-batch", "-"], stdin="\n".join(lines) + "\n")
+    except LabError as refusal:
+        raise LabError(
+            f"The lab's network cannot be made: {refusal} In a container, it must be a privileged one."
+        ) from refusal
 
 
 def exists(namespace: str) -> bool:

@@ -35,11 +35,15 @@ _DISK_MIB_PER_NODE = 1024  # sparse images: what a deployed node really writes
 _HOST_MIB_PER_NODE = 128  # QEMU itself and the BMC, above the guest's memory
 
 
-def check_host(directory: Path, *, node_count: int, memory_mib: int) -> None:
-    """Raises one sentence about the first thing that this host lacks."""
+def check_tools() -> None:
+    """Raises one sentence about the first thing without which no lab can be made here."""
     check_root()
     check_programs()
     check_tun(Path("/dev/net/tun"))
+
+
+def check_room(directory: Path, *, node_count: int, memory_mib: int) -> None:
+    """Raises one sentence when this lab is too large for the host as it is now."""
     check_space(directory, needed_mib=node_count * _DISK_MIB_PER_NODE)
     check_memory(Path("/proc/meminfo"), needed_mib=node_count * (memory_mib + _HOST_MIB_PER_NODE))
 

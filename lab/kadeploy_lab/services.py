@@ -14,6 +14,7 @@ from kadeploy_lab.state import LabState
 BIOS_BOOT_FILE = "PXEClient/pxelinux.0"
 TFTP_BLOCK_SIZE = 1468  # a block, its headers and Ethernet's 1500 bytes
 _START_SECONDS = 30.0
+_SECONDS_PER_NODE = 2.0
 
 
 def dhcp_argv(nodes: Sequence[LabNode], *, pid_file: Path, ipv6: bool) -> list[str]:
@@ -87,7 +88,7 @@ def missing(namespace: str, state: LabState) -> list[str]:
 
 
 def _wait(namespace: str, state: LabState, logs: dict[str, Path]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + _START_SECONDS + len(state.nodes) * _SECONDS_PER_NODE
     while late := missing(namespace, state):
         if time.monotonic() > deadline:
             lines = logs[late[0]].read_text(errors="replace").strip().splitlines()

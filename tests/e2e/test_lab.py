@@ -265,7 +265,7 @@ def test_a_service_that_does_not_start_is_one_sentence_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(services, "dhcp_argv", lambda *_, **__: ["dnsmasq", "--no-such-option"])
-    monkeypatch.setattr(services, "_START_SECONDS", 2.0)
+    monkeypatch.setattr(services, "_START_SECONDS", 0.0)
 
     with pytest.raises(LabError, match=r"DHCP server does not start: it says '.*dnsmasq.log"):
         start(FIRST)
