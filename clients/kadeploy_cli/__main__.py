@@ -1,0 +1,54 @@
+"""The entry points: `ka` and the classic names."""
+
+from kadeploy_cli import guard
+from kadeploy_cli.commands import classic_deploy, classic_environments, classic_nodes, classic_rights
+from kadeploy_cli.commands import ka as umbrella
+
+
+def ka() -> None:
+    """Everything, by noun and verb."""
+    guard.run(umbrella.ka, "ka")
+
+
+def kadeploy() -> None:
+    """Deploys."""
+    guard.run(classic_deploy.kadeploy, "kadeploy")
+
+
+def kaaddnode() -> None:
+    """Registers nodes."""
+    guard.run(classic_nodes.kaaddnode, "kaaddnode")
+
+
+def kadelnode() -> None:
+    """Removes nodes."""
+    guard.run(classic_nodes.kadelnode, "kadelnode")
+
+
+def kanodes() -> None:
+    """Lists nodes and what is installed on them."""
+    guard.run(classic_nodes.kanodes, "kanodes")
+
+
+def karecordenv() -> None:
+    """Records an environment."""
+    guard.run(classic_environments.karecordenv, "karecordenv")
+
+
+def kaenvironments() -> None:
+    """Lists environments."""
+    guard.run(classic_environments.kaenvironments, "kaenvironments")
+
+
+def kaadduser() -> None:
+    """Grants rights."""
+    guard.run(classic_rights.kaadduser, "kaadduser")
+
+
+def kadeluser() -> None:
+    """Takes rights away."""
+    guard.run(classic_rights.kadeluser, "kadeluser")
+
+
+if __name__ == "__main__":
+    ka()

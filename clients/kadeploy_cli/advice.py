@@ -1,0 +1,32 @@
+"""What to try next: the reason that a service gives, and a sentence for it. A reason that is not here gets none."""
+
+ADVICE: dict[str, str] = {
+    "NODE_NOT_FOUND": "`ka node list` shows the nodes that are registered.",
+    "NODE_EXISTS": "`ka node show NAME` shows what stands there; kadelnode removes it, `ka node update` changes it.",
+    "ADDRESS_TAKEN": "`ka node list` shows which node has which address.",
+    "INVALID_NODE_SET": "Node sets look like node-[1-16,20].",
+    "CLUSTER_NOT_FOUND": "`ka cluster list` shows the clusters; `ka cluster create` makes one.",
+    "CLUSTER_EXISTS": "`ka cluster update NAME FILE` changes its profile.",
+    "CLUSTER_IN_USE": "`ka node list --cluster NAME` shows its nodes; move or delete them first.",
+    "ENVIRONMENT_NOT_FOUND": "`kaenvironments` lists yours and the public ones; -l USER names another owner.",
+    "ENVIRONMENT_EXISTS": "Record the new content under a new version (-v N).",
+    "INVALID_ENVIRONMENT": "docs/commands.md lists the fields of an environment's description.",
+    "STALE_ETAG": "Somebody else changed it meanwhile: look at it again, then repeat the command.",
+    "RIGHT_MISSING": "An administrator grants the right: kaadduser -l USER -m NODE -p PARTITION.",
+    "CALLER_NOT_ALLOWED": "This is for administrators; `user` in client.toml says on whose behalf you call.",
+    "NODES_BUSY": "`ka deployment list` shows who works on them; --busy wait --wait-timeout S waits for them.",
+    "ANOTHER_DEPLOYMENT_WAITING": "One deployment waits at a time; --wait-timeout S waits for the place.",
+    "NO_NODE_LEFT": "`kadeploy --plan …` with the same options says for each node why.",
+    "DEPLOYMENT_NOT_FOUND": "`ka deployment list` shows the deployments.",
+    "DEPLOYMENT_FINISHED": "`ka deployment show ID` says how it ended.",
+    "NOT_OWNER": "Its owner or an administrator can do this.",
+    "NODE_NOT_IN_DEPLOYMENT": "`ka deployment show ID` lists its nodes.",
+    "BOOT_ENTRY_NOT_FOUND": "`ka boot list` shows the entries; a node without one boots what the default file says.",
+    "NODE_BUSY": "`ka deployment list` shows the deployment that holds it.",
+    "UNSAFE_ADDRESS": "Check the address in client.toml.",
+}
+
+
+def for_reason(reason: str) -> str:
+    """Returns what a user can try after an error with this reason, empty when there is nothing to say."""
+    return ADVICE.get(reason, "")

@@ -1,0 +1,35 @@
+"""`ka`: everything, by noun and verb."""
+
+import importlib.metadata
+
+import click
+
+from kadeploy_cli.commands.boot import boot, label
+from kadeploy_cli.commands.cluster import cluster
+from kadeploy_cli.commands.deployment import deployment
+from kadeploy_cli.commands.environment import environment
+from kadeploy_cli.commands.node import node
+from kadeploy_cli.commands.partition import partition
+from kadeploy_cli.commands.right import right
+
+DISTRIBUTION = "kadeploy"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(None, "-V", "--version", package_name=DISTRIBUTION)
+def ka() -> None:
+    """Installs operating systems on the nodes of a cluster.
+
+    Settings come from client.toml: the file that $KADEPLOY_CONFIG names, ~/.config/kadeploy/client.toml, or
+    /etc/kadeploy/client.toml.
+    """
+
+
+@ka.command()
+def version() -> None:
+    """Prints the version of these commands."""
+    click.echo(importlib.metadata.version(DISTRIBUTION))
+
+
+for group in (node, cluster, environment, right, deployment, partition, boot, label):
+    ka.add_command(group)

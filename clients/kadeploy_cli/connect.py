@@ -1,0 +1,161 @@
+"""How commands reach the services: stubs on channels, a deadline on every call, and errors turned into `Failure`."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import grpc
+from kadeploy.bootctl.v1 import bootctl_service_pb2_grpc
+from kadeploy.deployer.v1 import deployer_service_pb2_grpc
+from kadeploy.inventory.v1 import inventory_service_pb2_grpc
+from kadeploy_rpckit import errors
+from kadeploy_rpckit.channel import open_channel
+from kadeploy_rpckit.status import RemoteError, from_rpc_error
+
+from kadeploy_cli import advice
+from kadeploy_cli.exit_codes import ExitCode
+from kadeploy_cli.failures import Failure, UsageFailure
+from kadeploy_cli.settings import Settings
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+PAGE_SIZE = 500
+# A list that has more pages than this was made by a broken server.
+MAXIMUM_PAGES = 100_000
+
+KIND_CODES: dict[type[errors.DomainError] | None, ExitCode] = {
+    errors.Invalid: ExitCode.USAGE,
+    errors.Missing: ExitCode.NOT_FOUND,
+    errors.Exists: ExitCode.REFUSED,
+    errors.NotInState: ExitCode.REFUSED,
+    errors.Conflict: ExitCode.REFUSED,
+    errors.Exhausted: ExitCode.REFUSED,
+    errors.Denied: ExitCode.REFUSED,
+    errors.HistoryGone: ExitCode.REFUSED,
+    errors.Unreachable: ExitCode.UNREACHABLE,
+    None: ExitCode.FAILED,
+}
+
+
+class Peer:
+    """One service: its address, and a channel to it."""
+
+    def __init__(self, service: str, settings: Settings) -> None:
+        self.service = service
+        self.address = settings.address(service)
+        self.deadlines = settings.deadlines
+        try:
+            self.channel = open_channel(self.address, caller=f"user:{settings.user}")
+        except errors.DomainError as error:
+            raise UsageFailure(
+                f"{settings.path}: [{service}] address: {error.message}",
+                advice=advice.for_reason(error.reason),
+            ) from None
+
+    def close(self) -> None:
+        """Closes the channel; calls that still run are cancelled."""
+        self.channel.close()
+
+    def call(
+        self,
+        method: "grpc.UnaryUnaryMultiCallable[Request, Response]",
+        request: Request,
+        *,
+        deadline: float | None = None,
+    ) -> Response:
+        """Returns the answer to one call, or raises the Failure that tells why there is none."""
+        try:
+            return method(request, timeout=deadline or self.deadlines.call)
+        except grpc.RpcError as error:
+            raise self.failure(from_rpc_error(error)) from None
+
+    def failure(self, error: RemoteError) -> Failure:
+        """Returns what a user is told of an error that a call met."""
+        if error.code is grpc.StatusCode.UNAVAILABLE and not error.reason:
+            return Failure(
+                f"the {self.service} service does not answer at {self.address}",
+                exit_code=ExitCode.UNREACHABLE,
+                advice=f"Check that kadeploy-{self.service} runs, and [{self.service}] address in client.toml.",
+                details=(error.message,),
+            )
+        if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return Failure(
+                f"the {self.service} service at {self.address} did not answer in time",
+                exit_code=ExitCode.UNREACHABLE,
+                advice="Try again; its log says what it is doing. [deadlines] call in client.toml sets the patience.",
+                details=(error.message,),
+            )
+        if error.code is grpc.StatusCode.UNIMPLEMENTED:
+            return Failure(
+                f"the {self.service} service at {self.address} cannot do this",
+                exit_code=ExitCode.REFUSED,
+                advice="It may be older than this command: ask the administrator to upgrade it.",
+                details=(error.message,),
+            )
+        return remote_failure(error)
+
+    def pages(
+        self,
+        method: "grpc.UnaryUnaryMultiCallable[Request, Response]",
+        request: Request,
+        rows: Callable[[Response], Any],
+    ) -> Iterator[Any]:
+        """Gives every row of a list, page after page. The request's paging fields are overwritten."""
+        paged: Any = request
+        paged.page_size, paged.page_token = PAGE_SIZE, ""
+        for _ in range(MAXIMUM_PAGES):
+            answer: Any = self.call(method, paged)
+            yield from rows(answer)
+            if not answer.next_page_token:
+                return
+            paged.page_token = answer.next_page_token
+        raise Failure(
+            f"the {self.service} service at {self.address} gives a list without an end",
+            exit_code=ExitCode.FAILED,
+        )
+
+
+def remote_failure(error: RemoteError) -> Failure:
+    """Returns what a user is told of an error that a service answered."""
+    message = error.message or error.code.name
+    if error.reason:
+        message = f"{message} ({error.reason})"
+    fields = [f"{violation.field}: {violation.description}" for violation in error.violations]
+    for field in fields:
+        if field not in message:
+            message += f"\n  {field}"
+    return Failure(
+        message,
+        exit_code=KIND_CODES.get(error.kind, ExitCode.FAILED),
+        advice=advice.for_reason(error.reason),
+        details=tuple(f"{name} = {value}" for name, value in sorted(error.metadata.items())),
+    )
+
+
+class Inventory(Peer):
+    """The inventory: nodes, clusters, environments, rights."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("inventory", settings)
+        self.nodes = inventory_service_pb2_grpc.NodeServiceStub(self.channel)
+        self.clusters = inventory_service_pb2_grpc.ClusterServiceStub(self.channel)
+        self.environments = inventory_service_pb2_grpc.EnvironmentServiceStub(self.channel)
+        self.rights = inventory_service_pb2_grpc.RightServiceStub(self.channel)
+
+
+class Deployer(Peer):
+    """The deployer: deployments, and what the cluster looks like now."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("deployer", settings)
+        self.deployments = deployer_service_pb2_grpc.DeploymentServiceStub(self.channel)
+        self.states = deployer_service_pb2_grpc.ClusterStateServiceStub(self.channel)
+
+
+class Bootctl(Peer):
+    """bootctl: what every machine boots next."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("bootctl", settings)
+        self.boot = bootctl_service_pb2_grpc.BootServiceStub(self.channel)
+        self.tree = bootctl_service_pb2_grpc.TreeServiceStub(self.channel)

@@ -1,0 +1,207 @@
+"""Nodes: registering them from a description, looking at them, changing and removing them."""
+
+import copy
+from collections.abc import Sequence
+
+from ClusterShell.NodeSet import NodeSet
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.rpc import status_pb2
+from kadeploy.inventory.v1 import inventory_service_pb2, node_pb2
+from kadeploy_rpckit.status import from_status
+
+from kadeploy_cli import advice, node_names, output
+from kadeploy_cli.connect import remote_failure
+from kadeploy_cli.descriptions import disk_layout, nodes_file
+from kadeploy_cli.descriptions.text import decode
+from kadeploy_cli.exit_codes import ExitCode
+from kadeploy_cli.failures import Failure
+from kadeploy_cli.plain import plain, word
+from kadeploy_cli.session import Session
+
+COLUMNS = ("NODE", "MAC ADDRESS", "IP ADDRESS", "CLUSTER", "FIRMWARE", "DISKS")
+
+
+def described(
+    file: str, *, cluster: str, firmware: "node_pb2.Firmware.ValueType", gpt: bool
+) -> tuple[list[node_pb2.Node], list[str]]:
+    """Returns the nodes that a description file tells of, and notices about it."""
+    source = "stdin" if file == "-" else file
+    description = nodes_file.parse(decode(node_names.read_file(file), source), source, gpt=gpt)
+    disk, notices = disk_layout.disk(description, source, gpt=gpt)
+    nodes = [
+        node_pb2.Node(
+            name=line.name,
+            mac_address=line.mac_address,
+            ip_address=line.ip_address,
+            cluster=cluster,
+            firmware=firmware,
+            disks=[disk],
+        )
+        for line in description.nodes
+    ]
+    return nodes, notices
+
+
+def register(
+    session: Session,
+    file: str,
+    *,
+    cluster: str = "",
+    firmware: "node_pb2.Firmware.ValueType" = node_pb2.FIRMWARE_BIOS,
+    gpt: bool = False,
+    dry_run: bool = False,
+) -> ExitCode:
+    """Registers every node of a description file, or none."""
+    nodes, notices = described(file, cluster=cluster, firmware=firmware, gpt=gpt)
+    request = inventory_service_pb2.RegisterNodesRequest(nodes=nodes, validate_only=dry_run)
+    answer = session.inventory.call(
+        session.inventory.nodes.RegisterNodes, request, deadline=_patience(session, len(nodes))
+    )
+    for notice in (*notices, *answer.notices):
+        output.say(f"notice: {notice}")
+    created, unchanged = len(answer.created), len(nodes) - len(answer.created)
+    told = f"{created} {_nodes(created)} {'would be ' if dry_run else ''}registered"
+    if created:
+        told += f": {NodeSet.fromlist(list(answer.created))}"
+    if unchanged:
+        told += f"; {unchanged} {'stand' if unchanged > 1 else 'stands'} there already"
+    output.say(told)
+    return ExitCode.OK
+
+
+def fetch(session: Session, nodes: str, cluster: str = "") -> list[node_pb2.Node]:
+    """Returns the nodes of a set, all for the empty one."""
+    request = inventory_service_pb2.ListNodesRequest(
+        filter=inventory_service_pb2.NodeFilter(nodes=nodes, cluster=cluster)
+    )
+    inventory = session.inventory
+    return list(inventory.pages(inventory.nodes.ListNodes, request, lambda page: page.nodes))
+
+
+def show_list(session: Session, nodes: str, cluster: str = "") -> ExitCode:
+    """Prints the nodes of a set, all for the empty one."""
+    found = fetch(session, nodes, cluster)
+    output.show(
+        session.form,
+        columns=COLUMNS,
+        rows=[_row(node) for node in found],
+        data=[plain(node) for node in found],
+        names=[node.name for node in found],
+    )
+    return ExitCode.OK
+
+
+def _row(node: node_pb2.Node) -> tuple[str, ...]:
+    disks = ", ".join(
+        f"{disk.device} {output.size(disk.size_bytes)} ({len(disk.partitions)} partitions)" for disk in node.disks
+    )
+    return (
+        node.name,
+        node.mac_address,
+        node.ip_address,
+        node.cluster,
+        word(node_pb2.Firmware.DESCRIPTOR, node.firmware),
+        disks,
+    )
+
+
+def show_one(session: Session, name: str) -> ExitCode:
+    """Prints everything that is known of one node."""
+    request = inventory_service_pb2.GetNodeRequest(name=name)
+    node = session.inventory.call(session.inventory.nodes.GetNode, request)
+    if session.form is not output.Format.TABLE:
+        output.show(session.form, columns=(), rows=(), data=plain(node), names=[node.name])
+        return ExitCode.OK
+    output.show_fields(
+        [
+            ("name", node.name),
+            ("mac address", node.mac_address),
+            ("ip address", node.ip_address),
+            ("cluster", node.cluster),
+            ("firmware", word(node_pb2.Firmware.DESCRIPTOR, node.firmware)),
+            ("bmc address", node.bmc_address or f"{node.name}-bmc (the default)"),
+            ("labels", ", ".join(f"{key}={value}" for key, value in sorted(node.labels.items()))),
+            *(
+                (f"command {field.name}", " ".join(template.arguments))
+                for field, template in node.commands.ListFields()
+            ),
+            ("registered", output.local_time(node.create_time)),
+            ("changed", output.local_time(node.update_time)),
+        ]
+    )
+    rows = [_partition_row(disk, partition) for disk in node.disks for partition in disk.partitions]
+    output.show_table(("PARTITION", "SIZE", "TABLE", "TYPE", "ROLE", "ENVIRONMENT"), rows)
+    return ExitCode.OK
+
+
+def _partition_row(disk: node_pb2.Disk, partition: node_pb2.Partition) -> tuple[str, ...]:
+    return (
+        partition_name(disk.device, partition.number),
+        output.size(partition.size_bytes),
+        word(node_pb2.PartitionTable.DESCRIPTOR, disk.partition_table),
+        f"{word(node_pb2.PartitionType.DESCRIPTOR, partition.type)} {partition.type_id:#04x}",
+        word(node_pb2.PartitionRole.DESCRIPTOR, partition.role),
+        partition.environment,
+    )
+
+
+def partition_name(device: str, number: int) -> str:
+    """Returns what the kernel calls a partition: "sda3", "nvme0n1p3"."""
+    return f"{device}p{number}" if device[-1:].isdigit() else f"{device}{number}"
+
+
+def update(session: Session, nodes: NodeSet, changes: node_pb2.Node, paths: Sequence[str]) -> ExitCode:
+    """Makes the same changes to every node of a set; labels are added to those that stand there."""
+    inventory = session.inventory
+    for name in nodes:
+        changed = copy.deepcopy(changes)
+        changed.name = name
+        if "labels" in paths:
+            request = inventory_service_pb2.GetNodeRequest(name=name)
+            present = inventory.call(inventory.nodes.GetNode, request)
+            changed.etag = present.etag
+            changed.labels.clear()
+            merged = {**present.labels, **changes.labels}
+            changed.labels.update({key: value for key, value in merged.items() if value})
+        wanted = inventory_service_pb2.UpdateNodeRequest(node=changed, update_mask=FieldMask(paths=paths))
+        inventory.call(inventory.nodes.UpdateNode, wanted)
+    output.say(f"{len(nodes)} {_nodes(len(nodes))} changed: {nodes}")
+    return ExitCode.OK
+
+
+def delete(session: Session, nodes: NodeSet) -> ExitCode:
+    """Removes nodes with their disks and partitions; the exit status tells whether all of them were removed."""
+    inventory = session.inventory
+    request = inventory_service_pb2.DeleteNodesRequest(nodes=str(nodes))
+    answer = inventory.call(inventory.nodes.DeleteNodes, request, deadline=_patience(session, len(nodes)))
+    failed = [(result.node, result.status) for result in answer.results if result.status.code]
+    removed = NodeSet.fromlist([result.node for result in answer.results if not result.status.code])
+    if removed:
+        output.say(f"{len(removed)} {_nodes(len(removed))} removed: {removed}")
+    if not failed:
+        return ExitCode.OK
+    raise several_failures(failed, partial=bool(removed))
+
+
+def several_failures(failed: Sequence[tuple[str, status_pb2.Status]], *, partial: bool) -> Failure:
+    """Returns the failure of a call on many nodes, some or all of which it could not do."""
+    failures = [(node, remote_failure(from_status(status))) for node, status in failed]
+    text = "\n  ".join(f"{node}: {failure.message}" for node, failure in failures)
+    reasons = {from_status(status).reason for _, status in failed}
+    hint = next((advice.for_reason(reason) for reason in sorted(reasons) if advice.for_reason(reason)), "")
+    codes = {failure.exit_code for _, failure in failures}
+    code = ExitCode(codes.pop()) if len(codes) == 1 else ExitCode.REFUSED
+    return Failure(
+        f"{len(failed)} {_nodes(len(failed))} could not be changed:\n  {text}",
+        exit_code=ExitCode.PARTIAL if partial else code,
+        advice=hint,
+    )
+
+
+def _patience(session: Session, count: int) -> float:
+    """Returns a deadline for a call on many nodes."""
+    return session.settings.deadlines.call + count / 100
+
+
+def _nodes(count: int) -> str:
+    return "node" if count == 1 else "nodes"
