@@ -58,6 +58,8 @@ PIPE_BYTES = 1 << 20
 WORDS_LIMIT = 8192
 QUOTED_LINES = 3
 NOTES_LIMIT = 50
+NOTE_LIMIT = 300
+DESCRIPTION_LIMIT = 2000
 LEAST_BLOCKS = 4  # in memory, however little memory there is
 PATIENCE_SHARE = 10  # a neighbour may cost its bound and a tenth of the session
 
@@ -285,7 +287,7 @@ class Sink:
         try:
             if self.device < 0:
                 sync_file_system(self.document.target)
-            elif not stat.S_ISCHR(os.fstat(self.device).st_mode):
+            elif stat.S_IFMT(os.fstat(self.device).st_mode) in {stat.S_IFBLK, stat.S_IFREG}:
                 os.fsync(self.device)
         except OSError as error:
             raise Failed(f"writing {self.document.target} failed: {error.strerror}") from error
@@ -395,7 +397,7 @@ class Receiver:
 
     def _note(self, text: str) -> None:
         if len(self.notes) < NOTES_LIMIT:
-            self.notes.append(text)
+            self.notes.append(text[:NOTE_LIMIT])
 
     def _complete(self) -> bool:
         return self.ring.head >= len(self.document.hashes)
@@ -613,7 +615,7 @@ class Session:
                 "event": "result",
                 "ok": failure is None,
                 "reason": failure.reason if failure else "",
-                "description": str(failure) if failure else "",
+                "description": str(failure)[:DESCRIPTION_LIMIT] if failure else "",
                 "digest": f"sha256:{self.digest}" if self.digest else "",
                 "received_bytes": receiver.bytes if receiver else 0,
                 "seconds": round(time.monotonic() - self.started, 3),

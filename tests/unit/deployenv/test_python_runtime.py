@@ -1,0 +1,14 @@
+from deployenv.python_runtime import imported_names
+
+PROGRAM = """
+import os.path, json
+from concurrent.futures import ThreadPoolExecutor
+from . import neighbour
+
+def late():
+    import tempfile
+"""
+
+
+def test_imports_are_found_anywhere_in_a_program() -> None:
+    assert imported_names(PROGRAM) == {"os.path", "json", "concurrent.futures", "tempfile"}
