@@ -77,6 +77,10 @@ stop: ## End what `make run` started
 
 ##@ Lab
 
+.PHONY: lab-up
+lab-up: setup ## A lab alone, to play with: NODES=2
+	$(AS_ROOT) $(BIN)/python -m kadeploy_lab up --nodes $(NODES)
+
 .PHONY: lab-down
 lab-down: ## End every lab of this checkout, also one that a crash left
 	$(AS_ROOT) $(BIN)/python -m kadeploy_lab down --all

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReport:
-    """One node at the end. What a node can tell of itself was read from it over ssh; `seconds` per step is the deployer's.
+    """One node at the end. What a node can tell was read from it over ssh; `seconds` per step is the deployer's.
 
     Attributes:
         verified: the node runs the new system from its target, seen by logging in.

@@ -3,34 +3,27 @@
 `make run` uses it on loopback, the demo and the end-to-end tests inside a lab's namespace.
 """
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from kadeploy_demo.errors import DemoError
+from kadeploy_demo.service_settings import service_settings
 from kadeploy_rpckit.channel import open_channel
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 # Started in this order: the deployer asks the other two.
 SERVICES = ("inventory", "bootctl", "deployer")
-
-
-def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:
-    """Returns TOML text; the table "" stands at the top. Strings, numbers and lists of strings only."""
-    lines: list[str] = []
-    for name, values in tables.items():
-        lines += [f"[{name}]"] if name else []
-        # JSON's strings, numbers and lists are TOML's too.
-        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-        lines.append("")
-    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,26 +34,18 @@ class Site:
         directory: settings, databases and logs.
         tftp_root: the tree that bootctl writes.
         addresses: per service, "unix:/path" or "127.0.0.1:PORT".
-        deployment_kernel: the directory that holds vmlinuz, initrd.img and the host key of the deployment environment.
+        deployment_environment: the directory with vmlinuz, initrd.img and the host key of the deployment environment.
         cluster_key: the private key that opens the nodes.
-        broadcast_address: where nodes fetch the image from.
         wrap: turns an argument list into one that runs where the services belong (a namespace).
-        user: whom the client speaks for.
     """
 
     directory: Path
     tftp_root: Path
     addresses: Mapping[str, str]
-    deployment_kernel: Path
+    deployment_environment: Path
     cluster_key: Path
     wrap: Callable[[Sequence[str]], list[str]] = list
-    user: str = "root"
-    bin_directory: Path = field(default_factory=lambda: Path(os.sys.executable).parent)  # type: ignore[attr-defined]
-
-    @property
-    def client_settings(self) -> Path:
-        """The file for KADEPLOY_CONFIG."""
-        return self.directory / "client.toml"
+    bin_directory: Path = Path(sys.executable).parent
 
     def settings_file(self, service: str) -> Path:
         """The settings of one service."""
@@ -69,3 +54,154 @@ class Site:
     def log_file(self, service: str) -> Path:
         """What one service says."""
         return self.directory / f"{service}.log"
+
+    def pid_file(self, service: str) -> Path:
+        """The process of one service: its number and when it started, so that a number used again is not mistaken."""
+        return self.directory / f"{service}.pid"
+
+    def program(self, service: str, *arguments: str) -> list[str]:
+        """The argument list of a service's own command."""
+        command = [str(self.bin_directory / f"kadeploy-{service}"), *arguments]
+        return [*command, "--config", str(self.settings_file(service))]
+
+    def write_settings(self) -> None:
+        """Writes the settings of the services; databases that are there stay."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for service in SERVICES:
+            self.settings_file(service).write_text(_toml(service_settings(self, service)))
+
+    def write_client_settings(self, user: str, name: str = "client.toml") -> Path:
+        """Writes settings for the command line tools, speaking for a user, and returns the file."""
+        tables: dict[str, Mapping[str, object]] = {"": {"user": user}}
+        tables |= {service: {"address": address} for service, address in self.addresses.items()}
+        path = self.directory / name
+        path.write_text(_toml(tables))
+        return path
+
+    def prepare_tree(self) -> None:
+        """Lays the TFTP tree out and installs the deployment kernel under the label "deploy"."""
+        self.tftp_root.mkdir(parents=True, exist_ok=True)
+        self._run("bootctl", "init")
+        kernel, initrd = self.deployment_environment / "vmlinuz", self.deployment_environment / "initrd.img"
+        self._run("bootctl", "label", "install", "deploy", "--kernel", str(kernel), "--initrd", str(initrd))
+
+    def start(self) -> None:
+        """Starts the services and waits until each is healthy. Raises DemoError with the log's last line otherwise."""
+        for service in SERVICES:
+            self._start_one(service)
+        for service in SERVICES:
+            self._wait_until_healthy(service)
+
+    def start_one(self, service: str) -> None:
+        """Starts one service and waits until it is healthy."""
+        self._start_one(service)
+        self._wait_until_healthy(service)
+
+    def running(self) -> list[str]:
+        """The services whose process is there."""
+        return [service for service in SERVICES if self.process(service) is not None]
+
+    def process(self, service: str) -> int | None:
+        """The process number of a service that runs, else None."""
+        try:
+            number, started = self.pid_file(service).read_text().split()
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(number) if _start_time(int(number)) == started else None
+
+    def stop(self) -> list[str]:
+        """Ends the services, the last one first; returns those that ran."""
+        running = self.running()
+        for service in reversed(running):
+            self._stop_one(service)
+        for service in SERVICES:
+            self.pid_file(service).unlink(missing_ok=True)
+        return running
+
+    def _run(self, service: str, *arguments: str) -> None:
+        done = subprocess.run(
+            self.program(service, *arguments), capture_output=True, text=True, timeout=START_SECONDS, check=False
+        )
+        if done.returncode != 0:
+            words = (done.stderr or done.stdout).strip() or "without a word"
+            raise DemoError(f"kadeploy-{service} {arguments[0]} ended with status {done.returncode}: {words}")
+
+    def _start_one(self, service: str) -> None:
+        if self.process(service) is not None:
+            raise DemoError(f"{service} runs already, from {self.directory}: end it with `make stop`")
+        with self.log_file(service).open("ab") as log:
+            process = subprocess.Popen(  # its end is seen by its health and by stop()
+                self.wrap(self.program(service, "serve")),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.pid_file(service).write_text(f"{process.pid} {_start_time(process.pid)}\n")
+
+    def _wait_until_healthy(self, service: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_healthy(service):
+            if self.process(service) is None:
+                lines = self.log_file(service).read_text(errors="replace").strip().splitlines()
+                raise DemoError(f"{service} ended at once: {lines[-1] if lines else 'without a word'}")
+            if time.monotonic() > deadline:
+                raise DemoError(
+                    f"{service} does not answer on {self.addresses[service]} after {START_SECONDS:.0f} s: "
+                    f"look at {self.log_file(service)}"
+                )
+            time.sleep(0.2)
+
+    def _is_healthy(self, service: str) -> bool:
+        # A socket of the service may not be there yet; a channel opened too early would wait before it tries again.
+        with open_channel(self.addresses[service], caller="user:root") as channel:
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
+            except grpc.RpcError:
+                return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def _stop_one(self, service: str) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + STOP_SECONDS
+            while (pid := self.process(service)) is not None and time.monotonic() < deadline:
+                _signal(pid, number)
+                _reap(pid)
+                time.sleep(0.1)
+        if self.process(service) is not None:
+            raise DemoError(f"{service} (process {self.process(service)}) cannot be ended")
+
+
+def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:
+    """Returns TOML text; the table "" stands at the top. Strings, numbers, booleans and lists of strings only."""
+    lines: list[str] = []
+    for name, values in tables.items():
+        lines += [f"[{name}]"] if name else []
+        # JSON's strings, numbers, booleans and lists are TOML's too.
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _start_time(pid: int) -> str:
+    """Returns when a process started, in ticks since boot; empty when it is gone or only a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # gone in between: what was wanted
+
+
+def _reap(pid: int) -> None:
+    """Takes the exit status of a child of ours, so that it does not stay as a zombie."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return  # somebody else's child: started by an earlier process

@@ -61,12 +61,12 @@ class Story:
     @property
     def administrator(self) -> Client:
         """The tools as the administrator uses them."""
-        return Client(settings=self.site.client_settings, say=self.say)
+        return Client(settings=self.site.write_client_settings("root"), say=self.say)
 
     @property
     def user(self) -> Client:
         """The tools as a user with a right uses them."""
-        return Client(settings=self.site.write_client_settings(USER), say=self.say)
+        return Client(settings=self.site.write_client_settings(USER, f"client-{USER}.toml"), say=self.say)
 
     @property
     def node_set(self) -> str:
@@ -157,7 +157,7 @@ class Story:
             f"it calls itself {answer.host_name}": answer.host_name != node.name,
         }
         problem = "; ".join(sentence for sentence, wrong in problems.items() if wrong)
-        return _with(
+        return replace(
             seen,
             boot_id=answer.boot_id,
             root_device=answer.root_device,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from kadeploy_lab import Lab, LabError, LabNode, network, plan, services
 from kadeploy_lab.checkout import known_labs, lab_root
 from kadeploy_lab.lab import end_lab

@@ -1,0 +1,133 @@
+"""The main job on real machines: blank disks, PXE, broadcast, reboot, and an answer from the new system.
+
+One lab of two machines for all stories here, told in order: each begins where the last one ended, as on a real site.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kadeploy_demo.report import Report
+from kadeploy_demo.run import lab_site
+from kadeploy_demo.story import Build, Story
+from kadeploy_lab import Lab
+from kadeploy_lab.plan import tap
+
+pytestmark = pytest.mark.lab
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TINY = CHECKOUT / "build" / "environments" / "tiny" / "tiny.env"
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    directory = tmp_path_factory.mktemp("deployment")
+    build = Build(
+        deployment_environment=CHECKOUT / "build" / "deployenv",
+        environment="tiny",
+        description=TINY,
+        cluster_key=CHECKOUT / "build" / "keys" / "cluster_ed25519",
+    )
+    lab = Lab.up("deployment", directory / "lab", node_count=2, owner_pid=os.getpid())
+    try:
+        site = lab_site(lab, build, directory / "services")
+        site.write_settings()
+        site.write_client_settings("root")
+        site.prepare_tree()
+        site.start()
+        story = Story(lab=lab, site=site, build=build, directory=directory, say=print)
+        story.describe_cluster()
+        yield story
+    finally:
+        lab.down()
+
+
+@pytest.fixture(scope="module")
+def first(story: Story) -> tuple[int, Report]:
+    """The first deployment, onto blank disks."""
+    return story.deploy(), story.verify()
+
+
+def test_two_blank_machines_answer_from_their_new_system(first: tuple[int, Report]) -> None:
+    status, report = first
+    assert [(node.name, node.problem) for node in report.nodes] == [("node-1", ""), ("node-2", "")]
+    assert (status, report.state, report.succeeded) == (0, "terminated", True)
+    for node in report.nodes:
+        assert (node.state, node.root_device) == ("deployed", "/dev/vda3")
+        assert node.boot_id != node.deployenv_boot_id
+        assert "root=/dev/vda3" in node.kernel_command_line
+    assert len({node.image_digest for node in report.nodes}) == 1
+
+
+def test_each_step_tells_how_long_it_took(first: tuple[int, Report]) -> None:
+    _, report = first
+    steps = {"boot_deployment_environment", "partition", "format", "mount", "broadcast", "postinstall"}
+    for node in report.nodes:
+        assert steps | {"boot_files", "boot_new_system"} <= set(node.seconds)
+
+
+def test_the_state_of_every_partition_names_its_deployment(story: Story, first: tuple[int, Report]) -> None:
+    _, report = first
+    partitions = story.user.read_json("kanodes", "-listpartition", "-o", "json")
+    targets = [entry for entry in partitions if (entry["device"], entry["partition"]) == ("vda", 3)]
+    assert [(entry["node"], entry["state"], entry["deployment_id"]) for entry in targets] == [
+        ("node-1", "deployed", report.deployment),
+        ("node-2", "deployed", report.deployment),
+    ]
+    assert {entry["environment"] for entry in targets} == {"tiny"}
+
+
+def test_the_serial_console_saw_both_systems(story: Story, first: tuple[int, Report]) -> None:
+    assert first[1].succeeded
+    for node in story.lab.nodes:
+        console = node.serial_log.read_text(errors="replace")
+        assert "kadeploy: deployment environment ready" in console
+        assert console.count("Linux version") >= 1 or "login" in console
+
+
+def test_a_user_without_a_right_is_refused_and_nothing_is_touched(story: Story, first: tuple[int, Report]) -> None:
+    mallory = story.site.write_client_settings("mallory", "client-mallory.toml")
+    refused = subprocess.run(
+        story.user.argv(["kadeploy", "-e", "tiny", "-m", "node-[1-2]", "-p", "vda3"]),
+        env={**os.environ, "KADEPLOY_CONFIG": str(mallory)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode != 0
+    assert "node-1" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    again = story.verify()
+    assert (again.deployment, again.succeeded) == (first[1].deployment, True)
+
+
+def test_one_node_that_does_not_come_does_not_stop_the_other(story: Story, first: tuple[int, Report]) -> None:
+    before = {node.name: node.boot_id for node in first[1].nodes}
+    unplug = ["ip", "link", "set", tap(2), "down"]
+    subprocess.run(story.lab.exec_argv(unplug), check=True, timeout=10)
+    try:
+        status = story.deploy("--timeout-first", "120")
+        report = story.verify()
+    finally:
+        subprocess.run(story.lab.exec_argv([*unplug[:-1], "up"]), check=True, timeout=10)
+    good, bad = report.nodes
+    assert (good.state, good.verified, good.problem) == ("deployed", True, "")
+    assert good.boot_id not in {before["node-1"], good.deployenv_boot_id}
+    assert (bad.state, bad.verified) == ("error", False)
+    assert "not there on first check" in bad.problem
+    assert (status, report.state, report.succeeded) == (6, "error", False)
+    shown = story.user.read_json("ka", "deployment", "show", report.deployment, "-o", "json")
+    assert {entry["node"]: entry["reason"] for entry in shown["nodes"]}["node-2"] == "not_there_on_first_check"
+
+
+def test_the_report_says_it_all_for_programs(first: tuple[int, Report], tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    first[1].write(path)
+    read = json.loads(path.read_text())
+    keys = {"name", "state", "deployenv_boot_id", "boot_id", "root_device", "kernel_command_line"}
+    assert all(keys | {"image_digest", "seconds"} <= set(node) for node in read["nodes"])
