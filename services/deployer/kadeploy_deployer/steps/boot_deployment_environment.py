@@ -1,0 +1,187 @@
+"""Step: reboots the nodes into the deployment environment.
+
+A node is there when something that proves the deployment environment's host key was booted with the token of this very
+deployment. The ladder goes from a soft reboot to harder ones.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from kadeploy_deployer.app.ports import BootDeploymentKernel, BootError, BootWish, PowerError, ShellHost
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.states import FailureReason, PartitionState, RebootLevel
+from kadeploy_deployer.steps.deployment_shell import deployment_host
+from kadeploy_deployer.steps.each_node import all_failed, on_each_node
+from kadeploy_deployer.steps.ladder import Rung, Sight, climb, power_rungs, reboot_over_ssh, try_look
+from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT, Running
+from kadeploy_deployer.steps.reboot_window import RebootWindow
+from kadeploy_deployer.steps.step import StepContext
+
+NODE_ARGUMENT = "kadeploy.node"
+THERE_ALREADY_SECONDS = 10.0
+TOKEN_SHOWN = "<token>"  # noqa: S105 - stands for a token in plans
+
+
+class BootDeploymentEnvironment:
+    """See the module. A node that is there already is left in peace, so the step may run again.
+
+    Each rung of the ladder has its own bound; the step's timeout only ends what none of them foresaw.
+    """
+
+    name = "boot_deployment_environment"
+    partition_state = PartitionState.TO_DEPLOY
+    timeout = 3600.0
+    timeout_reason = FailureReason.NOT_THERE_ON_FIRST_CHECK
+    retries = 0
+
+    def applies(self, context: StepContext) -> bool:
+        """As in the protocol."""
+        return True
+
+    def describe(self, context: StepContext, node: str) -> Sequence[str]:
+        """As in the protocol."""
+        if context.spec.use_production_system:
+            return [f"nothing, and fail: {_NOT_AVAILABLE}"]
+        profile = context.profile(node)
+        arguments = _arguments(context, node, TOKEN_SHOWN)
+        patience = first_check_timeout(context, node)
+        ladder = [
+            f"{_level_in_words(context, node, level)}, wait up to {patience:g} s" for level in profile.reboot_ladder
+        ]
+        entry = f"let it boot the deployment kernel '{profile.deployment_kernel_label}' with {arguments}"
+        return [entry, "switch it on if it is off", " ; if it is not there then, ".join(ladder)]
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+        if context.spec.use_production_system:
+            return all_failed(nodes, FailureReason.INTERNAL, _NOT_AVAILABLE, retriable=False)
+        machines = {node: context.nodes[node] for node in nodes}
+        try:
+            problems = await context.ports.boot.set_entries(
+                deployment_wishes(context, nodes), machines, owner=context.deployment_id
+            )
+        except BootError as error:
+            return all_failed(nodes, FailureReason.BOOT_FILES_FAILED, str(error))
+        windows = {cluster: _window(context, cluster) for cluster in {machine.cluster for machine in machines.values()}}
+
+        async def one(node: str) -> Outcome:
+            if node in problems:
+                return Failure(reason=FailureReason.BOOT_FILES_FAILED, description=problems[node])
+            return await _boot(context, node, windows[context.nodes[node].cluster])
+
+        # All at once: most of the time is waiting, and the window bounds the reboots.
+        return await on_each_node(
+            nodes, one, reason=self.timeout_reason, timeout=context.timeout, at_once=max(len(nodes), 1)
+        )
+
+
+_NOT_AVAILABLE = "deploying from the running production system is not available yet"
+
+
+def deployment_wishes(context: StepContext, nodes: Sequence[str]) -> dict[str, BootWish]:
+    """Returns what the nodes boot next: the deployment kernel with this deployment's token."""
+    return {
+        node: BootDeploymentKernel(
+            label=context.profile(node).deployment_kernel_label,
+            arguments=_arguments(context, node, context.facts[node].deployment_token),
+        )
+        for node in nodes
+    }
+
+
+def first_check_timeout(context: StepContext, node: str) -> float:
+    """Returns how long a node may take after each reboot: the request's word, else its cluster's."""
+    wanted = context.spec.first_check_timeout
+    return context.profile(node).first_check_timeout if wanted is None else wanted
+
+
+def _arguments(context: StepContext, node: str, token: str) -> str:
+    words = (
+        context.profile(node).deployment_kernel_arguments,
+        f"{TOKEN_ARGUMENT}={token}",
+        f"{NODE_ARGUMENT}={node}",
+    )
+    return " ".join(word for word in words if word)
+
+
+def _window(context: StepContext, cluster: str) -> RebootWindow:
+    profile = context.profiles[cluster]
+    return RebootWindow(size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=context.ports.clock)
+
+
+async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcome:
+    try:
+        powered = await context.ports.power.is_on(context.nodes[node])
+    except PowerError as problem:
+        await context.recorder.remark(node, f"its power status is unknown: {problem}")
+        powered = None
+    if powered is not False:
+        sight = await _look(context, node, THERE_ALREADY_SECONDS)
+        if sight.arrived is not None:
+            return await _arrived(context, node, sight.arrived)
+    result = await climb(
+        context,
+        node,
+        _rungs(context, node, off=powered is False),
+        window=window,
+        look_once=lambda timeout: _look(context, node, timeout),
+        patience=first_check_timeout(context, node),
+    )
+    if result.sight.arrived is not None:
+        return await _arrived(context, node, result.sight.arrived)
+    return Failure(
+        reason=FailureReason.NOT_THERE_ON_FIRST_CHECK,
+        description=f"{node} did not reach the deployment environment: {result.story()}",
+    )
+
+
+async def _arrived(context: StepContext, node: str, running: Running) -> Outcome:
+    facts = context.facts[node]
+    facts.deployment_boot_id = running.boot_id
+    await context.recorder.facts(node, facts)
+    return None
+
+
+async def _look(context: StepContext, node: str, timeout: float) -> Sight:
+    running = await try_look(context, deployment_host(context, node), timeout=timeout)
+    if isinstance(running, Sight):
+        return running
+    if running.token == context.facts[node].deployment_token:
+        return Sight(arrived=running)
+    return Sight(seen="the deployment environment answers, but was booted for another deployment", wrong=True)
+
+
+def _rungs(context: StepContext, node: str, *, off: bool) -> list[Rung]:
+    machine, power = context.nodes[node], context.ports.power
+    rungs = [Rung(name="power on", act=lambda: power.power_on(machine))] if off else []
+    for level in context.profile(node).reboot_ladder:
+        if level is not RebootLevel.SOFT or machine.commands.soft_reboot:
+            rungs.extend(power_rungs(context, node, [level]))
+        elif not off:
+            # Whatever of ours may run there: an earlier deployment environment, or the system deployed before.
+            keys = (*context.deployment_host_keys, *context.facts[node].previous_host_keys)
+            host = ShellHost(name=node, address=machine.ip_address, host_keys=keys)
+            rungs.append(Rung(name="soft reboot", act=_soft_reboot(context, host)))
+    return rungs
+
+
+def _soft_reboot(context: StepContext, host: ShellHost) -> Callable[[], Awaitable[None]]:
+    return lambda: reboot_over_ssh(context.ports.shell, host, at_once=False)
+
+
+def _level_in_words(context: StepContext, node: str, level: RebootLevel) -> str:
+    commands = context.nodes[node].commands
+    template = {
+        RebootLevel.SOFT: commands.soft_reboot,
+        RebootLevel.HARD: commands.hard_reboot,
+        RebootLevel.VERY_HARD: commands.very_hard_reboot,
+    }[level]
+    if template:
+        return f"{level.value} reboot by {' '.join(template)}"
+    if level is RebootLevel.SOFT:
+        return "soft reboot by logging in"
+    if level is RebootLevel.VERY_HARD:
+        return "very_hard reboot by power off and on"
+    return f"no {level.value} reboot, because the site has no command for it"
+
+
+BOOT_DEPLOYMENT_ENVIRONMENT = BootDeploymentEnvironment()

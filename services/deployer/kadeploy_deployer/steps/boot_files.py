@@ -1,0 +1,126 @@
+"""Step: brings the new system's kernel and initrd to the TFTP host and says that the nodes boot them next."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from kadeploy_deployer.app.ports import (
+    BootChainload,
+    BootError,
+    BootFiles,
+    BootNetworkKernel,
+    BootWish,
+    DigestDiffers,
+    ImageError,
+)
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
+from kadeploy_deployer.steps.each_node import all_failed
+from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT
+from kadeploy_deployer.steps.script_variables import kernel_arguments
+from kadeploy_deployer.steps.step import StepContext
+
+TOKEN_SHOWN = "<token>"  # noqa: S105 - stands for a token in plans
+
+
+class PrepareBoot:
+    """See the module. Uploads are by content and entries are overwritten, so it may run again."""
+
+    name = "boot_files"
+    partition_state = PartitionState.DEPLOYING
+    timeout = 900.0
+    timeout_reason = FailureReason.BOOT_FILES_FAILED
+    retries = 1
+
+    def applies(self, context: StepContext) -> bool:
+        """As in the protocol."""
+        return True
+
+    def describe(self, context: StepContext, node: str) -> Sequence[str]:
+        """As in the protocol."""
+        problem = not_available(context)
+        if problem:
+            return [f"nothing, and fail: {problem}"]
+        if _chainloads(context):
+            return [f"let {node} boot the loader of partition {context.nodes[node].partition}"]
+        environment = context.environment
+        files = [path for path in (environment.kernel_path, environment.initrd_path) if path]
+        arguments = system_arguments(context, node, token=TOKEN_SHOWN)
+        return [f"take {' and '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+        reason = self.timeout_reason
+        problem = not_available(context)
+        if problem:
+            return all_failed(nodes, reason, problem, retriable=False)
+        try:
+            async with asyncio.timeout(context.timeout):
+                problems = await _prepare(context, nodes)
+        except DigestDiffers as error:
+            return all_failed(nodes, FailureReason.DIGEST_MISMATCH, str(error), retriable=False)
+        except ImageError as error:
+            return all_failed(nodes, reason, str(error), retriable=False)
+        except BootError as error:
+            return all_failed(nodes, reason, str(error))
+        except TimeoutError:
+            return all_failed(nodes, reason, f"the boot files were not ready within {context.timeout:g} s")
+        return {
+            node: Failure(reason=reason, description=problems[node]) if node in problems else None for node in nodes
+        }
+
+
+def not_available(context: StepContext) -> str:
+    """Returns a sentence if the wanted way to boot is not there yet, empty if it is."""
+    if context.spec.boot_method in {BootMethod.GRUB, BootMethod.KEXEC}:
+        return f"booting by {context.spec.boot_method.value} is not available yet; use network or chainload"
+    if context.environment.boot_kind == "multiboot":
+        return f"{context.environment.name} boots a hypervisor, which is not available yet"
+    return ""
+
+
+def system_arguments(context: StepContext, node: str, *, token: str) -> str:
+    """Returns the command line of the new system's kernel. The user's own root= comes later, so it wins."""
+    machine = context.nodes[node]
+    words = [f"root={machine.partition_device(machine.partition)}", kernel_arguments(context, node)]
+    return " ".join([*(word for word in words if word), f"{TOKEN_ARGUMENT}={token}"])
+
+
+def system_wishes(context: StepContext, nodes: Sequence[str], files: BootFiles | None) -> dict[str, BootWish]:
+    """Returns what the nodes boot next; `files` None: the loader of the target partition."""
+    if files is None:
+        return {node: _chainload(context.nodes[node]) for node in nodes}
+    return {
+        node: BootNetworkKernel(
+            kernel_digest=files.kernel_digest,
+            initrd_digest=files.initrd_digest,
+            arguments=system_arguments(context, node, token=context.facts[node].system_token),
+        )
+        for node in nodes
+    }
+
+
+async def _prepare(context: StepContext, nodes: Sequence[str]) -> Mapping[str, str]:
+    boot, environment = context.ports.boot, context.environment
+    files = None
+    if not _chainloads(context):
+        files = await context.ports.images.boot_files(environment)
+        label = f"{environment.name} version {environment.version} of {environment.owner}"
+        await boot.upload(files.kernel, digest=files.kernel_digest, description=f"kernel of {label}")
+        if files.initrd is not None:
+            await boot.upload(files.initrd, digest=files.initrd_digest, description=f"initrd of {label}")
+    machines = {node: context.nodes[node] for node in nodes}
+    return await boot.set_entries(system_wishes(context, nodes, files), machines, owner=context.deployment_id)
+
+
+def _chainloads(context: StepContext) -> bool:
+    return context.spec.boot_method is BootMethod.CHAINLOAD or context.environment.boot_kind == "chainload"
+
+
+def _chainload(machine: NodeSnapshot) -> BootChainload:
+    devices = [disk.device for disk in machine.disks]
+    disk = devices.index(machine.device) if machine.device in devices else 0
+    return BootChainload(disk=disk, partition=machine.partition)
+
+
+PREPARE_BOOT = PrepareBoot()

@@ -1,0 +1,169 @@
+"""Step: reboots the nodes into the new system and proves that it runs.
+
+Proved is: the host key that the image was given, a boot id that is not the deployment environment's, the token of the
+boot entry on the kernel's command line, the root file system on the target partition, and the marker file in it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from kadeploy_deployer.app.ports import ShellError, ShellHost
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
+from kadeploy_deployer.steps.deployment_shell import deployment_host
+from kadeploy_deployer.steps.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.steps.ladder import Rung, Sight, climb, power_rungs, reboot_over_ssh, try_look
+from kadeploy_deployer.steps.mounts import DESTINATION, let_go
+from kadeploy_deployer.steps.probe import Running
+from kadeploy_deployer.steps.reboot_window import RebootWindow
+from kadeploy_deployer.steps.step import StepContext
+
+WHO_SECONDS = 10.0
+
+
+class BootNewSystem:
+    """See the module. A node that runs the new system already is done, so the step may run again.
+
+    Each rung of the ladder has its own bound; the step's timeout only ends what none of them foresaw.
+    """
+
+    name = "boot_new_system"
+    partition_state = PartitionState.REBOOTING
+    timeout = 3600.0
+    timeout_reason = FailureReason.NOT_THERE_ON_LAST_CHECK
+    retries = 0
+
+    def applies(self, context: StepContext) -> bool:
+        """As in the protocol."""
+        return True
+
+    def describe(self, context: StepContext, node: str) -> Sequence[str]:
+        """As in the protocol."""
+        machine = context.nodes[node]
+        harder = [level.value for level in _harder(context, node)]
+        then = f"; if it is not there then, {' and '.join(harder)} reboot" if harder else ""
+        return [
+            f"unmount {DESTINATION} and reboot",
+            f"wait up to {last_check_timeout(context, node):g} s for the new system{then}",
+            f"check its boot id, its token and that it runs from {machine.partition_device(machine.partition)}",
+        ]
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+        windows = {}
+        for cluster in {context.nodes[node].cluster for node in nodes}:
+            profile = context.profiles[cluster]
+            windows[cluster] = RebootWindow(
+                size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=context.ports.clock
+            )
+
+        async def one(node: str) -> Outcome:
+            return await _boot(context, node, windows[context.nodes[node].cluster])
+
+        return await on_each_node(
+            nodes, one, reason=self.timeout_reason, timeout=context.timeout, at_once=max(len(nodes), 1)
+        )
+
+
+def last_check_timeout(context: StepContext, node: str) -> float:
+    """Returns how long a node may take after each reboot: the request's word, else its cluster's."""
+    wanted = context.spec.last_check_timeout
+    return context.profile(node).last_check_timeout if wanted is None else wanted
+
+
+def _harder(context: StepContext, node: str) -> list[RebootLevel]:
+    return [level for level in context.profile(node).reboot_ladder if level is not RebootLevel.SOFT]
+
+
+async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcome:
+    if not context.facts[node].host_keys:
+        raise NodeFailed(f"no host key of the new system of {node} is known, so nothing could prove it")
+
+    async def leave() -> None:
+        await _leave_deployment_environment(context, node)
+
+    result = await climb(
+        context,
+        node,
+        [Rung(name="reboot", act=leave), *power_rungs(context, node, _harder(context, node))],
+        window=window,
+        look_once=lambda timeout: _look(context, node, timeout),
+        patience=last_check_timeout(context, node),
+    )
+    if result.sight.arrived is not None:
+        return await _arrived(context, node, result.sight.arrived)
+    wrong = result.sight.wrong
+    return Failure(
+        reason=FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK,
+        description=f"{node} does not run the new system: {result.story()}",
+    )
+
+
+async def _leave_deployment_environment(context: StepContext, node: str) -> None:
+    """Unmounts and reboots, if the node is still in the deployment environment.
+
+    A node that has left it (the step was begun before) is left alone: it may be on its way.
+    """
+    host = deployment_host(context, node)
+    running = await try_look(context, host, timeout=WHO_SECONDS * 3)
+    if isinstance(running, Sight):
+        await context.recorder.remark(node, f"has left the deployment environment already: {running.seen}")
+        return
+    try:
+        await let_go(context, node, [f"/dev/{context.nodes[node].device}"])
+    except (NodeFailed, ShellError) as problem:
+        # The data is on the disk since the step before; what stays mounted is put right by the file system's journal.
+        await context.recorder.remark(node, f"reboots with the target mounted: {problem}")
+    await reboot_over_ssh(context.ports.shell, host, at_once=True)
+
+
+async def _arrived(context: StepContext, node: str, running: Running) -> Outcome:
+    machine, facts = context.nodes[node], context.facts[node]
+    facts.boot_id = running.boot_id
+    facts.root_device = machine.partition_device(machine.partition)
+    facts.kernel_command_line = running.command_line
+    await context.recorder.facts(node, facts)
+    return None
+
+
+async def _look(context: StepContext, node: str, timeout: float) -> Sight:
+    facts = context.facts[node]
+    host = ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=facts.host_keys)
+    running = await try_look(context, host, timeout=timeout)
+    if isinstance(running, Running):
+        problem = _difference(context, node, running)
+        return Sight(seen=problem, wrong=True) if problem else Sight(arrived=running)
+    return await _who_else(context, node) if running.wrong else running
+
+
+def _difference(context: StepContext, node: str, running: Running) -> str:
+    """Returns in what a running system is not the new one, empty if it is."""
+    machine, facts = context.nodes[node], context.facts[node]
+    target = machine.partition_device(machine.partition)
+    if running.boot_id == facts.deployment_boot_id:
+        return "the deployment environment still answers"
+    chainloaded = context.spec.boot_method is BootMethod.CHAINLOAD or context.environment.boot_kind == "chainload"
+    if not chainloaded and running.token != facts.system_token:
+        return f"a system answers that was not booted by this deployment (its root is {running.root_source})"
+    if not running.root_is_device:
+        return f"the new kernel runs from {running.root_source} and not from {target}"
+    if running.marker.get("deployment") != context.deployment_id or running.marker.get("token") != facts.system_token:
+        return f"the system on {target} is not the one that this deployment wrote"
+    return ""
+
+
+async def _who_else(context: StepContext, node: str) -> Sight:
+    """Says which system it is that proved another host key, if it is one that we know."""
+    facts = context.facts[node]
+    keys = (*context.deployment_host_keys, *facts.previous_host_keys)
+    host = ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=keys)
+    running = await try_look(context, host, timeout=WHO_SECONDS)
+    if isinstance(running, Sight):
+        return running
+    if running.boot_id == facts.deployment_boot_id:
+        return Sight(seen="the deployment environment, not yet left", wrong=True)
+    if running.token == facts.deployment_token:
+        return Sight(seen="the deployment environment, booted once more", wrong=True)
+    return Sight(seen=f"another system, running from {running.root_source}", wrong=True)
+
+
+BOOT_NEW_SYSTEM = BootNewSystem()

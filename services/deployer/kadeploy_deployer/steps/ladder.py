@@ -1,0 +1,140 @@
+"""The reboot ladder: tries one way to reboot after the other until the node shows what it should run."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from kadeploy_deployer.app.ports import CommandTimedOut, OtherHostKey, PowerError, RemoteShell, ShellError, ShellHost
+from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.steps.deployment_shell import deployment_host, last_words
+from kadeploy_deployer.steps.each_node import NodeFailed
+from kadeploy_deployer.steps.probe import Running, look
+from kadeploy_deployer.steps.reboot_window import RebootWindow
+from kadeploy_deployer.steps.step import StepContext
+
+POLL_PAUSE = 3.0
+LOOK_SECONDS = 30.0
+"""For one look: a login takes seconds on a machine that has only just come up."""
+REBOOT_SECONDS = 40.0
+
+# Answers before the machine goes down, so that the session ends in order.
+_REBOOT = "(sleep 1; exec reboot) </dev/null >/dev/null 2>&1 &"
+_REBOOT_AT_ONCE = "(sleep 1; exec reboot -f) </dev/null >/dev/null 2>&1 &"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One way to reboot a node: its name in sentences, and what does it."""
+
+    name: str
+    act: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a look at a node showed.
+
+    `arrived`: what should run there, when it does; else `seen` is a clause on what is there instead, and `wrong` says
+    that a system answers which is not the one.
+    """
+
+    arrived: Running | None = None
+    seen: str = "nothing"
+    wrong: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Climb:
+    """How it went: the last sight, and a clause for each rung that was tried."""
+
+    sight: Sight
+    tried: list[str] = field(default_factory=list)
+
+    def story(self) -> str:
+        """Returns what was tried and what was seen last."""
+        return f"tried {', '.join(self.tried) or 'nothing'}; seen last: {self.sight.seen}"
+
+
+async def climb(
+    context: StepContext,
+    node: str,
+    rungs: Sequence[Rung],
+    *,
+    window: RebootWindow,
+    look_once: Callable[[float], Awaitable[Sight]],
+    patience: float,
+) -> Climb:
+    """Tries the rungs in order until a look shows the right system.
+
+    Args:
+        context: of the step.
+        node: its name.
+        rungs: the ways to reboot; one that fails is followed by the next at once.
+        window: lets so many machines reboot at a time.
+        look_once: looks at the node, for at most the given number of seconds.
+        patience: seconds to wait after each reboot.
+    """
+    result = Climb(sight=Sight())
+    clock = context.ports.clock
+    for number, rung in enumerate(rungs):
+        if number:
+            await context.recorder.remark(node, f"{rung.name} follows, because {result.tried[-1]}: {result.sight.seen}")
+        await window.turn()
+        try:
+            await rung.act()
+        except (ShellError, PowerError, NodeFailed) as problem:
+            result.tried.append(f"{rung.name} (failed: {problem})")
+            continue
+        deadline = clock.monotonic() + patience
+        while (left := deadline - clock.monotonic()) > 0:
+            result.sight = await look_once(min(LOOK_SECONDS, max(left, 1.0)))
+            if result.sight.arrived is not None:
+                return result
+            await clock.sleep(POLL_PAUSE)
+        result.tried.append(f"{rung.name} (waited {patience:g} s)")
+    return result
+
+
+def power_rungs(context: StepContext, node: str, levels: Sequence[RebootLevel]) -> list[Rung]:
+    """Returns the rungs that go through the power commands."""
+    machine = context.nodes[node]
+    host = deployment_host(context, node)
+
+    def rung(level: RebootLevel) -> Rung:
+        async def act() -> None:
+            await context.ports.power.reboot(machine, level)
+            # What was connected to the node is connected to nobody now, and would only find out by waiting.
+            await context.ports.shell.forget(host)
+
+        return Rung(name=f"{level.value.replace('_', ' ')} reboot", act=act)
+
+    return [rung(level) for level in levels]
+
+
+async def reboot_over_ssh(shell: RemoteShell, host: ShellHost, *, at_once: bool) -> None:
+    """Logs in and reboots; `at_once`: without asking the services of the system to end.
+
+    Raises:
+        ShellError: no session.
+        NodeFailed: the command did not go.
+    """
+    script = _REBOOT_AT_ONCE if at_once else _REBOOT
+    try:
+        result = await shell.run(host, ("sh", "-c", script, "reboot"), timeout=REBOOT_SECONDS)
+    finally:
+        await shell.forget(host)
+    if result.exit_status:
+        raise NodeFailed(f"reboot of {host.name} failed: {last_words(result)}")
+
+
+async def try_look(context: StepContext, host: ShellHost, *, timeout: float) -> Running | Sight:
+    """Looks at a node; a Sight when nobody or somebody else answers."""
+    machine = context.nodes[host.name]
+    device = machine.partition_device(machine.partition).removeprefix("/dev/")
+    try:
+        return await look(context.ports.shell, host, device=device, timeout=timeout)
+    except OtherHostKey as problem:
+        return Sight(seen=str(problem), wrong=True)
+    except (ShellError, NodeFailed) as problem:
+        if isinstance(problem, CommandTimedOut):
+            await context.ports.shell.forget(host)
+        return Sight(seen=str(problem))

@@ -1,0 +1,104 @@
+"""Archives with a script in them: sent to a node, unpacked there, run with what the script may want to know."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from kadeploy_deployer.app.ports import DigestDiffers, ImageError
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
+from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.steps.deployment_shell import command, last_words, try_command
+from kadeploy_deployer.steps.each_node import NodeFailed, all_failed, on_each_node
+from kadeploy_deployer.steps.script_variables import DIRECTORY, script_variables
+from kadeploy_deployer.steps.step import StepContext
+
+NO_SCRIPT = "none"
+PART_BYTES = 256 * 1024
+TAR_OPTIONS = {"none": (), "gzip": ("--gzip",), "bzip2": ("--bzip2",), "xz": ("--xz",), "zstd": ("--zstd",)}
+
+
+async def run_archives(
+    context: StepContext,
+    nodes: Sequence[str],
+    archives: Mapping[str, Sequence[ArchiveSnapshot]],
+    *,
+    step: str,
+    reason: FailureReason,
+) -> dict[str, Outcome]:
+    """Unpacks each node's archives in order and runs their scripts; the first that fails ends it for that node.
+
+    Args:
+        context: of the step.
+        nodes: their names.
+        archives: by node.
+        step: under which name the output is kept.
+        reason: of a script that fails.
+    """
+    wanted = {archive.file.uri: archive.file for node in nodes for archive in archives[node]}
+    contents: dict[str, bytes] = {}
+    for uri, file in wanted.items():
+        try:
+            path = await context.ports.images.fetch(file)
+            contents[uri] = await asyncio.to_thread(path.read_bytes)
+        except DigestDiffers as error:
+            return all_failed(nodes, FailureReason.DIGEST_MISMATCH, str(error), retriable=False)
+        except (ImageError, OSError) as error:
+            return all_failed(nodes, reason, str(error))
+
+    async def one(node: str) -> Outcome:
+        for archive in archives[node]:
+            await _unpack(context, node, archive, contents[archive.file.uri])
+            failure = await _run(context, node, archive, step=step, reason=reason)
+            if failure is not None:
+                return failure
+        return None
+
+    return await on_each_node(nodes, one, reason=reason, timeout=context.timeout)
+
+
+def describe_archive(archive: ArchiveSnapshot) -> list[str]:
+    """Returns sentences on what would be done with an archive."""
+    sentences = [f"unpack {archive.file.uri} ({archive.file.size_bytes:,} bytes) into {DIRECTORY}"]
+    if archive.script != NO_SCRIPT:
+        sentences.append(f"run {DIRECTORY}/{archive.script} {DIRECTORY}")
+    return sentences
+
+
+async def _unpack(context: StepContext, node: str, archive: ArchiveSnapshot, content: bytes) -> None:
+    options = TAR_OPTIONS[archive.file.compression]
+    arguments = ("tar", "--extract", *options, "--file", "-", "--directory", DIRECTORY)
+    what = f"unpacking {archive.file.uri}"
+    await command(context, node, arguments, what=what, timeout=context.timeout, stdin=_parts(content))
+
+
+async def _run(
+    context: StepContext, node: str, archive: ArchiveSnapshot, *, step: str, reason: FailureReason
+) -> Outcome:
+    if archive.script == NO_SCRIPT:
+        return None
+    result = await try_command(
+        context,
+        node,
+        (_script_path(archive.script), DIRECTORY),
+        timeout=context.timeout,
+        environment=script_variables(context, node),
+    )
+    text = result.stdout + result.stderr
+    if text:
+        await context.recorder.output(node, step, text)
+    if result.exit_status:
+        return Failure(reason=reason, description=f"{archive.script} on {node} failed: {last_words(result)}")
+    return None
+
+
+def _script_path(script: str) -> str:
+    path = PurePosixPath(script)
+    if path.is_absolute() or ".." in path.parts:
+        raise NodeFailed(f"the script {script!r} has to be a path inside its archive")
+    return f"{DIRECTORY}/{path}"
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), PART_BYTES):
+        yield content[start : start + PART_BYTES]
