@@ -1,0 +1,132 @@
+"""One machine of the cluster."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from kadeploy_inventory.domain.addresses import (
+    parse_controller_address,
+    parse_ip_address,
+    parse_mac_address,
+)
+from kadeploy_inventory.domain.cluster import DEFAULT_CLUSTER
+from kadeploy_inventory.domain.command_template import CommandTemplates, check_commands
+from kadeploy_inventory.domain.names import (
+    UNDEFINED,
+    parse_cluster_name,
+    parse_label_key,
+    parse_node_name,
+)
+from kadeploy_inventory.domain.partition_table import (
+    Disk,
+    Partition,
+    PartitionRole,
+    check_disk_values,
+    check_table,
+    complete_disk,
+)
+from kadeploy_inventory.domain.problems import Problems
+from kadeploy_inventory.domain.texts import parse_line
+
+
+class Firmware(StrEnum):
+    """How the firmware finds its loader."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A machine, its addresses and its disks. What the server makes is at the end."""
+
+    name: str
+    mac_address: str
+    ip_address: str
+    cluster: str = DEFAULT_CLUSTER
+    firmware: Firmware = Firmware.BIOS
+    disks: tuple[Disk, ...] = ()
+    bmc_address: str = ""
+    commands: CommandTemplates = field(default_factory=CommandTemplates)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
+    etag: str = ""
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+
+    @property
+    def controller(self) -> str:
+        """Where the management controller answers."""
+        return self.bmc_address or f"{self.name}-bmc"
+
+    def disk(self, device: str) -> Disk | None:
+        """Returns the disk of that device name, or None."""
+        return next((disk for disk in self.disks if disk.device == device), None)
+
+    def role_of(self, device: str, number: int) -> PartitionRole | None:
+        """Returns what a partition is for, or None when the node does not have it."""
+        disk = self.disk(device)
+        partitions = disk.partitions if disk else ()
+        return next((each.role for each in partitions if each.number == number), None)
+
+    def is_as_described(self, description: "Node") -> bool:
+        """Returns whether this registered node stands just as a description says.
+
+        A partition that became `undefined`, because its environment was not registered then, is as described.
+        """
+        found = replace(self, uid="", etag="", create_time=None, update_time=None)
+        wanted = replace(description, uid="", etag="", create_time=None, update_time=None)
+        return replace(found, disks=()) == replace(wanted, disks=()) and found.disks == tuple(
+            _with_undefined_of(disk, found.disk(disk.device)) for disk in wanted.disks
+        )
+
+
+def _with_undefined_of(wanted: Disk, found: Disk | None) -> Disk:
+    undefined = {each.number for each in (found.partitions if found else ()) if each.environment == UNDEFINED}
+    partitions = tuple(
+        replace(each, environment=UNDEFINED) if each.number in undefined else each for each in wanted.partitions
+    )
+    return replace(wanted, partitions=partitions)
+
+
+def check_node(node: Node, values: Problems, tables: Problems) -> Node:
+    """Returns the node in its normal form, with what was left out filled in.
+
+    Args:
+        node: the description as it came.
+        values: takes what is wrong with single values.
+        tables: takes what a partition table cannot hold.
+    """
+    cluster = node.cluster or DEFAULT_CLUSTER
+    disks = tuple(complete_disk(disk) for disk in node.disks)
+    for index, disk in enumerate(disks):
+        check_disk_values(disk, values.under(f"disks[{index}]"))
+        check_table(disk, tables.under(f"disks[{index}]"))
+        if disk.device in {earlier.device for earlier in disks[:index]}:
+            values.add(f"disks[{index}].device", f"{disk.device} is there twice")
+    for key, value in node.labels.items():
+        values.take("labels", parse_label_key, key)
+        values.take(f"labels[{key!r}]", parse_line, value)
+    check_commands(node.commands, values.under("commands"), labels=node.labels.keys())
+    return replace(
+        node,
+        name=values.take("name", parse_node_name, node.name),
+        mac_address=values.take("mac_address", parse_mac_address, node.mac_address),
+        ip_address=values.take("ip_address", parse_ip_address, node.ip_address),
+        cluster=values.take("cluster", parse_cluster_name, cluster),
+        bmc_address=values.take("bmc_address", parse_controller_address, node.bmc_address),
+        disks=disks,
+    )
+
+
+def rename_environments(node: Node, known: frozenset[str]) -> Node:
+    """Returns the node with every environment that is not known called `undefined`."""
+
+    def renamed(partition: Partition) -> Partition:
+        if partition.environment in known:
+            return partition
+        return replace(partition, environment=UNDEFINED)
+
+    disks = tuple(replace(disk, partitions=tuple(renamed(each) for each in disk.partitions)) for disk in node.disks)
+    return replace(node, disks=disks)
