@@ -1,0 +1,102 @@
+"""What the deployer needs for a deployment, in one go."""
+
+from dataclasses import dataclass, replace
+
+from kadeploy_inventory.app.environments import Asker, get_environment
+from kadeploy_inventory.app.ports import Clock, Work
+from kadeploy_inventory.app.rights import is_production, rights_of
+from kadeploy_inventory.domain.cluster import (
+    DEFAULT_CLUSTER,
+    Cluster,
+    ClusterProfile,
+    EnvironmentReference,
+)
+from kadeploy_inventory.domain.environment import Environment
+from kadeploy_inventory.domain.errors import InvalidNode, InvalidRight
+from kadeploy_inventory.domain.names import parse_device_name, parse_user_name, partition_word
+from kadeploy_inventory.domain.node import Node
+from kadeploy_inventory.domain.node_set import expand
+from kadeploy_inventory.domain.problems import Problems
+from kadeploy_inventory.domain.right import allows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedNode:
+    """One node of the set. No node: it is not registered."""
+
+    name: str
+    node: Node | None
+    allowed: bool
+    device: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A deployment with every name turned into what it stands for."""
+
+    nodes: tuple[ResolvedNode, ...]
+    environment: Environment | None
+    clusters: tuple[Cluster, ...]
+
+
+def resolve_deployment(
+    *,
+    user: str,
+    nodes: str,
+    reference: EnvironmentReference | None,
+    device: str,
+    partition: int,
+    work: Work,
+    clock: Clock,
+) -> Resolution:
+    """Resolves nodes, environment, targets and rights on a user's behalf.
+
+    Unknown nodes and missing rights are results. Without a reference no environment is resolved.
+    """
+    _check(user=user, device=device, partition=partition)
+    names = expand(nodes)
+    present = work.nodes.named(names)
+    # The target of a node that is not registered is that of the default cluster.
+    wanted = {DEFAULT_CLUSTER, *(node.cluster for node in present.values())}
+    profiles = {
+        name: replace(cluster, profile=cluster.profile.with_defaults())
+        for name, cluster in work.clusters.named(wanted).items()
+    }
+    environment = None if reference is None else get_environment(reference, asker=Asker(user=user), work=work)
+    rights = rights_of(user, names, work=work, now=clock())
+    resolved = []
+    for name in names:
+        node = present.get(name)
+        profile = profiles[node.cluster if node else DEFAULT_CLUSTER].profile
+        target = _target(profile, device, partition)
+        word = partition_word(*target)
+        allowed = node is not None and allows(
+            rights, user=user, node=name, partition=word, is_production=is_production(node, word)
+        )
+        if node is not None:
+            node = replace(node, bmc_address=node.controller)
+        resolved.append(ResolvedNode(name=name, node=node, allowed=allowed, device=target[0], partition=target[1]))
+    used = {node.cluster for node in present.values()}
+    return Resolution(
+        nodes=tuple(resolved),
+        environment=environment,
+        clusters=tuple(profiles[name] for name in sorted(used)),
+    )
+
+
+def _target(profile: ClusterProfile, device: str, partition: int) -> tuple[str, int]:
+    return device or profile.default_device, partition or profile.default_partition
+
+
+def _check(*, user: str, device: str, partition: int) -> None:
+    problems = Problems()
+    problems.take("user", parse_user_name, user)
+    if problems:
+        raise InvalidRight.of("the user cannot be resolved", problems.found)
+    if device:
+        problems.take("device", parse_device_name, device)
+    if partition < 0:
+        problems.add("partition", f"must be positive, not {partition}")
+    if problems:
+        raise InvalidNode.of("the target cannot be resolved", problems.found)
