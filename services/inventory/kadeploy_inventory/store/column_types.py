@@ -1,0 +1,34 @@
+"""Column types that mean the same on SQLite and on MariaDB."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import DateTime, Dialect, String
+from sqlalchemy.dialects.mysql import DATETIME, VARCHAR
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+def word(length: int) -> TypeEngine[str]:
+    """Returns a type for ASCII words that compare letter by letter, as keys must."""
+    exact = VARCHAR(length, charset="ascii", collation="ascii_bin")
+    return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A point in time, to the microsecond; stored in UTC without a zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        """Returns a type with microseconds."""
+        if dialect.name in {"mysql", "mariadb"}:
+            return dialect.type_descriptor(DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turns any zone into UTC."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Says that it is UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
