@@ -1,7 +1,6 @@
 """Boot entries and deployment kernels, as bootctl tells them."""
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
-
 from kadeploy_cli import output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.plain import plain

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from kadeploy.inventory.v1 import cluster_pb2, inventory_service_pb2
 
+from kadeploy.inventory.v1 import cluster_pb2, inventory_service_pb2
 from kadeploy_cli import image_files, node_names, output
 from kadeploy_cli.descriptions import cluster_profile
 from kadeploy_cli.descriptions.text import decode

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import grpc
+
 from kadeploy.bootctl.v1 import bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import inventory_service_pb2_grpc
-from kadeploy_rpckit import errors
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
-
 from kadeploy_cli import advice
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.settings import Settings
+from kadeploy_rpckit import errors
+from kadeploy_rpckit.channel import open_channel
+from kadeploy_rpckit.status import RemoteError, from_rpc_error
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")

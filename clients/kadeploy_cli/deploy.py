@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-
 from kadeploy_cli import output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure, UsageFailure

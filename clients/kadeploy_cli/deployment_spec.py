@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
-from kadeploy.deployer.v1 import deployment_pb2
 
+from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_cli import node_names
 from kadeploy_cli.failures import UsageFailure
 

@@ -1,8 +1,8 @@
 """Deployments as the deployer remembers them: lists, details, outputs, plans, and the wish to stop one."""
 
 from google.protobuf.duration_pb2 import Duration
-from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli import output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.plain import plain, word

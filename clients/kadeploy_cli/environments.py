@@ -5,7 +5,6 @@ from pathlib import Path
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
-
 from kadeploy_cli import image_files, node_names, output, partitions
 from kadeploy_cli.descriptions import environment_file, settings_file
 from kadeploy_cli.descriptions.settings_file import Setting

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy.inventory.v1 import environment_pb2
-
 from kadeploy_cli.failures import UsageFailure
 
 CHUNK = 1 << 20

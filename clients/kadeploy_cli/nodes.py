@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from ClusterShell.NodeSet import NodeSet
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import status_pb2
-from kadeploy.inventory.v1 import inventory_service_pb2, node_pb2
-from kadeploy_rpckit.status import from_status
 
+from kadeploy.inventory.v1 import inventory_service_pb2, node_pb2
 from kadeploy_cli import advice, node_names, output
 from kadeploy_cli.connect import remote_failure
 from kadeploy_cli.descriptions import disk_layout, nodes_file
@@ -17,6 +16,7 @@ from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure
 from kadeploy_cli.plain import plain, word
 from kadeploy_cli.session import Session
+from kadeploy_rpckit.status import from_status
 
 COLUMNS = ("NODE", "MAC ADDRESS", "IP ADDRESS", "CLUSTER", "FIRMWARE", "DISKS")
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy.inventory.v1 import node_pb2
-
 from kadeploy_cli import nodes, output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.plain import timestamp, word

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from kadeploy.inventory.v1 import inventory_service_pb2, right_pb2
 
+from kadeploy.inventory.v1 import inventory_service_pb2, right_pb2
 from kadeploy_cli import node_names, output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import UsageFailure

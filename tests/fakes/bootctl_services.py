@@ -30,17 +30,17 @@ class BootctlServices(bootctl_service_pb2_grpc.BootServiceServicer, bootctl_serv
         bootctl_service_pb2_grpc.add_BootServiceServicer_to_server(self, server)
         bootctl_service_pb2_grpc.add_TreeServiceServicer_to_server(self, server)
 
-    def GetBootEntry(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetBootEntry(self, request: Any, context: Any) -> Any:
         if request.node not in self.entries:
             raise BootEntryNotFound(f"node {request.node} has no boot entry", metadata={"node": request.node})
         file = bootctl_service_pb2.RenderedFile(path="pxelinux.cfg/01-52", text="DEFAULT deploy\n")
         return bootctl_service_pb2.GetBootEntryResponse(entry=self.entries[request.node], files=[file])
 
-    def ListBootEntries(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ListBootEntries(self, request: Any, context: Any) -> Any:
         wanted = set(NodeSet(request.nodes))
         rows = [entry for name, entry in self.entries.items() if not wanted or name in wanted]
         page, token = paged(rows, lambda entry: str(entry.node.name), request, request.nodes)
         return bootctl_service_pb2.ListBootEntriesResponse(entries=page, next_page_token=token)
 
-    def ListLabels(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ListLabels(self, request: Any, context: Any) -> Any:
         return bootctl_service_pb2.ListLabelsResponse(labels=self.labels)

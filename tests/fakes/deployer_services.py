@@ -80,7 +80,7 @@ class DeployerServices(
         deployer_service_pb2_grpc.add_DeploymentServiceServicer_to_server(self, server)
         deployer_service_pb2_grpc.add_ClusterStateServiceServicer_to_server(self, server)
 
-    def CreateDeployment(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def CreateDeployment(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
         if request.request_id in self.by_request_id:
             return self.deployments[self.by_request_id[request.request_id]]
@@ -183,16 +183,16 @@ class DeployerServices(
             raise DeploymentNotFound(f"there is no deployment {name}", metadata={"id": name})
         return self.deployments[name]
 
-    def GetDeployment(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetDeployment(self, request: Any, context: Any) -> Any:
         return self._deployment(request.id)
 
-    def ListDeployments(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ListDeployments(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
         rows = list(reversed(self.deployments.values()))
         page, token = paged(rows, lambda row: str(row.id), request, "")
         return deployer_service_pb2.ListDeploymentsResponse(deployments=page, next_page_token=token)
 
-    def WatchDeployment(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+    def WatchDeployment(self, request: Any, context: Any) -> Iterator[Any]:
         self.watched_from.append(request.after_sequence)
         deployment = self._deployment(request.id)
         if request.after_sequence in self.gone:
@@ -212,7 +212,7 @@ class DeployerServices(
                 self.breaks.remove(event.sequence)
                 raise GoingAway("the deployer is going away")
 
-    def CancelDeployment(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def CancelDeployment(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
         deployment = self._deployment(request.id)
         if deployment.state != deployment_pb2.DEPLOYMENT_STATE_DEPLOYING:
@@ -221,12 +221,12 @@ class DeployerServices(
         self.hold.set()
         return deployment
 
-    def GetStepOutput(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetStepOutput(self, request: Any, context: Any) -> Any:
         self._deployment(request.id)
         output = deployer_service_pb2.StepOutput(step="postinstall", attempt=1, text="writing fstab\ndone\n")
         return deployer_service_pb2.GetStepOutputResponse(outputs=[output])
 
-    def PlanDeployment(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def PlanDeployment(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
         plan = deployer_service_pb2.PlanDeploymentResponse()
         plan.environment.name, plan.environment.version = request.spec.environment_name, 1
@@ -241,7 +241,7 @@ class DeployerServices(
             step.files.add(path="pxelinux.cfg/01-52", text="DEFAULT deploy\n")
         return plan
 
-    def ListPartitionStates(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ListPartitionStates(self, request: Any, context: Any) -> Any:
         wanted = set(NodeSet(request.nodes))
         rows = [row for row in self.partitions if not wanted or row.node in wanted]
         page, token = paged(rows, lambda row: f"{row.node} {row.device} {row.partition}", request, request.nodes)

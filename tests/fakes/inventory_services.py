@@ -97,7 +97,7 @@ class InventoryServices(
         if changing and self.administrators and current_caller.get().user not in self.administrators:
             raise NotAdministrator("this call is for administrators")
 
-    def RegisterNodes(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def RegisterNodes(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         for node in request.nodes:
             if node.cluster and node.cluster not in self.clusters:
@@ -112,7 +112,7 @@ class InventoryServices(
                 node.cluster = node.cluster or "default"
         return inventory_service_pb2.RegisterNodesResponse(nodes=request.nodes, created=created)
 
-    def GetNode(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetNode(self, request: Any, context: Any) -> Any:
         self._note(request)
         return self._node(request.name)
 
@@ -121,7 +121,7 @@ class InventoryServices(
             raise NodeNotFound(f"there is no node {name}", metadata={"node": name})
         return self.nodes[name]
 
-    def ListNodes(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ListNodes(self, request: Any, context: Any) -> Any:
         self._note(request)
         wanted = set(NodeSet(request.filter.nodes))
         rows = [
@@ -132,7 +132,7 @@ class InventoryServices(
         page, token = paged(rows, lambda node: str(node.name), request, request.filter.nodes)
         return inventory_service_pb2.ListNodesResponse(nodes=page, next_page_token=token)
 
-    def UpdateNode(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def UpdateNode(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         node = self._node(request.node.name)
         for path in request.update_mask.paths:
@@ -145,7 +145,7 @@ class InventoryServices(
         node.MergeFrom(picked)
         return node
 
-    def DeleteNodes(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def DeleteNodes(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         results = []
         for name in NodeSet(request.nodes):
@@ -154,25 +154,25 @@ class InventoryServices(
             results.append(inventory_service_pb2.NodeResult(node=name, status=status))
         return inventory_service_pb2.DeleteNodesResponse(results=results)
 
-    def CreateCluster(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def CreateCluster(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         if request.cluster.name in self.clusters:
             raise ClusterExists(f"cluster {request.cluster.name} exists")
         self.clusters[request.cluster.name] = request.cluster
         return request.cluster
 
-    def GetCluster(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetCluster(self, request: Any, context: Any) -> Any:
         self._note(request)
         if request.name not in self.clusters:
             raise ClusterNotFound(f"there is no cluster {request.name}")
         return self.clusters[request.name]
 
-    def ListClusters(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ListClusters(self, request: Any, context: Any) -> Any:
         self._note(request)
         page, token = paged(list(self.clusters.values()), lambda cluster: str(cluster.name), request, "")
         return inventory_service_pb2.ListClustersResponse(clusters=page, next_page_token=token)
 
-    def UpdateCluster(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def UpdateCluster(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         if request.cluster.name not in self.clusters:
             raise ClusterNotFound(f"there is no cluster {request.cluster.name}")
@@ -180,13 +180,13 @@ class InventoryServices(
         request.update_mask.MergeMessage(request.cluster, cluster)
         return cluster
 
-    def DeleteCluster(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def DeleteCluster(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         if self.clusters.pop(request.name, None) is None:
             raise ClusterNotFound(f"there is no cluster {request.name}")
         return inventory_service_pb2.DeleteClusterResponse()
 
-    def RecordEnvironment(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def RecordEnvironment(self, request: Any, context: Any) -> Any:
         self._note(request)
         new = request.environment
         new.owner = new.owner or current_caller.get().user
@@ -198,7 +198,7 @@ class InventoryServices(
         self.environments.append(new)
         return new
 
-    def GetEnvironment(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetEnvironment(self, request: Any, context: Any) -> Any:
         self._note(request)
         return self._environments(request.environment)[0]
 
@@ -211,7 +211,7 @@ class InventoryServices(
             raise EnvironmentNotFound(f"there is no environment {wanted.name} that {owner} may use")
         return sorted(found, key=lambda one: -one.version)
 
-    def ListEnvironments(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ListEnvironments(self, request: Any, context: Any) -> Any:
         self._note(request)
         rows = [
             one
@@ -221,13 +221,13 @@ class InventoryServices(
         page, token = paged(rows, lambda one: f"{one.name} {one.version} {one.owner}", request, "")
         return inventory_service_pb2.ListEnvironmentsResponse(environments=page, next_page_token=token)
 
-    def DeleteEnvironment(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def DeleteEnvironment(self, request: Any, context: Any) -> Any:
         self._note(request)
         found = self._environments(request.environment)
         self.environments = [one for one in self.environments if one not in found]
         return inventory_service_pb2.DeleteEnvironmentResponse(versions=[one.version for one in found])
 
-    def GrantRights(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GrantRights(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         nodes = ["*"] if request.nodes == "*" else list(NodeSet(request.nodes))
         granted = [
@@ -244,7 +244,7 @@ class InventoryServices(
         self.rights.extend(granted)
         return inventory_service_pb2.GrantRightsResponse(rights=granted)
 
-    def RevokeRights(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def RevokeRights(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         nodes = [request.nodes] if request.nodes in {"", "*"} else list(NodeSet(request.nodes))
         gone = [
@@ -257,7 +257,7 @@ class InventoryServices(
         self.rights = [right for right in self.rights if right not in gone]
         return inventory_service_pb2.RevokeRightsResponse(rights=gone)
 
-    def ListRights(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def ListRights(self, request: Any, context: Any) -> Any:
         self._note(request)
         rows = [right for right in self.rights if request.filter.user in {"", right.user}]
         page, token = paged(rows, lambda right: f"{right.user} {right.node} {right.partition}", request, "")

@@ -26,7 +26,7 @@ from kadeploy_cli.session import Session, command_options, finish
 @click.option("--script", metavar="PATH", help="The script in the archive.  [default: traitement.ash]")
 @click.option("--visibility", metavar="WORD", help="private, shared or public.  [default: private]")
 @click.option("-l", "--login", "owner", default="", metavar="USER", help="Record it as this user's (administrators).")
-@click.version_option(None, "-V", "--version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options(form=None)
 def karecordenv(session: Session, /, *, file: str | None, owner: str, **options: str | None) -> None:
     """Records an environment, with size and SHA-256 of its files.
@@ -45,7 +45,7 @@ def karecordenv(session: Session, /, *, file: str | None, owner: str, **options:
 @click.option("--listlogin", is_flag=True, help="List who owns environments that you may use.")
 @click.option("-z", "--cluster", default="", metavar="NAME", help="Those made for this cluster.")
 @node_options
-@click.version_option(None, "-V", "--version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options()
 def kaenvironments(
     session: Session,

@@ -17,7 +17,7 @@ from kadeploy_cli.session import Session, command_options, finish
 )
 @click.option("--gpt", is_flag=True, help="Their disks get a GPT instead of an MBR partition table.")
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
-@click.version_option(None, "-V", "--version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options(form=None)
 def kaaddnode(session: Session, /, *, file: str, cluster: str, firmware: str, gpt: bool, dry_run: bool) -> None:
     r"""Registers the nodes of a description file ("-" for stdin), all or none.
@@ -32,7 +32,7 @@ def kaaddnode(session: Session, /, *, file: str, cluster: str, firmware: str, gp
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NODES]...")
 @node_options
-@click.version_option(None, "-V", "--version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options(form=None)
 def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[str, ...], node_file: str | None) -> None:
     """Removes nodes with their disks and partitions."""
@@ -52,7 +52,7 @@ def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[st
 @click.option("-add", "--add", "add", is_flag=True, help="Not offered: kaaddnode FILE registers nodes.")
 @click.option("-z", "--cluster", default="", metavar="NAME", help="Only the nodes of this cluster.")
 @node_options
-@click.version_option(None, "-V", "--version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options()
 def kanodes(
     session: Session,

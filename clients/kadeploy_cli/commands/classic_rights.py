@@ -13,7 +13,7 @@ from kadeploy_cli.session import Session, command_options, finish
 @node_options
 @PARTITIONS
 @click.option("--until", metavar="TIME", help="The right ends then, such as 2030-01-31T18:00.")
-@click.version_option(None, "-V", "--version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options()
 def kaadduser(
     session: Session,
@@ -34,7 +34,7 @@ def kaadduser(
 @USERS
 @node_options
 @PARTITIONS
-@click.version_option(None, "-V", "--version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options()
 def kadeluser(
     session: Session,

@@ -16,7 +16,7 @@ DISTRIBUTION = "kadeploy"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(None, "-V", "--version", package_name=DISTRIBUTION)
+@click.version_option(None, "-V", "--version", "show_version", package_name=DISTRIBUTION)
 def ka() -> None:
     """Installs operating systems on the nodes of a cluster.
 

@@ -1,8 +1,8 @@
 """`ka node`: the machines."""
 
 import click
-from kadeploy.inventory.v1 import node_pb2
 
+from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli import node_names, nodes
 from kadeploy_cli.descriptions import cluster_profile
 from kadeploy_cli.descriptions.text import decode

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
-from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, environment_pb2
 
+from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, environment_pb2
 from kadeploy_cli.descriptions import yaml_text
 from kadeploy_cli.descriptions.yaml_text import Place
 

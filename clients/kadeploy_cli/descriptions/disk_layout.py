@@ -1,7 +1,6 @@
 """From the lines of a description to the disk that the inventory stores."""
 
 from kadeploy.inventory.v1 import node_pb2
-
 from kadeploy_cli.descriptions.nodes_file import FIRST_LOGICAL, MEBIBYTE, NodesFile, PartitionLine
 from kadeploy_cli.descriptions.text import DescriptionFailure
 

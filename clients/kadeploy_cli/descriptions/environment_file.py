@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kadeploy.inventory.v1 import environment_pb2
-
 from kadeploy_cli.descriptions.settings_file import Setting
 from kadeploy_cli.descriptions.text import shown
 from kadeploy_cli.failures import UsageFailure

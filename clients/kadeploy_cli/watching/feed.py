@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 import grpc
-from kadeploy.deployer.v1 import deployer_service_pb2
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
 
+from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli.connect import Deployer
+from kadeploy_rpckit.status import RemoteError, from_rpc_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,8 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 import grpc
-from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
-from kadeploy_rpckit import errors
-from kadeploy_rpckit.status import RemoteError
 
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
 from kadeploy_cli.connect import Deployer
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure
@@ -17,6 +15,8 @@ from kadeploy_cli.watching import interrupts
 from kadeploy_cli.watching.feed import Ended, Feed, Interrupted, Item, Lost, Told
 from kadeploy_cli.watching.interrupts import Choice
 from kadeploy_cli.watching.story import FINISHED, Story
+from kadeploy_rpckit import errors
+from kadeploy_rpckit.status import RemoteError
 
 TICK = 0.25
 FIRST_PAUSE = 0.2

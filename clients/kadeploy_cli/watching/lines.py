@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
-
 from kadeploy_cli import output
 from kadeploy_cli.plain import word
 from kadeploy_cli.watching.story import Story

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
 from kadeploy_cli import output
 from kadeploy_cli.watching.lines import step_words
 from kadeploy_cli.watching.story import NodeView, Story

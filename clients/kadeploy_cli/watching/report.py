@@ -3,8 +3,8 @@
 from statistics import median
 
 from ClusterShell.NodeSet import NodeSet, NodeSetException
-from kadeploy.deployer.v1 import deployment_pb2
 
+from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_cli import output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.plain import word

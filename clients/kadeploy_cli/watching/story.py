@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
-
 from kadeploy_cli.plain import word
 
 FINISHED = frozenset({deployment_pb2.DEPLOYMENT_STATE_TERMINATED, deployment_pb2.DEPLOYMENT_STATE_ERROR})

@@ -6,6 +6,7 @@ import pytest
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli.commands.classic_nodes import kaaddnode, kadelnode, kanodes
 from kadeploy_cli.commands.ka import ka
+from tests.fakes.site import Run, Site
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +31,7 @@ def nodes_file(tmp_path: Path) -> Path:
     return file
 
 
-def test_kaaddnode_registers_every_node_of_the_file(site, run, nodes_file):
+def test_kaaddnode_registers_every_node_of_the_file(site: Site, run: Run, nodes_file: Path) -> None:
     result = run(kaaddnode, [str(nodes_file)])
     assert result.exit_code == 0, result.output
     assert "3 nodes registered: node-[1-2,10]" in result.stderr
@@ -45,21 +46,21 @@ def test_kaaddnode_registers_every_node_of_the_file(site, run, nodes_file):
     assert site.inventory.callers == ["user:alice"]
 
 
-def test_kaaddnode_twice_changes_nothing(site, run, nodes_file):
+def test_kaaddnode_twice_changes_nothing(run: Run, nodes_file: Path) -> None:
     run(kaaddnode, [str(nodes_file)])
     result = run(kaaddnode, [str(nodes_file)])
     assert result.exit_code == 0
     assert "0 nodes registered; 3 stand there already" in result.stderr
 
 
-def test_kaaddnode_reads_stdin_and_dry_run_changes_nothing(site, run):
+def test_kaaddnode_reads_stdin_and_dry_run_changes_nothing(site: Site, run: Run) -> None:
     result = run(kaaddnode, ["-", "--dry-run"], stdin=NODES)
     assert result.exit_code == 0, result.output
     assert "would be registered" in result.stderr
     assert not site.inventory.nodes
 
 
-def test_kaaddnode_of_a_bad_file_calls_nobody_and_names_the_line(site, run, tmp_path):
+def test_kaaddnode_of_a_bad_file_calls_nobody_and_names_the_line(site: Site, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "bad.txt"
     file.write_text(NODES.replace("10.77.0.12", "10.77.0.312"))
     result = run(kaaddnode, [str(file)])
@@ -68,14 +69,14 @@ def test_kaaddnode_of_a_bad_file_calls_nobody_and_names_the_line(site, run, tmp_
     assert not site.inventory.requests
 
 
-def test_an_unknown_cluster_is_told_with_what_to_do(site, run, nodes_file):
+def test_an_unknown_cluster_is_told_with_what_to_do(run: Run, nodes_file: Path) -> None:
     result = run(kaaddnode, [str(nodes_file), "--cluster", "lab"])
     assert result.exit_code == 4
     assert "there is no cluster lab (CLUSTER_NOT_FOUND)" in result.stderr
     assert "ka cluster create" in result.stderr
 
 
-def test_another_node_under_the_same_name_is_refused(site, run, nodes_file):
+def test_another_node_under_the_same_name_is_refused(run: Run, nodes_file: Path) -> None:
     run(kaaddnode, [str(nodes_file)])
     nodes_file.write_text(NODES.replace("12:34:01", "12:34:99"))
     result = run(kaaddnode, [str(nodes_file)])
@@ -83,7 +84,7 @@ def test_another_node_under_the_same_name_is_refused(site, run, nodes_file):
     assert "NODE_EXISTS" in result.stderr
 
 
-def test_kanodes_gives_the_registered_nodes_back(site, run, nodes_file):
+def test_kanodes_gives_the_registered_nodes_back(run: Run, nodes_file: Path) -> None:
     run(kaaddnode, [str(nodes_file)])
     table = run(kanodes, ["-listnode"])
     assert table.exit_code == 0
@@ -94,7 +95,7 @@ def test_kanodes_gives_the_registered_nodes_back(site, run, nodes_file):
     assert run(kanodes, ["-listnode", "-o", "name", "-m", "node-[2-10]"]).stdout.split() == ["node-2", "node-10"]
 
 
-def test_lists_of_more_than_a_page_are_whole(site, run, tmp_path):
+def test_lists_of_more_than_a_page_are_whole(run: Run, tmp_path: Path) -> None:
     lines = [f"n{i} 52:54:00:00:{i >> 8:02x}:{i & 255:02x} 10.0.{i >> 8}.{i & 255}" for i in range(1, 1203)]
     file = tmp_path / "many.txt"
     file.write_text("\n".join([*lines, "\\#", "sda 100", "1 50 empty"]))
@@ -102,7 +103,7 @@ def test_lists_of_more_than_a_page_are_whole(site, run, tmp_path):
     assert len(run(kanodes, ["-listnode", "-o", "name"]).stdout.split()) == 1202
 
 
-def test_kanodes_listpartition_joins_the_inventory_with_the_deployer(site, run, nodes_file):
+def test_kanodes_listpartition_joins_the_inventory_with_the_deployer(site: Site, run: Run, nodes_file: Path) -> None:
     run(kaaddnode, [str(nodes_file)])
     status = deployer_service_pb2.PartitionStatus(
         node="node-2",
@@ -124,13 +125,13 @@ def test_kanodes_listpartition_joins_the_inventory_with_the_deployer(site, run, 
     assert run(ka, ["partition", "list", "node-2"]).stdout.count("node-2") == 3
 
 
-def test_kanodes_needs_exactly_one_thing_to_do(site, run):
+def test_kanodes_needs_exactly_one_thing_to_do(run: Run) -> None:
     assert run(kanodes, []).exit_code == 2
     assert run(kanodes, ["-listnode", "-listpartition"]).exit_code == 2
     assert "kaaddnode FILE" in run(kanodes, ["-add"]).stderr
 
 
-def test_a_part_of_the_nodes_being_unknown_is_a_partial_success(site, run, nodes_file):
+def test_a_part_of_the_nodes_being_unknown_is_a_partial_success(site: Site, run: Run, nodes_file: Path) -> None:
     run(kaaddnode, [str(nodes_file)])
     result = run(kanodes, ["-del", "node-[2-3]"])
     assert result.exit_code == 6
@@ -141,7 +142,7 @@ def test_a_part_of_the_nodes_being_unknown_is_a_partial_success(site, run, nodes
     assert run(kadelnode, ["node-1"]).exit_code == 4
 
 
-def test_ka_node_update_changes_every_node_of_a_set(site, run, nodes_file, tmp_path):
+def test_ka_node_update_changes_every_node_of_a_set(site: Site, run: Run, nodes_file: Path, tmp_path: Path) -> None:
     run(kaaddnode, [str(nodes_file)])
     site.inventory.nodes["node-1"].labels["rack"] = "1"
     commands = tmp_path / "commands.yaml"
@@ -159,14 +160,14 @@ def test_ka_node_update_changes_every_node_of_a_set(site, run, nodes_file, tmp_p
     assert "vda3" in shown
 
 
-def test_a_node_that_is_not_there_is_exit_status_4(site, run):
+def test_a_node_that_is_not_there_is_exit_status_4(run: Run) -> None:
     result = run(ka, ["node", "show", "nobody"])
     assert result.exit_code == 4
     assert result.stderr.startswith("ka: there is no node nobody (NODE_NOT_FOUND)")
     assert "ka node list" in result.stderr
 
 
-def test_only_administrators_register_and_others_are_told_so(site, run, nodes_file):
+def test_only_administrators_register_and_others_are_told_so(site: Site, run: Run, nodes_file: Path) -> None:
     site.inventory.administrators = {"root"}
     result = run(kaaddnode, [str(nodes_file)])
     assert result.exit_code == 5
