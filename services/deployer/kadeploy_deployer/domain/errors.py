@@ -12,6 +12,7 @@ from kadeploy_rpckit.errors import (
     Invalid,
     Missing,
     NotInState,
+    Unreachable,
 )
 
 NAMED_NODES = 20
@@ -39,6 +40,12 @@ class LeaseLost(Conflict):
 
     def __init__(self, deployment_id: str) -> None:
         super().__init__(f"deployment {deployment_id} is driven by another deployer", metadata={"id": deployment_id})
+
+
+class StoreUnreachable(Unreachable):
+    """The database does not answer; nothing was changed."""
+
+    reason = "STORE_UNREACHABLE"
 
 
 class InvalidNodeSet(Invalid):

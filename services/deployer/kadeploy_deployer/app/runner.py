@@ -1,0 +1,333 @@
+"""Walks a deployment through the plan, step by step: journal, act, judge.
+
+The journal is written before anything is done, so that whoever takes the deployment over enters the same step again.
+Everything the runner decides is in the database before it is acted upon; it can die at any point.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kadeploy_deployer.app.event_log import EventLog
+from kadeploy_deployer.app.recorder import JournalRecorder
+from kadeploy_deployer.app.store import DeploymentStore, RunData
+from kadeploy_deployer.domain.deployment import Lease, NodeDeployment, verdict
+from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, PartitionTrigger, advance_partition
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.snapshot import StepPolicy
+from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
+
+logger = logging.getLogger(__name__)
+
+GRACE = 10.0
+"""How long after its own timeout a step is given to come back with its outcomes."""
+RECOVERY_TIMEOUT = 180.0
+STOP_SECONDS = 15.0
+"""How long a step is given to stop when it is cancelled."""
+WAIT_POLL = 1.0
+LAST_WORDS = 400
+"""How long the description of a failure may be."""
+
+LeaveBootable = Callable[[StepContext, Sequence[str]], Awaitable[Mapping[str, Outcome]]]
+
+
+class Cancelled(Exception):
+    """The deployment is to be cancelled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerSettings:
+    """What is the same for all deployments."""
+
+    plan: Sequence[Step]
+    ports: StepPorts
+    leave_bootable: LeaveBootable
+    deployment_host_keys: tuple[str, ...]
+    cluster_public_key: str
+
+
+class Runner:
+    """Drives one deployment as long as the lease is held."""
+
+    def __init__(self, *, lease: Lease, store: DeploymentStore, log: EventLog, settings: RunnerSettings) -> None:
+        self._lease = lease
+        self._store = store
+        self._settings = settings
+        self._clock = settings.ports.clock
+        self._recorder = JournalRecorder(store=store, lease=lease, log=log, clock=self._clock)
+        self._states: dict[str, PartitionState] = {}
+        self._cancelled = asyncio.Event()
+
+    def cancel(self) -> None:
+        """Makes the deployment end as cancelled, as soon as the step at hand has been stopped."""
+        self._cancelled.set()
+
+    async def run(self) -> None:
+        """Drives the deployment to its end. Raises LeaseLost when somebody else drives it."""
+        data = await self._store.load(self._lease.deployment_id)
+        if data.deployment.cancel_requested:
+            self._cancelled.set()
+        if data.deployment.state is DeploymentState.WAITING:
+            if not await self._acquire(data):
+                return
+            data = await self._store.load(self._lease.deployment_id)
+        context = self._context(data)
+        self._states = {node.node: node.state for node in data.deployment.nodes if node.active and node.state}
+        try:
+            await self._walk(data, context)
+            if self._states:
+                text = "the plan ended without a word on this node"
+                await self._fail_the_rest(FailureReason.INTERNAL, text, PartitionTrigger.FAIL)
+        except Cancelled:
+            await self._fail_the_rest(FailureReason.CANCELLED, await self._cancel_reason(), PartitionTrigger.CANCEL)
+        await self._finish(context)
+
+    # --- waiting ---
+
+    async def _acquire(self, data: RunData) -> bool:
+        """Waits for the nodes; ends the deployment and returns False when they do not become free."""
+        told: Mapping[str, str] = {}
+        while not self._cancelled.is_set():
+            busy = await self._store.acquire(self._lease, now=self._clock.now())
+            if not busy:
+                return True
+            if busy != told:
+                held = ", ".join(f"{node} (deployment {holder})" for node, holder in list(busy.items())[:10])
+                await self._recorder.remark("", f"waiting for {len(busy)} nodes: {held}")
+                told = busy
+            if self._clock.now() >= data.deployment.wait_until:
+                await self._give_up(data, busy)
+                return False
+            await self._clock.sleep(WAIT_POLL)
+        reason = await self._cancel_reason()
+        nodes = [node.node for node in data.deployment.nodes if node.active]
+        await self._store.end(
+            self._lease,
+            trigger=DeploymentTrigger.CANCELLED,
+            description=reason,
+            failures={node: Failure(reason=FailureReason.CANCELLED, description=reason) for node in nodes},
+            node_trigger=PartitionTrigger.CANCEL,
+            now=self._clock.now(),
+        )
+        return False
+
+    async def _give_up(self, data: RunData, busy: Mapping[str, str]) -> None:
+        failures = {
+            node.node: Failure(
+                reason=FailureReason.BUSY,
+                description=f"held by deployment {busy[node.node]}"
+                if node.node in busy
+                else "other nodes of the deployment did not become free",
+            )
+            for node in data.deployment.nodes
+            if node.active
+        }
+        waited = self._clock.now() - data.deployment.create_time
+        await self._store.end(
+            self._lease,
+            trigger=DeploymentTrigger.GAVE_UP,
+            description=f"{len(busy)} nodes did not become free within {waited:.0f} s",
+            failures=failures,
+            now=self._clock.now(),
+        )
+
+    # --- the plan ---
+
+    def _context(self, data: RunData) -> StepContext:
+        deployment = data.deployment
+        return StepContext(
+            deployment_id=deployment.id,
+            spec=deployment.spec,
+            environment=deployment.environment,
+            nodes=data.snapshots,
+            profiles=data.profiles,
+            facts={node.node: node.facts for node in deployment.nodes if node.included},
+            ports=self._settings.ports,
+            recorder=self._recorder,
+            deployment_host_keys=self._settings.deployment_host_keys,
+            cluster_public_key=self._settings.cluster_public_key,
+        )
+
+    async def _walk(self, data: RunData, context: StepContext) -> None:
+        plan = [step for step in self._settings.plan if step.applies(context)]
+        names = [step.name for step in plan]
+        journal = data.deployment.step
+        begin = names.index(journal) if journal in names else 0
+        for number, step in enumerate(plan[begin:], start=begin):
+            pending, attempt = list(self._states), 1
+            if step.name == journal:
+                nodes = {node.node: node for node in data.deployment.nodes}
+                pending, attempt = _left_to_do(nodes, pending, step.name), data.deployment.attempt
+            await self._step(step, context, pending, attempt, last=number == len(plan) - 1)
+
+    async def _step(self, step: Step, context: StepContext, nodes: list[str], attempt: int, *, last: bool) -> None:
+        """Runs one step, and again for the nodes that may try again."""
+        pending = nodes
+        while pending:
+            if self._cancelled.is_set():
+                raise Cancelled
+            await self._store.enter_step(
+                self._lease,
+                step=step.name,
+                attempt=attempt,
+                nodes={node: self._states[node] for node in pending},
+                state=step.partition_state,
+                now=self._clock.now(),
+            )
+            for node in pending:
+                self._states[node] = advance_partition(self._states[node], ENTERS[step.partition_state])
+            self._recorder.attempt = attempt
+            outcomes = await self._act(step, context, pending)
+            pending = await self._judge(step, context, outcomes, attempt, last=last)
+            attempt += 1
+
+    async def _judge(
+        self, step: Step, context: StepContext, outcomes: Mapping[str, Outcome], attempt: int, *, last: bool
+    ) -> list[str]:
+        """Journals the outcomes and returns the nodes that try again."""
+        again: dict[str, Failure] = {}
+        failed: dict[str, Failure] = {}
+        for node, outcome in outcomes.items():
+            if outcome is None:
+                continue
+            may = outcome.retriable and attempt <= policy(step, context, node).retries
+            (again if may else failed)[node] = described(outcome, step.name)
+        done = [node for node, outcome in outcomes.items() if outcome is None]
+        await self._store.finish_attempt(
+            self._lease,
+            step=step.name,
+            attempt=attempt,
+            done=done,
+            failed=failed,
+            again=again,
+            deployed=last,
+            now=self._clock.now(),
+        )
+        for node in (*failed, *(done if last else ())):
+            del self._states[node]
+        return list(again)
+
+    async def _act(self, step: Step, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """Runs the step once, bounded, and returns an outcome for every node whatever the step does."""
+        timeout = max(policy(step, context, node).timeout for node in nodes)
+        present = {node: context.nodes[node] for node in self._states}
+        narrowed = replace(
+            context,
+            nodes=present,
+            facts={node: context.facts[node] for node in present},
+            timeout=timeout,
+        )
+        try:
+            found = await self._until_cancelled(step.run(narrowed, nodes), timeout + GRACE)
+        except (Cancelled, LeaseLost, StoreUnreachable):
+            # None of these is the step's fault: they are about the whole deployment.
+            raise
+        except TimeoutError:
+            failure = Failure(reason=step.timeout_reason, description=f"no answer within {timeout:.0f} s")
+            return dict.fromkeys(nodes, failure)
+        except Exception as error:
+            logger.exception("deployment=%s step=%s unforeseen error", self._lease.deployment_id, step.name)
+            text = f"the step broke off: {type(error).__name__}: {first_line(str(error))}"
+            return dict.fromkeys(nodes, Failure(reason=FailureReason.INTERNAL, description=text, retriable=False))
+        missing = Failure(reason=FailureReason.INTERNAL, description="the step gave no outcome", retriable=False)
+        return {node: found.get(node, missing) for node in nodes}
+
+    async def _until_cancelled(self, work: Awaitable[Mapping[str, Outcome]], timeout: float) -> Mapping[str, Outcome]:
+        """Waits for a step. Raises TimeoutError when its time is over, Cancelled when the deployment is cancelled."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait({task, stop}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if stop.done():
+                raise Cancelled
+            raise TimeoutError
+        finally:
+            stop.cancel()
+            await _ended(task)
+            await self._recorder.flush()
+
+    # --- the end ---
+
+    async def _cancel_reason(self) -> str:
+        deployment = await self._store.get(self._lease.deployment_id)
+        return deployment.cancel_reason or "cancelled"
+
+    async def _fail_the_rest(self, reason: FailureReason, text: str, trigger: PartitionTrigger) -> None:
+        failures = {node: Failure(reason=reason, description=text) for node in self._states}
+        await self._store.fail_nodes(self._lease, failures=failures, trigger=trigger, now=self._clock.now())
+        self._states.clear()
+
+    async def _finish(self, context: StepContext) -> None:
+        deployment = await self._store.get(self._lease.deployment_id)
+        failed = [node.node for node in deployment.nodes if node.state is PartitionState.ERROR]
+        if failed:
+            await self._recover(context, failed)
+        good, text = verdict(deployment.nodes)
+        trigger = DeploymentTrigger.ALL_DEPLOYED if good else DeploymentTrigger.SOME_FAILED
+        if any(node.reason is FailureReason.CANCELLED for node in deployment.nodes):
+            trigger, text = DeploymentTrigger.CANCELLED, f"{deployment.cancel_reason or 'cancelled'}; {text}"
+        await self._store.end(self._lease, trigger=trigger, description=text, failures={}, now=self._clock.now())
+
+    async def _recover(self, context: StepContext, nodes: Sequence[str]) -> None:
+        """Leaves failed nodes bootable. That this fails changes nothing: it is only told."""
+        failures: Mapping[str, Outcome]
+        try:
+            async with asyncio.timeout(RECOVERY_TIMEOUT):
+                failures = await self._settings.leave_bootable(context, nodes)
+        except TimeoutError:
+            text = f"no answer within {RECOVERY_TIMEOUT:.0f} s"
+            failures = dict.fromkeys(nodes, Failure(reason=FailureReason.INTERNAL, description=text))
+        except Exception as error:
+            logger.exception("deployment=%s unforeseen error after the last step", self._lease.deployment_id)
+            text = f"{type(error).__name__}: {first_line(str(error))}"
+            failures = dict.fromkeys(nodes, Failure(reason=FailureReason.INTERNAL, description=text))
+        told = [
+            self._recorder.remark(node, f"could not be left bootable: {failure.description}")
+            for node, failure in failures.items()
+            if failure is not None
+        ]
+        await asyncio.gather(*told)
+
+
+def policy(step: Step, context: StepContext, node: str) -> StepPolicy:
+    """Returns timeout and retries of a step for a node: its cluster's, or else the step's own."""
+    own = StepPolicy(timeout=step.timeout, retries=step.retries)
+    return context.profile(node).step_policies.get(step.name, own)
+
+
+def described(failure: Failure, step: str) -> Failure:
+    """Returns the failure with its reason in front and its step behind, as users read it."""
+    words = failure.reason.replace("_", " ")
+    text = failure.description.strip()
+    if not text.startswith(words):
+        text = f"{words}: {text}" if text else words
+    if len(text) > LAST_WORDS:
+        text = text[: LAST_WORDS - 1] + "…"
+    return replace(failure, description=f"{text} (step {step})")
+
+
+def first_line(text: str) -> str:
+    """Returns the first line of an error's text, bounded."""
+    return (text.strip().splitlines() or ["no text"])[0][:200]
+
+
+def _left_to_do(nodes: Mapping[str, NodeDeployment], pending: Sequence[str], step: str) -> list[str]:
+    """Returns the nodes that have not done the journalled step yet."""
+    return [node for node in pending if not (nodes[node].step == step and nodes[node].step_done)]
+
+
+async def _ended(task: "asyncio.Future[Mapping[str, Outcome]]") -> None:
+    """Stops a task and waits until it has; what it still had to say is of no interest."""
+    if task.done():
+        return
+    task.cancel()
+    _, left = await asyncio.wait({task}, timeout=STOP_SECONDS)
+    if left:
+        logger.error("a step does not stop within %.0f s after it was cancelled; going on without it", STOP_SECONDS)
+    elif not task.cancelled() and task.exception() is not None:
+        logger.warning("a step that was stopped ended with an error", exc_info=task.exception())

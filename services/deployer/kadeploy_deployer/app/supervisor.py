@@ -1,0 +1,227 @@
+"""Owns the tasks that drive deployments: starts, renews their leases, takes over the orphans of dead deployers, stops.
+
+A lease that was not renewed in time is not ours any more, even before anybody else takes it: its task is stopped
+at once, and whatever it still tries to write is refused by the fence.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kadeploy_deployer.app.ports import Clock
+from kadeploy_deployer.app.store import DeploymentStore
+from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.states import DeploymentState, FailureReason
+
+logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 50
+"""How many orphans are taken over in one go."""
+MOST_DRIVERS = 10
+"""A deployment that so many deployers did not bring to an end is lost."""
+TRIES = 3
+STOP_SECONDS = 30.0
+
+
+class Drive(Protocol):
+    """What the supervisor wants of a runner."""
+
+    async def run(self) -> None:
+        """Drives the deployment to its end."""
+        ...
+
+    def cancel(self) -> None:
+        """Makes the deployment end as cancelled."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class _Driven:
+    lease: Lease
+    runner: Drive
+    renewed_at: float
+    task: "asyncio.Task[None] | None" = None
+
+
+class Supervisor:
+    """Drives the deployments of this process.
+
+    Args:
+        store: where leases are.
+        clock: time.
+        make_runner: makes the runner for a lease.
+        driver: the name of this process; no other process may ever have it.
+        lease_seconds: how long a lease lasts. It is renewed three times as often.
+        look_seconds: how often cancellations are looked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: DeploymentStore,
+        clock: Clock,
+        make_runner: Callable[[Lease], Drive],
+        driver: str,
+        lease_seconds: float,
+        look_seconds: float = 1.0,
+    ) -> None:
+        self.driver = driver
+        self.lease_seconds = lease_seconds
+        self._store = store
+        self._clock = clock
+        self._make_runner = make_runner
+        self._look_seconds = min(look_seconds, lease_seconds / 3)
+        self._driven: dict[str, _Driven] = {}
+        self._loop: asyncio.Task[None] | None = None
+
+    def start(self, lease: Lease) -> None:
+        """Drives a deployment whose lease this process holds."""
+        driven = _Driven(lease=lease, runner=self._make_runner(lease), renewed_at=self._clock.monotonic())
+        self._driven[lease.deployment_id] = driven
+        driven.task = asyncio.create_task(self._drive(driven), name=f"deployment {lease.deployment_id}")
+
+    def cancel(self, deployment_id: str) -> None:
+        """Passes a cancellation on at once, if this process drives the deployment."""
+        if deployment_id in self._driven:
+            self._driven[deployment_id].runner.cancel()
+
+    def open(self) -> None:
+        """Begins to look after leases and orphans."""
+        self._loop = asyncio.create_task(self._look_after(), name="supervisor")
+
+    async def close(self) -> None:
+        """Stops all tasks, changes no state, and gives the leases back, so that any deployer goes on at once."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.wait({self._loop}, timeout=STOP_SECONDS)
+        driven = list(self._driven.values())
+        tasks = {one.task for one in driven if one.task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        await self._store.release([one.lease for one in driven])
+
+    # --- one deployment ---
+
+    async def _drive(self, driven: _Driven) -> None:
+        lease = driven.lease
+        try:
+            for attempt in range(1, TRIES + 1):
+                try:
+                    await driven.runner.run()
+                except LeaseLost:
+                    logger.warning("deployment=%s is driven by somebody else now", lease.deployment_id)
+                except Exception as error:
+                    logger.exception("deployment=%s attempt=%d broke off", lease.deployment_id, attempt)
+                    if attempt == TRIES:
+                        await self._end(lease, FailureReason.INTERNAL, f"the deployer broke off: {_told(error)}")
+                        return
+                    # A fault that passes deserves some time: the journal knows where to go on.
+                    await self._clock.sleep(self.lease_seconds / 3)
+                    driven.runner = self._make_runner(lease)
+                    continue
+                return
+        finally:
+            if self._driven.get(lease.deployment_id) is driven:
+                del self._driven[lease.deployment_id]
+
+    async def _end(self, lease: Lease, reason: FailureReason, text: str) -> None:
+        """Ends a deployment that cannot be driven, as far as the database lets us."""
+        try:
+            deployment = await self._store.get(lease.deployment_id)
+            await self._store.end(
+                lease,
+                trigger=_trigger(deployment, reason),
+                description=text,
+                failures={
+                    node.node: Failure(reason=reason, description=text) for node in deployment.nodes if node.active
+                },
+                node_trigger=PartitionTrigger.LOSE,
+                now=self._clock.now(),
+            )
+        except (LeaseLost, StoreUnreachable) as error:
+            logger.error("deployment=%s cannot be ended: %s", lease.deployment_id, error)  # noqa: TRY400 - foreseen
+
+    # --- leases ---
+
+    async def _look_after(self) -> None:
+        next_renewal = self._clock.monotonic()
+        while True:
+            try:
+                if self._clock.monotonic() >= next_renewal:
+                    next_renewal = self._clock.monotonic() + self.lease_seconds / 3
+                    await self._renew()
+                    await self._take_over()
+                await self._pass_cancellations_on()
+            except StoreUnreachable as error:
+                logger.warning("leases cannot be looked after: %s", error)
+            except Exception:
+                # This loop keeps all deployments of the process alive: it goes on whatever happens.
+                logger.exception("unforeseen error while looking after leases")
+            self._stop_expired()
+            await self._clock.sleep(self._look_seconds)
+
+    async def _renew(self) -> None:
+        driven = dict(self._driven)
+        if not driven:
+            return
+        asked_at = self._clock.monotonic()
+        leases = [one.lease for one in driven.values()]
+        held = await self._store.renew(leases, lease_expires_at=self._clock.now() + self.lease_seconds)
+        for deployment_id, one in driven.items():
+            if deployment_id in held:
+                one.renewed_at = asked_at
+            elif self._driven.get(deployment_id) is one:
+                self._stop(one, "its lease was taken over")
+
+    def _stop_expired(self) -> None:
+        for one in list(self._driven.values()):
+            if self._clock.monotonic() - one.renewed_at > self.lease_seconds:
+                self._stop(one, "its lease could not be renewed in time")
+
+    def _stop(self, one: _Driven, cause: str) -> None:
+        logger.warning("deployment=%s is given up: %s", one.lease.deployment_id, cause)
+        self._driven.pop(one.lease.deployment_id, None)
+        if one.task is not None:
+            one.task.cancel()
+
+    async def _take_over(self) -> None:
+        leases = await self._store.claim(
+            driver=self.driver,
+            now=self._clock.now(),
+            lease_expires_at=self._clock.now() + self.lease_seconds,
+            most=MOST_AT_ONCE,
+        )
+        for lease in leases:
+            if lease.fence > MOST_DRIVERS:
+                text = f"lost: {lease.fence - 1} deployers in turn did not bring it to an end"
+                await self._end(lease, FailureReason.LEASE_LOST, text)
+                continue
+            logger.info("deployment=%s fence=%d taken over", lease.deployment_id, lease.fence)
+            old = self._driven.pop(lease.deployment_id, None)
+            if old is not None and old.task is not None:
+                # Our own lease, expired while we slept: what was under way stops before it is begun again.
+                old.task.cancel()
+                await asyncio.wait({old.task}, timeout=STOP_SECONDS)
+            self.start(lease)
+
+    async def _pass_cancellations_on(self) -> None:
+        if self._driven:
+            for deployment_id in await self._store.cancel_requests(list(self._driven)):
+                self.cancel(deployment_id)
+
+
+def _trigger(deployment: Deployment, reason: FailureReason) -> DeploymentTrigger:
+    if deployment.state is DeploymentState.WAITING or reason is FailureReason.LEASE_LOST:
+        return DeploymentTrigger.LOST
+    return DeploymentTrigger.SOME_FAILED
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no text'])[0][:200]}"

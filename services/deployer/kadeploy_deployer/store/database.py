@@ -1,0 +1,143 @@
+"""The engine and its transactions. Everything engine-specific stands here; the repositories speak portable SQL.
+
+Work is a plain function on a connection: it runs in a thread, in one short transaction, and may be run again from the
+start when the database asks for it (a deadlock, a lock that was not free in time, a lost race for a unique key).
+"""
+
+import asyncio
+import functools
+import random
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_rpckit.errors import Invalid
+
+_Result = TypeVar("_Result")
+
+BUSY_SECONDS = 10.0
+"""How long a transaction waits for another process's lock."""
+TRIES = 6
+FIRST_PAUSE = 0.02
+CHUNK = 900
+"""How many names stand in one IN (...)."""
+
+MYSQL_DEADLOCK, MYSQL_LOCK_TIMEOUT = 1213, 1205
+
+
+class InvalidDatabaseUrl(Invalid):
+    """The setting names no database that we can use."""
+
+    reason = "INVALID_DATABASE_URL"
+
+
+def chunks(names: Sequence[str], size: int = CHUNK) -> list[Sequence[str]]:
+    """Returns the names in pieces that fit into one statement."""
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidDatabaseUrl(
+            "the database URL cannot be read; write sqlite:////path or mysql+pymysql://…"
+        ) from None
+    if parsed.get_backend_name() not in ("sqlite", "mysql", "mariadb"):
+        raise InvalidDatabaseUrl(f"{parsed.get_backend_name()} is not supported; use sqlite or mysql+pymysql")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise InvalidDatabaseUrl("a database in memory would lose every deployment; name a file: sqlite:////path")
+    return parsed
+
+
+def make_engine(url: str) -> Engine:
+    """Returns an engine with our settings for its kind, or raises InvalidDatabaseUrl."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=8)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    # The driver must not begin transactions of its own: we say ourselves of which kind they are.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later would fail when another one wrote in between.
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _worth_another_try(error: OperationalError | IntegrityError) -> bool:
+    if isinstance(error, IntegrityError):
+        return True
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError):
+        return original.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    code = original.args[0] if original is not None and original.args else None
+    return code in (MYSQL_DEADLOCK, MYSQL_LOCK_TIMEOUT)
+
+
+class Database:
+    """Runs work in transactions, off the event loop.
+
+    On SQLite one thread writes: rivals inside this process then queue in order, instead of polling for the file's lock.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._reading = self.engine.execution_options(reading=True)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 4, thread_name_prefix="db-write")
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="db-read")
+
+    async def read(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Runs work that only reads, in one transaction that sees one moment."""
+        return await self._submit(self._readers, self._reading, work)
+
+    async def write(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Runs work in one transaction that is durable when this returns."""
+        return await self._submit(self._writers, self.engine, work)
+
+    async def _submit(self, pool: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], _Result]) -> _Result:
+        loop = asyncio.get_running_loop()
+        for number in range(TRIES):
+            try:
+                return await loop.run_in_executor(pool, functools.partial(_transact, engine, work))
+            except (OperationalError, IntegrityError) as error:
+                if not _worth_another_try(error):
+                    if isinstance(error, IntegrityError):
+                        raise
+                    raise StoreUnreachable(f"the database does not answer: {error.orig}") from error
+                if number + 1 == TRIES:
+                    raise StoreUnreachable(f"the database is too busy: {error.orig}") from error
+            # Not in step with the rival, or both meet again.
+            await asyncio.sleep(FIRST_PAUSE * 2**number * (0.5 + random.random()))  # noqa: S311 - no secret
+        raise AssertionError
+
+    def close(self) -> None:
+        """Ends the threads and closes all connections."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+
+def _transact(engine: Engine, work: Callable[[Connection], _Result]) -> _Result:
+    with engine.begin() as connection:
+        return work(connection)

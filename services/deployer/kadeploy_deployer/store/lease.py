@@ -1,0 +1,131 @@
+"""Who drives what: the lease, its fence, and the compare-and-set through which every change of a driver goes.
+
+`hold` opens each transaction of a driver: it proves the lease and takes the deployment's row, so that nobody else can
+change anything of that deployment until the transaction ends. An old owner that wakes up fails here, and changes
+nothing.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Row, and_, or_, select, update
+
+from kadeploy_deployer.domain.deployment import Lease
+from kadeploy_deployer.domain.errors import DeploymentFinished, DeploymentNotFound, LeaseLost
+from kadeploy_deployer.domain.events import Remark
+from kadeploy_deployer.domain.lifecycle import FINISHED, UNFINISHED
+from kadeploy_deployer.domain.states import DeploymentState
+from kadeploy_deployer.store.database import chunks
+from kadeploy_deployer.store.event_rows import append_events
+from kadeploy_deployer.store.tables import deployments
+from kadeploy_rpckit.errors import Conflict
+
+TRIES = 5
+
+
+class VersionRace(Conflict):
+    """The row changed between reading and writing, again and again."""
+
+    reason = "VERSION_RACE"
+
+
+def hold(connection: Connection, lease: Lease, **changes: object) -> Row[str, int, str]:
+    """Proves a lease, takes the row for this transaction, and returns its (state, version, owner) from before.
+
+    Raises:
+        LeaseLost: the deployment has another driver, or is finished.
+    """
+    mine = and_(
+        deployments.c.id == lease.deployment_id,
+        deployments.c.driver == lease.driver,
+        deployments.c.fence == lease.fence,
+        deployments.c.state.in_(sorted(UNFINISHED)),
+    )
+    for _ in range(TRIES):
+        query = select(deployments.c.state, deployments.c.version, deployments.c.owner).where(mine)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise LeaseLost(lease.deployment_id)
+        taken = update(deployments).where(mine, deployments.c.version == row.version)
+        if connection.execute(taken.values(version=row.version + 1, **changes)).rowcount == 1:
+            return row
+    raise VersionRace(f"deployment {lease.deployment_id} changes too fast")
+
+
+def claim(connection: Connection, *, driver: str, now: float, lease_expires_at: float, most: int) -> Sequence[Lease]:
+    """Takes over unfinished deployments without a living driver; of rivals exactly one gets each."""
+    free = and_(
+        deployments.c.state.in_(sorted(UNFINISHED)),
+        or_(deployments.c.driver == "", deployments.c.lease_expires_at < now),
+    )
+    query = select(deployments.c.id, deployments.c.fence, deployments.c.version).where(free)
+    taken = []
+    for row in connection.execute(query.order_by(deployments.c.create_time).limit(most)):
+        change = update(deployments).where(
+            free,
+            deployments.c.id == row.id,
+            deployments.c.fence == row.fence,
+            deployments.c.version == row.version,
+        )
+        values = {
+            "driver": driver,
+            "fence": row.fence + 1,
+            "version": row.version + 1,
+            "lease_expires_at": lease_expires_at,
+        }
+        if connection.execute(change.values(values)).rowcount == 1:
+            taken.append(Lease(deployment_id=row.id, driver=driver, fence=row.fence + 1))
+    return taken
+
+
+def renew(connection: Connection, leases: Sequence[Lease], *, lease_expires_at: float) -> frozenset[str]:
+    """Renews leases and returns the deployments of those still held. The version stays: nothing was told."""
+    held = set()
+    for lease in leases:
+        change = update(deployments).where(
+            deployments.c.id == lease.deployment_id,
+            deployments.c.driver == lease.driver,
+            deployments.c.fence == lease.fence,
+            deployments.c.state.in_(sorted(UNFINISHED)),
+        )
+        if connection.execute(change.values(lease_expires_at=lease_expires_at)).rowcount == 1:
+            held.add(lease.deployment_id)
+    return frozenset(held)
+
+
+def release(connection: Connection, leases: Sequence[Lease]) -> None:
+    """Gives leases back. One that is not held any more is nobody's concern."""
+    for lease in leases:
+        connection.execute(
+            update(deployments)
+            .where(
+                deployments.c.id == lease.deployment_id,
+                deployments.c.driver == lease.driver,
+                deployments.c.fence == lease.fence,
+            )
+            .values(driver="", lease_expires_at=0.0, version=deployments.c.version + 1)
+        )
+
+
+def request_cancel(connection: Connection, deployment_id: str, *, reason: str, now: float) -> None:
+    """Marks an unfinished deployment to be cancelled and says so in its story; the first reason stays."""
+    mine = deployments.c.id == deployment_id
+    unfinished = deployments.c.state.in_(sorted(UNFINISHED))
+    change = update(deployments).where(mine, unfinished, deployments.c.cancel_requested.is_(False))
+    values = {"cancel_requested": True, "cancel_reason": reason, "version": deployments.c.version + 1}
+    if connection.execute(change.values(values)).rowcount == 1:
+        append_events(connection, deployment_id, now, [("", Remark(text=reason))])
+        return
+    state = connection.execute(select(deployments.c.state).where(mine)).scalar_one_or_none()
+    if state is None:
+        raise DeploymentNotFound(deployment_id)
+    if DeploymentState(state) in FINISHED:
+        raise DeploymentFinished(deployment_id, state)
+
+
+def cancel_requests(connection: Connection, deployment_ids: Sequence[str]) -> frozenset[str]:
+    """Returns which of these deployments are to be cancelled."""
+    wanted: set[str] = set()
+    for ids in chunks(deployment_ids):
+        query = select(deployments.c.id).where(deployments.c.id.in_(ids), deployments.c.cancel_requested.is_(True))
+        wanted.update(connection.execute(query).scalars())
+    return frozenset(wanted)

@@ -1,0 +1,167 @@
+"""A small world for the deployer: nodes, an environment, a database in a directory, and a process around it."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from kadeploy_deployer.app.deployments import create_deployment
+from kadeploy_deployer.app.event_log import EventLog
+from kadeploy_deployer.app.ports import Clock, Resolution, ResolvedNode
+from kadeploy_deployer.app.request import Actor
+from kadeploy_deployer.app.runner import Runner, RunnerSettings
+from kadeploy_deployer.app.supervisor import Supervisor
+from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.snapshot import (
+    DeploymentSpec,
+    DiskSnapshot,
+    EnvironmentSnapshot,
+    FileSnapshot,
+    NodeSnapshot,
+    PartitionSnapshot,
+    ProfileSnapshot,
+)
+from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
+from kadeploy_deployer.store import schema
+from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from tests.fakes.fake_inventory import FakeInventory
+
+GIB = 1024**3
+ALICE = Actor(user="alice")
+SPEC = DeploymentSpec(nodes="node[1-2]", environment_name="debian")
+_numbers = itertools.count(1)
+
+
+class WallClock:
+    """The real time."""
+
+    def now(self) -> float:
+        """As in the port."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """As in the port."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """As in the port."""
+        await asyncio.sleep(seconds)
+
+
+def node(name: str) -> NodeSnapshot:
+    """Returns a node with one disk and a target of 4 GiB."""
+    return NodeSnapshot(
+        name=name,
+        mac_address="02:00:00:00:00:01",
+        ip_address="10.0.0.1",
+        cluster="main",
+        device="vda",
+        partition=3,
+        disks=(
+            DiskSnapshot(
+                device="vda",
+                size_bytes=8 * GIB,
+                partitions=(PartitionSnapshot(number=3, size_bytes=4 * GIB),),
+            ),
+        ),
+    )
+
+
+def environment() -> EnvironmentSnapshot:
+    """Returns an environment with a small image."""
+    image = FileSnapshot(uri="server:///images/debian.tar.zst", digest="sha256:" + "0" * 64, size_bytes=1000)
+    return EnvironmentSnapshot(name="debian", version=1, owner="root", image=image)
+
+
+def resolution(names: Sequence[str] = ("node1", "node2"), **changes: Any) -> Resolution:
+    """Returns nodes that everybody may deploy to."""
+    return replace(
+        Resolution(
+            nodes=tuple(ResolvedNode(name=name, snapshot=node(name), allowed=True) for name in names),
+            environment=environment(),
+            profiles={"main": ProfileSnapshot()},
+        ),
+        **changes,
+    )
+
+
+async def leave_bootable(_context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    """Leaves everything bootable without doing anything."""
+    return dict.fromkeys(nodes)
+
+
+def make_database(directory: Path) -> Database:
+    """Returns a database with the newest schema."""
+    database = Database(f"sqlite:///{directory / 'deployer.sqlite'}")
+    schema.upgrade(database.engine)
+    return database
+
+
+@dataclass(kw_only=True)
+class World:
+    """One deployer process: store, supervisor and all, with scripted steps."""
+
+    database: Database
+    plan: Sequence[Step]
+    clock: Clock = field(default_factory=WallClock)
+    inventory: FakeInventory = field(default_factory=lambda: FakeInventory(resolution()))
+    lease_seconds: float = 30.0
+    recover: Any = leave_bootable
+
+    def __post_init__(self) -> None:
+        """Joins the parts."""
+        self.log = EventLog(poll_seconds=0.05, heartbeat_seconds=10.0)
+        self.store = SqlDeploymentStore(self.database, told=self.log.wake)
+        ports = StepPorts(
+            shell=cast("Any", None),
+            power=cast("Any", None),
+            boot=cast("Any", None),
+            images=cast("Any", None),
+            broadcast=cast("Any", None),
+            clock=self.clock,
+        )
+        self.settings = RunnerSettings(
+            plan=self.plan,
+            ports=ports,
+            leave_bootable=self.recover,
+            deployment_host_keys=("ssh-ed25519 AAAA",),
+            cluster_public_key="ssh-ed25519 BBBB",
+        )
+        self.supervisor = Supervisor(
+            store=self.store,
+            clock=self.clock,
+            make_runner=lambda lease: Runner(lease=lease, store=self.store, log=self.log, settings=self.settings),
+            driver=f"driver-{next(_numbers)}",
+            lease_seconds=self.lease_seconds,
+            look_seconds=0.05,
+        )
+
+    async def create(self, spec: DeploymentSpec = SPEC, *, actor: Actor = ALICE, request_id: str = "") -> Deployment:
+        """Creates a deployment, as the call does."""
+        return await create_deployment(
+            spec,
+            request_id=request_id,
+            actor=actor,
+            inventory=self.inventory,
+            store=self.store,
+            supervisor=self.supervisor,
+            clock=self.clock,
+        )
+
+    async def finished(self, deployment_id: str, *, within: float = 15.0) -> Deployment:
+        """Returns the deployment as soon as it has ended."""
+        async with asyncio.timeout(within):
+            while True:
+                deployment = await self.store.get(deployment_id)
+                if deployment.finished:
+                    return deployment
+                await asyncio.sleep(0.01)
+
+    async def run(self, spec: DeploymentSpec = SPEC) -> Deployment:
+        """Creates a deployment and returns it when it has ended."""
+        return await self.finished((await self.create(spec)).id)
