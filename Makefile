@@ -68,7 +68,7 @@ proto: $(STAMPS)/proto ## Generate the stubs
 ##@ Services alone
 
 .PHONY: run
-run: proto ## The three services on loopback; data in build/run, client settings in build/run/client.toml
+run: ready ## The three services on loopback; data in build/run, client settings in build/run/client.toml
 	$(BIN)/python -m kadeploy_demo start
 
 .PHONY: stop
