@@ -119,6 +119,8 @@ class Document:
         self.stall_bound: float = bounds["stall"]
         self.hold_bound: float = bounds["hold"]
         self.give_up_bound: float = bounds["give_up"]
+        if len(self.token.split()) != 1 or len(self.name.split()) != 1:
+            raise ValueError("token and name must be one word each")
         if self.kind not in {"tar", "dd"} or self.compression not in DECOMPRESSORS:
             raise ValueError(f"a sink of kind {self.kind} with compression {self.compression} is not known here")
         if len(self.hashes) != -(-self.size // self.block_size):
@@ -793,7 +795,7 @@ def take_over(path: str) -> None:
     pid = int(number) if number.isdigit() else 0
     if pid > 1 and pid != os.getpid():
         for word in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + 3
+            deadline = time.monotonic() + 2
             while start_time(pid) == born and time.monotonic() < deadline:
                 signal_group(pid, word)
                 time.sleep(0.1)
