@@ -156,6 +156,7 @@ def update(session: Session, nodes: NodeSet, changes: node_pb2.Node, paths: Sequ
     for name in nodes:
         changed = copy.deepcopy(changes)
         changed.name = name
+        changed.bmc_address = changes.bmc_address.replace("{name}", name)
         if "labels" in paths:
             request = inventory_service_pb2.GetNodeRequest(name=name)
             present = inventory.call(inventory.nodes.GetNode, request)

@@ -57,7 +57,10 @@ def register(session: Session, /, *, file: str, cluster: str, firmware: str, gpt
 @click.option("--mac", metavar="ADDRESS", help="The MAC address (one node alone).")
 @click.option("--ip", metavar="ADDRESS", help="The IPv4 address (one node alone).")
 @click.option(
-    "--bmc", metavar="ADDRESS", help='Where the management controller answers; "{name}" stands for the node\'s name.'
+    "--bmc",
+    "--bmc-address",
+    metavar="ADDRESS",
+    help='Where the management controller answers; "{name}" stands for the node\'s name.',
 )
 @click.option(
     "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Add a label; KEY= takes it away. Repeatable."

@@ -56,6 +56,9 @@ def parse(
     profile = cluster_pb2.ClusterProfile()
     fields = yaml_text.parse(text, source).fields(tuple(readers))
     for name, value in fields.items():
+        # A key with nothing behind it takes away what stood there.
+        if value.is_empty:
+            continue
         readers[name](profile, value)
     return profile, list(fields)
 

@@ -6,7 +6,7 @@ import yaml
 
 from kadeploy_cli.descriptions.text import DescriptionFailure, shown
 
-STRING = "tag:yaml.org,2002:str"
+NULL = "tag:yaml.org,2002:null"
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 MAXIMUM_NUMBER = 1 << 62
 MAXIMUM_DIGITS = 18
@@ -65,12 +65,16 @@ class Place:
         """True for a list."""
         return isinstance(self._node, yaml.SequenceNode)
 
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing, or `null`, stands behind the key."""
+        return bool(self._node.tag == NULL)
+
     def text(self) -> str:
         """Returns a scalar as it was written."""
         if not isinstance(self._node, yaml.ScalarNode):
             raise self.failure("a text is expected (in quotes when it begins with a brace or a bracket)")
-        # `key:` alone means nothing was said.
-        return "" if self._node.tag == "tag:yaml.org,2002:null" else str(self._node.value)
+        return "" if self.is_empty else str(self._node.value)
 
     def number(self, minimum: int, maximum: int) -> int:
         """Returns a whole number in bounds; 0x83 is one too."""
