@@ -1,0 +1,96 @@
+"""kadeploy on a terminal: the table that redraws itself, and the question that Ctrl-C asks."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from kadeploy_cli.settings import VARIABLE
+from tests.fakes.site import Site
+
+pytestmark = pytest.mark.integration
+
+PATIENCE = 20.0
+CODE = "from kadeploy_cli.__main__ import kadeploy; kadeploy()"
+
+
+class Terminal:
+    """A process on a terminal of its own, and what it has written so far."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", descriptor: int) -> None:
+        self.process, self._descriptor, self.text = process, descriptor, ""
+
+    def read_until(self, word: str) -> None:
+        """Reads until the word has come; fails when it does not come in time, or the process ends before."""
+        deadline = time.monotonic() + PATIENCE
+        while word not in self.text:
+            ready, _, _ = select.select([self._descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"{word!r} did not come: {self.text[-300:]!r}"
+            try:
+                self.text += os.read(self._descriptor, 65536).decode()
+            except OSError:
+                # The other end is closed: the process has ended.
+                assert word in self.text, self.text[-300:]
+                return
+
+    def type(self, text: str) -> None:
+        """Types a text."""
+        os.write(self._descriptor, text.encode())
+
+
+@contextmanager
+def kadeploy(site: Site, *arguments: str) -> Iterator[Terminal]:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        # setsid makes the terminal the process's own, so that Ctrl-C reaches it as a signal.
+        ["setsid", "--ctty", "--wait", sys.executable, "-c", CODE, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, VARIABLE: str(site.client_file), "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(process, ours)
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        os.close(ours)
+
+
+def test_the_table_is_drawn_and_the_report_follows(site: Site) -> None:
+    with kadeploy(site, "-e", "debian", "-m", "node-[1-2]") as terminal:
+        terminal.read_until("2 of 2 nodes deployed")
+        assert terminal.process.wait(PATIENCE) == 0
+    assert "Seconds" in terminal.text
+    assert "\x1b[" in terminal.text
+
+
+def test_ctrl_c_asks_and_cancels_when_told_so(site: Site) -> None:
+    site.deployer.hold.clear()
+    with kadeploy(site, "-e", "debian", "-m", "node-[1-2]") as terminal:
+        terminal.read_until("2 deployed")
+        terminal.type("\x03")
+        terminal.read_until("go on watching?")
+        terminal.type("c\n")
+        terminal.read_until("0 of 2 nodes deployed")
+        assert terminal.process.wait(PATIENCE) == 1
+    assert site.deployer.requests[-1].id == "D-1"
+
+
+def test_ctrl_c_detaches_when_told_so(site: Site) -> None:
+    site.deployer.hold.clear()
+    with kadeploy(site, "-e", "debian", "-m", "node-[1-2]") as terminal:
+        terminal.read_until("2 deployed")
+        terminal.type("\x03")
+        terminal.read_until("go on watching?")
+        terminal.type("d\n")
+        terminal.read_until("the deployment goes on")
+        assert terminal.process.wait(PATIENCE) == 130
+    assert len(site.deployer.requests) == 1
