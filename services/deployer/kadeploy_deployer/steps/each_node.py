@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from kadeploy_deployer.app.ports import BootError, ImageError, PowerError, ShellError
+from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason
 
@@ -27,6 +28,8 @@ async def on_each_node(
 ) -> dict[str, Outcome]:
     """Returns one outcome for each node; never raises for one node's sake.
 
+    That the deployment itself is lost (its lease, its database) is raised; the work on the nodes is stopped first.
+
     Args:
         nodes: their names.
         work: does the step for one node.
@@ -44,12 +47,20 @@ async def on_each_node(
             return Failure(reason=reason, description=f"{node} was not done within {timeout:g} s")
         except (NodeFailed, ShellError, PowerError, BootError, ImageError) as error:
             return Failure(reason=reason, description=str(error))
+        except (LeaseLost, StoreUnreachable):
+            raise
         except Exception as error:  # noqa: BLE001 - logged, and told as this node's outcome
             _log.exception("node=%s step failed unexpectedly", node)
             description = f"internal error on {node}: {type(error).__name__}; the log of the deployer tells more"
             return Failure(reason=FailureReason.INTERNAL, description=description)
 
-    outcomes = await asyncio.gather(*(one(node) for node in nodes))
+    tasks = [asyncio.create_task(one(node)) for node in nodes]
+    try:
+        outcomes = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     return dict(zip(nodes, outcomes, strict=True))
 
 

@@ -38,7 +38,7 @@ class Sight:
     """
 
     arrived: Running | None = None
-    seen: str = "nothing"
+    seen: str = "nobody looked"
     wrong: bool = False
 
 
@@ -50,8 +50,8 @@ class Climb:
     tried: list[str] = field(default_factory=list)
 
     def story(self) -> str:
-        """Returns what was tried and what was seen last."""
-        return f"tried {', '.join(self.tried) or 'nothing'}; seen last: {self.sight.seen}"
+        """Returns what was seen last and what was tried."""
+        return f"{self.sight.seen}; tried: {', '.join(self.tried) or 'nothing'}"
 
 
 async def climb(
