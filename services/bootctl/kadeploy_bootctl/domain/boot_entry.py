@@ -1,0 +1,73 @@
+"""A boot entry: what one node boots until the entry is changed or cleared."""
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from kadeploy_bootctl.domain.boot_target import BootTarget
+from kadeploy_bootctl.domain.errors import InvalidBootEntry
+from kadeploy_bootctl.domain.texts import check_owner, is_node_name
+
+_MAC_ADDRESS = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
+_NO_ADDRESS = "00:00:00:00:00:00"
+
+
+class Firmware(StrEnum):
+    """How the machine starts."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootNode:
+    """The machine as its network card shows itself: MAC address lower-case with colons, IPv4 address dotted."""
+
+    name: str
+    mac_address: str
+    ip_address: str
+    firmware: Firmware = Firmware.BIOS
+
+    def __post_init__(self) -> None:
+        if not is_node_name(self.name):
+            raise InvalidBootEntry("node.name", "must be a host name")
+        if not _MAC_ADDRESS.match(self.mac_address):
+            raise InvalidBootEntry("node.mac_address", "must be six bytes, lower-case hexadecimal, with colons")
+        if self.mac_address == _NO_ADDRESS or int(self.mac_address[:2], 16) & 1:
+            raise InvalidBootEntry("node.mac_address", "must be the address of one network card")
+        try:
+            address = ipaddress.IPv4Address(self.ip_address)
+        except ipaddress.AddressValueError:
+            raise InvalidBootEntry("node.ip_address", "must be a dotted IPv4 address") from None
+        if address.is_unspecified or address.is_multicast or address.is_loopback or int(address) == 2**32 - 1:
+            raise InvalidBootEntry("node.ip_address", "must be the address of one machine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootEntry:
+    """One node and its target. Two entries are equal when the machine would boot the same for the same owner."""
+
+    node: BootNode
+    target: BootTarget
+    owner: str = ""
+    update_time: datetime | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        check_owner("owner", self.owner)
+
+
+def hardware_name(node: BootNode) -> str:
+    """Returns the name that pxelinux asks for by network card: ARP type 1 (Ethernet) and the MAC address."""
+    return f"01-{node.mac_address.replace(':', '-')}"
+
+
+def address_name(node: BootNode) -> str:
+    """Returns the name that pxelinux asks for by address: the IPv4 address as 8 upper-case hexadecimal digits."""
+    return f"{int(ipaddress.IPv4Address(node.ip_address)):08X}"
+
+
+def file_names(node: BootNode) -> tuple[str, str]:
+    """Returns the names of the node's files, in the order in which pxelinux asks for them."""
+    return hardware_name(node), address_name(node)

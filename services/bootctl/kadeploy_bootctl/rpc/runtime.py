@@ -1,0 +1,21 @@
+"""What the servicers run with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kadeploy_bootctl.app.ports import Clock, EntryStore, FileStore, TreeInspector
+from kadeploy_bootctl.render.pxelinux import Site
+from kadeploy_rpckit.caller import Caller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The ports and settings of the running service."""
+
+    entries: EntryStore
+    files: FileStore
+    inspector: TreeInspector
+    site: Site
+    clock: Clock
+    maximum_file_bytes: int
+    is_administrator: Callable[[Caller], bool]

@@ -1,0 +1,43 @@
+"""The boot loaders that a tree needs, and where Debian's packages put them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MEMDISK = "memdisk"
+
+_MODULES = ("ldlinux.c32", "libcom32.c32", "libutil.c32", "chain.c32", "mboot.c32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the loaders are installed on this host."""
+
+    pxelinux: Path = Path("/usr/lib/PXELINUX")
+    syslinux: Path = Path("/usr/lib/syslinux")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """One file of the tree that comes from a Debian package.
+
+    Attributes:
+        name: its file name in the tree.
+        source: where the package puts it.
+        package: the package.
+        beside_kernels: it stands in images_grub; otherwise in the repository itself.
+    """
+
+    name: str
+    source: Path
+    package: str
+    beside_kernels: bool = False
+
+
+def loaders(loader_name: str, sources: Sources) -> tuple[Loader, ...]:
+    """Returns the loaders of a repository whose first loader DHCP calls by this name."""
+    modules = sources.syslinux / "modules" / "bios"
+    return (
+        Loader(name=loader_name, source=sources.pxelinux / "pxelinux.0", package="pxelinux"),
+        *(Loader(name=name, source=modules / name, package="syslinux-common") for name in _MODULES),
+        Loader(name=MEMDISK, source=sources.syslinux / MEMDISK, package="syslinux-common", beside_kernels=True),
+    )
