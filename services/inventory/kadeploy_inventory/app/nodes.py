@@ -103,8 +103,13 @@ def update_node(
     if etag and etag != present.etag:
         raise StaleEtag.of(name)
     (node,) = _checked([change(present)], path="node")
-    recorded = work.environments.recorded_names(_environments([node]))
-    node = rename_environments(node, recorded | RESERVED_ENVIRONMENT_NAMES)
+    said = _environments([node]) - _environments([present]) - RESERVED_ENVIRONMENT_NAMES
+    unknown = sorted(said - work.environments.recorded_names(said))
+    if unknown:
+        violation = FieldViolation(
+            field="node.disks", description=f"name the environment {unknown[0]}, which is not registered"
+        )
+        raise InvalidNode.of("the update cannot be accepted", [violation])
     _check_clusters([node], work)
     _check_addresses([node], work)
     node = replace(

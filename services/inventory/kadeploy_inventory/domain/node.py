@@ -73,21 +73,27 @@ class Node:
     def is_as_described(self, description: "Node") -> bool:
         """Returns whether this registered node stands just as a description says.
 
-        A partition that became `undefined`, because its environment was not registered then, is as described.
+        What was said to be installed counts only where both say it: an environment may have come or gone since.
         """
         found = replace(self, uid="", etag="", create_time=None, update_time=None)
         wanted = replace(description, uid="", etag="", create_time=None, update_time=None)
-        return replace(found, disks=()) == replace(wanted, disks=()) and found.disks == tuple(
-            _with_undefined_of(disk, found.disk(disk.device)) for disk in wanted.disks
+        return replace(found, disks=()) == replace(wanted, disks=()) and (
+            found.disks == wanted.disks
+            or found.disks == tuple(_said_alike(disk, found.disk(disk.device)) for disk in wanted.disks)
         )
 
 
-def _with_undefined_of(wanted: Disk, found: Disk | None) -> Disk:
-    undefined = {each.number for each in (found.partitions if found else ()) if each.environment == UNDEFINED}
-    partitions = tuple(
-        replace(each, environment=UNDEFINED) if each.number in undefined else each for each in wanted.partitions
-    )
-    return replace(wanted, partitions=partitions)
+def _said_alike(wanted: Disk, found: Disk | None) -> Disk:
+    """Returns the wanted disk with the found one's environments where either knows none."""
+    said = {each.number: each.environment for each in found.partitions} if found else {}
+
+    def alike(partition: Partition) -> Partition:
+        other = said.get(partition.number, partition.environment)
+        if UNDEFINED in {partition.environment, other}:
+            return replace(partition, environment=other)
+        return partition
+
+    return replace(wanted, partitions=tuple(alike(each) for each in wanted.partitions))
 
 
 def check_node(node: Node, values: Problems, tables: Problems) -> Node:

@@ -18,6 +18,8 @@ MBR_MAXIMUM_BYTES = 2**32 * 512
 GPT_NUMBERS = range(1, 129)
 LINUX, SWAP, EXTENDED = 0x83, 0x82, 0x05
 MAXIMUM_TYPE_ID = 0xFF
+# What a GPT has room for.
+MAXIMUM_LABEL = 36
 
 
 class PartitionTable(StrEnum):
@@ -106,6 +108,8 @@ def check_disk_values(disk: Disk, problems: Problems) -> None:
         if not 0 < partition.type_id <= MAXIMUM_TYPE_ID:
             here.add("type_id", f"must be from 1 to {MAXIMUM_TYPE_ID}, not {partition.type_id}")
         here.take("label", parse_line, partition.label)
+        if len(partition.label) > MAXIMUM_LABEL:
+            here.add("label", f"must not be longer than {MAXIMUM_LABEL} characters")
         here.take("environment", parse_installed_name, partition.environment)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 WRITES = "kadeploy_writes"
-BUSY_TIMEOUT_MILLISECONDS = 10_000
+BUSY_TIMEOUT_SECONDS = 5
 CONNECT_TIMEOUT_SECONDS = 10
 
 
@@ -22,6 +22,7 @@ def open_engine(url: str) -> Engine:
         return _open_sqlite(parsed)
     return create_engine(
         parsed,
+        max_overflow=-1,  # as many as there are workers
         pool_pre_ping=True,
         pool_recycle=3600,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "charset": "utf8mb4"},
@@ -36,13 +37,13 @@ def is_embedded(engine: Engine) -> bool:
 def _open_sqlite(url: URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MILLISECONDS / 1000})
+    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         # The driver would begin transactions at moments of its own choice; with None it leaves that to us.
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

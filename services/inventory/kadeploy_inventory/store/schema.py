@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from kadeploy_inventory.domain.errors import DatabaseUnreachable
 from kadeploy_inventory.store.engine import WRITES
@@ -42,7 +42,7 @@ def upgrade(engines: dict[str, Engine]) -> None:
         try:
             with engine.execution_options(**{WRITES: True}).begin() as connection:
                 command.upgrade(_config(connection, name), "head")
-        except OperationalError as error:
+        except DBAPIError as error:
             raise _unreachable(name, error) from error
 
 
@@ -54,7 +54,7 @@ def standings(engines: dict[str, Engine]) -> list[Standing]:
         try:
             with engine.connect() as connection:
                 revision = MigrationContext.configure(connection).get_current_revision()
-        except OperationalError as error:
+        except DBAPIError as error:
             raise _unreachable(name, error) from error
         found.append(Standing(database=name, revision=revision, wanted=wanted))
     return found
@@ -75,5 +75,5 @@ def _config(connection: Connection | None, database: str) -> Config:
     return config
 
 
-def _unreachable(name: str, error: OperationalError) -> DatabaseUnreachable:
+def _unreachable(name: str, error: DBAPIError) -> DatabaseUnreachable:
     return DatabaseUnreachable(f"the database {name} does not answer: {error.orig}", metadata={"database": name})
