@@ -153,8 +153,9 @@ async def serve_aio(
     service: str,
     address: str,
     service_names: Sequence[str],
+    on_drain: Callable[[], None] = lambda: None,
 ) -> int:
-    """Serves until SIGTERM or SIGINT, as serve_sync does."""
+    """Serves until SIGTERM or SIGINT, as serve_sync does; `on_drain` is called then, to end calls that never end."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -163,6 +164,7 @@ async def serve_aio(
     logger.info("service=%s listening on %s", service, bound)
     await ended.wait()
     logger.info("service=%s draining for at most %.0f s", service, DRAIN_SECONDS)
+    on_drain()
     await server.stop(grace=DRAIN_SECONDS)
     return 0
 

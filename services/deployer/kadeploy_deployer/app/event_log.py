@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.domain.deployment import Deployment
-from kadeploy_deployer.domain.errors import WatcherTooSlow, WatchHistoryGone
+from kadeploy_deployer.domain.errors import GoingAway, WatcherTooSlow, WatchHistoryGone
 from kadeploy_deployer.domain.events import Event, StepProgressed
 from kadeploy_deployer.domain.lifecycle import FINISHED
 
@@ -88,6 +88,7 @@ class EventLog:
             DeploymentNotFound: there is no such deployment.
             WatchHistoryGone: there are no events to resume from after that sequence.
             WatcherTooSlow: the watcher took too long to read.
+            GoingAway: this process stops.
         """
         watcher = _Watcher()
         self._watchers[deployment_id].add(watcher)
@@ -132,6 +133,7 @@ class EventLog:
                 yield Heartbeat(time=clock.now())
                 spoken = clock.monotonic()
             await self._wait(watcher)
+        raise GoingAway(deployment_id, seen)
 
     async def _wait(self, watcher: _Watcher) -> None:
         # The real time, not the Clock's: this wait is no part of any deployment.

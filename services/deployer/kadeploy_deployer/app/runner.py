@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 GRACE = 10.0
 """How long after its own timeout a step is given to come back with its outcomes."""
-RECOVERY_TIMEOUT = 180.0
+RECOVERY_TIMEOUT = 240.0
 STOP_SECONDS = 15.0
 """How long a step is given to stop when it is cancelled."""
 WAIT_POLL = 1.0

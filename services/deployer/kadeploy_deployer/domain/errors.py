@@ -194,6 +194,18 @@ class WatchHistoryGone(HistoryGone):
         )
 
 
+class GoingAway(Unreachable):
+    """The deployer stops; the deployments go on when it, or another, is there again."""
+
+    reason = "GOING_AWAY"
+
+    def __init__(self, deployment_id: str, after: int) -> None:
+        super().__init__(
+            f"this deployer stops; watch deployment {deployment_id} again after {after}",
+            metadata={"id": deployment_id, "after_sequence": str(after)},
+        )
+
+
 class WatcherTooSlow(Exhausted):
     """The watcher did not read for too long."""
 

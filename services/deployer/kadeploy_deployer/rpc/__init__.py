@@ -1,1 +1,1 @@
-"""The gRPC skin: messages to domain and back, nothing decided."""
+"""The gRPC side of the deployer: convert, call a use case, convert. Messages of the contract stop here."""

@@ -1,0 +1,94 @@
+"""`kadeploy-deployer`: serves the deployer, and looks after its database."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kadeploy_deployer import bootstrap, service
+from kadeploy_deployer.app.ports import ShellError
+from kadeploy_deployer.settings import BadSettings, Settings
+from kadeploy_deployer.store import schema
+from kadeploy_deployer.store.database import Database
+from kadeploy_rpckit.errors import DomainError
+from kadeploy_rpckit.server import serve_aio
+
+USAGE, FAILURE = 2, 1
+LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+QUIET = ("alembic", "asyncssh")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        settings = Settings.load(options.config)
+    except BadSettings as error:
+        return _complain(str(error), USAGE)
+    try:
+        with bootstrap.open_database(settings) as database:
+            status: int = options.run(settings, database)
+    except (DomainError, ShellError, OSError) as error:
+        return _complain(str(error), FAILURE)
+    return status
+
+
+def _serve(settings: Settings, database: Database) -> int:
+    bootstrap.prepare_schema(database)
+    return asyncio.run(_serve_until_told(settings, database))
+
+
+async def _serve_until_told(settings: Settings, database: Database) -> int:
+    async with bootstrap.open_parts(settings, database) as parts:
+        return await serve_aio(
+            service.registration(parts, settings.administrators),
+            service=service.SERVICE,
+            address=settings.address,
+            service_names=service.SERVICE_NAMES,
+            on_drain=parts.log.close,
+        )
+
+
+def _upgrade(_settings: Settings, database: Database) -> int:
+    revision = schema.upgrade(database.engine)
+    sys.stdout.write(f"the database has schema {revision}\n")
+    return 0
+
+
+def _check(_settings: Settings, database: Database) -> int:
+    schema.check(database.engine)
+    sys.stdout.write(f"the database has schema {schema.newest()}, as this release needs\n")
+    return 0
+
+
+def _complain(sentence: str, status: int) -> int:
+    sys.stderr.write(f"kadeploy-deployer: {sentence}\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, required=True, metavar="FILE", help="the settings (TOML)")
+    shared.add_argument(
+        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: info"
+    )
+    parser = argparse.ArgumentParser(prog="kadeploy-deployer", description="The deployer of Kadeploy.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", parents=[shared], help="serve until told to stop")
+    serve.set_defaults(run=_serve)
+    databases = commands.add_parser("db", help="look after the database")
+    verbs = databases.add_subparsers(required=True, metavar="VERB")
+    upgrade = verbs.add_parser("upgrade", parents=[shared], help="bring the tables to the present version")
+    upgrade.set_defaults(run=_upgrade)
+    check = verbs.add_parser("check", parents=[shared], help="say whether the tables are the present ones")
+    check.set_defaults(run=_check)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

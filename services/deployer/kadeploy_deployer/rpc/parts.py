@@ -1,0 +1,21 @@
+"""The parts that servicers hand to use cases, put together by `bootstrap`."""
+
+from dataclasses import dataclass
+
+from kadeploy_deployer.app.event_log import EventLog
+from kadeploy_deployer.app.ports import Clock, Inventory
+from kadeploy_deployer.app.runner import RunnerSettings
+from kadeploy_deployer.app.store import DeploymentStore
+from kadeploy_deployer.app.supervisor import Supervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One deployer process."""
+
+    store: DeploymentStore
+    supervisor: Supervisor
+    log: EventLog
+    inventory: Inventory
+    clock: Clock
+    runner_settings: RunnerSettings

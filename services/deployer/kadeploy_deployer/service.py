@@ -1,0 +1,83 @@
+"""One deployer process around given ports: store, supervisor, watchers, servicers. Which ports, `bootstrap` says."""
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import grpc
+
+from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.app.event_log import EventLog
+from kadeploy_deployer.app.ports import Inventory
+from kadeploy_deployer.app.runner import Runner, RunnerSettings
+from kadeploy_deployer.app.supervisor import Supervisor
+from kadeploy_deployer.rpc.callers import Callers
+from kadeploy_deployer.rpc.cluster_state_servicer import ClusterStateServicer
+from kadeploy_deployer.rpc.deployment_servicer import DeploymentServicer
+from kadeploy_deployer.rpc.node_control_servicer import NodeControlServicer
+from kadeploy_deployer.rpc.parts import Parts
+from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from kadeploy_rpckit.access import Guarded
+
+SERVICE = "deployer"
+SERVICE_NAMES = tuple(
+    deployer_service_pb2.DESCRIPTOR.services_by_name[name].full_name
+    for name in ("DeploymentService", "ClusterStateService", "NodeControlService")
+)
+
+
+@asynccontextmanager
+async def run_parts(
+    database: Database, runner_settings: RunnerSettings, inventory: Inventory, *, lease_seconds: float
+) -> AsyncIterator[Parts]:
+    """Yields the parts around given ports, the supervisor at work."""
+    clock = runner_settings.ports.clock
+    log = EventLog()
+    store = SqlDeploymentStore(database, told=log.wake)
+    supervisor = Supervisor(
+        store=store,
+        clock=clock,
+        make_runner=lambda lease: Runner(lease=lease, store=store, log=log, settings=runner_settings),
+        driver=driver_name(),
+        lease_seconds=lease_seconds,
+    )
+    supervisor.open()
+    try:
+        yield Parts(
+            store=store,
+            supervisor=supervisor,
+            log=log,
+            inventory=inventory,
+            clock=clock,
+            runner_settings=runner_settings,
+        )
+    finally:
+        log.close()
+        await supervisor.close()
+
+
+def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc.aio.Server], None]:
+    """Returns what adds every servicer, each behind the question who may call, to a server."""
+    callers = Callers(administrators)
+    servicers: Sequence[object] = (
+        DeploymentServicer(parts, callers),
+        ClusterStateServicer(parts.store),
+        NodeControlServicer(),
+    )
+
+    def register(server: grpc.aio.Server) -> None:
+        for full_name, servicer in zip(SERVICE_NAMES, servicers, strict=True):
+            guarded = Guarded(servicer, service=full_name, is_administrator=callers.is_administrator)
+            name = full_name.rpartition(".")[2]
+            add = getattr(deployer_service_pb2_grpc, f"add_{name}Servicer_to_server")
+            add(guarded, server)
+
+    return register
+
+
+def driver_name() -> str:
+    """Returns a name that no other process has or will have: a restarted deployer is another one."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
