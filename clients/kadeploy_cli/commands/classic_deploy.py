@@ -33,7 +33,8 @@ def kadeploy(
 ) -> None:
     """Deploys an environment on nodes, and tells how it went for each of them.
 
-    Exit status: 0 every node is deployed, 6 some are, 1 none is; 2 to 5 nothing was started.
+    Exit status: 0 every node is deployed, 6 some are, 1 none is; 2, 4 and 5 nothing was started; 3 a service does
+    not answer.
     """
     spec = deployment_spec.build(wanted(options))
     if plan:

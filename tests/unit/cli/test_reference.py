@@ -1,0 +1,25 @@
+from pathlib import Path
+
+from kadeploy_cli import reference
+from kadeploy_cli.descriptions import cluster_profile
+from kadeploy_cli.exit_codes import ExitCode
+from kadeploy_cli.image_files import script_archive
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "commands.md"
+
+
+def test_the_page_of_commands_tells_what_the_commands_are_now() -> None:
+    written, marker, generated = PAGE.read_text(encoding="utf-8").partition(reference.MARKER)
+    assert marker
+    assert generated == f"\n{reference.render()}", "run: python -m kadeploy_cli.reference docs/commands.md"
+    for code in ExitCode:
+        assert f"| {int(code)} |" in written
+
+
+def test_the_profile_on_the_page_can_be_read() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    block = text[text.index("    first_check_timeout: 210") : text.index("A command is one line")]
+    profile = "".join(f"{line.removeprefix('    ')}\n" for line in block.splitlines() if "preinstall:" not in line)
+    read, fields = cluster_profile.parse(profile, PAGE.name, directory=PAGE.parent, read_archive=script_archive)
+    assert len(fields) == 14
+    assert read.commands.hard_reboot.arguments[4] == "{bmc}"
