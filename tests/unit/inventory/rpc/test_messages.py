@@ -110,6 +110,11 @@ def test_a_mask_changes_what_it_names_and_nothing_else() -> None:
     assert (result.mac_address, result.bmc_address) == (present.mac_address, present.bmc_address)
 
 
+def test_a_masked_field_that_is_absent_with_all_around_it_is_cleared() -> None:
+    result = merged(node_to_message(FULL_NODE), node_pb2.Node(), FieldMask(paths=["commands.console"]))
+    assert not result.commands.HasField("console")
+
+
 @pytest.mark.parametrize(
     ("paths", "said"),
     [
