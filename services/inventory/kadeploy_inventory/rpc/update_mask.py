@@ -39,7 +39,17 @@ def _exists(path: str, message: Message) -> bool:
 
 def merged(present: MessageT, wanted: MessageT, mask: FieldMask) -> MessageT:
     """Returns the present message with the masked fields of the wanted one; lists and maps are replaced whole."""
-    result = type(present)()
+    source, result = type(wanted)(), type(present)()
+    source.CopyFrom(wanted)
     result.CopyFrom(present)
-    mask.MergeMessage(wanted, result, replace_message_field=True, replace_repeated_field=True)
+    for path in mask.paths:
+        _set_parents(source, path)
+    mask.MergeMessage(source, result, replace_message_field=True, replace_repeated_field=True)
     return result
+
+
+def _set_parents(message: Message, path: str) -> None:
+    """Makes the messages around a masked field present: a merge passes over absent ones and would not clear it."""
+    for name in path.split(".")[:-1]:
+        message = getattr(message, name)
+        message.SetInParent()
