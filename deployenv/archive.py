@@ -5,6 +5,7 @@ import stat
 import subprocess
 import tarfile
 from collections.abc import Iterable
+from pathlib import Path
 
 from deployenv.failure import BuildFailure
 from deployenv.file_tree import Entry
@@ -50,9 +51,18 @@ def tar(entries: Iterable[Entry]) -> bytes:
 
 def compress_zstd(data: bytes, *, level: int = 19) -> bytes:
     """Returns the data compressed by zstd, which the kernel and the nodes unpack fastest."""
+    return _zstd([f"-{level}", "--stdout"], data)
+
+
+def compress_file(source: Path, target: Path, *, level: int) -> None:
+    """Compresses a file by zstd into another file."""
+    _zstd([f"-{level}", "--force", "-o", str(target), str(source)], b"")
+
+
+def _zstd(arguments: list[str], data: bytes) -> bytes:
     try:
         return subprocess.run(
-            ["zstd", "--quiet", f"-{level}", "-T0", "--stdout"],
+            ["zstd", "--quiet", "-T0", *arguments],
             input=data,
             capture_output=True,
             check=True,

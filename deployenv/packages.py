@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployenv.apt import Apt
 from deployenv.failure import BuildFailure
 
 _FETCH_SECONDS = 900
@@ -30,9 +31,12 @@ class Unpacked:
     versions: dict[str, str]
 
 
-def unpack(names: Sequence[str], *, cache: Path) -> Unpacked:
-    """Returns the named packages unpacked into one folder, fetching what the cache does not hold."""
-    digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
+def unpack(names: Sequence[str], *, kernel: str, cache: Path) -> Unpacked:
+    """Returns the named packages unpacked into one folder, fetching them if the cache does not hold them.
+
+    `kernel` is a package such as linux-image-cloud-amd64, which stands for the newest kernel of its kind.
+    """
+    digest = hashlib.sha256("\n".join(sorted([*names, kernel])).encode()).hexdigest()[:16]
     folder = cache.absolute() / f"packages-{digest}"
     root = folder / "root"
     # The versions are written last: a folder without them is left over from a run that was killed.
@@ -41,8 +45,9 @@ def unpack(names: Sequence[str], *, cache: Path) -> Unpacked:
         root.mkdir(parents=True)
         debs = folder / "debs"
         debs.mkdir()
-        print(f"fetching {len(names)} Debian packages", flush=True)
-        _run(["apt-get", "download", *_sandbox(), *names], cwd=debs, seconds=_FETCH_SECONDS)
+        apt = Apt(cache / "apt")
+        apt.update()
+        apt.download([*names, newest_kernel(apt.dependencies(kernel))], debs)
         versions = {}
         for deb in sorted(debs.glob("*.deb")):
             name, version, _ = deb.name.split("_")
@@ -70,12 +75,11 @@ def run_unpacked(root: Path, program: str, *arguments: str, environment: dict[st
     )
 
 
-def kernel_package(meta_package: str) -> str:
-    """Returns the name of the newest kernel that a package such as linux-image-cloud-amd64 stands for."""
-    listing = _run(["apt-cache", "depends", meta_package], cwd=Path.cwd(), seconds=60)
-    names: list[str] = re.findall(r"Depends: (linux-image-[0-9]\S+)", listing)
+def newest_kernel(dependencies: str) -> str:
+    """Returns the package of the kernel itself, out of what apt-cache says of the package that stands for it."""
+    names: list[str] = re.findall(r"Depends: (linux-image-[0-9]\S+)", dependencies)
     if not names:
-        raise BuildFailure(f"apt knows no kernel for {meta_package}; run apt-get update as root, on Debian 12")
+        raise BuildFailure("apt knows no kernel for this recipe; build on Debian 12")
     return names[0]
 
 
@@ -112,11 +116,6 @@ def _pip() -> list[str]:
     raise BuildFailure("pip is missing; run make setup, or install the Debian package python3-pip")
 
 
-def _sandbox() -> list[str]:
-    # As root, apt would fetch as its own user, who cannot write here, and warn about it.
-    return ["--option=APT::Sandbox::User=root"] if os.geteuid() == 0 else []
-
-
 def _run(command: list[str], *, cwd: Path, seconds: int, environment: dict[str, str] | None = None) -> str:
     program = Path(command[0]).name
     try:
@@ -135,5 +134,4 @@ def _run(command: list[str], *, cwd: Path, seconds: int, environment: dict[str, 
         raise BuildFailure(f"{program} did not finish in {seconds} s; try again") from None
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.split()) or f"exit status {error.returncode}"
-        advice = "; run apt-get update as root and try again" if program == "apt-get" else ""
-        raise BuildFailure(f"{program} failed: {reason}{advice}") from error
+        raise BuildFailure(f"{program} failed: {reason}") from error

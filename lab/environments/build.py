@@ -7,18 +7,17 @@ The images hold no keys: the deployer brings the user's, and the post-install sc
 import argparse
 import gzip
 import hashlib
+import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 if __name__ == "__main__":  # run as a file, its own folder stands on the path instead of these two
     sys.path[:1] = [str(REPOSITORY), str(REPOSITORY / "lab")]
 
-from deployenv.archive import compress_zstd, tar  # noqa: E402
+from deployenv.archive import tar  # noqa: E402
 from deployenv.failure import BuildFailure  # noqa: E402
 from deployenv.file_tree import FileTree  # noqa: E402
-from deployenv.ingredients import ingredients  # noqa: E402
 from deployenv.workspace import (  # noqa: E402
     digest_files,
     hand_over,
@@ -28,20 +27,10 @@ from deployenv.workspace import (  # noqa: E402
     write_whole,
 )
 from environments.description import Description  # noqa: E402
-from environments.tiny_system import tiny_system  # noqa: E402
+from environments.image import Image, stored_image  # noqa: E402
 
 HOME = REPOSITORY / "lab/environments"
 CACHE = REPOSITORY / "build/cache"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """A packed root file system and what is worth knowing about it."""
-
-    archive: bytes
-    unpacked_bytes: int
-    file_count: int
-    packages: dict[str, str]
 
 
 DESCRIPTIONS = {
@@ -52,22 +41,30 @@ DESCRIPTIONS = {
 
 def build(name: str, *, output: Path, cache: Path) -> bool:
     """Builds the environment `name` into `output`; returns False if everything there was up to date."""
-    with locked(cache / "deployenv"):
+    with locked(cache / "environments"):
         # The description names the image by its absolute path, so the place of the output is an input.
         sources = digest_files([HOME, REPOSITORY / "deployenv"])
         inputs = hashlib.sha256(f"{sources}\0{output.absolute()}".encode()).hexdigest()
         if is_current(output, inputs):
             return False
-        image = _tiny_image(cache)
+        image = stored_image(name, cache)
+        place(image.archive, output / f"{name}.tar.zst")
         files = {
-            f"{name}.tar.zst": image.archive,
             f"{name}-postinstall.tgz": postinstall_archive(name),
             f"{name}.env": describe(name, image, output.absolute()).render().encode(),
         }
         for file, content in files.items():
             write_whole(output / file, content)
-        facts = {"files_in_image": image.file_count, "unpacked_bytes": image.unpacked_bytes}
-        write_manifest(output, inputs=inputs, files=files, facts={**facts, "packages": image.packages})
+        write_manifest(
+            output,
+            inputs=inputs,
+            files=(f"{name}.tar.zst", *files),
+            facts={
+                "files_in_image": image.file_count,
+                "unpacked_bytes": image.unpacked_bytes,
+                "packages": image.packages,
+            },
+        )
     return True
 
 
@@ -79,8 +76,8 @@ def describe(name: str, image: Image, folder: Path) -> Description:
         description=DESCRIPTIONS[name],
         author="root@localhost",
         size=-(-image.unpacked_bytes // 1_000_000),
-        kernelpath="/boot/vmlinuz",
-        initrdpath="/boot/initrd.img",
+        kernelpath=image.kernel,
+        initrdpath=image.initrd,
         kernelparam="console=ttyS0,115200 net.ifnames=0 mitigations=off quiet",
         filebase=str(folder / f"{name}.tar.zst"),
         filesite=str(folder / f"{name}-postinstall.tgz"),
@@ -97,15 +94,16 @@ def postinstall_archive(name: str) -> bytes:
     return gzip.compress(tar(tree.entries()), mtime=0)
 
 
-def _tiny_image(cache: Path) -> Image:
-    packages = ingredients(cache / "deployenv")
-    entries = list(tiny_system(packages).entries())
-    return Image(
-        archive=compress_zstd(tar(entries)),
-        unpacked_bytes=sum(len(entry.content) for entry in entries),
-        file_count=len(entries),
-        packages=packages.versions,
-    )
+def place(source: Path, target: Path) -> None:
+    """Puts a file of the cache where it is wanted, as a second name where that is possible."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.new")
+    fresh.unlink(missing_ok=True)
+    try:
+        fresh.hardlink_to(source)
+    except OSError:  # another file system
+        shutil.copyfile(source, fresh)
+    fresh.replace(target)
 
 
 def main() -> int:

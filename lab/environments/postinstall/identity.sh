@@ -46,6 +46,11 @@ write_fstab() {
     } >"$target/etc/fstab"
 }
 
+# The name servers that DHCP gave to the deployment environment, for systems that take none from DHCP by themselves.
+write_resolver() {
+    [ ! -s /etc/resolv.conf ] || cat /etc/resolv.conf >"$target/etc/resolv.conf"
+}
+
 # A fresh file system belongs to root alone, but everybody may write to /tmp.
 open_tmp() {
     chmod 1777 "$target/tmp"
