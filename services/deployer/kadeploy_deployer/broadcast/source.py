@@ -9,6 +9,7 @@ import hmac
 import logging
 import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,7 @@ FAILED = b"X"
 
 _REQUEST_BOUND = 30.0
 _REQUEST_LIMIT = 512
+_READERS = 2
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,8 @@ class Source:
         self._descriptor = -1
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._reads = 0
+        # Threads of its own: a hash of another image, which takes minutes, must not hold up a chain.
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="broadcast-source")
         self.port = port
         self.served_blocks: dict[str, int] = {}
 
@@ -77,6 +80,7 @@ class Source:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.to_thread(self._readers.shutdown)
         os.close(self._descriptor)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +115,7 @@ class Source:
     async def _stream(self, writer: asyncio.StreamWriter, first: int, name: str) -> None:
         for index in range(first, len(self._manifest.blocks)):
             try:
-                block = await asyncio.to_thread(self._read, index)
+                block = await asyncio.get_running_loop().run_in_executor(self._readers, self._read, index)
             except BlockUnusable as error:
                 logger.error("broadcast source failed path=%s block=%s error=%s", self._path, index, error)  # noqa: TRY400
                 sentence = str(error).encode()
