@@ -1,5 +1,7 @@
 """What to try next: the reason that a service gives, and a sentence for it. A reason that is not here gets none."""
 
+FOR_ADMINISTRATORS = "This is for administrators; `user` in client.toml says on whose behalf you call."
+
 ADVICE: dict[str, str] = {
     "NODE_NOT_FOUND": "`ka node list` shows the nodes that are registered.",
     "NODE_EXISTS": "`ka node show NAME` shows what stands there; kadelnode removes it, `ka node update` changes it.",
@@ -13,7 +15,7 @@ ADVICE: dict[str, str] = {
     "INVALID_ENVIRONMENT": "docs/commands.md lists the fields of an environment's description.",
     "STALE_ETAG": "Somebody else changed it meanwhile: look at it again, then repeat the command.",
     "RIGHT_MISSING": "An administrator grants the right: kaadduser -l USER -m NODE -p PARTITION.",
-    "CALLER_NOT_ALLOWED": "This is for administrators; `user` in client.toml says on whose behalf you call.",
+    "CALLER_NOT_ALLOWED": FOR_ADMINISTRATORS,
     "NODES_BUSY": "`ka deployment list` shows who works on them; --busy wait --wait-timeout S waits for them.",
     "ANOTHER_DEPLOYMENT_WAITING": "One deployment waits at a time; --wait-timeout S waits for the place.",
     "NO_NODE_LEFT": "`kadeploy --plan …` with the same options says for each node why.",
@@ -23,6 +25,15 @@ ADVICE: dict[str, str] = {
     "NODE_NOT_IN_DEPLOYMENT": "`ka deployment show ID` lists its nodes.",
     "BOOT_ENTRY_NOT_FOUND": "`ka boot list` shows the entries; a node without one boots what the default file says.",
     "NODE_BUSY": "`ka deployment list` shows the deployment that holds it.",
+    "NOT_ADMINISTRATOR": FOR_ADMINISTRATORS,
+    "ADMINISTRATORS_ONLY": FOR_ADMINISTRATORS,
+    "NOT_YOURS": "Its owner or an administrator can do this.",
+    "UNKNOWN_USER": "`user` in client.toml says on whose behalf you call.",
+    "LABEL_NOT_FOUND": "`ka label list` shows the deployment kernels.",
+    "INVALID_CLUSTER": "docs/commands.md lists the keys of a profile.",
+    "INVALID_PARTITION_TABLE": "docs/commands.md says what a description of nodes can hold.",
+    "CONCURRENT_CHANGE": "Repeat the command.",
+    "GOING_AWAY": "The service is being restarted: repeat the command in a moment.",
     "UNSAFE_ADDRESS": "Check the address in client.toml.",
 }
 

@@ -4,8 +4,8 @@ A TOML file, looked for at $KADEPLOY_CONFIG, then in the user's own configuratio
 client reads the environment for settings.
 """
 
-import getpass
 import os
+import pwd
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -147,8 +147,8 @@ def find() -> Path:
 
 
 def login_name() -> str:
-    """Returns the name of the user at the keyboard, through sudo as well."""
+    """Returns the name of the user who runs the command; under sudo that is root, as everywhere."""
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (OSError, KeyError):
-        return "root" if os.getuid() == 0 else str(os.getuid())
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

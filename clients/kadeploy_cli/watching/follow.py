@@ -30,6 +30,9 @@ PASSING_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.St
 class View(Protocol):
     """How the story is shown."""
 
+    def snapshot(self, story: Story) -> None:
+        """Shows where things stand when the watch begins, or begins anew."""
+
     def event(self, story: Story, event: deployment_event_pb2.DeploymentEvent) -> None:
         """Shows what happened; the story has taken it in already."""
 
@@ -130,6 +133,7 @@ class Follower:
         kind = response.WhichOneof("kind")
         if kind == "snapshot":
             self._story.take_snapshot(response.snapshot, now)
+            self._view.snapshot(self._story)
         elif kind == "event" and self._story.take_event(response.event, now):
             self._view.event(self._story, response.event)
         self._after_sequence = self._story.sequence

@@ -23,6 +23,17 @@ class LineView:
         self._clock = clock
         self._started: dict[tuple[str, str], float] = {}
         self._quarters: dict[tuple[str, str], int] = {}
+        # The last description of each node, so that the same is not said twice.
+        self._told: dict[str, str] = {}
+
+    def snapshot(self, story: Story) -> None:
+        """Prints the nodes that are on their way already."""
+        for view in story.nodes.values():
+            if view.step and not view.settled:
+                output.say(f"         -  {view.name}: {view.state_word}, {step_words(view.step)}")
+            elif view.description:
+                output.say(f"         -  {view.name}: {_with(view.state_word, view.description)}")
+                self._told[view.name] = view.description
 
     def event(self, story: Story, event: deployment_event_pb2.DeploymentEvent) -> None:
         """Prints what happened."""
@@ -51,7 +62,8 @@ class LineView:
             return _with(word(deployment_pb2.DeploymentState.DESCRIPTOR, changed.state), changed.description)
         if kind == "partition_state_changed":
             partition = event.partition_state_changed
-            return _with(word(deployment_pb2.PartitionState.DESCRIPTOR, partition.state), partition.description)
+            state = word(deployment_pb2.PartitionState.DESCRIPTOR, partition.state)
+            return _with(state, self._news(event.node, partition.description))
         if kind == "remark":
             return event.remark.text
         return self._step_text(story, event, kind or "")
@@ -69,10 +81,15 @@ class LineView:
             self._quarters.pop((event.node, ended.step), None)
             took = f" in {seconds - begun:.1f} s" if begun is not None else ""
             verdict = "done" if ended.succeeded else "failed"
-            return _with(f"{step_words(ended.step)} {verdict}{took}", ended.description)
+            return _with(f"{step_words(ended.step)} {verdict}{took}", self._news(event.node, ended.description))
         if kind == "step_progressed":
             return self._progress_text(event)
         return ""
+
+    def _news(self, node: str, description: str) -> str:
+        known = description and self._told.get(node) == description
+        self._told[node] = description
+        return "" if known else description
 
     def _progress_text(self, event: deployment_event_pb2.DeploymentEvent) -> str:
         told = event.step_progressed

@@ -34,6 +34,9 @@ class LiveView:
         self._drawn = 0.0
         self._running = False
 
+    def snapshot(self, story: Story) -> None:
+        """Shows nothing of its own: all is in the table."""
+
     def event(self, story: Story, event: deployment_event_pb2.DeploymentEvent) -> None:
         """Shows remarks above the table; all else is in the table."""
         if event.WhichOneof("kind") == "remark":

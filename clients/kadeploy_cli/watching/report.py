@@ -70,8 +70,7 @@ def _summary(deployment: deployment_pb2.Deployment) -> str:
     good, count = len(good_nodes(deployment)), len(deployment.nodes) + len(left_out(deployment))
     seconds = (deployment.end_time.ToNanoseconds() - deployment.create_time.ToNanoseconds()) / 1e9
     took = f" in {seconds:.0f} s" if deployment.HasField("end_time") and seconds > 0 else ""
-    ended = f": {deployment.description}" if deployment.description else ""
-    return f"{deployment.id} {state}, {good} of {count} nodes deployed{took}{ended}"
+    return f"{deployment.id} {state}{took}: {deployment.description or f'{good} of {count} nodes deployed'}"
 
 
 def show_times(deployment: deployment_pb2.Deployment) -> None:

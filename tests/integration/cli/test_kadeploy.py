@@ -25,7 +25,7 @@ def test_kadeploy_of_good_nodes_reports_each_and_exits_with_0(run: Run) -> None:
         ["node-1", "deployed"],
         ["node-2", "deployed"],
     ]
-    assert "D-1 terminated, 2 of 2 nodes deployed in 60 s" in result.stdout
+    assert "D-1 terminated in 60 s: 2 of 2 nodes deployed" in result.stdout
     assert "boot deployment environment" in result.stdout
     assert "node-1: boot deployment environment ..." in result.stderr
     assert "node-2: broadcast 50 % of 40 MiB" in result.stderr
