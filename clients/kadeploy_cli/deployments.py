@@ -5,6 +5,7 @@ from google.protobuf.duration_pb2 import Duration
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli import output
 from kadeploy_cli.exit_codes import ExitCode
+from kadeploy_cli.nodes import partition_name
 from kadeploy_cli.plain import plain, word
 from kadeploy_cli.session import Session
 from kadeploy_cli.watching import report
@@ -99,7 +100,7 @@ def _show_node(node: deployment_pb2.NodeDeployment) -> None:
         [
             ("node", node.node),
             ("  state", word(deployment_pb2.PartitionState.DESCRIPTOR, node.state)),
-            ("  partition", f"{node.device}{node.partition}"),
+            ("  partition", partition_name(node.device, node.partition)),
             ("  step", f"{step_words(node.step)} (attempt {node.attempt})" if node.step else ""),
             ("  reason", word(deployment_pb2.FailureReason.DESCRIPTOR, node.reason)),
             ("  description", node.description),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
-from kadeploy_cli import image_files, node_names, output, partitions
+from kadeploy_cli import image_files, node_names, nodes, output, partitions
 from kadeploy_cli.descriptions import environment_file, settings_file
 from kadeploy_cli.descriptions.settings_file import Setting
 from kadeploy_cli.descriptions.text import decode
@@ -154,16 +154,16 @@ def show_owners(session: Session) -> ExitCode:
     return ExitCode.OK
 
 
-def show_on_nodes(session: Session, nodes: str) -> ExitCode:
+def show_on_nodes(session: Session, wanted: str) -> ExitCode:
     """Prints what was deployed last on each node of a set."""
     latest: dict[str, deployer_service_pb2.PartitionStatus] = {}
-    for status in partitions.fetch_states(session, nodes).values():
+    for status in partitions.fetch_states(session, wanted).values():
         best = latest.get(status.node)
         if best is None or status.update_time.ToNanoseconds() > best.update_time.ToNanoseconds():
             latest[status.node] = status
     if not latest:
         raise Failure(
-            f"nothing was deployed on {nodes} yet",
+            f"nothing was deployed on {wanted} yet",
             exit_code=ExitCode.NOT_FOUND,
             advice="`kanodes -listpartition` shows what the nodes were registered with.",
         )
@@ -177,7 +177,7 @@ def show_on_nodes(session: Session, nodes: str) -> ExitCode:
                 status.environment.name,
                 str(status.environment.version),
                 status.environment.owner,
-                f"{status.device}{status.partition}",
+                nodes.partition_name(status.device, status.partition),
                 status.deployment_id,
             )
             for status in found

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2
 from kadeploy_cli.commands.classic_environments import kaenvironments, karecordenv
 from kadeploy_cli.commands.ka import ka
@@ -143,3 +144,17 @@ def test_ka_environment_record_lets_the_visibility_be_chosen(site: Site, run: Ru
     assert site.inventory.environments[0].visibility == environment_pb2.VISIBILITY_SHARED
     assert run(ka, ["environment", "list", "-o", "name"]).stdout == "debian\n"
     assert run(ka, ["environment", "delete", "debian", "--env-version", "2"]).exit_code == 0
+
+
+def test_kaenvironments_of_nodes_shows_what_was_deployed_last(site: Site, run: Run) -> None:
+    for partition, name, second in ((3, "old", 10), (4, "new", 20)):
+        status = deployer_service_pb2.PartitionStatus(node="node-1", device="nvme0n1", partition=partition)
+        status.environment.name = name
+        status.update_time.FromSeconds(second)
+        site.deployer.partitions.append(status)
+    shown = run(kaenvironments, ["-m", "node-[1-2]"])
+    assert shown.exit_code == 0, shown.output
+    assert "new" in shown.stdout
+    assert "nvme0n1p4" in shown.stdout
+    assert "old" not in shown.stdout
+    assert run(kaenvironments, ["-m", "node-2"]).exit_code == 4
