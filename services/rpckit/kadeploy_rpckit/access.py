@@ -11,8 +11,8 @@ from typing import Any
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
-from kadeploy.access.v1 import access_pb2
 
+from kadeploy.access.v1 import access_pb2
 from kadeploy_rpckit.caller import Caller, current_caller
 from kadeploy_rpckit.errors import Denied
 
