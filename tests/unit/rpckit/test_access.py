@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from kadeploy.bootctl.v1 import bootctl_service_pb2
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2
@@ -64,15 +65,15 @@ def test_another_kind_is_refused_with_a_reason(caller: str, method: str) -> None
 
 
 class SyncNodes:
-    def GetNode(self, request: str, _context: object) -> str:  # noqa: N802
+    def GetNode(self, request: str, _context: object) -> str:
         return request.upper()
 
 
 class AsyncNodes:
-    async def GetNode(self, request: str, _context: object) -> str:  # noqa: N802
+    async def GetNode(self, request: str, _context: object) -> str:
         return request.upper()
 
-    async def DeleteNodes(self, request: str, _context: object) -> Any:  # noqa: N802
+    async def DeleteNodes(self, request: str, _context: object) -> Any:
         for letter in request:
             yield letter
 
