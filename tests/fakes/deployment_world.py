@@ -13,8 +13,10 @@ from kadeploy_deployer.app.event_log import EventLog
 from kadeploy_deployer.app.ports import Clock, Resolution, ResolvedNode
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.app.runner import Runner, RunnerSettings
+from kadeploy_deployer.app.store import NewDeployment, NewNode
 from kadeploy_deployer.app.supervisor import Supervisor
 from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
     DeploymentSpec,
@@ -100,6 +102,27 @@ def make_database(directory: Path) -> Database:
     database = Database(f"sqlite:///{directory / 'deployer.sqlite'}")
     schema.upgrade(database.engine)
     return database
+
+
+def new_deployment(name: str, nodes: Sequence[str], *, now: float | None = None, **changes: Any) -> NewDeployment:
+    """Returns a deployment to be stored, which the driver of the same name would drive."""
+    now = time.time() if now is None else now
+    spec = replace(SPEC, **{key: changes.pop(key) for key in list(changes) if key in ("busy_policy", "wait_timeout")})
+    facts = NodeFacts(deployment_token="d", system_token="s")
+    values: dict[str, Any] = {
+        "id": name,
+        "owner": "alice",
+        "request_id": "",
+        "spec": spec,
+        "environment": environment(),
+        "profiles": {"main": ProfileSnapshot()},
+        "nodes": tuple(NewNode(name=one, snapshot=node(one), facts=facts) for one in nodes),
+        "driver": name,
+        "lease_expires_at": now + 30.0,
+        "wait_until": now + spec.wait_timeout,
+        "now": now,
+    }
+    return NewDeployment(**(values | changes))
 
 
 @dataclass(kw_only=True)

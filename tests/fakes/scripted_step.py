@@ -35,6 +35,7 @@ class ScriptedStep:
         self.runs: list[tuple[str, ...]] = []
         self.stopped = 0
         self.entered = asyncio.Event()
+        self.halted = asyncio.Event()
         self._answers = {node: list(answers) for node, answers in (answers or {}).items()}
         self._holds = holds
         self._applicable = applicable
@@ -56,6 +57,7 @@ class ScriptedStep:
                 await self._holds.wait()
             except asyncio.CancelledError:
                 self.stopped += 1
+                self.halted.set()
                 raise
         outcomes: dict[str, Outcome] = {}
         for node in nodes:

@@ -49,7 +49,7 @@ async def test_a_deployment_is_created_watched_and_ends_terminated(site: Site) -
     assert created.state in {deployment_pb2.DEPLOYMENT_STATE_DEPLOYING, TERMINATED}
     assert messages[0].snapshot.deployment.id == created.id
     last = messages[-1]
-    assert last.event.deployment_state_changed.state == TERMINATED or last.snapshot.deployment.state == TERMINATED
+    assert TERMINATED in {last.event.deployment_state_changed.state, last.snapshot.deployment.state}
     deployment = await site.deployments("bob").GetDeployment(deployer_service_pb2.GetDeploymentRequest(id=created.id))
     assert deployment.state == TERMINATED
     assert deployment.owner == "alice"
@@ -265,4 +265,4 @@ async def test_what_is_not_there_yet_says_so_in_a_sentence(site: Site) -> None:
 
     for caught in (unary, stream):
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert "this release" in caught.value.details()
+        assert "this release" in (caught.value.details() or "")
