@@ -26,7 +26,12 @@ DRAIN_SECONDS = 10.0
 LONGEST_SOCKET_PATH = 107
 
 # A second process on the same port must fail, not share it.
-OPTIONS = (("grpc.so_reuseport", 0), ("grpc.keepalive_permit_without_calls", 1))
+OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # 10,000 nodes with long kernel arguments in one message.
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+)
 
 
 class UnsafeAddress(Invalid):

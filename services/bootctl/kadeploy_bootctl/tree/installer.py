@@ -126,10 +126,11 @@ def _make_directories(root: Path, path: str, mode: int, account: tuple[int, int]
                 os.mkdir(check_name(part), mode, dir_fd=parent.fd)
             except FileExistsError:
                 continue
-            made.append(f"made {'/'.join(parts[: depth + 1])}/")
+        done = "/".join(parts[: depth + 1])
+        with Directory.open(root, done) as directory:
+            os.fchmod(directory.fd, mode)  # whatever the umask says
+        made.append(f"made {done}/")
     with Directory.open(root, path) as directory:
-        if made:
-            os.fchmod(directory.fd, mode)
         if account is not None:
             os.fchown(directory.fd, *account)
     return made
