@@ -43,12 +43,12 @@ class BootDeploymentEnvironment:
             return [f"nothing, and fail: {_NOT_AVAILABLE}"]
         profile = context.profile(node)
         arguments = _arguments(context, node, TOKEN_SHOWN)
-        patience = first_check_timeout(context, node)
         ladder = [
-            f"{_level_in_words(context, node, level)}, wait up to {patience:g} s" for level in profile.reboot_ladder
+            f"{'if it is not there then: ' if number else ''}{_rung_in_words(context, node, level)}"
+            for number, level in enumerate(profile.reboot_ladder)
         ]
         entry = f"let it boot the deployment kernel '{profile.deployment_kernel_label}' with {arguments}"
-        return [entry, "switch it on if it is off", " ; if it is not there then, ".join(ladder)]
+        return [entry, "switch it on if it is off", *ladder]
 
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         """As in the protocol."""
@@ -168,7 +168,8 @@ def _soft_reboot(context: StepContext, host: ShellHost) -> Callable[[], Awaitabl
     return lambda: reboot_over_ssh(context.ports.shell, host, at_once=False)
 
 
-def _level_in_words(context: StepContext, node: str, level: RebootLevel) -> str:
+def _rung_in_words(context: StepContext, node: str, level: RebootLevel) -> str:
+    waiting = f", and wait up to {first_check_timeout(context, node):g} s"
     commands = context.nodes[node].commands
     template = {
         RebootLevel.SOFT: commands.soft_reboot,
@@ -176,12 +177,12 @@ def _level_in_words(context: StepContext, node: str, level: RebootLevel) -> str:
         RebootLevel.VERY_HARD: commands.very_hard_reboot,
     }[level]
     if template:
-        return f"{level.value} reboot by {' '.join(template)}"
+        return f"{level.value} reboot by {' '.join(template)}{waiting}"
     if level is RebootLevel.SOFT:
-        return "soft reboot by logging in"
-    if level is RebootLevel.VERY_HARD:
-        return "very_hard reboot by power off and on"
-    return f"no {level.value} reboot, because the site has no command for it"
+        return f"soft reboot by logging in{waiting}"
+    if level is RebootLevel.VERY_HARD and commands.power_off and commands.power_on:
+        return f"power off and on{waiting}"
+    return f"nothing, because the site has no command for a {level.value} reboot"
 
 
 BOOT_DEPLOYMENT_ENVIRONMENT = BootDeploymentEnvironment()
