@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from kadeploy_deployer.app.ports import BootFiles, ImageError
+from kadeploy_deployer.app.ports import BootFiles, DigestDiffers, ImageError
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
 
 
@@ -34,7 +34,7 @@ class FakeImageStore:
         path = self.paths[file.uri]
         found = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
         if found != file.digest:
-            raise ImageError(f"{file.uri} has the digest {found}, not {file.digest} as registered")
+            raise DigestDiffers(f"{file.uri} has the digest {found}, not {file.digest} as registered")
         return path
 
     async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:

@@ -1,0 +1,83 @@
+"""What becomes of nodes that failed."""
+
+from kadeploy_deployer.app.ports import BootLocalDisk
+from kadeploy_deployer.domain.snapshot import CommandSnapshot
+from kadeploy_deployer.steps.recovery import leave_bootable
+from tests.fakes import snapshots
+from tests.fakes.fake_machines import BLANK, DEPLOYMENT, PREVIOUS, FakeMachines
+from tests.fakes.step_workshop import Workshop
+
+
+async def test_a_node_in_the_deployment_environment_reboots_to_its_disk(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    machines["node-1"].runs = DEPLOYMENT
+    assert await leave_bootable(workshop.context(), ["node-1"]) == {"node-1": None}
+    assert workshop.boot.entries == {"node-1": BootLocalDisk()}
+    assert machines["node-1"].runs == PREVIOUS
+    assert workshop.power.did == []
+
+
+async def test_a_node_that_came_and_was_lost_is_reset(workshop: Workshop, machines: FakeMachines) -> None:
+    machines["node-1"].runs = BLANK
+    context = workshop.context()
+    context.facts["node-1"].deployment_boot_id = "boot-1"
+    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    assert workshop.power.did == [("node-1", "hard")]
+
+
+async def test_a_node_that_never_came_is_not_touched(workshop: Workshop, machines: FakeMachines) -> None:
+    machines["node-1"].runs = PREVIOUS
+    assert await leave_bootable(workshop.context(), ["node-1"]) == {"node-1": None}
+    assert (workshop.power.did, machines["node-1"].boots_done) == ([], 0)
+    assert workshop.boot.entries == {"node-1": BootLocalDisk()}
+
+
+async def test_a_node_that_runs_its_previous_system_is_not_interrupted(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    machines["node-1"].runs = PREVIOUS
+    context = workshop.context()
+    context.facts["node-1"].deployment_boot_id = "boot-1"
+    context.facts["node-1"].previous_host_keys = (machines["node-1"].previous_key,)
+    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    assert machines["node-1"].boots_done == 0
+
+
+async def test_a_node_that_is_off_stays_off(workshop: Workshop, machines: FakeMachines) -> None:
+    workshop.power.on["node-1"] = machines["node-1"].powered = False
+    context = workshop.context()
+    context.facts["node-1"].deployment_boot_id = "boot-1"
+    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    assert workshop.power.did == []
+
+
+async def test_a_node_out_of_reach_without_a_reset_command_is_left(workshop: Workshop) -> None:
+    workshop.shell.unreachable.add("node-1")
+    context = workshop.context(nodes={"node-1": snapshots.a_node(commands=CommandSnapshot())})
+    context.facts["node-1"].deployment_boot_id = "boot-1"
+    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    assert workshop.power.did == []
+
+
+async def test_broken_power_is_told_and_stops_nobody(workshop: Workshop, machines: FakeMachines) -> None:
+    workshop.power.broken.add("node-1")
+    context = workshop.context("node-1", "node-2")
+    for name in ("node-1", "node-2"):
+        machines[name].runs = BLANK
+        context.facts[name].deployment_boot_id = "boot-1"
+    outcomes = await leave_bootable(context, ["node-1", "node-2"])
+    assert outcomes["node-2"] is None
+    failed = outcomes["node-1"]
+    assert failed is not None
+    assert "failed with exit status 1" in failed.description
+
+
+async def test_without_bootctl_nothing_is_rebooted(workshop: Workshop, machines: FakeMachines) -> None:
+    machines["node-1"].runs = DEPLOYMENT
+    workshop.boot.broken = "bootctl does not answer"
+    outcomes = await leave_bootable(workshop.context(), ["node-1"])
+    failed = outcomes["node-1"]
+    assert failed is not None
+    assert "may boot over the network once more: bootctl does not answer" in failed.description
+    assert machines["node-1"].boots_done == 0
