@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,10 +91,8 @@ def make_loaders(directory: Path) -> None:
         (modules / name).write_bytes(name.encode())
 
 
-@pytest.fixture
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Bed:
-    """A bed whose tree is not laid out yet."""
-    directory = tmp_path_factory.mktemp("b")
+def make_bed(directory: Path) -> Bed:
+    """Makes loaders and settings; the tree is not laid out yet."""
     make_loaders(directory)
     settings_file = directory / "bootctl.toml"
     settings_file.write_text(
@@ -105,18 +104,31 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Bed:
         '[labels.absent]\nkernel = "absent-vmlinuz"\n'
         f'[loaders]\npxelinux_directory = "{directory}/PXELINUX"\nsyslinux_directory = "{directory}/syslinux"\n'
     )
+    (directory / "kernel").write_bytes(b"deployment kernel")
+    (directory / "initrd").write_bytes(b"deployment initrd")
     return Bed(directory=directory, settings_file=settings_file, tftp_root=directory / "tftp")
 
 
-@pytest.fixture
-def laid_out(bed: Bed, capsys: pytest.CaptureFixture[str]) -> Bed:
-    """A bed with its tree and the deployment kernel."""
-    (bed.directory / "kernel").write_bytes(b"deployment kernel")
-    (bed.directory / "initrd").write_bytes(b"deployment initrd")
+@pytest.fixture(scope="session")
+def laid_out_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree with its deployment kernel, to be copied: laying it out makes every file durable, and that takes time."""
+    bed = make_bed(tmp_path_factory.mktemp("b"))
     assert bed.run("init") == 0
     kernel, initrd = str(bed.directory / "kernel"), str(bed.directory / "initrd")
     assert bed.run("label", "install", "deploy", "--kernel", kernel, "--initrd", initrd) == 0
-    capsys.readouterr()
+    return bed.tftp_root
+
+
+@pytest.fixture
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Bed:
+    """A bed whose tree is not laid out yet."""
+    return make_bed(tmp_path_factory.mktemp("b"))
+
+
+@pytest.fixture
+def laid_out(bed: Bed, laid_out_tree: Path) -> Bed:
+    """A bed with its tree and the deployment kernel."""
+    shutil.copytree(laid_out_tree, bed.tftp_root)
     return bed
 
 

@@ -13,15 +13,14 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from kadeploy_bootctl.app.ports import WrittenEntry
 from kadeploy_bootctl.domain.boot_entry import BootNode, file_names
 from kadeploy_bootctl.domain.boot_target import files_of
 from kadeploy_bootctl.domain.errors import TreeDamaged
-from kadeploy_bootctl.render.pxelinux import MARK
 from kadeploy_bootctl.tree import notes
-from kadeploy_bootctl.tree.directory import PRIVATE_FILE, PUBLIC_FILE, Directory
+from kadeploy_bootctl.tree.directory import PRIVATE_FILE, Directory
+from kadeploy_bootctl.tree.entry_batch import EntryBatch, PreparedEntry, is_ours, set_foreign_aside
 from kadeploy_bootctl.tree.entry_index import Claims, EntryIndex
 from kadeploy_bootctl.tree.layout import Layout
 from kadeploy_rpckit.errors import DomainError, Exhausted
@@ -30,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 LOCK = "lock"
 PENDING = "pending"
-SET_ASIDE_SUFFIX = ".replaced"
 LARGEST_NOTE = 1 << 20
 
 
@@ -149,7 +147,7 @@ class TftpEntryStore:
             for problem in problems.values():
                 raise problem
 
-    def _stands(self, batch: "_Batch", written: WrittenEntry) -> bool:
+    def _stands(self, batch: EntryBatch, written: WrittenEntry) -> bool:
         """Tells whether the entry is written already, in every file."""
         there = self._index.get(written.entry.node.name)
         if there is None or there.entry != written.entry or there.text != written.text:
@@ -160,7 +158,7 @@ class TftpEntryStore:
             for name in file_names(written.entry.node)
         )
 
-    def _write(self, batch: "_Batch", changes: Sequence[WrittenEntry]) -> dict[str, DomainError]:
+    def _write(self, batch: EntryBatch, changes: Sequence[WrittenEntry]) -> dict[str, DomainError]:
         nodes = [written.entry.node.name for written in changes]
         names = {name for written in changes for name in file_names(written.entry.node)}
         names |= {name for node in nodes for name in self._index.names_of(node)}
@@ -180,13 +178,13 @@ class TftpEntryStore:
             self._end(batch, failed=bool(problems))
         return problems
 
-    def _place(self, batch: "_Batch", item: "_Prepared") -> None:
+    def _place(self, batch: EntryBatch, item: PreparedEntry) -> None:
         node = item.written.entry.node
         old = [name for name in self._index.names_of(node.name) if name not in file_names(node)]
         for directory in batch.configurations:
             for name in file_names(node):
                 if self._index.holder_of(name) is None:
-                    _set_foreign_aside(directory, name)
+                    set_foreign_aside(directory, name)
         batch.entry_notes.rename(item.note, node.name)
         # From here on the new entry is the truth, and a restart would finish it.
         self._index.put(item.written)
@@ -195,7 +193,7 @@ class TftpEntryStore:
             for name in old:
                 directory.remove(name)
 
-    def _begin(self, batch: "_Batch", nodes: Iterable[str], names: Iterable[str]) -> None:
+    def _begin(self, batch: EntryBatch, nodes: Iterable[str], names: Iterable[str]) -> None:
         self._unfinished[0].update(nodes)
         self._unfinished[1].update(names)
         content = notes.pending_note(*self._unfinished)
@@ -204,7 +202,7 @@ class TftpEntryStore:
         batch.state.rename(temporary, PENDING)
         batch.state.sync()
 
-    def _end(self, batch: "_Batch", *, failed: bool) -> None:
+    def _end(self, batch: EntryBatch, *, failed: bool) -> None:
         for directory in (*batch.configurations, batch.entry_notes):
             directory.sync()
         if not failed:
@@ -245,68 +243,12 @@ class TftpEntryStore:
         return Directory.open(self._layout.root, path)
 
     @contextlib.contextmanager
-    def _batch(self) -> Iterator["_Batch"]:
+    def _batch(self) -> Iterator[EntryBatch]:
         with contextlib.ExitStack() as opened:
-            yield _Batch(
+            yield EntryBatch(
                 state=opened.enter_context(self._open(self._layout.state)),
                 entry_notes=opened.enter_context(self._open(self._layout.entry_notes)),
                 configurations=tuple(
                     opened.enter_context(self._open(place.configuration)) for place in self._layout.repositories
                 ),
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Prepared:
-    """An entry whose contents stand under temporary names: the note, and the file in the first repository."""
-
-    written: WrittenEntry
-    note: str
-    file: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """The open directories of one batch. They are opened anew for each, so a directory that was replaced is noticed."""
-
-    state: Directory
-    entry_notes: Directory
-    configurations: tuple[Directory, ...]
-
-    def prepare(self, written: WrittenEntry, leftovers: contextlib.ExitStack) -> _Prepared:
-        """Writes the contents under temporary names, which are gone when `leftovers` ends."""
-        note = self.entry_notes.write(notes.entry_note(written), mode=PRIVATE_FILE)
-        leftovers.callback(self.entry_notes.remove, note)
-        first = self.configurations[0]
-        file = first.write(written.text.encode(), mode=PUBLIC_FILE)
-        leftovers.callback(first.remove, file)
-        return _Prepared(written=written, note=note, file=file)
-
-    def make_durable(self, prepared: Sequence[_Prepared]) -> None:
-        """Returns when all contents are on the disk."""
-        self.entry_notes.make_durable(item.note for item in prepared)
-        self.configurations[0].make_durable(item.file for item in prepared)
-
-    def place(self, item: _Prepared, names: Sequence[str]) -> None:
-        """Gives the file its names in every repository: links, or copies where the file system is another one."""
-        first = self.configurations[0]
-        for directory in self.configurations:
-            for name in names:
-                if directory.place_link(first, item.file, name):
-                    continue
-                copy = directory.write(item.written.text.encode(), mode=PUBLIC_FILE)
-                directory.make_durable([copy])
-                directory.rename(copy, name)
-
-
-def is_ours(directory: Directory, name: str) -> bool:
-    """Tells whether we wrote the file, by its first line."""
-    mark = MARK.encode()
-    return directory.read(name, limit=len(mark)) == mark
-
-
-def _set_foreign_aside(directory: Directory, name: str) -> None:
-    """Keeps a file that somebody else wrote under the name, where no machine asks for it."""
-    if directory.status(name) is not None and not is_ours(directory, name):
-        logger.warning("path=%s/%s set aside as %s%s", directory.path, name, name, SET_ASIDE_SUFFIX)
-        directory.rename(name, name + SET_ASIDE_SUFFIX)

@@ -14,7 +14,8 @@ from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.tree import notes
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.directory import PRIVATE_FILE, Directory, is_temporary
-from kadeploy_bootctl.tree.entry_store import LARGEST_NOTE, TftpEntryStore, is_ours
+from kadeploy_bootctl.tree.entry_batch import is_ours
+from kadeploy_bootctl.tree.entry_store import LARGEST_NOTE, TftpEntryStore
 from kadeploy_bootctl.tree.file_store import TftpFileStore
 from kadeploy_bootctl.tree.layout import DEFAULT_NAME, STATE_DIRECTORY, Layout
 from kadeploy_bootctl.tree.loaders import MEMDISK, Sources
