@@ -266,3 +266,29 @@ async def test_what_is_not_there_yet_says_so_in_a_sentence(site: Site) -> None:
     for caught in (unary, stream):
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
         assert "this release" in (caught.value.details() or "")
+
+
+async def test_the_history_is_counted_by_month_node_and_step(site: Site) -> None:
+    broken = Failure(reason=FailureReason.FORMAT_FAILED, description="mkfs.ext4: exit 1")
+    site.plan[1] = ScriptedStep("write", answers={"node1": [broken, None]})
+    for _ in range(3):
+        created = await site.deployments("alice").CreateDeployment(request())
+        await watch(site, created.id)
+
+    found = await site.states.GetStatistics(deployer_service_pb2.GetStatisticsRequest())
+    one = await site.states.GetStatistics(deployer_service_pb2.GetStatisticsRequest(nodes="node2"))
+    early = deployer_service_pb2.GetStatisticsRequest()
+    early.end_time.FromSeconds(1)
+    wrong = deployer_service_pb2.GetStatisticsRequest()
+    wrong.start_time.FromSeconds(2)
+    wrong.end_time.FromSeconds(1)
+
+    assert [(m.deployments, m.failed_deployments, m.nodes) for m in found.months] == [(3, 1, 6)]
+    assert [(n.node, n.deployments, n.failures) for n in found.nodes] == [("node1", 3, 1), ("node2", 3, 0)]
+    assert [(s.step, s.count, s.failures) for s in found.steps] == [("boot", 6, 0), ("reboot", 5, 0), ("write", 6, 1)]
+    assert [(m.deployments, m.nodes) for m in one.months] == [(3, 3)]
+    assert not (await site.states.GetStatistics(early)).months
+    assert await reason_of(site.states.GetStatistics(wrong)) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_INTERVAL",
+    )

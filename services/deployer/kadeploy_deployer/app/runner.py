@@ -297,7 +297,8 @@ class Runner:
 def policy(step: Step, context: StepContext, node: str) -> StepPolicy:
     """Returns timeout and retries of a step for a node: its cluster's, or else the step's own."""
     own = StepPolicy(timeout=step.timeout, retries=step.retries)
-    return context.profile(node).step_policies.get(step.name, own)
+    wanted = context.profile(node).step_policies.get(step.name, own)
+    return wanted if wanted.timeout > 0 else replace(wanted, timeout=own.timeout)
 
 
 def described(failure: Failure, step: str) -> Failure:

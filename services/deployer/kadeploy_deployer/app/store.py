@@ -150,6 +150,54 @@ class DeploymentFilter:
     nodes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """From `start` on, before `end`; None: without that bound."""
+
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthCount:
+    """The deployments of one month (UTC), and how many nodes took part in them."""
+
+    year: int
+    month: int
+    deployments: int
+    failed: int
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCount:
+    """How often a node took part, and how often it failed."""
+
+    node: str
+    deployments: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCount:
+    """How often a step was done on a node, how often it failed, and how long it took."""
+
+    step: str
+    count: int
+    failures: int
+    median_seconds: float
+    most_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """The history, counted."""
+
+    months: tuple[MonthCount, ...]
+    nodes: tuple[NodeCount, ...]
+    steps: tuple[StepCount, ...]
+
+
 class DeploymentStore(Protocol):
     """Everything durable."""
 
@@ -299,4 +347,8 @@ class DeploymentStore(Protocol):
 
     async def list_nodes(self, nodes: Sequence[str], *, after: str | None, limit: int) -> Sequence[NodeStatus]:
         """Returns node states by name, of all that were ever deployed when none is named."""
+        ...
+
+    async def statistics(self, interval: Interval, nodes: Sequence[str]) -> Statistics:
+        """Returns what was counted of the deployments created in an interval, on all nodes when none is named."""
         ...

@@ -5,18 +5,21 @@ from __future__ import annotations  # grpc's contexts are generic for type check
 from typing import Any
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_deployer.app.store import DeploymentStore, PartitionStatus
+from kadeploy_deployer.app.store import DeploymentStore, Interval, PartitionStatus
 from kadeploy_deployer.domain import node_set
+from kadeploy_deployer.domain.errors import InvalidInterval
 from kadeploy_deployer.rpc.deployment_messages import (
+    duration,
     environment_message,
     failure_reason,
     partition_state,
     timestamp,
 )
-from kadeploy_deployer.rpc.node_control_servicer import not_yet
 from kadeploy_rpckit import page_token
+from kadeploy_rpckit.errors import FieldViolation
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -73,9 +76,46 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
     async def GetStatistics(
         self, request: deployer_service_pb2.GetStatisticsRequest, context: Context
     ) -> deployer_service_pb2.GetStatisticsResponse:
-        """Not there yet."""
-        not_yet(context, "this release keeps the history but does not count it yet")
-        return deployer_service_pb2.GetStatisticsResponse()
+        """As in the contract."""
+        interval = Interval(
+            start=_seconds(request.start_time) if request.HasField("start_time") else None,
+            end=_seconds(request.end_time) if request.HasField("end_time") else None,
+        )
+        if interval.start is not None and interval.end is not None and interval.end < interval.start:
+            violation = FieldViolation(field="end_time", description="is before start_time")
+            raise InvalidInterval("the interval ends before it begins", violations=(violation,))
+        names = node_set.expand(request.nodes) if request.nodes else ()
+        found = await self._store.statistics(interval, names)
+        return deployer_service_pb2.GetStatisticsResponse(
+            months=[
+                deployer_service_pb2.MonthStatistics(
+                    year=one.year,
+                    month=one.month,
+                    deployments=one.deployments,
+                    failed_deployments=one.failed,
+                    nodes=one.nodes,
+                )
+                for one in found.months
+            ],
+            nodes=[
+                deployer_service_pb2.NodeStatistics(node=one.node, deployments=one.deployments, failures=one.failures)
+                for one in found.nodes
+            ],
+            steps=[
+                deployer_service_pb2.StepStatistics(
+                    step=one.step,
+                    count=one.count,
+                    failures=one.failures,
+                    median_duration=duration(one.median_seconds),
+                    maximum_duration=duration(one.most_seconds),
+                )
+                for one in found.steps
+            ],
+        )
+
+
+def _seconds(time: Timestamp) -> float:
+    return time.seconds + time.nanos / 1e9
 
 
 def _partition(row: PartitionStatus) -> deployer_service_pb2.PartitionStatus:

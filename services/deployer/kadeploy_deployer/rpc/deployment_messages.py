@@ -191,6 +191,7 @@ def _node_message(node: NodeDeployment) -> deployment_pb2.NodeDeployment:
         boot_id=node.facts.boot_id,
         root_device=node.facts.root_device,
         kernel_command_line=node.facts.kernel_command_line,
+        host_keys=node.facts.host_keys,
         step_durations=[
             deployment_pb2.StepDuration(step=record.step, duration=duration(record.seconds)) for record in node.steps
         ],

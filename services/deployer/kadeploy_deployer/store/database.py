@@ -6,8 +6,10 @@ start when the database asks for it (a deadlock, a lock that was not free in tim
 
 import asyncio
 import functools
+import logging
 import random
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -22,10 +24,13 @@ from kadeploy_rpckit.errors import Invalid
 
 _Result = TypeVar("_Result")
 
+logger = logging.getLogger(__name__)
+
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's lock."""
 TRIES = 6
 FIRST_PAUSE = 0.02
+OUTAGE_PAUSE = 0.5
 CHUNK = 900
 """How many names stand in one IN (...)."""
 
@@ -111,9 +116,22 @@ class Database:
         """Runs work that only reads, in one transaction that sees one moment."""
         return await self._submit(self._readers, self._reading, work)
 
-    async def write(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Runs work in one transaction that is durable when this returns."""
-        return await self._submit(self._writers, self.engine, work)
+    async def write(self, work: Callable[[Connection], _Result], *, patience: float = 0.0) -> _Result:
+        """Runs work in one transaction that is durable when this returns.
+
+        Args:
+            work: what is done.
+            patience: for how many seconds it is tried again while the database does not answer.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return await self._submit(self._writers, self.engine, work)
+            except StoreUnreachable as error:
+                if time.monotonic() >= deadline:
+                    raise
+                logger.warning("%s; trying again", error.message)
+            await asyncio.sleep(OUTAGE_PAUSE)
 
     async def _submit(self, pool: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], _Result]) -> _Result:
         loop = asyncio.get_running_loop()

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from kadeploy_deployer.app.store import (
     Created,
     DeploymentFilter,
+    Interval,
     NewDeployment,
     NodeStatus,
     Note,
     PartitionStatus,
     Position,
     RunData,
+    Statistics,
     StoredOutput,
 )
 from kadeploy_deployer.domain.deployment import Deployment, Lease
@@ -22,6 +24,10 @@ from kadeploy_deployer.store import creation, event_rows, progress, queries
 from kadeploy_deployer.store import lease as lease_rows
 from kadeploy_deployer.store import notes as note_rows
 from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.statistics import statistics
+
+PATIENCE = 60.0
+"""How long a driver's journal waits for a database that does not answer: what was done to nodes must not be forgotten."""
 
 
 class SqlDeploymentStore:
@@ -70,7 +76,8 @@ class SqlDeploymentStore:
     ) -> None:
         """As in the port."""
         await self._database.write(
-            lambda c: progress.enter_step(c, lease, step=step, attempt=attempt, nodes=nodes, state=state, now=now)
+            lambda c: progress.enter_step(c, lease, step=step, attempt=attempt, nodes=nodes, state=state, now=now),
+            patience=PATIENCE,
         )
         self._told(lease.deployment_id)
 
@@ -98,13 +105,14 @@ class SqlDeploymentStore:
                 again=again,
                 deployed=deployed,
                 now=now,
-            )
+            ),
+            patience=PATIENCE,
         )
         self._told(lease.deployment_id)
 
     async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
         """As in the port."""
-        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now))
+        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE)
         self._told(lease.deployment_id)
 
     async def end(
@@ -127,7 +135,8 @@ class SqlDeploymentStore:
                 failures=failures,
                 node_trigger=node_trigger,
                 now=now,
-            )
+            ),
+            patience=PATIENCE,
         )
         self._told(lease.deployment_id)
 
@@ -135,7 +144,9 @@ class SqlDeploymentStore:
         self, lease: Lease, *, failures: Mapping[str, Failure], trigger: PartitionTrigger, now: float
     ) -> None:
         """As in the port."""
-        await self._database.write(lambda c: progress.fail_nodes(c, lease, failures=failures, trigger=trigger, now=now))
+        await self._database.write(
+            lambda c: progress.fail_nodes(c, lease, failures=failures, trigger=trigger, now=now), patience=PATIENCE
+        )
         self._told(lease.deployment_id)
 
     async def claim(self, *, driver: str, now: float, lease_expires_at: float, most: int) -> Sequence[Lease]:
@@ -192,3 +203,7 @@ class SqlDeploymentStore:
     async def list_nodes(self, nodes: Sequence[str], *, after: str | None, limit: int) -> Sequence[NodeStatus]:
         """As in the port."""
         return await self._database.read(lambda c: queries.list_nodes(c, nodes, after=after, limit=limit))
+
+    async def statistics(self, interval: Interval, nodes: Sequence[str]) -> Statistics:
+        """As in the port."""
+        return await self._database.read(lambda c: statistics(c, interval, nodes))

@@ -1,0 +1,71 @@
+"""A database that is away for a while."""
+
+import sqlite3
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from kadeploy_deployer.app.store import RemarkNote
+from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.store import database as database_room
+from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from tests.fakes.deployment_world import new_deployment
+
+
+class Away(sqlite3.OperationalError):
+    sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+
+
+@pytest.fixture
+def outages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns a list; as many transactions fail as it has items."""
+    left: list[int] = []
+    transact = database_room._transact
+
+    def failing(*call: Any) -> Any:
+        if left:
+            left.pop()
+            raise OperationalError("BEGIN", None, Away("unable to open database file"))
+        return transact(*call)
+
+    monkeypatch.setattr(database_room, "_transact", failing)
+    monkeypatch.setattr(database_room, "OUTAGE_PAUSE", 0.01)
+    return left
+
+
+async def test_a_request_is_told_at_once_that_the_database_is_away(
+    store: SqlDeploymentStore, outages: list[int]
+) -> None:
+    outages.append(1)
+
+    with pytest.raises(StoreUnreachable, match="unable to open"):
+        await store.create(new_deployment("one", ["node1"]))
+
+
+async def test_a_driver_waits_for_the_database_so_that_nothing_done_is_forgotten(
+    store: SqlDeploymentStore, outages: list[int]
+) -> None:
+    lease = (await store.create(new_deployment("one", ["node1"]))).lease
+    assert lease is not None
+    outages.extend(range(5))
+
+    await store.record(lease, [RemarkNote(node="", text="kept")], now=1.0)
+
+    assert outages == []
+    assert (await store.events("one", after=2, limit=9))[0].sequence == 3
+
+
+async def test_a_lost_connection_in_the_middle_leaves_nothing_half_done(database: Database) -> None:
+    store = SqlDeploymentStore(database)
+
+    def breaks(connection: Any) -> None:
+        connection.exec_driver_sql("DELETE FROM deployments")
+        raise RuntimeError("broken in the middle")
+
+    await store.create(new_deployment("one", ["node1"]))
+    with pytest.raises((RuntimeError, Exception), match="broken|FOREIGN"):
+        await database.write(breaks)
+
+    assert (await store.get("one")).id == "one"
