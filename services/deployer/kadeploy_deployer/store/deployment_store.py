@@ -27,7 +27,7 @@ from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.statistics import statistics
 
 PATIENCE = 60.0
-"""How long a driver's journal waits for a database that does not answer: what was done to nodes must not be forgotten."""
+"""How long a journal waits for a database that does not answer: what was done to nodes must not be forgotten."""
 
 
 class SqlDeploymentStore:

@@ -80,17 +80,17 @@ def _steps(connection: Connection, interval: Interval, nodes: Sequence[str]) -> 
 
     failed = func.sum(case((node_steps.c.succeeded.is_(False), 1), else_=0))
     totals = select(
-        node_steps.c.step, func.count().label("count"), failed.label("failed"), func.max(seconds).label("most")
+        node_steps.c.step, func.count().label("done"), failed.label("failed"), func.max(seconds).label("most")
     )
     rows = connection.execute(of_history(totals).group_by(node_steps.c.step).order_by(node_steps.c.step)).all()
     found = []
     for row in rows:
         # No engine of ours has a median; the row in the middle is one.
         middle = of_history(select(seconds)).where(node_steps.c.step == row.step).order_by(seconds)
-        median = connection.execute(middle.limit(1).offset((row.count - 1) // 2)).scalar_one()
+        median = connection.execute(middle.limit(1).offset((row.done - 1) // 2)).scalar_one()
         found.append(
             StepCount(
-                step=row.step, count=row.count, failures=int(row.failed), median_seconds=median, most_seconds=row.most
+                step=row.step, count=row.done, failures=int(row.failed), median_seconds=median, most_seconds=row.most
             )
         )
     return tuple(found)

@@ -61,11 +61,11 @@ async def test_a_lost_connection_in_the_middle_leaves_nothing_half_done(database
     store = SqlDeploymentStore(database)
 
     def breaks(connection: Any) -> None:
-        connection.exec_driver_sql("DELETE FROM deployments")
+        connection.exec_driver_sql("DELETE FROM events")
         raise RuntimeError("broken in the middle")
 
     await store.create(new_deployment("one", ["node1"]))
-    with pytest.raises((RuntimeError, Exception), match="broken|FOREIGN"):
+    with pytest.raises(RuntimeError):
         await database.write(breaks)
 
-    assert (await store.get("one")).id == "one"
+    assert len(await store.events("one", after=0, limit=9)) == 2
