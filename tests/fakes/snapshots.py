@@ -61,8 +61,7 @@ def an_environment(image: FileSnapshot | None = None, **changes: Any) -> Environ
         name="debian",
         version=1,
         owner="alice",
-        image=image
-        or FileSnapshot(uri="file:///images/debian.tar.zst", digest=f"sha256:{'0' * 64}", size_bytes=1000),
+        image=image or FileSnapshot(uri="file:///images/debian.tar.zst", digest=f"sha256:{'0' * 64}", size_bytes=1000),
         kernel_path="/vmlinuz",
         initrd_path="/initrd.img",
         kernel_arguments="console=ttyS0 rw",

@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import grpc
-from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy_rpckit.channel import open_aio_channel
-from kadeploy_rpckit.status import RemoteError, from_rpc_error, from_status
 
+from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_deployer.adapters.file_parts import file_parts
 from kadeploy_deployer.app.ports import (
     BootChainload,
@@ -19,6 +17,8 @@ from kadeploy_deployer.app.ports import (
     BootWish,
 )
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_rpckit.channel import open_aio_channel
+from kadeploy_rpckit.status import RemoteError, from_rpc_error, from_status
 
 CALL_SECONDS = 30.0
 UPLOAD_SECONDS = 600.0
@@ -88,13 +88,19 @@ class GrpcBoot:
         """As in the port."""
         if await self._has(digest):
             return
+        broken: list[OSError] = []
         try:
-            parts = _upload_parts(path, digest, description)
+            size, content = await file_parts(path)
+            header = bootctl_service_pb2.BootFileHeader(digest=digest, size_bytes=size, description=description)
+            parts = _upload_parts(header, content, broken)
             await self._files.UploadBootFile(parts, timeout=self._upload_seconds)
         except grpc.RpcError as error:
-            self._refuse(f"{description} cannot be uploaded", error)
+            if not broken:
+                self._refuse(f"{description} cannot be uploaded", error)
         except OSError as error:
-            raise BootError(f"{description} cannot be uploaded: {path}: {error.strerror}") from error
+            broken.append(error)
+        if broken:
+            raise BootError(f"{description} cannot be uploaded: {path}: {broken[0].strerror}") from broken[0]
 
     async def close(self) -> None:
         """Closes the channel."""
@@ -155,10 +161,12 @@ def _target(wish: BootWish) -> boot_entry_pb2.BootTarget:
 
 
 async def _upload_parts(
-    path: Path, digest: str, description: str
+    header: bootctl_service_pb2.BootFileHeader, content: AsyncIterator[bytes], broken: list[OSError]
 ) -> AsyncIterator[bootctl_service_pb2.UploadBootFileRequest]:
-    size, parts = await file_parts(path)
-    header = bootctl_service_pb2.BootFileHeader(digest=digest, size_bytes=size, description=description)
+    """Yields what is sent. grpc would make a cancellation of an error here, so it ends the stream and is noted."""
     yield bootctl_service_pb2.UploadBootFileRequest(header=header)
-    async for part in parts:
-        yield bootctl_service_pb2.UploadBootFileRequest(content=part)
+    try:
+        async for part in content:
+            yield bootctl_service_pb2.UploadBootFileRequest(content=part)
+    except OSError as error:
+        broken.append(error)

@@ -1,14 +1,14 @@
 """Inventory through its contract: one call that resolves a whole deployment."""
 
 import grpc
-from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_rpckit.channel import open_aio_channel
-from kadeploy_rpckit.errors import DomainError, Unreachable
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
 
+from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_deployer.adapters.inventory_messages import resolution
 from kadeploy_deployer.app.ports import Resolution
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_rpckit.channel import open_aio_channel
+from kadeploy_rpckit.errors import DomainError, Unreachable
+from kadeploy_rpckit.status import RemoteError, from_rpc_error
 
 CALL_SECONDS = 30.0
 

@@ -1,6 +1,7 @@
 """The inventory's messages as the deployer's own data. Pure."""
 
 from google.protobuf import duration_pb2
+
 from kadeploy.inventory.v1 import (
     cluster_pb2,
     command_template_pb2,
@@ -8,7 +9,6 @@ from kadeploy.inventory.v1 import (
     inventory_service_pb2,
     node_pb2,
 )
-
 from kadeploy_deployer.app.ports import Resolution, ResolvedNode
 from kadeploy_deployer.domain.snapshot import (
     ArchiveSnapshot,
