@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 ADMINISTRATORS = ["root"]
 
+KERNEL_FILES = {"kernel": "deploy-vmlinuz", "initrd": "deploy-initrd"}
+CONSOLE = "console=ttyS0,115200 net.ifnames=0 mitigations=off quiet"
+
 Tables = Mapping[str, Mapping[str, object]]
 
 
@@ -34,13 +37,19 @@ def _bootctl(site: Site) -> Tables:
         "administrators": ADMINISTRATORS,
         "tftp_root": str(site.tftp_root),
     }
-    return {"": top}
+    return {"": top, "serial": {"port": 0, "speed": 115200}, "labels.deploy": {**KERNEL_FILES, "arguments": CONSOLE}}
 
 
 def _deployer(site: Site) -> Tables:
     top = {
         "address": site.addresses["deployer"],
         "administrators": ADMINISTRATORS,
+        "inventory_address": site.addresses["inventory"],
+        "bootctl_address": site.addresses["bootctl"],
+        "database": str(site.directory / "deploy_state.db"),
+        "cache_directory": str(site.directory / "cache"),
+        "ssh_private_key": str(site.cluster_key),
+        "deployment_host_keys": str(site.deployment_environment / "ssh_host_ed25519_key.pub"),
     }
     return {"": top}
 

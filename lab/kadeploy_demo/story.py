@@ -96,7 +96,7 @@ class Story:
             *("-p", f"{DEVICE}{PARTITION}", "--partition-disk", *options),
         ]
         self.say("$ " + " ".join(command))
-        with self._phase("deploy"), subprocess.Popen(self.user.argv(command), env=self.user.environment()) as running:
+        with self._phase("deploy"), self._started(command) as running:
             try:
                 return running.wait(KADEPLOY_SECONDS)
             except BaseException as error:
@@ -107,6 +107,11 @@ class Story:
                 if isinstance(error, subprocess.TimeoutExpired):
                     raise DemoError(f"kadeploy did not end within {KADEPLOY_SECONDS:.0f} s") from error
                 raise
+
+    def _started(self, command: list[str]) -> "subprocess.Popen[bytes]":
+        # Without a terminal to ask on, Ctrl-C makes kadeploy cancel and report.
+        user = self.user
+        return subprocess.Popen(user.argv(command), env=user.environment(), stdin=subprocess.DEVNULL)
 
     def verify(self) -> Report:
         """Logs in on every node and reports what is there."""
