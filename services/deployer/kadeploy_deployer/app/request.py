@@ -69,9 +69,9 @@ async def prepare(spec: DeploymentSpec, *, actor: Actor, inventory: Inventory) -
             raise RightMissing(owner, forbidden)
     left_out = {}
     for node in resolution.nodes:
-        failure = obstacle(node.name, node.snapshot, resolution.environment)
+        failure = obstacle(node.snapshot, resolution.environment)
         if failure is None and node.snapshot is not None and node.snapshot.cluster not in resolution.profiles:
-            text = f"the cluster of {node.name}, {node.snapshot.cluster}, has no profile"
+            text = f"its cluster {node.snapshot.cluster} has no profile"
             failure = Failure(reason=FailureReason.UNKNOWN_NODE, description=text)
         if failure is not None:
             left_out[node.name] = failure

@@ -5,16 +5,16 @@ from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import FailureReason
 
 
-def obstacle(name: str, node: NodeSnapshot | None, environment: EnvironmentSnapshot) -> Failure | None:
+def obstacle(node: NodeSnapshot | None, environment: EnvironmentSnapshot) -> Failure | None:
     """Returns why a node must be left out, or None."""
     if node is None:
-        return _left_out(FailureReason.UNKNOWN_NODE, f"{name} is not registered")
+        return _left_out(FailureReason.UNKNOWN_NODE, "not registered")
     target = node.target
     if target is None:
-        return _left_out(FailureReason.UNKNOWN_PARTITION, f"{name} has no partition {node.partition} on {node.device}")
+        return _left_out(FailureReason.UNKNOWN_PARTITION, f"no partition {node.partition} on {node.device}")
     if target.type == "extended" or target.role == "swap":
         kind = "an extended partition" if target.type == "extended" else "for swap"
-        text = f"partition {node.partition} on {node.device} of {name} is {kind}"
+        text = f"partition {node.partition} on {node.device} is {kind}"
         return _left_out(FailureReason.UNKNOWN_PARTITION, text)
     needed = max(environment.required_size_bytes, environment.image.size_bytes)
     if needed > target.size_bytes:

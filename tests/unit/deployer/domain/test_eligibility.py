@@ -18,8 +18,8 @@ def with_partition(**changes: object) -> NodeSnapshot:
 def test_a_node_with_a_big_enough_partition_takes_part() -> None:
     exactly = replace(environment(), required_size_bytes=4 * GIB)
 
-    assert obstacle("node1", node("node1"), environment()) is None
-    assert obstacle("node1", node("node1"), exactly) is None
+    assert obstacle(node("node1"), environment()) is None
+    assert obstacle(node("node1"), exactly) is None
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_node_with_a_big_enough_partition_takes_part() -> None:
     ],
 )
 def test_a_node_that_cannot_take_part_is_told_why(snapshot: NodeSnapshot | None, reason: FailureReason) -> None:
-    found = obstacle("node1", snapshot, environment())
+    found = obstacle(snapshot, environment())
 
     assert found is not None
     assert (found.reason, found.retriable) == (reason, False)
@@ -43,7 +43,7 @@ def test_a_node_that_cannot_take_part_is_told_why(snapshot: NodeSnapshot | None,
 def test_an_environment_that_needs_more_than_the_partition_has_is_refused() -> None:
     needs_more = replace(environment(), required_size_bytes=4 * GIB + 1)
 
-    found = obstacle("node1", node("node1"), needs_more)
+    found = obstacle(node("node1"), needs_more)
 
     assert found is not None
     assert found.description == f"debian needs {4 * GIB + 1} bytes, the partition has {4 * GIB}"
