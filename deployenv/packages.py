@@ -41,7 +41,8 @@ def unpack(names: Sequence[str], *, kernel: str, cache: Path) -> Unpacked:
     root = folder / "root"
     # The versions are written last: a folder without them is left over from a run that was killed.
     if not (folder / _VERSIONS).exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        for old in cache.glob("packages-*"):
+            shutil.rmtree(old)
         root.mkdir(parents=True)
         debs = folder / "debs"
         debs.mkdir()

@@ -7,10 +7,10 @@ KERNEL = "linux-image-cloud-amd64"
 
 # Programs come from the first group, the libraries they need from the second. The build stops if one is missing.
 PACKAGES = (
-    "btrfs-progs", "busybox-static", "bzip2", "dash", "dosfstools", "dropbear-bin", "e2fsprogs", "fdisk", "gzip",
-    "kexec-tools", "libpython3.11-minimal", "libpython3.11-stdlib", "mount", "python3.11-minimal", "tar",
-    "util-linux", "util-linux-extra", "xfsprogs", "xz-utils", "zstd",
-    "libacl1", "libblkid1", "libbz2-1.0", "libc6", "libcap-ng0", "libcom-err2", "libcrypt1", "libexpat1",
+    "btrfs-progs", "busybox-static", "bzip2", "coreutils", "dash", "dosfstools", "dropbear-bin", "e2fsprogs",
+    "fdisk", "gzip", "kexec-tools", "libpython3.11-minimal", "libpython3.11-stdlib", "mount", "python3.11-minimal",
+    "tar", "util-linux", "util-linux-extra", "xfsprogs", "xz-utils", "zstd",
+    "libacl1", "libattr1", "libblkid1", "libbz2-1.0", "libc6", "libcap-ng0", "libcom-err2", "libcrypt1", "libexpat1",
     "libext2fs2", "libfdisk1", "libgcc-s1", "libgmp10", "libinih1", "liblz4-1", "liblzma5", "liblzo2-2",
     "libmount1", "libpcre2-8-0", "libreadline8", "libselinux1", "libsmartcols1", "libss2", "libstdc++6",
     "libtinfo6", "libtomcrypt1", "libtommath1", "libudev1", "liburcu8", "libuuid1", "libxenmisc4.17",
@@ -22,7 +22,8 @@ PACKAGES = (
 # because that of busybox runs its own applets even where a real tar or mkswap stands on the path.
 PROGRAMS = (
     "bin/dash",
-    "bin/bzip2", "bin/gzip", "bin/tar", "usr/bin/xz", "usr/bin/zstd",
+    "bin/bzip2", "bin/findmnt", "bin/gzip", "bin/lsblk", "bin/mountpoint", "bin/tar",
+    "usr/bin/install", "usr/bin/xz", "usr/bin/zstd",
     "sbin/sfdisk", "sbin/blockdev", "sbin/wipefs", "sbin/mkswap", "sbin/blkid",
     "sbin/mke2fs", "sbin/tune2fs", "sbin/e2fsck", "sbin/mkfs.xfs", "sbin/mkfs.btrfs", "sbin/mkfs.fat",
     "sbin/kexec", "usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/python3.11",
