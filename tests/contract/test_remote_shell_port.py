@@ -9,7 +9,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell, UnusablePrivateKey, command_line
+from kadeploy_deployer.adapters.command_line import command_line, command_word
+from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell, UnusablePrivateKey
 from kadeploy_deployer.app.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,
@@ -204,6 +205,27 @@ async def test_a_host_key_of_another_kind_is_told_from_silence(
         await ssh_shell.run(other, ("true",), timeout=SECONDS)
 
 
+async def test_a_host_key_that_is_none_is_told(ssh_shell: SshRemoteShell, server: LocalSshServer) -> None:
+    with pytest.raises(NodeUnreachable, match="a host key that is known of node-1 cannot be read"):
+        await ssh_shell.run(replace(server.host, host_keys=("rubbish",)), ("true",), timeout=SECONDS)
+
+
+async def test_a_silent_node_takes_no_place_from_others(server: LocalSshServer) -> None:
+    shell = SshRemoteShell(server.private_key_path, handshakes_at_once=1)
+    with socket.socket() as full:
+        # Nobody accepts and the queue is full: connections to it wait, as those to a machine that is off.
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.create_connection(full.getsockname()):
+            silent = replace(server.host, name="node-2", port=full.getsockname()[1])
+            waiting = asyncio.create_task(shell.run(silent, ("true",), timeout=2.0))
+            await asyncio.sleep(0.05)
+            assert (await shell.run(server.host, ("true",), timeout=1.5)).exit_status == 0
+            with pytest.raises(NodeUnreachable, match="node-2 did not answer"):
+                await waiting
+    await shell.close()
+
+
 async def test_one_of_many_host_keys_is_enough(ssh_shell: SshRemoteShell, server: LocalSshServer) -> None:
     other = public(asyncssh.generate_private_key("ssh-ed25519"))
     host = replace(server.host, host_keys=(other, *server.host.host_keys))
@@ -248,3 +270,8 @@ def test_a_command_line_is_quoted_and_names_are_checked() -> None:
         command_line(("true",), {"A B": ""})
     with pytest.raises(ValueError, match="at least one word"):
         command_line((), None)
+
+
+def test_a_script_is_named_by_its_own_word() -> None:
+    assert command_word(("sfdisk", "/dev/vda")) == "'sfdisk'"
+    assert command_word(("sh", "-c", "a long script", "write-file", "/path")) == "'write-file'"

@@ -5,7 +5,7 @@ deployer is read. A connection serves all commands for a host until it breaks or
 """
 
 import asyncio
-import shlex
+import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncssh
 
+from kadeploy_deployer.adapters.command_line import command_line, command_word
 from kadeploy_deployer.app.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,
@@ -36,6 +37,8 @@ KEY_EXCHANGES = (
 KEEPALIVE_SECONDS = 15
 KEEPALIVES_MISSED = 4
 CONNECT_SECONDS = 60
+# A kernel that is up answers at once. Asking anew is better than waiting: TCP's own pauses double each time.
+REACH_SECONDS = 5.0
 GOODBYE_SECONDS = 2.0
 READ_BYTES = 64 * 1024
 
@@ -56,12 +59,12 @@ class _Kept:
 class SshRemoteShell:
     """Runs commands over kept SSH connections, as root, with one private key."""
 
-    def __init__(self, private_key_path: Path, *, connects_at_once: int = 100) -> None:
+    def __init__(self, private_key_path: Path, *, handshakes_at_once: int = 100) -> None:
         """Reads the key.
 
         Args:
             private_key_path: a private key in OpenSSH's format, without passphrase.
-            connects_at_once: how many handshakes run at the same time.
+            handshakes_at_once: how many run at the same time; they cost time of the processor.
 
         Raises:
             UnusablePrivateKey: absent, not readable, or no such key.
@@ -72,7 +75,7 @@ class SshRemoteShell:
             raise UnusablePrivateKey(f"the private key {private_key_path} cannot be used: {error}") from error
         # A line per connection and per channel is too much with hundreds of nodes.
         asyncssh.set_log_level("WARNING")
-        self._connecting = asyncio.Semaphore(connects_at_once)
+        self._shaking_hands = asyncio.Semaphore(handshakes_at_once)
         self._kept: dict[_Key, _Kept] = {}
         self._locks: dict[_Key, asyncio.Lock] = {}
 
@@ -102,11 +105,13 @@ class SshRemoteShell:
                 process.kill()
             # Perhaps the command is slow, perhaps nobody is there any more: do not send the next one the same way.
             self._drop(kept)
-            raise CommandTimedOut(f"{_word(arguments)} on {host.name} did not end within {timeout:g} s") from None
+            raise CommandTimedOut(
+                f"{command_word(arguments)} on {host.name} did not end within {timeout:g} s"
+            ) from None
         except (asyncssh.Error, OSError) as error:
             reason = str(error) or type(error).__name__
             raise NodeUnreachable(
-                f"the connection to {host.name} broke while {_word(arguments)} ran: {reason}"
+                f"the connection to {host.name} broke while {command_word(arguments)} ran: {reason}"
             ) from error
         finally:
             kept.sessions -= 1
@@ -154,16 +159,51 @@ class SshRemoteShell:
         async with self._locks.setdefault(key, asyncio.Lock()):
             kept = self._kept.get(key)
             if kept is None or kept.connection.is_closed():
-                async with self._connecting:
-                    kept = self._kept[key] = _Kept(await self._connect(host))
+                kept = self._kept[key] = _Kept(await self._connect(host))
             return kept
 
     async def _connect(self, host: ShellHost) -> asyncssh.SSHClientConnection:
-        trusted = [asyncssh.import_public_key(line) for line in host.host_keys]
+        try:
+            trusted = [asyncssh.import_public_key(line) for line in host.host_keys]
+        except asyncssh.KeyImportError as error:
+            raise NodeUnreachable(f"a host key that is known of {host.name} cannot be read: {error}") from error
+        try:
+            reached = await _reach(host)
+        except ConnectionRefusedError as error:
+            raise NodeUnreachable(f"{host.name} refused the connection to {_place(host)}") from error
+        except OSError as error:
+            reason = error.strerror or "no answer"
+            raise NodeUnreachable(f"{host.name} cannot be reached on {_place(host)}: {reason}") from error
+        try:
+            return await self._shake_hands(host, reached, trusted)
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise OtherHostKey(f"{host.name} proved another host key than expected on {_place(host)}") from error
+        except asyncssh.PermissionDenied as error:
+            raise NodeUnreachable(f"{host.name} does not let the deployer's key in as root") from error
+        except asyncssh.KeyExchangeFailed as error:
+            if "host key" in error.reason:
+                raise OtherHostKey(f"{host.name} has no host key of the expected kind on {_place(host)}") from error
+            raise NodeUnreachable(f"{host.name} and the deployer share no key exchange: {error.reason}") from error
+        except asyncssh.Error as error:
+            raise NodeUnreachable(f"{host.name} broke off the login on {_place(host)}: {error.reason}") from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise NodeUnreachable(f"{host.name} broke off the login on {_place(host)}: {reason}") from error
+
+    async def _shake_hands(
+        self, host: ShellHost, reached: socket.socket, trusted: Sequence[asyncssh.SSHKey]
+    ) -> asyncssh.SSHClientConnection:
+        # Nodes that are not there wait in _reach, so that they cannot take the places of those that answer.
+        try:
+            await self._shaking_hands.acquire()
+        except asyncio.CancelledError:
+            reached.close()
+            raise
         try:
             return await asyncssh.connect(
                 host.address,
                 host.port,
+                sock=reached,
                 username="root",
                 client_keys=[self._private_key],
                 preferred_auth="publickey",
@@ -175,21 +215,8 @@ class SshRemoteShell:
                 agent_path=None,
                 config=None,
             )
-        except asyncssh.HostKeyNotVerifiable as error:
-            raise OtherHostKey(f"{host.name} proved another host key than expected on {_place(host)}") from error
-        except asyncssh.PermissionDenied as error:
-            raise NodeUnreachable(f"{host.name} does not let the deployer's key in as root") from error
-        except asyncssh.KeyExchangeFailed as error:
-            if "host key" in error.reason:
-                raise OtherHostKey(f"{host.name} has no host key of the expected kind on {_place(host)}") from error
-            raise NodeUnreachable(f"{host.name} and the deployer share no key exchange: {error.reason}") from error
-        except asyncssh.Error as error:
-            raise NodeUnreachable(f"{host.name} broke off the login on {_place(host)}: {error.reason}") from error
-        except ConnectionRefusedError as error:
-            raise NodeUnreachable(f"{host.name} refused the connection to {_place(host)}") from error
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise NodeUnreachable(f"{host.name} cannot be reached on {_place(host)}: {reason}") from error
+        finally:
+            self._shaking_hands.release()
 
     def _drop(self, kept: _Kept) -> None:
         """Keeps a connection no more; it ends with its last session."""
@@ -198,23 +225,6 @@ class SshRemoteShell:
             del self._kept[key]
         if not kept.sessions:
             kept.connection.abort()
-
-
-def command_line(arguments: Sequence[str], environment: Mapping[str, str] | None) -> str:
-    """Returns the one string that SSH sends for an argument list, quoted so that no shell reads anything in it.
-
-    Raises:
-        ValueError: nothing to run, or a variable's name that is none.
-    """
-    if not arguments:
-        raise ValueError("a command needs at least one word")
-    variables = []
-    for name, value in (environment or {}).items():
-        if not name.isidentifier():
-            raise ValueError(f"{name!r} cannot name a variable")
-        variables.append(f"{name}={value}")
-    prefix = ["env", *variables] if variables else []
-    return shlex.join([*prefix, *arguments])
 
 
 async def _converse(
@@ -289,11 +299,19 @@ async def _goodbye(connection: asyncssh.SSHClientConnection) -> None:
         connection.abort()
 
 
+async def _reach(host: ShellHost) -> socket.socket:
+    """Returns a socket that is connected to the host's sshd. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host.address else socket.AF_INET
+    reached = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        reached.setblocking(False)
+        async with asyncio.timeout(REACH_SECONDS):
+            await asyncio.get_running_loop().sock_connect(reached, (host.address, host.port))
+    except BaseException:
+        reached.close()
+        raise
+    return reached
+
+
 def _place(host: ShellHost) -> str:
     return f"{host.address} port {host.port}"
-
-
-def _word(arguments: Sequence[str]) -> str:
-    """Names a command in a sentence; a script by the name that it was given as $0."""
-    script = list(arguments[:2]) == ["sh", "-c"] and len(arguments) > 3  # noqa: PLR2004 - sh -c SCRIPT NAME
-    return f"'{arguments[3] if script else arguments[0]}'"
