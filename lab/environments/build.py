@@ -97,6 +97,8 @@ def postinstall_archive(name: str) -> bytes:
 def place(source: Path, target: Path) -> None:
     """Puts a file of the cache where it is wanted, as a second name where that is possible."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and target.samefile(source):
+        return
     fresh = target.with_name(f".{target.name}.new")
     fresh.unlink(missing_ok=True)
     try:

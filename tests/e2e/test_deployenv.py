@@ -70,7 +70,8 @@ class Machine:
         process = subprocess.Popen(
             [
                 # If this process is killed, the machine goes with it.
-                "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-machine", "pc", "-accel", "tcg,thread=multi,tb-size=64",
+                "setpriv", "--pdeathsig", "KILL",
+                "qemu-system-x86_64", "-nodefaults", "-machine", "pc", "-accel", "tcg,thread=multi,tb-size=64",
                 "-cpu", "max", "-m", "384", "-display", "none", "-no-reboot", "-kernel", str(kernel),
                 "-initrd", str(initrd),
                 "-append", f"console=ttyS0,115200 quiet mitigations=off net.ifnames=0 {arguments}",
