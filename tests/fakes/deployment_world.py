@@ -1,7 +1,9 @@
 """A small world for the deployer: nodes, an environment, a database in a directory, and a process around it."""
 
 import asyncio
+import functools
 import itertools
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -97,11 +99,23 @@ async def leave_bootable(_context: StepContext, nodes: Sequence[str]) -> Mapping
     return dict.fromkeys(nodes)
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    """Returns the file of an empty database with the newest schema; the migrations run once per process."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "template.sqlite"
+        database = Database(f"sqlite:///{path}")
+        schema.upgrade(database.engine)
+        database.close()
+        return path.read_bytes()
+
+
 def make_database(directory: Path) -> Database:
-    """Returns a database with the newest schema."""
-    database = Database(f"sqlite:///{directory / 'deployer.sqlite'}")
-    schema.upgrade(database.engine)
-    return database
+    """Returns the database of a directory, made with the newest schema when there is none."""
+    path = directory / "deployer.sqlite"
+    if not path.exists():
+        path.write_bytes(_empty_database())
+    return Database(f"sqlite:///{path}")
 
 
 def new_deployment(name: str, nodes: Sequence[str], *, now: float | None = None, **changes: Any) -> NewDeployment:

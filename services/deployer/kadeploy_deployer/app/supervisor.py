@@ -6,9 +6,9 @@ at once, and whatever it still tries to write is refused by the fence.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.app.store import DeploymentStore
@@ -17,6 +17,8 @@ from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason
+
+_Answer = TypeVar("_Answer")
 
 logger = logging.getLogger(__name__)
 
@@ -155,12 +157,12 @@ class Supervisor:
         while True:
             try:
                 if self._clock.monotonic() >= next_renewal:
-                    next_renewal = self._clock.monotonic() + self.lease_seconds / 3
                     await self._renew()
                     await self._take_over()
+                    next_renewal = self._clock.monotonic() + self.lease_seconds / 3
                 await self._pass_cancellations_on()
-            except StoreUnreachable as error:
-                logger.warning("leases cannot be looked after: %s", error)
+            except (StoreUnreachable, TimeoutError) as error:
+                logger.warning("leases cannot be looked after: %s", error or "the database is too slow")
             except Exception:
                 # This loop keeps all deployments of the process alive: it goes on whatever happens.
                 logger.exception("unforeseen error while looking after leases")
@@ -173,7 +175,8 @@ class Supervisor:
             return
         asked_at = self._clock.monotonic()
         leases = [one.lease for one in driven.values()]
-        held = await self._store.renew(leases, lease_expires_at=self._clock.now() + self.lease_seconds)
+        expiry = self._clock.now() + self.lease_seconds
+        held = await self._bounded(self._store.renew(leases, lease_expires_at=expiry))
         for deployment_id, one in driven.items():
             if deployment_id in held:
                 one.renewed_at = asked_at
@@ -192,11 +195,9 @@ class Supervisor:
             one.task.cancel()
 
     async def _take_over(self) -> None:
-        leases = await self._store.claim(
-            driver=self.driver,
-            now=self._clock.now(),
-            lease_expires_at=self._clock.now() + self.lease_seconds,
-            most=MOST_AT_ONCE,
+        now = self._clock.now()
+        leases = await self._bounded(
+            self._store.claim(driver=self.driver, now=now, lease_expires_at=now + self.lease_seconds, most=MOST_AT_ONCE)
         )
         for lease in leases:
             if lease.fence > MOST_DRIVERS:
@@ -211,9 +212,13 @@ class Supervisor:
                 await asyncio.wait({old.task}, timeout=STOP_SECONDS)
             self.start(lease)
 
+    async def _bounded(self, call: Awaitable[_Answer]) -> _Answer:
+        """Waits for the database, but not so long that an expired lease goes unnoticed."""
+        return await asyncio.wait_for(call, self.lease_seconds / 3)
+
     async def _pass_cancellations_on(self) -> None:
         if self._driven:
-            for deployment_id in await self._store.cancel_requests(list(self._driven)):
+            for deployment_id in await self._bounded(self._store.cancel_requests(list(self._driven))):
                 self.cancel(deployment_id)
 
 

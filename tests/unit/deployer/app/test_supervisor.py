@@ -21,6 +21,8 @@ from tests.fakes.deployment_world import SPEC, World, make_database, new_deploym
 from tests.fakes.fake_inventory import FakeInventory
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[4]
 
 
@@ -121,6 +123,26 @@ async def test_a_deployer_that_lost_its_lease_stops_its_work_and_writes_nothing(
     deployment = await slow.store.get(created.id)
     assert (deployment.driver, deployment.fence) == ("other", lease.fence)
     assert [node.state for node in deployment.nodes] == [PartitionState.DEPLOYING] * 2
+
+
+async def test_a_deployer_that_cannot_renew_its_lease_stops_its_work_when_it_has_expired(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = ScriptedStep("write", holds=asyncio.Event())
+    world = World(database=database, plan=straight_plan(write=step), lease_seconds=0.6)
+
+    async def never(*_call: object, **_keys: object) -> frozenset[str]:
+        await asyncio.sleep(3600)
+        return frozenset()
+
+    monkeypatch.setattr(world.store, "renew", never)
+    created = await world.create()
+    await step.entered.wait()
+    world.supervisor.open()
+    await asyncio.wait_for(step.halted.wait(), 5)
+    await world.supervisor.close()
+
+    assert (await world.store.get(created.id)).state is DeploymentState.DEPLOYING
 
 
 async def test_a_cancellation_reaches_the_process_that_drives(database: Database) -> None:

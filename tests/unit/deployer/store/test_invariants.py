@@ -27,6 +27,8 @@ from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.tables import deployments, metadata, node_locks
 from tests.fakes.deployment_world import make_database, new_deployment
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[4]
 BROKEN = {"node1": Failure(reason=FailureReason.INTERNAL, description="x")}
 
