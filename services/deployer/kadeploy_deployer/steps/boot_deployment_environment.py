@@ -130,7 +130,7 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
         return await _arrived(context, node, result.sight.arrived)
     return Failure(
         reason=FailureReason.NOT_THERE_ON_FIRST_CHECK,
-        description=f"{node} did not reach the deployment environment: {result.story()}",
+        description=result.story(),
     )
 
 

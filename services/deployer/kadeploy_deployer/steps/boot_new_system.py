@@ -94,7 +94,7 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
     wrong = result.sight.wrong
     return Failure(
         reason=FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK,
-        description=f"{node} does not run the new system: {result.story()}",
+        description=result.story(),
     )
 
 

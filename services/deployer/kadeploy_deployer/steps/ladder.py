@@ -50,8 +50,8 @@ class Climb:
     tried: list[str] = field(default_factory=list)
 
     def story(self) -> str:
-        """Returns what was seen last and what was tried."""
-        return f"{self.sight.seen}; tried: {', '.join(self.tried) or 'nothing'}"
+        """Returns what was seen last and what was tried. It stands beside the node's name, so it does not repeat it."""
+        return f"seen last: {self.sight.seen}; tried: {', '.join(self.tried) or 'nothing'}"
 
 
 async def climb(
@@ -82,7 +82,7 @@ async def climb(
         try:
             await rung.act()
         except (ShellError, PowerError, NodeFailed) as problem:
-            result.tried.append(f"{rung.name} (failed: {problem})")
+            result.tried.append(f"{rung.name} (failed: {_without_name(problem, node)})")
             continue
         deadline = clock.monotonic() + patience
         while (left := deadline - clock.monotonic()) > 0:
@@ -133,8 +133,12 @@ async def try_look(context: StepContext, host: ShellHost, *, timeout: float) -> 
     try:
         return await look(context.ports.shell, host, device=device, timeout=timeout)
     except OtherHostKey as problem:
-        return Sight(seen=str(problem), wrong=True)
+        return Sight(seen=_without_name(problem, host.name), wrong=True)
     except (ShellError, NodeFailed) as problem:
         if isinstance(problem, CommandTimedOut):
             await context.ports.shell.forget(host)
-        return Sight(seen=str(problem))
+        return Sight(seen=_without_name(problem, host.name))
+
+
+def _without_name(problem: Exception, node: str) -> str:
+    return str(problem).removeprefix(f"{node} ")

@@ -98,9 +98,8 @@ async def test_a_machine_that_never_comes_fails_with_what_was_tried_and_seen(
     machines["node-1"].runs, machines["node-1"].boot_seconds = BLANK, 1e9
     failed = await failure(STEP, workshop.context())
     assert failed.description == (
-        "node-1 did not reach the deployment environment: node-1 refused the connection to 10.0.0.1 port 22; "
-        "tried: soft reboot (failed: node-1 refused the connection to 10.0.0.1 port 22), "
-        "hard reboot (waited 210 s)"
+        "seen last: refused the connection to 10.0.0.1 port 22; "
+        "tried: soft reboot (failed: refused the connection to 10.0.0.1 port 22), hard reboot (waited 210 s)"
     )
 
 

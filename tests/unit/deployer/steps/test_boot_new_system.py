@@ -56,7 +56,7 @@ async def test_a_node_that_never_comes_fails_with_what_was_tried(workshop: Works
     failed = await failure(STEP, context)
     assert failed.reason is FailureReason.NOT_THERE_ON_LAST_CHECK
     assert failed.description == (
-        "node-1 does not run the new system: node-1 refused the connection to 10.0.0.1 port 22; "
+        "seen last: refused the connection to 10.0.0.1 port 22; "
         "tried: reboot (waited 250 s), hard reboot (waited 250 s)"
     )
 
