@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kadeploy_deployer.app.ports import (
+    BootChainload,
     BootDeploymentKernel,
     BootNetworkKernel,
     CommandResult,
@@ -97,6 +98,8 @@ class FakeMachines:
             machine.deployment_line = machine.command_line
         elif isinstance(entry, BootNetworkKernel):
             runs, machine.command_line = SYSTEM, entry.arguments
+        elif isinstance(entry, BootChainload):
+            runs, machine.command_line = SYSTEM, "root=/dev/vda3 from its own loader"
         machine.runs = machine.boots.pop(0) if machine.boots else runs
         if machine.runs == DEPLOYMENT:
             machine.command_line = machine.deployment_line

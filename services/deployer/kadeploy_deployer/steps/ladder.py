@@ -14,6 +14,7 @@ from kadeploy_deployer.steps.step import StepContext
 POLL_PAUSE = 3.0
 LOOK_SECONDS = 30.0
 """For one look: a login takes seconds on a machine that has only just come up."""
+LAST_LOOK_SECONDS = 5.0
 REBOOT_SECONDS = 40.0
 
 # Answers before the machine goes down, so that the session ends in order.
@@ -86,10 +87,12 @@ async def climb(
             continue
         deadline = clock.monotonic() + patience
         while (left := deadline - clock.monotonic()) > 0:
-            result.sight = await look_once(min(LOOK_SECONDS, max(left, 1.0)))
+            # First the pause: no machine is back at once, and what is seen right after the command is on its way down.
+            await clock.sleep(min(POLL_PAUSE, left))
+            left = deadline - clock.monotonic()
+            result.sight = await look_once(min(LOOK_SECONDS, max(left, LAST_LOOK_SECONDS)))
             if result.sight.arrived is not None:
                 return result
-            await clock.sleep(POLL_PAUSE)
         result.tried.append(f"{rung.name} (waited {patience:g} s)")
     return result
 

@@ -103,6 +103,16 @@ async def test_another_token_is_not_the_new_system(workshop: Workshop, machines:
     assert "not booted by this deployment" in failed.description
 
 
+async def test_a_system_with_its_own_loader_proves_itself_by_its_marker(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    machines["node-1"].files[IMAGE_KEY] = "ssh-ed25519 HOST root@image\n"
+    environment = snapshots.an_environment(workshop.image, boot_kind="chainload")
+    context = workshop.context(environment=environment)
+    assert await run_all(PLAN, context) == {"node-1": None}
+    assert context.facts["node-1"].kernel_command_line == "root=/dev/vda3 from its own loader"
+
+
 async def test_another_marker_is_not_the_new_system(workshop: Workshop, machines: FakeMachines) -> None:
     context = await ready(workshop, machines)
     machines["node-1"].files[MARKER] = "deployment=d-0\ntoken=system-node-1\n"
