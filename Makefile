@@ -62,6 +62,14 @@ fmt: proto ## Format the code and the contracts
 .PHONY: check
 check: lint type test ## What a change must pass
 
+.PHONY: golden
+golden: proto ## Rewrite the golden boot files; review the diff
+	KADEPLOY_GOLDEN=rewrite $(BIN)/python -m pytest -q tests/unit/bootctl/test_pxelinux.py
+
+.PHONY: docs
+docs: proto ## Rewrite the generated parts of the documents
+	$(BIN)/python -m kadeploy_cli.reference docs/commands.md
+
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the stubs
 

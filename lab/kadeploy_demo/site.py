@@ -26,6 +26,10 @@ STOP_SECONDS = 15.0
 SERVICES = ("inventory", "bootctl", "deployer")
 
 
+# The services that this process started. They may outlive it; until then somebody has to take their exit status.
+_children: "dict[int, subprocess.Popen[bytes]]" = {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where the services of one site live and how they are reached.
@@ -130,13 +134,14 @@ class Site:
         if self.process(service) is not None:
             raise DemoError(f"{service} runs already, from {self.directory}: end it with `make stop`")
         with self.log_file(service).open("ab") as log:
-            process = subprocess.Popen(  # its end is seen by its health and by stop()
+            process = subprocess.Popen(
                 self.wrap(self.program(service, "serve")),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        _children[process.pid] = process
         self.pid_file(service).write_text(f"{process.pid} {_start_time(process.pid)}\n")
 
     def _wait_until_healthy(self, service: str) -> None:
@@ -200,8 +205,6 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _reap(pid: int) -> None:
-    """Takes the exit status of a child of ours, so that it does not stay as a zombie."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return  # somebody else's child: started by an earlier process
+    """Takes the exit status of a service that this process started, so that it does not stay as a zombie."""
+    if (child := _children.get(pid)) is not None and child.poll() is not None:
+        del _children[pid]
