@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 
 from ClusterShell.NodeSet import NodeSet
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -10,10 +11,11 @@ from google.rpc import status_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2, node_pb2
 from kadeploy_cli import advice, node_names, output
 from kadeploy_cli.connect import remote_failure
-from kadeploy_cli.descriptions import disk_layout, nodes_file
-from kadeploy_cli.descriptions.text import decode
+from kadeploy_cli.descriptions import cluster_files, disk_layout, nodes_file, nodes_yaml
+from kadeploy_cli.descriptions.nodes_file import NodeLine
+from kadeploy_cli.descriptions.text import decode, looks_like_yaml
 from kadeploy_cli.exit_codes import ExitCode
-from kadeploy_cli.failures import Failure
+from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.plain import plain, word
 from kadeploy_cli.session import Session
 from kadeploy_rpckit.status import from_status
@@ -21,14 +23,48 @@ from kadeploy_rpckit.status import from_status
 COLUMNS = ("NODE", "MAC ADDRESS", "IP ADDRESS", "CLUSTER", "FIRMWARE", "DISKS")
 
 
+NODES_FILE = "clusternodes"
+PARTITIONS_FILE = "clusterpartition"
+
+
 def described(
-    file: str, *, cluster: str, firmware: "node_pb2.Firmware.ValueType", gpt: bool
+    file: str,
+    *,
+    cluster: str = "",
+    firmware: "node_pb2.Firmware.ValueType | None" = None,
+    gpt: bool = False,
 ) -> tuple[list[node_pb2.Node], list[str]]:
-    """Returns the nodes that a description file tells of, and notices about it."""
+    """Returns the nodes that a description file, classic or YAML, tells of, and notices about it."""
     source = "stdin" if file == "-" else file
-    description = nodes_file.parse(decode(node_names.read_file(file), source), source, gpt=gpt)
+    text = decode(node_names.read_file(file), source)
+    if looks_like_yaml(text, source):
+        if gpt or firmware is not None:
+            raise UsageFailure(
+                f"{source} is YAML, which says firmware and partition table itself",
+                advice='Write "firmware: uefi" and, at the disk, "table: gpt" instead of --firmware and --gpt.',
+            )
+        return nodes_yaml.parse(text, source, cluster=cluster), []
+    description = nodes_file.parse(text, source, gpt=gpt)
     disk, notices = disk_layout.disk(description, source, gpt=gpt)
-    nodes = [
+    return _nodes_of(description.nodes, disk, cluster, firmware or node_pb2.FIRMWARE_BIOS), notices
+
+
+def described_by_cluster_files(directory: Path, cluster: str) -> list[node_pb2.Node]:
+    """Returns the nodes that clusternodes.conf and clusterpartition.conf of a directory tell of."""
+    suffix = f"-{cluster}.conf" if cluster else ".conf"
+    texts = []
+    for name in (NODES_FILE, PARTITIONS_FILE):
+        file = str(directory / f"{name}{suffix}")
+        texts.append((decode(node_names.read_file(file), file), file))
+    (nodes_text, nodes_source), (disk_text, disk_source) = texts
+    lines = cluster_files.parse_nodes(nodes_text, nodes_source)
+    return _nodes_of(lines, cluster_files.parse_disk(disk_text, disk_source), cluster, node_pb2.FIRMWARE_BIOS)
+
+
+def _nodes_of(
+    lines: Sequence[NodeLine], disk: node_pb2.Disk, cluster: str, firmware: "node_pb2.Firmware.ValueType"
+) -> list[node_pb2.Node]:
+    return [
         node_pb2.Node(
             name=line.name,
             mac_address=line.mac_address,
@@ -37,22 +73,18 @@ def described(
             firmware=firmware,
             disks=[disk],
         )
-        for line in description.nodes
+        for line in lines
     ]
-    return nodes, notices
 
 
 def register(
     session: Session,
-    file: str,
+    nodes: Sequence[node_pb2.Node],
     *,
-    cluster: str = "",
-    firmware: "node_pb2.Firmware.ValueType" = node_pb2.FIRMWARE_BIOS,
-    gpt: bool = False,
+    notices: Sequence[str] = (),
     dry_run: bool = False,
 ) -> ExitCode:
-    """Registers every node of a description file, or none."""
-    nodes, notices = described(file, cluster=cluster, firmware=firmware, gpt=gpt)
+    """Registers every one of the nodes, or none."""
     request = inventory_service_pb2.RegisterNodesRequest(nodes=nodes, validate_only=dry_run)
     answer = session.inventory.call(
         session.inventory.nodes.RegisterNodes, request, deadline=_patience(session, len(nodes))

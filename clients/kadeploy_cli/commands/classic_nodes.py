@@ -1,9 +1,12 @@
 """kaaddnode, kadelnode and kanodes: the classic names and options for nodes."""
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from kadeploy_cli import node_names, nodes, partitions
-from kadeploy_cli.commands.node import FIRMWARES
+from kadeploy_cli.commands.node import chosen, registration_options
 from kadeploy_cli.failures import UsageFailure
 from kadeploy_cli.node_names import node_options
 from kadeploy_cli.session import Session, command_options, finish
@@ -11,22 +14,18 @@ from kadeploy_cli.session import Session, command_options, finish
 
 @click.command()
 @click.argument("file")
-@click.option("--cluster", default="", metavar="NAME", help='The cluster of the nodes; "default" when left out.')
-@click.option(
-    "--firmware", type=click.Choice(list(FIRMWARES)), default="bios", show_default=True, help="How they boot."
-)
-@click.option("--gpt", is_flag=True, help="Their disks get a GPT instead of an MBR partition table.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@registration_options
 @click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options(form=None)
-def kaaddnode(session: Session, /, *, file: str, cluster: str, firmware: str, gpt: bool, dry_run: bool) -> None:
+def kaaddnode(session: Session, /, *, file: str, dry_run: bool, **options: Any) -> None:
     r"""Registers the nodes of a description file ("-" for stdin), all or none.
 
-    The file has two parts: lines "name mac ip", a line that begins with "\#", then "device size" and lines
-    "number size environment". Sizes are in MB (1024 x 1024 bytes).
+    The classic file has two parts: lines "name mac ip", a line that begins with "\#", then "device size" and lines
+    "number size environment". Sizes are in MB (1024 x 1024 bytes). The other form is YAML, known by the suffix
+    .yaml or by its first line.
     """
-    code = nodes.register(session, file, cluster=cluster, firmware=FIRMWARES[firmware], gpt=gpt, dry_run=dry_run)
-    finish(code)
+    described, notices = nodes.described(file, **chosen(options))
+    finish(nodes.register(session, described, notices=notices, dry_run=dry_run))
 
 
 @click.command()
@@ -49,8 +48,30 @@ def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[st
     help="List what is installed on every partition, and by which deployment.",
 )
 @click.option("-del", "--del", "removed", multiple=True, metavar="NODES", help="Remove nodes. Repeatable.")
-@click.option("-add", "--add", "add", is_flag=True, help="Not offered: kaaddnode FILE registers nodes.")
-@click.option("-z", "--cluster", default="", metavar="NAME", help="Only the nodes of this cluster.")
+@click.option(
+    "-add",
+    "--add",
+    "add",
+    is_flag=True,
+    help="Register the nodes of clusternodes.conf with the disk of clusterpartition.conf, all or none.",
+)
+@click.option(
+    "-C",
+    "--configuration",
+    "directory",
+    default="/etc/kadeploy",
+    show_default=True,
+    metavar="DIR",
+    help="Where the two files are.",
+)
+@click.option("--dry-run", is_flag=True, help="With -add: check everything, change nothing.")
+@click.option(
+    "-z",
+    "--cluster",
+    default="",
+    metavar="NAME",
+    help="Only this cluster; with -add, the files with its name in theirs.",
+)
 @node_options
 @click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options()
@@ -62,18 +83,22 @@ def kanodes(
     list_partitions: bool,
     removed: tuple[str, ...],
     add: bool,
+    directory: str,
+    dry_run: bool,
     cluster: str,
     machines: tuple[str, ...],
     node_file: str | None,
 ) -> None:
-    """Lists nodes and what is installed on them; removes nodes."""
+    """Lists nodes and what is installed on them; registers and removes nodes.
+
+    -add takes nothing away: a node that stands there with another disk or other addresses is refused by name, and
+    then none is registered.
+    """
+    if list_nodes + list_partitions + bool(removed) + add != 1:
+        raise UsageFailure("one of -listnode, -listpartition, -add and -del HOST is needed")
     if add:
-        raise UsageFailure(
-            "-add with clusternodes.conf and clusterpartition.conf is not offered",
-            advice="`kaaddnode FILE` registers nodes from one file; `kaaddnode --help` shows its form.",
-        )
-    if list_nodes + list_partitions + bool(removed) != 1:
-        raise UsageFailure("one of -listnode, -listpartition and -del HOST is needed")
+        described = nodes.described_by_cluster_files(Path(directory), cluster)
+        finish(nodes.register(session, described, dry_run=dry_run))
     if removed:
         finish(nodes.delete(session, node_names.required(removed, None)))
     wanted = str(node_names.from_options(machines, node_file))

@@ -1,15 +1,47 @@
 """`ka node`: the machines."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
 import click
 
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli import node_names, nodes
-from kadeploy_cli.descriptions import cluster_profile
+from kadeploy_cli.descriptions import cluster_profile, nodes_yaml
 from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.failures import UsageFailure
 from kadeploy_cli.session import Session, command_options, finish
 
 FIRMWARES = {"bios": node_pb2.FIRMWARE_BIOS, "uefi": node_pb2.FIRMWARE_UEFI}
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def registration_options(function: Function) -> Function:
+    """Gives a command what says more about the nodes of a description file."""
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Check everything, change nothing."),
+        click.option(
+            "--gpt", is_flag=True, help="Their disks get a GPT instead of an MBR partition table (classic files)."
+        ),
+        click.option(
+            "--firmware",
+            type=click.Choice(list(FIRMWARES)),
+            help="How they boot (classic files).  [default: bios]",
+        ),
+        click.option(
+            "--cluster", default="", metavar="NAME", help='The cluster of the nodes; "default" when left out.'
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options of a registration as `nodes.described` takes them."""
+    firmware = options["firmware"]
+    return {**options, "firmware": FIRMWARES[firmware] if firmware else None}
 
 
 @click.group()
@@ -37,17 +69,12 @@ def show(session: Session, /, *, name: str) -> None:
 
 @node.command()
 @click.argument("file")
-@click.option("--cluster", default="", metavar="NAME", help='The cluster of the nodes; "default" when left out.')
-@click.option(
-    "--firmware", type=click.Choice(list(FIRMWARES)), default="bios", show_default=True, help="How they boot."
-)
-@click.option("--gpt", is_flag=True, help="Their disks get a GPT instead of an MBR partition table.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@registration_options
 @command_options(form=None)
-def register(session: Session, /, *, file: str, cluster: str, firmware: str, gpt: bool, dry_run: bool) -> None:
-    """Registers the nodes of a description file ("-" for stdin), all or none."""
-    code = nodes.register(session, file, cluster=cluster, firmware=FIRMWARES[firmware], gpt=gpt, dry_run=dry_run)
-    finish(code)
+def register(session: Session, /, *, file: str, dry_run: bool, **options: Any) -> None:
+    """Registers the nodes of a description file, classic or YAML ("-" for stdin), all or none."""
+    described, notices = nodes.described(file, **chosen(options))
+    finish(nodes.register(session, described, notices=notices, dry_run=dry_run))
 
 
 @node.command()
@@ -66,6 +93,9 @@ def register(session: Session, /, *, file: str, cluster: str, firmware: str, gpt
     "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Add a label; KEY= takes it away. Repeatable."
 )
 @click.option("--commands", metavar="FILE", help="A YAML file with command templates for these nodes alone.")
+@click.option(
+    "--disks", metavar="FILE", help='A YAML file with "disks", which take the place of those that stand there.'
+)
 @command_options(form=None)
 def update(
     session: Session,
@@ -79,10 +109,11 @@ def update(
     bmc: str | None,
     labels: tuple[str, ...],
     commands: str | None,
+    disks: str | None,
 ) -> None:
     """Changes nodes."""
-    chosen = node_names.required([node_set], None)
-    if (mac or ip) and len(chosen) > 1:
+    wanted = node_names.required([node_set], None)
+    if (mac or ip) and len(wanted) > 1:
         raise UsageFailure("--mac and --ip are for one node alone")
     values = {
         "cluster": cluster,
@@ -102,9 +133,13 @@ def update(
             cluster_profile.parse_commands(decode(node_names.read_file(commands), source), source)
         )
         paths.append("commands")
+    if disks is not None:
+        source = "stdin" if disks == "-" else disks
+        changes.disks.extend(nodes_yaml.parse_disks(decode(node_names.read_file(disks), source), source))
+        paths.append("disks")
     if not paths:
         raise UsageFailure("nothing to change is named", advice="`ka node update --help` lists what can be changed.")
-    finish(nodes.update(session, chosen, changes, paths))
+    finish(nodes.update(session, wanted, changes, paths))
 
 
 def _label(word: str) -> tuple[str, str]:

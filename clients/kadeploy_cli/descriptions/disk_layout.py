@@ -1,8 +1,10 @@
 """From the lines of a description to the disk that the inventory stores."""
 
 from kadeploy.inventory.v1 import node_pb2
+from kadeploy_cli.descriptions import partition_rules
 from kadeploy_cli.descriptions.nodes_file import FIRST_LOGICAL, MEBIBYTE, NodesFile, PartitionLine
-from kadeploy_cli.descriptions.text import DescriptionFailure
+from kadeploy_cli.descriptions.partition_rules import Declared
+from kadeploy_cli.descriptions.text import DescriptionFailure, Line
 
 LINUX = 0x83
 SWAP = 0x82
@@ -16,11 +18,19 @@ def disk(description: NodesFile, source: str, *, gpt: bool) -> tuple[node_pb2.Di
     if not gpt:
         lines, notices = _with_extended(lines, source)
     table = node_pb2.PARTITION_TABLE_GPT if gpt else node_pb2.PARTITION_TABLE_MBR
+    declared = [
+        Declared(
+            partition=partition(line.number, line.size_bytes, line.environment, gpt=gpt),
+            failure=Line(source=source, number=line.line, text="").failure,
+        )
+        for line in lines
+    ]
+    partition_rules.check(declared, disk_bytes=description.disk_size_bytes, gpt=gpt)
     built = node_pb2.Disk(
         device=description.device,
         size_bytes=description.disk_size_bytes,
         partition_table=table,
-        partitions=[_partition(line, gpt=gpt) for line in lines],
+        partitions=[each.partition for each in declared],
     )
     return built, notices
 
@@ -46,23 +56,24 @@ def _with_extended(lines: list[PartitionLine], source: str) -> tuple[list[Partit
     return sorted([*lines, extended], key=lambda line: line.number), [notice]
 
 
-def _partition(line: PartitionLine, *, gpt: bool) -> node_pb2.Partition:
-    partition = node_pb2.Partition(
-        number=line.number,
-        size_bytes=line.size_bytes,
+def partition(number: int, size_bytes: int, environment: str, *, gpt: bool) -> node_pb2.Partition:
+    """Returns the partition of one line, whose role the classic word for its environment tells."""
+    built = node_pb2.Partition(
+        number=number,
+        size_bytes=size_bytes,
         type=node_pb2.PARTITION_TYPE_PRIMARY,
         type_id=LINUX,
         role=node_pb2.PARTITION_ROLE_DEPLOY,
-        environment=line.environment,
+        environment=environment,
     )
-    if not gpt and line.number >= FIRST_LOGICAL:
-        partition.type = node_pb2.PARTITION_TYPE_LOGICAL
-    if line.environment == "swap":
-        partition.role, partition.type_id = node_pb2.PARTITION_ROLE_SWAP, SWAP
-    elif line.environment == "tmp":
-        partition.role = node_pb2.PARTITION_ROLE_TMP
-    elif line.environment == "extended":
-        partition.type, partition.type_id = node_pb2.PARTITION_TYPE_EXTENDED, EXTENDED
-        partition.role = node_pb2.PARTITION_ROLE_UNSPECIFIED
-        partition.environment = ""
-    return partition
+    if not gpt and number >= FIRST_LOGICAL:
+        built.type = node_pb2.PARTITION_TYPE_LOGICAL
+    if environment == "swap":
+        built.role, built.type_id = node_pb2.PARTITION_ROLE_SWAP, SWAP
+    elif environment == "tmp":
+        built.role = node_pb2.PARTITION_ROLE_TMP
+    elif environment == "extended":
+        built.type, built.type_id = node_pb2.PARTITION_TYPE_EXTENDED, EXTENDED
+        built.role = node_pb2.PARTITION_ROLE_UNSPECIFIED
+        built.environment = ""
+    return built

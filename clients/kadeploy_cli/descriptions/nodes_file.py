@@ -6,8 +6,8 @@ fdisk, to which they were always handed, means 1024 x 1024 bytes. Empty lines an
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from kadeploy_cli.descriptions.text import DescriptionFailure, Line, lines, shown
@@ -40,6 +40,8 @@ class PartitionLine:
     number: int
     size_bytes: int
     environment: str
+    # Where it stands; 0 for one that was added.
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,25 +64,41 @@ def parse(text: str, source: str, *, gpt: bool = False) -> NodesFile:
             source, 0, 'ends after the separator; a line "device size" is expected, such as sda 80000'
         )
     device, disk_size = _disk(disk)
-    partitions = _partitions(given, source, disk_size=disk_size, gpt=gpt)
+    partitions = _partitions(given, source, gpt=gpt)
     return NodesFile(nodes=nodes, device=device, disk_size_bytes=disk_size, partitions=partitions)
 
 
 def _nodes(given: Iterator[Line], source: str) -> tuple[NodeLine, ...]:
-    nodes: list[NodeLine] = []
-    seen: dict[str, int] = {}
+    separators: list[Line] = []
+    nodes = tuple(distinct_nodes(_until_separator(given, separators)))
+    if not separators:
+        raise DescriptionFailure(
+            source, 0, f"has no separator: a line that begins with {SEPARATOR} ends the list of nodes"
+        )
+    if not nodes:
+        raise separators[0].failure("no node stands before the separator")
+    return nodes
+
+
+def _until_separator(given: Iterator[Line], separators: list[Line]) -> Iterator[Line]:
+    """Gives the lines before the separator, which is put into the list."""
     for line in given:
         if line.text.startswith(SEPARATOR):
-            if not nodes:
-                raise line.failure("no node stands before the separator")
-            return tuple(nodes)
+            separators.append(line)
+            return
+        yield line
+
+
+def distinct_nodes(given: Iterable[Line]) -> Iterator[NodeLine]:
+    """Gives the node of each line; no name and no address may stand twice."""
+    seen: dict[str, int] = {}
+    for line in given:
         node = _node(line)
         for word in (node.name, node.mac_address, node.ip_address):
             if word in seen:
                 raise line.failure(f"{word} stands on line {seen[word]} already")
             seen[word] = line.number
-        nodes.append(node)
-    raise DescriptionFailure(source, 0, f"has no separator: a line that begins with {SEPARATOR} ends the list of nodes")
+        yield node
 
 
 def _node(line: Line) -> NodeLine:
@@ -108,24 +126,17 @@ def _disk(line: Line) -> tuple[str, int]:
     device = words[0].removeprefix("/dev/")
     if not DEVICE.fullmatch(device):
         raise line.failure(f"a device is expected, such as sda, not {shown(words[0])}")
-    return device, _size(line, words[1])
+    return device, size_in_bytes(line, words[1])
 
 
-def _partitions(given: Iterator[Line], source: str, *, disk_size: int, gpt: bool) -> tuple[PartitionLine, ...]:
+def _partitions(given: Iterator[Line], source: str, *, gpt: bool) -> tuple[PartitionLine, ...]:
     partitions: list[PartitionLine] = []
     seen: dict[int, int] = {}
-    used = 0
     for line in given:
         partition = _partition(line, gpt=gpt)
         if partition.number in seen:
             raise line.failure(f"partition {partition.number} stands on line {seen[partition.number]} already")
         seen[partition.number] = line.number
-        if partition.environment != "extended":
-            used += partition.size_bytes
-        if used > disk_size:
-            raise line.failure(
-                f"the partitions up to this one need {used // MEBIBYTE} MB, but the disk has {disk_size // MEBIBYTE} MB"
-            )
         partitions.append(partition)
     if not partitions:
         raise DescriptionFailure(source, 0, 'has no partition: lines "number size environment" are expected')
@@ -145,10 +156,13 @@ def _partition(line: Line, *, gpt: bool) -> PartitionLine:
     environment = words[2]
     if environment == "extended" and (gpt or number >= FIRST_LOGICAL):
         raise line.failure("an extended partition has a number from 1 to 4 and no place on GPT")
-    return PartitionLine(number=number, size_bytes=_size(line, words[1]), environment=environment)
+    return PartitionLine(
+        number=number, size_bytes=size_in_bytes(line, words[1]), environment=environment, line=line.number
+    )
 
 
-def _size(line: Line, word: str) -> int:
+def size_in_bytes(line: Line, word: str) -> int:
+    """Returns the bytes of a size in MB."""
     number = _number(word)
     if number is None or not 1 <= number <= MAXIMUM_MEBIBYTES:
         raise line.failure(f"a size in MB is expected, a whole number from 1, not {shown(word)}")

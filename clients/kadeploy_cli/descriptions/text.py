@@ -1,5 +1,6 @@
 """What all description files have in common: lines with numbers, and errors that name them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -51,6 +52,17 @@ def lines(text: str, source: str) -> Iterator[Line]:
         stripped = raw.strip()
         if stripped and not stripped.startswith("#"):
             yield Line(source=source, number=number, text=stripped)
+
+
+YAML_BEGINS = re.compile(r"---|\{|[A-Za-z_]+\s*:(\s|$)")
+
+
+def looks_like_yaml(text: str, source: str) -> bool:
+    """Returns whether a file is YAML by its suffix, else by its first line that says something."""
+    if source.endswith((".yaml", ".yml")):
+        return True
+    first = next(lines(text, source), None)
+    return first is not None and YAML_BEGINS.match(first.text) is not None
 
 
 def shown(word: str) -> str:

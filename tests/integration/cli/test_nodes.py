@@ -128,7 +128,8 @@ def test_kanodes_listpartition_joins_the_inventory_with_the_deployer(site: Site,
 def test_kanodes_needs_exactly_one_thing_to_do(run: Run) -> None:
     assert run(kanodes, []).exit_code == 2
     assert run(kanodes, ["-listnode", "-listpartition"]).exit_code == 2
-    assert "kaaddnode FILE" in run(kanodes, ["-add"]).stderr
+    assert run(kanodes, ["-add", "-listnode"]).exit_code == 2
+    assert "/absent/clusternodes.conf cannot be read" in run(kanodes, ["-add", "-C", "/absent"]).stderr
 
 
 def test_a_part_of_the_nodes_being_unknown_is_a_partial_success(site: Site, run: Run, nodes_file: Path) -> None:

@@ -48,13 +48,20 @@ def test_the_example_of_the_manual_is_read() -> None:
         ("1 1500 swap", "0 1500 swap", 7, "a partition number from 1 to 63 is expected"),
         ("1 1500 swap", "1 -5 swap", 7, "a size in MB is expected"),
         ("3 20000 empty", "2 20000 empty", 9, "partition 2 stands on line 8 already"),
-        ("3 20000 empty", "3 70000 empty", 9, "need 81500 MB, but the disk has 80000 MB"),
+        ("3 20000 empty", "3 68500 empty", 9, "need 80001 MB with 1 MB for the table, but the disk has 80000 MB"),
+        ("3 20000 empty", "5 20000 empty\n6 20000 x\n4 30000 extended", 10, "need 40002 MB"),
+        ("3 20000 empty", "6 20000 empty", 9, "numbered from 5 without gaps: 5 is missing"),
+        ("3 20000 empty", "3 100 extended\n4 100 extended", 10, "one extended partition at most"),
+        ("hda 80000", "hda 8000000", 9, "an MBR reaches 2 TiB"),
         ("3 20000 empty", "5 100 extended", 9, "an extended partition has a number from 1 to 4"),
     ],
 )
 def test_a_wrong_line_is_named_with_what_was_expected(old: str, new: str, line: int, expected: str) -> None:
+    text = MAN_PAGE.replace(old, new, 1)
+    if "2 TiB" in expected:
+        text = text.replace("3 20000", "3 3000000")
     with pytest.raises(DescriptionFailure) as caught:
-        nodes_file.parse(MAN_PAGE.replace(old, new, 1), "nodes.txt")
+        disk_layout.disk(nodes_file.parse(text, "nodes.txt"), "nodes.txt", gpt=False)
     assert caught.value.message.startswith(f"nodes.txt, line {line}: ")
     assert expected in caught.value.message
 
