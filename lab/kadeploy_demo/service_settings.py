@@ -25,10 +25,9 @@ def _inventory(site: Site) -> Tables:
     top = {
         "address": site.addresses["inventory"],
         "administrators": ADMINISTRATORS,
-        "deploy_database": str(site.directory / "deploy.db"),
-        "deploy_right_database": str(site.directory / "deploy_right.db"),
     }
-    return {"": top}
+    databases = {name: str(site.directory / f"{name}.db") for name in ("deploy", "deploy_right")}
+    return {"": top, "database": databases}
 
 
 def _bootctl(site: Site) -> Tables:
@@ -46,12 +45,11 @@ def _deployer(site: Site) -> Tables:
         "administrators": ADMINISTRATORS,
         "inventory_address": site.addresses["inventory"],
         "bootctl_address": site.addresses["bootctl"],
-        "database": str(site.directory / "deploy_state.db"),
         "cache_directory": str(site.directory / "cache"),
         "ssh_private_key": str(site.cluster_key),
         "deployment_host_keys": str(site.deployment_environment / "ssh_host_ed25519_key.pub"),
     }
-    return {"": top}
+    return {"": top, "database": {"deploy_state": str(site.directory / "deploy_state.db")}}
 
 
 _TABLES: Mapping[str, Callable[[Site], Tables]] = {

@@ -35,6 +35,7 @@ from kadeploy_inventory.store import schema
 from kadeploy_rpckit.channel import open_channel
 from kadeploy_rpckit.errors import Invalid, Missing, Unreachable
 from kadeploy_rpckit.server import start_sync
+from kadeploy_sqlkit.access import SqliteAccess
 from tests.fakes.fake_inventory import FakeInventory
 
 GIB = 1024**3
@@ -159,8 +160,8 @@ EXPECTED = Resolution(
 def address(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an inventory that runs and knows a node, an environment and a right."""
     settings = Settings(
-        deploy_database=f"sqlite:///{tmp_path}/deploy.db",
-        deploy_right_database=f"sqlite:///{tmp_path}/deploy_right.db",
+        deploy_database=SqliteAccess(path=tmp_path / "deploy.db"),
+        deploy_right_database=SqliteAccess(path=tmp_path / "deploy_right.db"),
         administrators=frozenset({"root"}),
     )
     engines = bootstrap.open_engines(settings)

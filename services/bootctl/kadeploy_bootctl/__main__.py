@@ -8,11 +8,12 @@ from pathlib import Path
 
 from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.render.pxelinux import render_default
-from kadeploy_bootctl.settings import BadSettings, Settings
+from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.server import serve_sync
+from kadeploy_rpckit.settings_file import BadSettings
 
 USAGE, FAILURE = 2, 1
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from kadeploy_deployer import bootstrap, service
 from kadeploy_deployer.app.ports import ShellError
-from kadeploy_deployer.settings import BadSettings, Settings
+from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.server import serve_aio
+from kadeploy_rpckit.settings_file import BadSettings
 
 USAGE, FAILURE = 2, 1
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"

@@ -33,7 +33,7 @@ class UnusableKeyFile(Invalid):
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
     """Yields the database; closes it at the end."""
-    database = Database(settings.database)
+    database = Database(settings.database.url)
     try:
         yield database
     finally:

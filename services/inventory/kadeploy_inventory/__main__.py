@@ -9,11 +9,12 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from kadeploy_inventory import bootstrap
-from kadeploy_inventory.settings import BadSettings, Settings
+from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import is_embedded
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.server import serve_sync
+from kadeploy_rpckit.settings_file import BadSettings
 
 USAGE, FAILURE = 2, 1
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"

@@ -34,8 +34,8 @@ SERVICE_NAMES = tuple(inventory_service_pb2.DESCRIPTOR.services_by_name[name].fu
 def open_engines(settings: Settings) -> dict[str, Engine]:
     """Returns the engines of the two databases by the databases' names."""
     return {
-        "deploy": open_engine(settings.deploy_database),
-        "deploy_right": open_engine(settings.deploy_right_database),
+        "deploy": open_engine(settings.deploy_database.url),
+        "deploy_right": open_engine(settings.deploy_right_database.url),
     }
 
 

@@ -1,20 +1,13 @@
-"""The settings of the inventory: one TOML file, read strictly."""
+"""The settings of the inventory: one TOML file, read strictly. Paths may be relative to it."""
 
-import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from kadeploy_rpckit.settings_file import Table, load
+from kadeploy_sqlkit.access import DatabaseAccess, read_access
 
 DEFAULT_ADDRESS = "127.0.0.1:7401"
-_DATABASES = ("deploy_database", "deploy_right_database")
-
-
-class BadSettings(Exception):
-    """The settings cannot be used; the message names the file and the key."""
+MOST_WORKERS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +15,15 @@ class Settings:
     """What the inventory is told by its site.
 
     Attributes:
-        deploy_database: URL of the database of nodes, clusters and environments.
-        deploy_right_database: URL of the database of rights.
+        deploy_database: the access to the database of nodes, clusters and environments.
+        deploy_right_database: the access to the database of rights.
         address: where to listen.
         administrators: users who administrate the site.
         maximum_workers: how many calls are answered at once.
     """
 
-    deploy_database: str
-    deploy_right_database: str
+    deploy_database: DatabaseAccess
+    deploy_right_database: DatabaseAccess
     address: str = DEFAULT_ADDRESS
     administrators: frozenset[str] = frozenset({"root"})
     maximum_workers: int = 16
@@ -38,64 +31,19 @@ class Settings:
     @classmethod
     def load(cls, path: Path) -> "Settings":
         """Reads a file, or raises BadSettings with one sentence."""
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadSettings(f"{path} cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadSettings(f"{path} is no TOML: {error}") from error
-        known = {field.name for field in fields(cls)}
-        for key in table:
-            if key not in known:
-                raise BadSettings(f"{path}: the key {key} is not known; known are {', '.join(sorted(known))}")
-        for key in _DATABASES:
-            if key not in table:
-                raise BadSettings(f"{path}: the key {key} is missing; name a file or a database URL")
-        values = {key: _checked(path, key, value) for key, value in table.items()}
-        return cls(**values)
+        return load(path, read_settings)
 
 
-def _checked(path: Path, key: str, value: Any) -> Any:
-    readers: dict[str, Callable[[Any, Path], Any]] = {
-        "deploy_database": _database,
-        "deploy_right_database": _database,
-        "address": _text,
-        "administrators": _names,
-        "maximum_workers": _workers,
-    }
-    try:
-        return readers[key](value, path)
-    except ValueError as error:
-        raise BadSettings(f"{path}: {key} {error}, not {value!r}") from error
-
-
-def _text(value: Any, _path: Path) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("must be a text")
-    return value
-
-
-def _database(value: Any, path: Path) -> str:
-    """Returns a database URL; a plain path is an SQLite file, relative to the settings."""
-    text = _text(value, path)
-    if "://" not in text:
-        return f"sqlite:///{path.resolve().parent / text}"
-    try:
-        url = make_url(text)
-    except ArgumentError as error:
-        raise ValueError("must be a path or a database URL") from error
-    if url.drivername not in {"sqlite", "mysql+pymysql", "mariadb+pymysql"}:
-        raise ValueError("must be a path, or begin with sqlite:// or mysql+pymysql://")
-    return text
-
-
-def _names(value: Any, _path: Path) -> frozenset[str]:
-    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
-        raise ValueError('must be a list of user names such as ["root"]')
-    return frozenset(value)
-
-
-def _workers(value: Any, _path: Path) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 256:  # noqa: PLR2004
-        raise ValueError("must be a number from 1 to 256")
-    return value
+def read_settings(table: Table) -> Settings:
+    """Returns what the file says."""
+    databases = table.table("database")
+    settings = Settings(
+        deploy_database=read_access(databases, "deploy", user="kadeploy_inventory"),
+        deploy_right_database=read_access(databases, "deploy_right", user="kadeploy_rights"),
+        address=table.text("address", DEFAULT_ADDRESS),
+        administrators=table.names("administrators", {"root"}),
+        maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
+    )
+    if settings.deploy_database == settings.deploy_right_database:
+        raise databases.complaint("deploy_right", "database.deploy and database.deploy_right must be two databases")
+    return settings

@@ -19,6 +19,7 @@ from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
 from kadeploy_rpckit.channel import open_channel
 from kadeploy_rpckit.server import start_sync
+from kadeploy_sqlkit.access import SqliteAccess
 
 # The URL of a server on which databases can be made: mysql+pymysql://root@localhost/
 MARIADB_URL = os.environ.get("KADEPLOY_TEST_MARIADB_URL", "")
@@ -82,8 +83,8 @@ def copy_databases(source: Path, target: Path) -> None:
 def site(tmp_path: Path, migrated: Path) -> Iterator[Site]:
     copy_databases(migrated, tmp_path)
     settings = Settings(
-        deploy_database=f"sqlite:///{tmp_path}/deploy.db",
-        deploy_right_database=f"sqlite:///{tmp_path}/deploy_right.db",
+        deploy_database=SqliteAccess(path=tmp_path / "deploy.db"),
+        deploy_right_database=SqliteAccess(path=tmp_path / "deploy_right.db"),
         address=f"unix:{tmp_path}/s",
     )
     engines = bootstrap.open_engines(settings)

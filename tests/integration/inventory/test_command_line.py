@@ -21,7 +21,7 @@ PATIENCE = 30
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "inventory.toml"
     path.write_text(
-        f'deploy_database = "data/deploy.db"\ndeploy_right_database = "data/right.db"\naddress = "unix:{tmp_path}/s"\n'
+        f'address = "unix:{tmp_path}/s"\n[database]\ndeploy = "data/deploy.db"\ndeploy_right = "data/right.db"\n'
     )
     return path
 
@@ -102,7 +102,7 @@ def test_a_bad_setting_ends_the_start_with_one_sentence(
     config: Path, capsys: pytest.CaptureFixture[str], line: str, status: int, said: str
 ) -> None:
     lines = [each for each in config.read_text().splitlines() if not each.startswith("address")]
-    config.write_text("\n".join([*lines, line]))
+    config.write_text("\n".join([line, *lines]))
     assert main(["serve", "--config", str(config)]) == status
     complaint = capsys.readouterr().err
     assert said in complaint

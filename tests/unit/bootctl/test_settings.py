@@ -1,13 +1,13 @@
 """Settings are read strictly; the sample shows every key."""
 
-import dataclasses
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from kadeploy_bootctl.bootstrap import layout_of, site_of
-from kadeploy_bootctl.settings import BadSettings, Serial, Settings
+from kadeploy_bootctl.settings import Serial, Settings, read_settings
+from kadeploy_rpckit.settings_file import BadSettings
+from tests.samples import check_sample
 
 SAMPLE = Path(__file__).parents[3] / "services" / "bootctl" / "bootctl.toml.sample"
 ROOT = 'tftp_root = "/srv/tftp"\n'
@@ -33,12 +33,8 @@ def test_a_root_is_enough(tmp_path: Path) -> None:
     assert settings.address == "127.0.0.1:7403"
 
 
-def test_the_sample_is_read_and_names_every_key() -> None:
-    table = tomllib.loads(SAMPLE.read_text())
-    settings = Settings.load(SAMPLE)
-    loaders = {"pxelinux_directory", "syslinux_directory"}
-    assert set(table) == {field.name for field in dataclasses.fields(Settings)} - loaders | {"loaders"}
-    assert set(table["loaders"]) == loaders
+def test_the_sample_documents_every_key() -> None:
+    settings = check_sample(SAMPLE, read_settings)
     assert settings.serial == Serial(port=0, speed=115200)
     assert site_of(settings).serial == "0 115200"
 

@@ -48,7 +48,7 @@ def chunks(names: Sequence[str], size: int = CHUNK) -> list[Sequence[str]]:
     return [names[start : start + size] for start in range(0, len(names), size)]
 
 
-def _parsed(url: str) -> URL:
+def _parsed(url: str | URL) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -62,7 +62,7 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str | URL) -> Engine:
     """Returns an engine with our settings for its kind, or raises InvalidDatabaseUrl."""
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
@@ -105,7 +105,7 @@ class Database:
     On SQLite one thread writes: rivals inside this process then queue in order, instead of polling for the file's lock.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self.engine = make_engine(url)
         self._reading = self.engine.execution_options(reading=True)
         self.is_sqlite = self.engine.dialect.name == "sqlite"

@@ -11,7 +11,7 @@ BUSY_TIMEOUT_SECONDS = 5
 CONNECT_TIMEOUT_SECONDS = 10
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str | URL) -> Engine:
     """Returns the engine of a database.
 
     Args:
