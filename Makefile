@@ -23,11 +23,11 @@ SOURCES := protos/generate.py services clients lab deployenv tests
 ##@ The two commands
 
 .PHONY: demo
-demo: ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE and get a Debian. NODES=4, KEEP=1 (leaves it up)
+demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE and get a Debian. NODES=4, KEEP=1 (leaves it up)
 	$(AS_ROOT) $(BIN)/python -m kadeploy_demo run --nodes $(NODES) --environment $(ENVIRONMENT) $(if $(KEEP),--keep)
 
 .PHONY: test
-test: ready environment-tiny ## All tests, real PXE deployments in the lab among them
+test: root ready environment-tiny ## All tests, real PXE deployments in the lab among them
 	$(AS_ROOT) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 ##@ Work
@@ -37,7 +37,7 @@ test-fast: proto ## All tests but those that boot machines
 	$(BIN)/python -m pytest -m "not lab" $(PYTEST_ARGS)
 
 .PHONY: test-lab
-test-lab: ready environment-tiny ## The tests that boot machines
+test-lab: root ready environment-tiny ## The tests that boot machines
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -86,7 +86,7 @@ stop: ## End what `make run` started
 ##@ Lab
 
 .PHONY: lab-up
-lab-up: setup ## A lab alone, to play with: NODES=2
+lab-up: root setup ## A lab alone, to play with: NODES=2
 	$(AS_ROOT) $(BIN)/python -m kadeploy_lab up --nodes $(NODES)
 
 .PHONY: lab-down
@@ -102,6 +102,10 @@ environment-tiny environment-debian: environment-%: setup ## An environment to d
 	$(AS_ROOT) $(PYTHON) lab/environments/build.py $* --output build/environments/$*
 
 ##@ Set-up
+
+.PHONY: root
+root: # asked first, so that nobody waits for a build that cannot be used
+	@$(AS_ROOT) true
 
 .PHONY: ready
 ready: setup proto deployenv

@@ -1,4 +1,4 @@
-"""What stands in the settings file of each service of a site. The keys are explained in the samples beside the services."""
+"""What stands in the settings file of each service of a site; the samples beside the services explain the keys."""
 
 from __future__ import annotations
 

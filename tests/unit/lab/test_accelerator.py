@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from kadeploy_lab import accelerator
 from kadeploy_lab.accelerator import Accelerator, choose_accelerator
 from kadeploy_lab.errors import LabError

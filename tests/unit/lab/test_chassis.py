@@ -1,4 +1,5 @@
 import pytest
+
 from kadeploy_lab.chassis import DONE, FAILED, INVALID_FIELD, NOT_IN_THIS_STATE, Chassis
 from kadeploy_lab.errors import LabError
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from kadeploy_lab import plan
 from kadeploy_lab.errors import LabError
 

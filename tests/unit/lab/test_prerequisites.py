@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from kadeploy_lab import prerequisites
 from kadeploy_lab.errors import LabError
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from kadeploy_lab import qmp
 from kadeploy_lab.errors import LabError
 

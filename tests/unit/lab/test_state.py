@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from kadeploy_lab import plan
 from kadeploy_lab.accelerator import Accelerator
 from kadeploy_lab.errors import LabError

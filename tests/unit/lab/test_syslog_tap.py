@@ -1,4 +1,5 @@
 import pytest
+
 from kadeploy_lab.syslog_tap import readable
 
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kadeploy_rpckit import page_token
 from kadeploy_rpckit.page_token import InvalidPageSize, InvalidPageToken
 
