@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.adapters.image_store import FileImageStore
-from kadeploy_deployer.app.ports import ImageError, ImageStore
+from kadeploy_deployer.app.ports import DigestDiffers, ImageError, ImageStore
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
 from tests.fakes.fake_image_store import FakeImageStore
 
@@ -67,10 +67,10 @@ async def test_a_registered_file_is_given_with_its_content(subject: Subject) -> 
     assert path.read_bytes() == b"content"
 
 
-async def test_another_digest_than_registered_is_an_image_error_with_both(subject: Subject) -> None:
+async def test_another_digest_than_registered_is_told_with_both(subject: Subject) -> None:
     file = subject.add(b"content")
     wrong = replace(file, digest="sha256:" + "0" * 64)
-    with pytest.raises(ImageError) as caught:
+    with pytest.raises(DigestDiffers) as caught:
         await subject.store.fetch(wrong)
     assert file.digest in str(caught.value)
     assert wrong.digest in str(caught.value)

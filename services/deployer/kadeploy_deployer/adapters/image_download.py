@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from kadeploy_deployer.app.ports import ImageError
+from kadeploy_deployer.app.ports import DigestDiffers, ImageError
 
 _PART_BYTES = 1 << 20
 _SILENCE_SECONDS = 60.0
@@ -25,7 +25,7 @@ def download(url: str, path: Path, *, size: int, stopped: threading.Event) -> st
         stopped: set when nobody wants the file any more.
 
     Raises:
-        ImageError: the server does not give it, or gives more.
+        ImageError: the server does not give it, or gives more (DigestDiffers).
         OSError: the path cannot be written.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".download-")
@@ -51,9 +51,7 @@ def _receive(url: str, descriptor: int, size: int, stopped: threading.Event) -> 
                 if stopped.is_set():
                     raise ImageError(f"the download of {url} was given up")
                 if count > size:
-                    raise ImageError(
-                        f"{url} has more than the {size} bytes that are registered: record the environment anew"
-                    )
+                    raise DigestDiffers(f"{url} has more than the {size} bytes that are registered")
                 whole.update(part)
                 _write(descriptor, part)
             if announced.isdigit() and count < int(announced):

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from kadeploy_deployer.adapters.image_archive import extract
 from kadeploy_deployer.adapters.image_download import download
-from kadeploy_deployer.app.ports import BootFiles, ImageError
+from kadeploy_deployer.app.ports import BootFiles, DigestDiffers, ImageError
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
 
 _PART_BYTES = 1 << 20
@@ -73,6 +73,8 @@ class FileImageStore:
             try:
                 made = await _in_thread(lambda stopped: _make_boot_files(environment, image, kept, stopped))
                 await asyncio.to_thread(_keep_newest, kept.parent, self._kept_files)
+            except DigestDiffers:
+                raise
             except ImageError as error:
                 raise ImageError(f"{name}: {error}") from error
             except OSError as error:
@@ -133,7 +135,7 @@ class FileImageStore:
             try:
                 identity = await asyncio.to_thread(_identify, path)
                 found = self._proved.get(identity)
-                if found is None and identity[-1] == file.size_bytes:
+                if found is None:
                     found = await _in_thread(lambda stopped: _digest_of(path, stopped))
                     if await asyncio.to_thread(_identify, path) == identity:
                         self._remember(identity, found)
@@ -157,11 +159,10 @@ async def _in_thread(work: Callable[[threading.Event], _T]) -> _T:
         stopped.set()
 
 
-def _mismatch(file: FileSnapshot, found: str | None, size: int) -> ImageError:
-    has = f"{size} bytes" if found is None else f"the digest {found} and {size} bytes"
-    return ImageError(
-        f"{file.uri} has {has}, but {file.digest} and {file.size_bytes} bytes are registered: "
-        "record the environment anew, or accept the new digest"
+def _mismatch(file: FileSnapshot, found: str, size: int) -> DigestDiffers:
+    return DigestDiffers(
+        f"{file.uri} has the digest {found} and {size} bytes, but {file.digest} and {file.size_bytes} bytes are "
+        "registered"
     )
 
 

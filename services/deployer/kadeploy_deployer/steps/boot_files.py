@@ -15,6 +15,7 @@ from kadeploy_deployer.app.ports import (
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
+from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.each_node import all_failed
 from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT
 from kadeploy_deployer.steps.script_variables import kernel_arguments
@@ -58,7 +59,7 @@ class PrepareBoot:
             async with asyncio.timeout(context.timeout):
                 problems = await _prepare(context, nodes)
         except DigestDiffers as error:
-            return all_failed(nodes, FailureReason.DIGEST_MISMATCH, str(error), retriable=False)
+            return file_changed(context, nodes, context.environment.image, error)
         except ImageError as error:
             return all_failed(nodes, reason, str(error), retriable=False)
         except BootError as error:

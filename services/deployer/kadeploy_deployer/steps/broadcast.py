@@ -1,11 +1,13 @@
 """Step: copies the image to all nodes at once."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
 from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, DigestDiffers, ImageError
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import deployment_host
 from kadeploy_deployer.steps.each_node import all_failed
 from kadeploy_deployer.steps.mounts import DESTINATION
@@ -37,11 +39,15 @@ class CopyImage:
         try:
             path = await context.ports.images.fetch(image)
         except DigestDiffers as error:
-            return all_failed(nodes, FailureReason.DIGEST_MISMATCH, str(error), retriable=False)
+            return file_changed(context, nodes, image, error)
         except ImageError as error:
             return all_failed(nodes, FailureReason.TRANSFER_FAILED, str(error), retriable=False)
 
+        complete: dict[str, float] = {}
+
         def on_progress(node: str, done: int, total: int) -> None:
+            if done >= total:
+                complete[node] = context.ports.clock.now()
             context.recorder.progress(node, self.name, done, total)
 
         # Neighbours in the chain are neighbours on the network, as far as addresses can tell.
@@ -61,7 +67,11 @@ class CopyImage:
                 continue
             outcomes[node] = received[node].outcome
             context.facts[node].image_digest = received[node].digest
-            await context.recorder.facts(node, context.facts[node])
+        # Together, so that they share a transaction.
+        await asyncio.gather(*(context.recorder.facts(node, context.facts[node]) for node in received))
+        await asyncio.gather(
+            *(context.recorder.ended(node, outcome, at=complete.get(node)) for node, outcome in outcomes.items())
+        )
         return outcomes
 
 

@@ -8,6 +8,7 @@ from kadeploy_deployer.app.ports import DigestDiffers, ImageError
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import command, last_words, try_command
 from kadeploy_deployer.steps.each_node import NodeFailed, all_failed, on_each_node
 from kadeploy_deployer.steps.script_variables import DIRECTORY, script_variables
@@ -42,7 +43,7 @@ async def run_archives(
             path = await context.ports.images.fetch(file)
             contents[uri] = await asyncio.to_thread(path.read_bytes)
         except DigestDiffers as error:
-            return all_failed(nodes, FailureReason.DIGEST_MISMATCH, str(error), retriable=False)
+            return file_changed(context, nodes, file, error)
         except (ImageError, OSError) as error:
             return all_failed(nodes, reason, str(error))
 
@@ -54,7 +55,7 @@ async def run_archives(
                 return failure
         return None
 
-    return await on_each_node(nodes, one, reason=reason, timeout=context.timeout)
+    return await on_each_node(nodes, one, reason=reason, timeout=context.timeout, ended=context.recorder.ended)
 
 
 def describe_archive(archive: ArchiveSnapshot) -> list[str]:

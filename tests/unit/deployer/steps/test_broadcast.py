@@ -49,3 +49,9 @@ async def test_an_image_that_changed_is_told(workshop: Workshop) -> None:
     failed = await failure(STEP, workshop.context())
     assert failed.reason is FailureReason.DIGEST_MISMATCH
     assert not failed.retriable
+    environment = workshop.context().environment
+    assert failed.description.endswith(
+        f"to accept it: ka environment update {environment.name} --env-version {environment.version} "
+        f"--owner {environment.owner} --accept-digest"
+    )
+    assert workshop.image.digest in failed.description
