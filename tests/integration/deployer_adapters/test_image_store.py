@@ -63,7 +63,7 @@ async def test_another_digest_names_both(store: FileImageStore, tmp_path: Path) 
 async def test_another_size_names_both_digests_too(store: FileImageStore, tmp_path: Path) -> None:
     file = tmp_path / "image"
     file.write_bytes(b"content")
-    with pytest.raises(DigestDiffers, match=r"has the digest sha256:\w+ and 7 bytes, but sha256:\w+ and 8 bytes are"):
+    with pytest.raises(DigestDiffers, match=r"\(7 bytes\) is found where sha256:\w+ \(8 bytes\) is reg"):
         await store.fetch(replace(local(file), size_bytes=8))
 
 
@@ -179,7 +179,7 @@ async def test_what_was_spoilt_in_the_cache_is_brought_again(store: FileImageSto
 @pytest.mark.parametrize(
     ("path", "content", "words"),
     [
-        ("/image", b"CONTENT", f"has the digest {digest_of(b'content')} and 7 bytes, but {digest_of(b'CONTENT')}"),
+        ("/image", b"CONTENT", f"{digest_of(b'content')} (7 bytes) is found where {digest_of(b'CONTENT')}"),
         ("/image", b"conten", "has more than the 6 bytes that are registered"),
         ("/absent", b"", "the server answered 404"),
         ("/short", b"x" * 100, "it broke off after 9 of 100 bytes"),

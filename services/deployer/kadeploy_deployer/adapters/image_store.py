@@ -161,8 +161,8 @@ async def _in_thread(work: Callable[[threading.Event], _T]) -> _T:
 
 def _mismatch(file: FileSnapshot, found: str, size: int) -> DigestDiffers:
     return DigestDiffers(
-        f"{file.uri} has the digest {found} and {size} bytes, but {file.digest} and {file.size_bytes} bytes are "
-        "registered"
+        # The address last: it may be long, and what is kept of a failure is not.
+        f"{found} ({size} bytes) is found where {file.digest} ({file.size_bytes} bytes) is registered: {file.uri}"
     )
 
 

@@ -15,7 +15,7 @@ def file_changed(
     context: StepContext, nodes: Sequence[str], file: FileSnapshot, error: DigestDiffers
 ) -> dict[str, Outcome]:
     """Returns the failure of every node; trying again cannot help."""
-    description = f"{error}; to accept it: {_command(context, file)}"
+    description = f"`{_command(context, file)}` accepts that {error}"
     return all_failed(nodes, FailureReason.DIGEST_MISMATCH, description, retriable=False)
 
 

@@ -50,8 +50,8 @@ async def test_an_image_that_changed_is_told(workshop: Workshop) -> None:
     assert failed.reason is FailureReason.DIGEST_MISMATCH
     assert not failed.retriable
     environment = workshop.context().environment
-    assert failed.description.endswith(
-        f"to accept it: ka environment update {environment.name} --env-version {environment.version} "
-        f"--owner {environment.owner} --accept-digest"
+    assert failed.description.startswith(
+        f"`ka environment update {environment.name} --env-version {environment.version} "
+        f"--owner {environment.owner} --accept-digest` accepts that "
     )
     assert workshop.image.digest in failed.description
