@@ -28,6 +28,7 @@ class NotingRecorder:
         self.kept: list[tuple[str, NodeFacts]] = []
         self.outputs: list[tuple[str, str, str]] = []
         self.remarks: list[tuple[str, str]] = []
+        self.ends: list[tuple[str, Outcome]] = []
         self.steps: list[tuple[str, str, int, int]] = []
 
     async def facts(self, node: str, facts: NodeFacts) -> None:
@@ -41,6 +42,10 @@ class NotingRecorder:
     async def remark(self, node: str, text: str) -> None:
         """As in the protocol."""
         self.remarks.append((node, text))
+
+    async def ended(self, node: str, outcome: Outcome, *, at: float | None = None) -> None:
+        """As in the protocol."""
+        self.ends.append((node, outcome))
 
     def progress(self, node: str, step: str, done: int, total: int) -> None:
         """As in the protocol."""

@@ -70,7 +70,12 @@ class BootDeploymentEnvironment:
 
         # All at once: most of the time is waiting, and the window bounds the reboots.
         return await on_each_node(
-            nodes, one, reason=self.timeout_reason, timeout=context.timeout, at_once=max(len(nodes), 1)
+            nodes,
+            one,
+            reason=self.timeout_reason,
+            timeout=context.timeout,
+            at_once=max(len(nodes), 1),
+            ended=context.recorder.ended,
         )
 
 

@@ -60,7 +60,12 @@ class BootNewSystem:
             return await _boot(context, node, windows[context.nodes[node].cluster])
 
         return await on_each_node(
-            nodes, one, reason=self.timeout_reason, timeout=context.timeout, at_once=max(len(nodes), 1)
+            nodes,
+            one,
+            reason=self.timeout_reason,
+            timeout=context.timeout,
+            at_once=max(len(nodes), 1),
+            ended=context.recorder.ended,
         )
 
 

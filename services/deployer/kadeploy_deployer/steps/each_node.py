@@ -11,6 +11,8 @@ from kadeploy_deployer.domain.states import FailureReason
 
 NODES_AT_ONCE = 100
 
+Ended = Callable[[str, Outcome], Awaitable[None]]
+
 _log = logging.getLogger(__name__)
 
 
@@ -25,6 +27,7 @@ async def on_each_node(
     reason: FailureReason,
     timeout: float,
     at_once: int = NODES_AT_ONCE,
+    ended: Ended | None = None,
 ) -> dict[str, Outcome]:
     """Returns one outcome for each node; never raises for one node's sake.
 
@@ -36,10 +39,17 @@ async def on_each_node(
         reason: of the failures that the ports raise, and of a timeout.
         timeout: seconds for the whole set; nodes that are not done by then fail, the others keep what they reached.
         at_once: how many nodes are worked on at a time.
+        ended: is told each outcome as soon as it is there.
     """
     window = asyncio.Semaphore(at_once)
 
     async def one(node: str) -> Outcome:
+        outcome = await attempt(node)
+        if ended is not None:
+            await ended(node, outcome)
+        return outcome
+
+    async def attempt(node: str) -> Outcome:
         try:
             async with asyncio.timeout(timeout), window:
                 return await work(node)

@@ -47,7 +47,8 @@ class Format:
         async def one(node: str) -> Outcome:
             return await _format(context, node)
 
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout)
+        ended = context.recorder.ended
+        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
 
 
 async def _format(context: StepContext, node: str) -> Outcome:

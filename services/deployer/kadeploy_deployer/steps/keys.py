@@ -59,7 +59,8 @@ class Keys:
             await command(context, node, ("sync",), what="writing everything to the disk", timeout=SYNC_SECONDS)
             return None
 
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout)
+        ended = context.recorder.ended
+        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
 
 
 def marker(context: StepContext, node: str) -> str:

@@ -44,7 +44,8 @@ class MountTarget:
             await command(context, node, arguments, what=f"mounting {device}", timeout=context.timeout)
             return None
 
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout)
+        ended = context.recorder.ended
+        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
 
 
 def _mount(context: StepContext, node: str) -> tuple[str, ...]:

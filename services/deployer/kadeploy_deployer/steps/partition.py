@@ -47,7 +47,8 @@ class Partition:
         async def one(node: str) -> Outcome:
             return await _write(context, node) if writes_table(context, node) else None
 
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout)
+        ended = context.recorder.ended
+        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
 
 
 def writes_table(context: StepContext, node: str) -> bool:

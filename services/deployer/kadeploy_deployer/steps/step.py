@@ -33,6 +33,14 @@ class Recorder(Protocol):
         """Tells the watchers a sentence about a node ("" for the deployment)."""
         ...
 
+    async def ended(self, node: str, outcome: Outcome, *, at: float | None = None) -> None:
+        """Says that a node is through with the step, before the others are: its time is its own.
+
+        A node that did the step is told to the watchers at once, and is not asked again when the deployment resumes.
+        `at`: when it was, if not now; of the clock's `now`.
+        """
+        ...
+
     def progress(self, node: str, step: str, done: int, total: int) -> None:
         """Tells the watchers how far a node is; not durable."""
         ...
