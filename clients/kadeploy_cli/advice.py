@@ -1,6 +1,6 @@
 """What to try next: the reason that a service gives, and a sentence for it. A reason that is not here gets none."""
 
-FOR_ADMINISTRATORS = "This is for administrators; `user` in client.toml says on whose behalf you call."
+FOR_ADMINISTRATORS = "This is for administrators; your certificate (on sockets `user` in client.toml) says who you are."
 
 ADVICE: dict[str, str] = {
     "NODE_NOT_FOUND": "`ka node list` shows the nodes that are registered.",
@@ -28,13 +28,16 @@ ADVICE: dict[str, str] = {
     "NOT_ADMINISTRATOR": FOR_ADMINISTRATORS,
     "ADMINISTRATORS_ONLY": FOR_ADMINISTRATORS,
     "NOT_YOURS": "Its owner or an administrator can do this.",
-    "UNKNOWN_USER": "`user` in client.toml says on whose behalf you call.",
+    "UNKNOWN_USER": "Your certificate says on whose behalf you call; on sockets `user` in client.toml does.",
     "LABEL_NOT_FOUND": "`ka label list` shows the deployment kernels.",
     "INVALID_CLUSTER": "docs/commands.md lists the keys of a profile.",
     "INVALID_PARTITION_TABLE": "docs/commands.md says what a description of nodes can hold.",
     "CONCURRENT_CHANGE": "Repeat the command.",
     "GOING_AWAY": "The service is being restarted: repeat the command in a moment.",
-    "UNSAFE_ADDRESS": "Check the address in client.toml.",
+    "UNSAFE_ADDRESS": "Certificates are named in [tls] of client.toml; docs/identity.md says where they come from.",
+    "UNUSABLE_CERTIFICATE": "An administrator makes certificates: `ka pki issue` or `ka pki renew`.",
+    "CERTIFICATE_REVOKED": "An administrator makes a new one: `ka pki issue user NAME`.",
+    "CERTIFICATE_EXPIRED": "An administrator makes a new one: `ka pki renew user NAME`.",
 }
 
 

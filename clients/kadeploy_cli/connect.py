@@ -11,10 +11,12 @@ from kadeploy.inventory.v1 import inventory_service_pb2_grpc
 from kadeploy_cli import advice
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure, UsageFailure
+from kadeploy_cli.output import say
 from kadeploy_cli.settings import Settings
 from kadeploy_rpckit import errors
 from kadeploy_rpckit.channel import open_channel
 from kadeploy_rpckit.status import RemoteError, from_rpc_error
+from kadeploy_rpckit.tls import UnusableCertificate
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -22,6 +24,10 @@ Response = TypeVar("Response")
 PAGE_SIZE = 500
 # A list that has more pages than this was made by a broken server.
 MAXIMUM_PAGES = 100_000
+# What gRPC says when this side does not believe the other one's certificate, and when the other does not believe ours:
+# in TLS 1.3 that side closes the connection after we took it for open.
+UNBELIEVED = ("CERTIFICATE_VERIFY_FAILED", "verification check failed", "Verification Check failed")
+REFUSED = ("Socket closed", "handshake", "Connection reset", "Broken pipe")
 
 KIND_CODES: dict[type[errors.DomainError] | None, ExitCode] = {
     errors.Invalid: ExitCode.USAGE,
@@ -44,13 +50,22 @@ class Peer:
         self.service = service
         self.address = settings.address(service)
         self.deadlines = settings.deadlines
+        self.has_tls = settings.tls is not None and not settings.insecure and not self.address.startswith("unix:")
         try:
-            self.channel = open_channel(self.address, caller=f"user:{settings.user}")
+            self.channel = open_channel(
+                self.address, caller=f"user:{settings.user}", tls=settings.tls, insecure=settings.insecure
+            )
+        except UnusableCertificate as error:
+            raise UsageFailure(
+                f"{settings.path}: [tls]: {error.message}", advice=advice.for_reason(error.reason)
+            ) from None
         except errors.DomainError as error:
             raise UsageFailure(
                 f"{settings.path}: [{service}] address: {error.message}",
                 advice=advice.for_reason(error.reason),
             ) from None
+        if settings.insecure and not self.address.startswith("unix:"):
+            say(f"INSECURE: {self.address} is called in plain text; nobody proves who he is")
 
     def close(self) -> None:
         """Closes the channel; calls that still run are cancelled."""
@@ -72,6 +87,20 @@ class Peer:
     def failure(self, error: RemoteError) -> Failure:
         """Returns what a user is told of an error that a call met."""
         if error.code is grpc.StatusCode.UNAVAILABLE and not error.reason:
+            if self.has_tls and any(word in error.message for word in UNBELIEVED):
+                return Failure(
+                    f"the certificate of the {self.service} service at {self.address} is not believed",
+                    exit_code=ExitCode.UNREACHABLE,
+                    advice="It must come from the authority in [tls] ca, still count, and name this host.",
+                    details=(error.message,),
+                )
+            if self.has_tls and any(word in error.message for word in REFUSED):
+                return Failure(
+                    f"the {self.service} service at {self.address} closed the connection at once",
+                    exit_code=ExitCode.UNREACHABLE,
+                    advice="It does not believe the certificate in [tls], or it speaks plain text; its log says which.",
+                    details=(error.message,),
+                )
             return Failure(
                 f"the {self.service} service does not answer at {self.address}",
                 exit_code=ExitCode.UNREACHABLE,

@@ -14,7 +14,7 @@ from kadeploy_cli.commands import classic_deploy, classic_environments, classic_
 from kadeploy_cli.commands.ka import ka
 
 MARKER = "<!-- What follows is written by `python -m kadeploy_cli.reference docs/commands.md`. -->\n"
-COMMON = {"--config", "--verbose", "--help", "--version"}
+COMMON = {"--config", "--insecure", "--verbose", "--help", "--version"}
 CLASSIC: tuple[click.Command, ...] = (
     classic_deploy.kadeploy,
     classic_nodes.kaaddnode,

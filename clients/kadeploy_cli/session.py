@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,15 +19,17 @@ Result = TypeVar("Result")
 class Session:
     """What a command's function needs of the world."""
 
-    def __init__(self, *, config: Path | None, form: Format) -> None:
+    def __init__(self, *, config: Path | None, form: Format, insecure: bool = False) -> None:
         self._config = config
+        self._insecure = insecure
         self.form = form
         self._peers: list[Peer] = []
 
     @functools.cached_property
     def settings(self) -> Settings:
         """What client.toml says; read when something of it is needed."""
-        return Settings.load(self._config)
+        settings = Settings.load(self._config)
+        return replace(settings, insecure=True) if self._insecure else settings
 
     @functools.cached_property
     def inventory(self) -> Inventory:
@@ -74,10 +77,12 @@ def command_options(
             options: dict[str, Any] = kwargs
             config = options.pop("config")
             options.pop("verbose")
+            insecure = options.pop("insecure")
             chosen = options.pop("output_form", Format.TABLE)
             session = Session(
                 config=Path(config) if config else None,
                 form=Format.TABLE if chosen == Format.TEXT else Format(chosen),
+                insecure=insecure,
             )
             click.get_current_context().call_on_close(session.close)
             return function(session, *args, **kwargs)
@@ -93,6 +98,7 @@ def command_options(
                 help="How the result is printed.",
             )(decorated)
         decorated = click.option("--verbose", is_flag=True, help="Say more when something goes wrong.")(decorated)
+        decorated = click.option("--insecure", is_flag=True, help="Call in plain text, on loopback alone.")(decorated)
         decorated = click.option("--config", metavar="FILE", help="The settings, instead of the usual client.toml.")(
             decorated
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kadeploy_cli.failures import UsageFailure
+from kadeploy_rpckit.tls import TlsFiles
 
 VARIABLE = "KADEPLOY_CONFIG"
 SYSTEM_FILE = Path("/etc/kadeploy/client.toml")
@@ -22,6 +23,7 @@ KEYS = {
     "deployer": {"address"},
     "bootctl": {"address"},
     "deadlines": {"call", "silence", "reconnect"},
+    "tls": {"certificate", "private_key", "ca"},
 }
 
 
@@ -43,12 +45,23 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What client.toml says."""
+    """What client.toml says.
+
+    Attributes:
+        path: the file.
+        user: on whose behalf the commands call where no certificate says it: on sockets.
+        addresses: where each service answers.
+        deadlines: how long the client waits.
+        tls: the user's certificate, its key, and the site's authority.
+        insecure: plain text on loopback.
+    """
 
     path: Path
     user: str
     addresses: Mapping[str, str]
     deadlines: Deadlines
+    tls: TlsFiles | None = None
+    insecure: bool = False
 
     def address(self, service: str) -> str:
         """Returns where a service answers, or says which section is missing."""
@@ -81,11 +94,15 @@ class Settings:
         user = content.pop("user", "")
         if not isinstance(user, str):
             raise SettingsFailure(f"{path}: user must be a name in quotes")
+        insecure = content.pop("insecure", False)
+        if not isinstance(insecure, bool):
+            raise SettingsFailure(f"{path}: insecure must be true or false")
         addresses: dict[str, str] = {}
         deadlines: dict[str, float] = {}
+        certificates: dict[str, Path] = {}
         for section, values in content.items():
             if section not in KEYS or not isinstance(values, dict):
-                known = "user, " + ", ".join(f"[{name}]" for name in KEYS)
+                known = "user, insecure, " + ", ".join(f"[{name}]" for name in KEYS)
                 raise SettingsFailure(f"{path}: {section} is not known here; known are {known}")
             for key, value in values.items():
                 if key not in KEYS[section]:
@@ -93,13 +110,20 @@ class Settings:
                     raise SettingsFailure(f"{path}: [{section}] has no key {key}, only {known}")
                 if section == "deadlines":
                     deadlines[key] = _seconds(path, key, value)
+                elif section == "tls":
+                    certificates[key] = _file(path, key, value)
                 else:
                     addresses[section] = _address(path, section, value)
+        missing = sorted(KEYS["tls"] - set(certificates))
+        if certificates and missing:
+            raise SettingsFailure(f"{path}: [tls] needs {', '.join(missing)} too")
         return cls(
             path=path,
             user=user or login_name(),
             addresses=addresses,
             deadlines=Deadlines(**deadlines),
+            tls=TlsFiles(**certificates) if certificates else None,
+            insecure=insecure,
         )
 
 
@@ -107,6 +131,13 @@ def _seconds(path: Path, key: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:  # noqa: PLR2004
         raise SettingsFailure(f"{path}: [deadlines] {key} must be a number of seconds up to 86400")
     return float(value)
+
+
+def _file(path: Path, key: str, value: object) -> Path:
+    """Returns a file's path; a relative one begins where the settings are."""
+    if not isinstance(value, str) or not value:
+        raise SettingsFailure(f"{path}: [tls] {key} must be a file's name in quotes")
+    return path.absolute().parent / Path(value).expanduser()
 
 
 def _address(path: Path, section: str, value: object) -> str:

@@ -45,10 +45,11 @@ def run(nodes: int, environment: str, *, keep: bool) -> None:
 
 @main.command()
 def start() -> None:
-    """Starts the three services on loopback, data in build/run."""
+    """Starts the three services on loopback, with certificates, data in build/run."""
     site = _loopback_site()
     site.write_settings()
-    client = site.write_client_settings(os.environ.get("SUDO_USER") or "root")
+    site.prepare_certificates("root")
+    client = site.write_client_settings("root")
     try:
         site.prepare_tree()
         site.start()
@@ -73,6 +74,7 @@ def _loopback_site() -> Site:
     return Site(
         directory=directory,
         tftp_root=directory / "tftp",
+        pki=directory / "pki",
         addresses={"inventory": "127.0.0.1:7401", "deployer": "127.0.0.1:7402", "bootctl": "127.0.0.1:7403"},
         deployment_environment=BUILD / "deployenv",
         cluster_key=BUILD / "keys" / "cluster_ed25519",

@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kadeploy_demo.errors import DemoError
 from kadeploy_demo.service_settings import service_settings
 from kadeploy_rpckit.channel import open_channel
+from kadeploy_rpckit.tls import TlsFiles
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -41,6 +42,7 @@ class Site:
         deployment_environment: the directory with vmlinuz, initrd.img and the host key of the deployment environment.
         cluster_key: the private key that opens the nodes.
         wrap: turns an argument list into one that runs where the services belong (a namespace).
+        pki: the site's certificates; None where every address is a socket.
     """
 
     directory: Path
@@ -50,6 +52,16 @@ class Site:
     cluster_key: Path
     wrap: Callable[[Sequence[str]], list[str]] = list
     bin_directory: Path = Path(sys.executable).parent
+    pki: Path | None = None
+
+    def tls_files(self, holder: str) -> TlsFiles | None:
+        """The certificate of "services/NAME" or "users/NAME", if this site has certificates."""
+        if self.pki is None:
+            return None
+        place = self.pki / holder
+        return TlsFiles(
+            certificate=place / "certificate.pem", private_key=place / "private_key.pem", ca=place / "ca.pem"
+        )
 
     def settings_file(self, service: str) -> Path:
         """The settings of one service."""
@@ -72,15 +84,32 @@ class Site:
         """Writes the settings of the services; databases that are there stay."""
         self.directory.mkdir(parents=True, exist_ok=True)
         for service in SERVICES:
-            self.settings_file(service).write_text(_toml(service_settings(self, service)))
+            tables = {**service_settings(self, service), **self._tls_table(f"services/{service}")}
+            if self.pki is not None:
+                tables["tls"] = {**tables["tls"], "revocation_list": str(self.pki / "revoked.pem")}
+            self.settings_file(service).write_text(_toml(tables))
 
     def write_client_settings(self, user: str, name: str = "client.toml") -> Path:
         """Writes settings for the command line tools, speaking for a user, and returns the file."""
         tables: dict[str, Mapping[str, object]] = {"": {"user": user}}
         tables |= {service: {"address": address} for service, address in self.addresses.items()}
+        tables |= self._tls_table(f"users/{user}")
         path = self.directory / name
         path.write_text(_toml(tables))
         return path
+
+    def prepare_certificates(self, *users: str) -> None:
+        """Makes an authority, and certificates for services on loopback and users; those that are there stay."""
+        if self.pki is None:
+            return
+        if not (self.pki / "ca.pem").exists():
+            self._ka_pki("init")
+        for service in SERVICES:
+            if not (self.pki / "services" / service).exists():
+                self._ka_pki("issue", "service", service, "--host", "localhost", "--host", "127.0.0.1")
+        for user in users:
+            if not (self.pki / "users" / user).exists():
+                self._ka_pki("issue", "user", user)
 
     def prepare_tree(self) -> None:
         """Lays the TFTP tree out and installs the deployment kernel under the label "deploy"."""
@@ -122,13 +151,18 @@ class Site:
             self.pid_file(service).unlink(missing_ok=True)
         return running
 
+    def _tls_table(self, holder: str) -> dict[str, Mapping[str, object]]:
+        files = self.tls_files(holder)
+        if files is None:
+            return {}
+        return {"tls": {key: str(getattr(files, key)) for key in ("certificate", "private_key", "ca")}}
+
     def _run(self, service: str, *arguments: str) -> None:
-        done = subprocess.run(
-            self.program(service, *arguments), capture_output=True, text=True, timeout=START_SECONDS, check=False
-        )
-        if done.returncode != 0:
-            words = (done.stderr or done.stdout).strip() or "without a word"
-            raise DemoError(f"kadeploy-{service} {arguments[0]} ended with status {done.returncode}: {words}")
+        _run_to_the_end(self.program(service, *arguments), f"kadeploy-{service} {arguments[0]}")
+
+    def _ka_pki(self, *arguments: str) -> None:
+        command = [str(self.bin_directory / "ka"), "pki", *arguments, "--directory", str(self.pki)]
+        _run_to_the_end(command, f"ka pki {arguments[0]}")
 
     def _start_one(self, service: str) -> None:
         if self.process(service) is not None:
@@ -159,7 +193,8 @@ class Site:
 
     def _is_healthy(self, service: str) -> bool:
         # A socket of the service may not be there yet; a channel opened too early would wait before it tries again.
-        with open_channel(self.addresses[service], caller="user:root") as channel:
+        tls = self.tls_files(f"services/{service}")
+        with open_channel(self.addresses[service], caller="user:root", tls=tls) as channel:
             try:
                 answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
             except grpc.RpcError:
@@ -175,6 +210,13 @@ class Site:
                 time.sleep(0.1)
         if self.process(service) is not None:
             raise DemoError(f"{service} (process {self.process(service)}) cannot be ended")
+
+
+def _run_to_the_end(command: Sequence[str], called: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip() or "without a word"
+        raise DemoError(f"{called} ended with status {done.returncode}: {words}")
 
 
 def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:

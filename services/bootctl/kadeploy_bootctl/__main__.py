@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kadeploy_bootctl import bootstrap
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
     try:
-        settings = Settings.load(options.config)
+        settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
@@ -45,6 +46,9 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
         address=settings.address,
         service_names=bootstrap.SERVICE_NAMES,
         maximum_workers=settings.maximum_workers,
+        tls=settings.tls,
+        insecure=settings.insecure,
+        audit_log=settings.audit_log,
     )
 
 
@@ -109,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", parents=[shared], help="answer calls until SIGTERM")
+    serve.add_argument(
+        "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
+    )
     serve.set_defaults(run=_serve)
     init = commands.add_parser("init", parents=[shared], help="lay the TFTP tree out; may be repeated")
     init.add_argument("--owner", default="", metavar="USER", help="who gets the directories that bootctl writes")

@@ -10,6 +10,8 @@ from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.domain.texts import check_arguments, check_label
 from kadeploy_rpckit.settings_file import Table, load
+from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_rpckit.tls_settings import read_tls
 
 DEFAULT_ADDRESS = "127.0.0.1:7403"
 GIBIBYTE = 1 << 30
@@ -55,6 +57,9 @@ class Settings:
         labels: the deployment kernels; a lone "deploy" when the file names none.
         pxelinux_directory: where the package pxelinux is installed.
         syslinux_directory: where the package syslinux-common is installed.
+        tls: certificates; TCP needs them.
+        audit_log: the file of audit records; None for the log.
+        insecure: plain text on loopback; the command line says it, never the file.
     """
 
     tftp_root: Path
@@ -72,6 +77,9 @@ class Settings:
     labels: Mapping[str, KernelLabel] = field(default_factory=lambda: MappingProxyType({"deploy": _DEPLOY}))
     pxelinux_directory: Path = Path("/usr/lib/PXELINUX")
     syslinux_directory: Path = Path("/usr/lib/syslinux")
+    tls: TlsFiles | None = None
+    audit_log: Path | None = None
+    insecure: bool = False
 
     @classmethod
     def load(cls, path: Path) -> "Settings":
@@ -98,6 +106,8 @@ def read_settings(table: Table) -> Settings:
         labels=_labels(table.table("labels")),
         pxelinux_directory=loaders.path("pxelinux_directory", Path("/usr/lib/PXELINUX")),
         syslinux_directory=loaders.path("syslinux_directory", Path("/usr/lib/syslinux")),
+        tls=read_tls(table.table("tls")),
+        audit_log=table.optional_path("audit_log"),
     )
     _check_places(table, settings)
     return settings

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kadeploy_deployer import bootstrap, service
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        settings = Settings.load(options.config)
+        settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
@@ -52,6 +53,9 @@ async def _serve_until_told(settings: Settings, database: Database) -> int:
             address=settings.address,
             service_names=service.SERVICE_NAMES,
             on_drain=parts.log.close,
+            tls=settings.tls,
+            insecure=settings.insecure,
+            audit_log=settings.audit_log,
         )
 
 
@@ -81,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kadeploy-deployer", description="The deployer of Kadeploy.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", parents=[shared], help="serve until told to stop")
+    serve.add_argument(
+        "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
+    )
     serve.set_defaults(run=_serve)
     databases = commands.add_parser("db", help="look after the database")
     verbs = databases.add_subparsers(required=True, metavar="VERB")

@@ -52,7 +52,9 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     """Yields the parts with the real adapters, the supervisor at work; ends them in order."""
     clock = SystemClock()
     shell = SshRemoteShell(settings.ssh_private_key)
-    boot, inventory = GrpcBoot(settings.bootctl_address), GrpcInventory(settings.inventory_address)
+    # To the two others the deployer shows the certificate that it serves with.
+    boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)
+    inventory = GrpcInventory(settings.inventory_address, tls=settings.tls, insecure=settings.insecure)
     settings.cache_directory.mkdir(parents=True, exist_ok=True)
     ports = StepPorts(
         shell=shell,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy_rpckit.settings_file import Table, load
+from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_rpckit.tls_settings import read_tls
 from kadeploy_sqlkit.access import DatabaseAccess, read_access
 
 DEFAULT_ADDRESS = "127.0.0.1:7402"
@@ -43,6 +45,9 @@ class Settings:
         lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
         image_directories: where the files of environments may lie on this host; empty: anywhere.
         broadcast: how the image reaches the nodes.
+        tls: certificates; TCP needs them.
+        audit_log: the file of audit records; None for the log.
+        insecure: plain text on loopback; the command line says it, never the file.
     """
 
     database: DatabaseAccess
@@ -57,6 +62,9 @@ class Settings:
     lease_seconds: float = 30.0
     image_directories: tuple[Path, ...] = ()
     broadcast: BroadcastSettings = BroadcastSettings()
+    tls: TlsFiles | None = None
+    audit_log: Path | None = None
+    insecure: bool = False
 
     @classmethod
     def load(cls, path: Path) -> "Settings":
@@ -80,6 +88,8 @@ def read_settings(table: Table) -> Settings:
         lease_seconds=table.number("lease_seconds", 30, least=SHORTEST_LEASE, most=LONGEST_LEASE, unit="seconds"),
         image_directories=table.paths("image_directories"),
         broadcast=_broadcast(table.table("broadcast")),
+        tls=read_tls(table.table("tls")),
+        audit_log=table.optional_path("audit_log"),
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy_rpckit.settings_file import Table, load
+from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_rpckit.tls_settings import read_tls
 from kadeploy_sqlkit.access import DatabaseAccess, read_access
 
 DEFAULT_ADDRESS = "127.0.0.1:7401"
@@ -20,6 +22,9 @@ class Settings:
         address: where to listen.
         administrators: users who administrate the site.
         maximum_workers: how many calls are answered at once.
+        tls: certificates; TCP needs them.
+        audit_log: the file of audit records; None for the log.
+        insecure: plain text on loopback; the command line says it, never the file.
     """
 
     deploy_database: DatabaseAccess
@@ -27,6 +32,9 @@ class Settings:
     address: str = DEFAULT_ADDRESS
     administrators: frozenset[str] = frozenset({"root"})
     maximum_workers: int = 16
+    tls: TlsFiles | None = None
+    audit_log: Path | None = None
+    insecure: bool = False
 
     @classmethod
     def load(cls, path: Path) -> "Settings":
@@ -43,6 +51,8 @@ def read_settings(table: Table) -> Settings:
         address=table.text("address", DEFAULT_ADDRESS),
         administrators=table.names("administrators", {"root"}),
         maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
+        tls=read_tls(table.table("tls")),
+        audit_log=table.optional_path("audit_log"),
     )
     if settings.deploy_database == settings.deploy_right_database:
         raise databases.complaint("deploy_right", "database.deploy and database.deploy_right must be two databases")

@@ -1,7 +1,9 @@
 """The gRPC edge that the three services share.
 
 Rooms: `errors` (kinds of errors, no grpc), `status` (kinds to google.rpc.Status and back), `interceptors` (errors,
-caller and logging around every call), `caller` (who calls), `access` (who may call what, read from the contract),
-`server` (start, health, reflection, drain), `page_token` (opaque tokens of lists) and `channel` (how a client reaches
-a service). What does not touch the gRPC edge does not live here.
+caller, logging and audit around every call), `caller` (who calls), `identity` (how that is known), `access` (who may
+call what, read from the contract), `audit` (records of refused and changing calls), `transport` (how an address is
+reached), `tls` (certificates, keys, credentials), `revocation` (certificates that count no more), `server` (start,
+health, reflection, drain), `page_token` (opaque tokens of lists), `channel` (how a client reaches a service) and
+`settings_file` (the services' TOML). What does not touch the edge of a service does not live here.
 """

@@ -1,7 +1,7 @@
 """Who calls: a user, an administrator or a service, for the length of one call.
 
-Until certificates name the caller, the name comes in the metadata key `kadeploy-caller`, which is believed because the
-services listen on Unix sockets and loopback alone (`server.py` refuses anything else).
+On TLS the certificate's subject is the name. On a Unix socket the name comes in the metadata key `kadeploy-caller`,
+and is believed because the socket's permissions say who may speak at all (`identity.py`).
 """
 
 from contextvars import ContextVar

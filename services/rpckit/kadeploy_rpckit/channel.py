@@ -1,11 +1,12 @@
-"""How a client reaches a service: a channel that says on every call who calls."""
+"""How a client reaches a service: by its certificate on TCP, by its own word on a Unix socket."""
 
 from typing import Any
 
 import grpc
 
 from kadeploy_rpckit.caller import METADATA_KEY
-from kadeploy_rpckit.server import check_address
+from kadeploy_rpckit.tls import TlsFiles, channel_credentials
+from kadeploy_rpckit.transport import Transport, choose_transport
 
 OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
@@ -18,24 +19,33 @@ OPTIONS = (
 )
 
 
-def open_channel(address: str, *, caller: str) -> grpc.Channel:
+def open_channel(address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False) -> grpc.Channel:
     """Returns a channel to a service.
 
     Args:
-        address: "unix:/path" or "127.0.0.1:PORT".
-        caller: "user:alice", or a service's name.
+        address: "unix:/path" or "host:port".
+        caller: "user:alice", or a service's name; where certificates are used, they say it instead.
+        tls: the caller's certificate, its key, and the authority that the service's certificate comes from.
+        insecure: plain text on loopback.
 
     Raises:
-        UnsafeAddress: the address is not a local one.
+        UnsafeAddress: TCP without certificates, or no address at all.
+        UnusableCertificate: a file is not there, is damaged, has ended, or does not fit the others.
     """
-    check_address(address)
+    if tls is not None and choose_transport(address, tls=tls, insecure=insecure) is Transport.TLS:
+        return grpc.secure_channel(address, channel_credentials(tls), options=OPTIONS)
+    choose_transport(address, tls=tls, insecure=insecure)
     channel = grpc.insecure_channel(address, options=OPTIONS)
     return grpc.intercept_channel(channel, _CallerInterceptor(caller))
 
 
-def open_aio_channel(address: str, *, caller: str) -> grpc.aio.Channel:
+def open_aio_channel(
+    address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False
+) -> grpc.aio.Channel:
     """Returns an aio channel to a service. Arguments and errors as for open_channel."""
-    check_address(address)
+    if tls is not None and choose_transport(address, tls=tls, insecure=insecure) is Transport.TLS:
+        return grpc.aio.secure_channel(address, channel_credentials(tls), options=OPTIONS)
+    choose_transport(address, tls=tls, insecure=insecure)
     interceptors = [
         _AioUnaryUnary(caller),
         _AioUnaryStream(caller),

@@ -1,13 +1,14 @@
-"""Starting a service: address, health, reflection, signals, drain.
+"""Starting a service: address, certificates, health, reflection, signals, drain.
 
-Without certificates a service listens on a Unix socket or on loopback and nowhere else.
+`transport.py` says which addresses are served how: TCP by mutual TLS, plain text on Unix sockets, or on loopback when
+that was asked for.
 """
 
 import asyncio
-import ipaddress
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +18,17 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from kadeploy_rpckit.errors import Exhausted, Invalid
-from kadeploy_rpckit.interceptors import AioEdgeInterceptor, EdgeInterceptor
+from kadeploy_rpckit.audit import AuditLog
+from kadeploy_rpckit.errors import Exhausted
+from kadeploy_rpckit.identity import CertifiedCallers, Identity, NamedCallers
+from kadeploy_rpckit.interceptors import AioEdgeInterceptor, Edge, EdgeInterceptor
+from kadeploy_rpckit.revocation import RevocationList
+from kadeploy_rpckit.tls import TlsFiles, server_credentials
+from kadeploy_rpckit.transport import Transport, choose_transport
 
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10.0
-LONGEST_SOCKET_PATH = 107
 
 # A second process on the same port must fail, not share it.
 OPTIONS = (
@@ -34,38 +39,38 @@ OPTIONS = (
 )
 
 
-class UnsafeAddress(Invalid):
-    """The address could be reached from elsewhere, and nobody proves who he is yet."""
-
-    reason = "UNSAFE_ADDRESS"
-
-
 class AddressInUse(Exhausted):
     """Another process listens there."""
 
     reason = "ADDRESS_IN_USE"
 
 
-def check_address(address: str) -> None:
-    """Raises UnsafeAddress unless the address is "unix:/path" or a loopback address with a port."""
-    if address.startswith("unix:"):
-        path = address.removeprefix("unix:")
-        if not path.startswith("/") or len(path.encode()) > LONGEST_SOCKET_PATH:
-            raise UnsafeAddress(
-                f"{address}: a socket's path is absolute and at most {LONGEST_SOCKET_PATH} bytes long",
-                metadata={"address": address},
-            )
-        return
-    host, _, port = address.rpartition(":")
-    try:
-        safe = port.isdigit() and (host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback)
-    except ValueError:
-        safe = False
-    if not safe:
-        raise UnsafeAddress(
-            f"{address}: without certificates a service listens on unix:/path or 127.0.0.1:PORT only",
-            metadata={"address": address},
-        )
+class _Door:
+    """How one server is reached: its address, its transport, and what its edge knows of its callers."""
+
+    def __init__(
+        self, service: str, address: str, *, tls: TlsFiles | None, insecure: bool, audit_log: Path | None
+    ) -> None:
+        transport = choose_transport(address, tls=tls, insecure=insecure)
+        identity: Identity = NamedCallers()
+        self._address = address
+        self._credentials: grpc.ServerCredentials | None = None
+        if transport is Transport.TLS and tls is not None:
+            self._credentials = server_credentials(tls)
+            revocations = RevocationList(tls.revocation_list, ca=tls.ca) if tls.revocation_list else None
+            identity = CertifiedCallers(revocations)
+        if transport is Transport.PLAIN:
+            warning = f"INSECURE: {service} listens on {address} in plain text and believes every process of this host"
+            logger.warning(warning)
+            sys.stderr.write(f"kadeploy-{service}: {warning}\n")
+        self.edge = Edge(service=service, identity=identity, audit=AuditLog(service, audit_log))
+
+    def open(self, server: "grpc.Server | grpc.aio.Server") -> str:
+        """Binds and returns the address with its real port."""
+        if self._credentials is None:
+            return _bound(lambda: server.add_insecure_port(self._address), self._address)
+        credentials = self._credentials
+        return _bound(lambda: server.add_secure_port(self._address, credentials), self._address)
 
 
 def start_sync(
@@ -75,23 +80,30 @@ def start_sync(
     address: str,
     service_names: Sequence[str],
     maximum_workers: int = 16,
+    tls: TlsFiles | None = None,
+    insecure: bool = False,
+    audit_log: Path | None = None,
 ) -> tuple[grpc.Server, str]:
     """Starts a sync server and returns it with its address (the real port where 0 was asked for).
 
     Args:
         register: adds the servicers.
         service: the service's name, as in error domains.
-        address: "unix:/path" or "127.0.0.1:PORT".
+        address: "unix:/path" or "host:port".
         service_names: full names for health and reflection.
         maximum_workers: threads that answer calls.
+        tls: the service's certificates; TCP needs them.
+        insecure: plain text on loopback, callers named by themselves.
+        audit_log: the file of audit records; None for the log.
 
     Raises:
-        UnsafeAddress: the address is not a local one.
-        AddressInUse: it is taken.
+        UnsafeAddress: TCP without certificates, or no address at all.
+        UnusableCertificate, UnusableRevocationList, UnusableAuditLog: a file cannot be used.
+        AddressInUse: the address is taken.
     """
-    check_address(address)
+    door = _Door(service, address, tls=tls, insecure=insecure, audit_log=audit_log)
     pool = ThreadPoolExecutor(max_workers=maximum_workers, thread_name_prefix="rpc")
-    server = grpc.server(pool, interceptors=[EdgeInterceptor(service)], options=OPTIONS)
+    server = grpc.server(pool, interceptors=[EdgeInterceptor(door.edge)], options=OPTIONS)
     register(server)
     servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -99,7 +111,7 @@ def start_sync(
     reflection.enable_server_reflection(names, server)
     for name in ("", *service_names):
         servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    bound = _bound(lambda: server.add_insecure_port(address), address)
+    bound = door.open(server)
     server.start()
     return server, bound
 
@@ -111,6 +123,9 @@ def serve_sync(
     address: str,
     service_names: Sequence[str],
     maximum_workers: int = 16,
+    tls: TlsFiles | None = None,
+    insecure: bool = False,
+    audit_log: Path | None = None,
 ) -> int:
     """Serves until SIGTERM or SIGINT, lets running calls end within DRAIN_SECONDS, and returns the exit status."""
     ended = threading.Event()
@@ -122,6 +137,9 @@ def serve_sync(
         address=address,
         service_names=service_names,
         maximum_workers=maximum_workers,
+        tls=tls,
+        insecure=insecure,
+        audit_log=audit_log,
     )
     logger.info("service=%s listening on %s", service, bound)
     ended.wait()
@@ -136,10 +154,13 @@ async def start_aio(
     service: str,
     address: str,
     service_names: Sequence[str],
+    tls: TlsFiles | None = None,
+    insecure: bool = False,
+    audit_log: Path | None = None,
 ) -> tuple[grpc.aio.Server, str]:
     """Starts an aio server and returns it with its address. Arguments and errors as for start_sync."""
-    check_address(address)
-    server = grpc.aio.server(interceptors=[AioEdgeInterceptor(service)], options=OPTIONS)
+    door = _Door(service, address, tls=tls, insecure=insecure, audit_log=audit_log)
+    server = grpc.aio.server(interceptors=[AioEdgeInterceptor(door.edge)], options=OPTIONS)
     register(server)
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -147,7 +168,7 @@ async def start_aio(
     reflection.enable_server_reflection(names, server)
     for name in ("", *service_names):
         await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    bound = _bound(lambda: server.add_insecure_port(address), address)
+    bound = door.open(server)
     await server.start()
     return server, bound
 
@@ -159,13 +180,24 @@ async def serve_aio(
     address: str,
     service_names: Sequence[str],
     on_drain: Callable[[], None] = lambda: None,
+    tls: TlsFiles | None = None,
+    insecure: bool = False,
+    audit_log: Path | None = None,
 ) -> int:
     """Serves until SIGTERM or SIGINT, as serve_sync does; `on_drain` is called then, to end calls that never end."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    server, bound = await start_aio(register, service=service, address=address, service_names=service_names)
+    server, bound = await start_aio(
+        register,
+        service=service,
+        address=address,
+        service_names=service_names,
+        tls=tls,
+        insecure=insecure,
+        audit_log=audit_log,
+    )
     logger.info("service=%s listening on %s", service, bound)
     await ended.wait()
     logger.info("service=%s draining for at most %.0f s", service, DRAIN_SECONDS)

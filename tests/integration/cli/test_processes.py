@@ -55,7 +55,7 @@ def test_sigterm_cancels_the_deployment_and_gives_an_answer(site: Site) -> None:
 
 def test_a_service_that_is_not_there_is_named_with_its_address(tmp_path: Path) -> None:
     config = tmp_path / "client.toml"
-    config.write_text('[inventory]\naddress = "127.0.0.1:1"\n')
+    config.write_text('insecure = true\n[inventory]\naddress = "127.0.0.1:1"\n')
     status, out, err = finish(start("kanodes", "-listnode", config=str(config)))
     assert (status, out) == (3, "")
     assert "kanodes: the inventory service does not answer at 127.0.0.1:1" in err

@@ -95,7 +95,7 @@ def test_the_databases_are_checked_and_upgraded(config: Path, capsys: pytest.Cap
     ("line", "status", "said"),
     [
         ('adress = "x"', 2, "adress is not known"),
-        ('address = "0.0.0.0:7401"', 1, "listens on unix:/path or 127.0.0.1:PORT only"),
+        ('address = "0.0.0.0:7401"', 1, "TCP needs certificates"),
     ],
 )
 def test_a_bad_setting_ends_the_start_with_one_sentence(

@@ -9,14 +9,17 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_rpckit import server
 from kadeploy_rpckit.caller import current_caller
 from kadeploy_rpckit.channel import open_aio_channel, open_channel
 from kadeploy_rpckit.errors import KINDS, DomainError, FieldViolation
-from kadeploy_rpckit.server import AddressInUse, UnsafeAddress, check_address
+from kadeploy_rpckit.server import AddressInUse
 from kadeploy_rpckit.status import CODES, from_rpc_error
+from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_rpckit.transport import Transport, UnsafeAddress, choose_transport
 
 pytestmark = pytest.mark.integration
 
@@ -127,11 +130,68 @@ def test_a_service_answers_health(address: str) -> None:
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:7401", "192.0.2.1:7401", "unix:relative", "unix:/" + "x" * 110, "host"])
-def test_an_address_that_others_can_reach_is_refused(address: str) -> None:
+SOME_FILES = TlsFiles(certificate=Path("c"), private_key=Path("k"), ca=Path("a"))
+
+
+@pytest.mark.parametrize(
+    ("address", "tls", "insecure"),
+    [
+        ("0.0.0.0:7401", None, False),
+        ("127.0.0.1:7401", None, False),
+        ("0.0.0.0:7401", None, True),
+        ("192.0.2.1:7401", SOME_FILES, True),
+        ("bootctl.example:7401", None, True),
+        ("unix:relative", None, False),
+        ("unix:/" + "x" * 110, None, False),
+        ("host", SOME_FILES, False),
+        ("host:99999", SOME_FILES, False),
+        (":7401", SOME_FILES, False),
+    ],
+)
+def test_an_address_where_nobody_proves_who_he_is_is_refused(
+    address: str, tls: TlsFiles | None, insecure: bool
+) -> None:
     with pytest.raises(UnsafeAddress) as caught:
-        check_address(address)
+        choose_transport(address, tls=tls, insecure=insecure)
     assert address in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "tls", "insecure", "expected"),
+    [
+        ("unix:/run/s", SOME_FILES, False, Transport.SOCKET),
+        ("unix:/run/s", None, True, Transport.SOCKET),
+        ("0.0.0.0:7401", SOME_FILES, False, Transport.TLS),
+        ("bootctl.example:7401", SOME_FILES, False, Transport.TLS),
+        ("127.0.0.1:7401", SOME_FILES, False, Transport.TLS),
+        ("127.0.0.1:7401", SOME_FILES, True, Transport.PLAIN),
+        ("[::1]:7401", None, True, Transport.PLAIN),
+        ("localhost:7401", None, True, Transport.PLAIN),
+    ],
+)
+def test_the_address_the_certificates_and_the_flag_choose_the_transport(
+    address: str, tls: TlsFiles | None, insecure: bool, expected: Transport
+) -> None:
+    assert choose_transport(address, tls=tls, insecure=insecure) is expected
+
+
+def test_plain_text_on_loopback_is_told_aloud_and_believes_the_name(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def register(grpc_server: grpc.Server) -> None:
+        servicer = SyncServicer(None)  # type: ignore[abstract]
+        bootctl_service_pb2_grpc.add_TreeServiceServicer_to_server(servicer, grpc_server)
+
+    started, bound = server.start_sync(
+        register, service="bootctl", address="127.0.0.1:0", service_names=(), insecure=True
+    )
+    with open_channel(bound, caller="user:alice", insecure=True) as channel:
+        stub = bootctl_service_pb2_grpc.TreeServiceStub(channel)
+        response = stub.ListLabels(bootctl_service_pb2.ListLabelsRequest(), timeout=5)
+    started.stop(None).wait(5)
+    assert [label.name for label in response.labels] == ["alice"]
+    assert "INSECURE: bootctl listens on 127.0.0.1:0 in plain text" in caplog.text
+    assert "INSECURE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("labels", [None], indirect=True)
@@ -142,9 +202,11 @@ def test_a_socket_in_use_is_never_stolen(labels: bootctl_service_pb2_grpc.TreeSe
 
 
 def test_a_tcp_port_in_use_is_told_in_one_sentence() -> None:
-    first, bound = server.start_sync(lambda _: None, service="a", address="127.0.0.1:0", service_names=())
+    first, bound = server.start_sync(
+        lambda _: None, service="a", address="127.0.0.1:0", service_names=(), insecure=True
+    )
     with pytest.raises(AddressInUse) as caught:
-        server.start_sync(lambda _: None, service="b", address=bound, service_names=())
+        server.start_sync(lambda _: None, service="b", address=bound, service_names=(), insecure=True)
     first.stop(None).wait(5)
     assert bound in str(caught.value)
 

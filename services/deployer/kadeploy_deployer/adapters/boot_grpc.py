@@ -19,6 +19,7 @@ from kadeploy_deployer.app.ports import (
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_rpckit.channel import open_aio_channel
 from kadeploy_rpckit.status import RemoteError, from_rpc_error, from_status
+from kadeploy_rpckit.tls import TlsFiles
 
 CALL_SECONDS = 30.0
 UPLOAD_SECONDS = 600.0
@@ -31,19 +32,27 @@ class GrpcBoot:
     """Speaks to one bootctl."""
 
     def __init__(
-        self, address: str, *, call_seconds: float = CALL_SECONDS, upload_seconds: float = UPLOAD_SECONDS
+        self,
+        address: str,
+        *,
+        call_seconds: float = CALL_SECONDS,
+        upload_seconds: float = UPLOAD_SECONDS,
+        tls: TlsFiles | None = None,
+        insecure: bool = False,
     ) -> None:
         """Opens the channel; nothing is sent yet.
 
         Args:
-            address: of bootctl, "127.0.0.1:7403" or "unix:/path".
+            address: of bootctl, "host:port" or "unix:/path".
             call_seconds: deadline of every call but uploads.
             upload_seconds: deadline of an upload.
+            tls: the deployer's own certificate, for TCP.
+            insecure: plain text on loopback.
         """
         self._address = address
         self._call_seconds = call_seconds
         self._upload_seconds = upload_seconds
-        self._channel = open_aio_channel(address, caller="deployer")
+        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
         self._boot = bootctl_service_pb2_grpc.BootServiceStub(self._channel)
         self._files = bootctl_service_pb2_grpc.BootFileServiceStub(self._channel)
 

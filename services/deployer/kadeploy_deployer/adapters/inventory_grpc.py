@@ -9,6 +9,7 @@ from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_rpckit.channel import open_aio_channel
 from kadeploy_rpckit.errors import DomainError, Unreachable
 from kadeploy_rpckit.status import RemoteError, from_rpc_error
+from kadeploy_rpckit.tls import TlsFiles
 
 CALL_SECONDS = 30.0
 
@@ -22,16 +23,20 @@ class InventoryUnreachable(Unreachable):
 class GrpcInventory:
     """Speaks to one inventory."""
 
-    def __init__(self, address: str, *, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(
+        self, address: str, *, call_seconds: float = CALL_SECONDS, tls: TlsFiles | None = None, insecure: bool = False
+    ) -> None:
         """Opens the channel; nothing is sent yet.
 
         Args:
-            address: of the inventory, "127.0.0.1:7401" or "unix:/path".
+            address: of the inventory, "host:port" or "unix:/path".
             call_seconds: deadline of a call.
+            tls: the deployer's own certificate, for TCP.
+            insecure: plain text on loopback.
         """
         self._address = address
         self._call_seconds = call_seconds
-        self._channel = open_aio_channel(address, caller="deployer")
+        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
         self._stub = inventory_service_pb2_grpc.ResolutionServiceStub(self._channel)
 
     async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
