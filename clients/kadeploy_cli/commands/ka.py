@@ -10,6 +10,7 @@ from kadeploy_cli.commands.deployment import deployment
 from kadeploy_cli.commands.environment import environment
 from kadeploy_cli.commands.node import node
 from kadeploy_cli.commands.partition import partition
+from kadeploy_cli.commands.pki import pki
 from kadeploy_cli.commands.right import right
 
 DISTRIBUTION = "kadeploy"
@@ -31,5 +32,5 @@ def version() -> None:
     click.echo(importlib.metadata.version(DISTRIBUTION))
 
 
-for group in (node, cluster, environment, right, deployment, partition, boot, label):
+for group in (node, cluster, environment, right, deployment, partition, boot, label, pki):
     ka.add_command(group)
