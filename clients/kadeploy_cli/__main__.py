@@ -1,8 +1,9 @@
 """The entry points: `ka` and the classic names."""
 
 from kadeploy_cli import guard
-from kadeploy_cli.commands import classic_deploy, classic_environments, classic_nodes, classic_rights
+from kadeploy_cli.commands import classic_archives, classic_deploy, classic_environments, classic_nodes, classic_rights
 from kadeploy_cli.commands import ka as umbrella
+from kadeploy_cli.commands import kaenv as kaenv_command
 
 
 def ka() -> None:
@@ -40,6 +41,21 @@ def kaenvironments() -> None:
     guard.run(classic_environments.kaenvironments, "kaenvironments")
 
 
+def kaenv() -> None:
+    """Handles environments with the options of Kadeploy 3."""
+    guard.run(kaenv_command.kaenv, "kaenv")
+
+
+def kaarchive() -> None:
+    """Makes an image of a system."""
+    guard.run(classic_archives.kaarchive, "kaarchive")
+
+
+def kacreateenv() -> None:
+    """Makes an image of a system and records it."""
+    guard.run(classic_archives.kacreateenv, "kacreateenv")
+
+
 def kaadduser() -> None:
     """Grants rights."""
     guard.run(classic_rights.kaadduser, "kaadduser")
@@ -48,6 +64,11 @@ def kaadduser() -> None:
 def kadeluser() -> None:
     """Takes rights away."""
     guard.run(classic_rights.kadeluser, "kadeluser")
+
+
+def karights() -> None:
+    """Lists, grants and takes away rights with the options of Kadeploy 3."""
+    guard.run(classic_rights.karights, "karights")
 
 
 if __name__ == "__main__":

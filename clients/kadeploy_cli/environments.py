@@ -1,43 +1,85 @@
 """Environments: recording them with the digests of their files, looking at them, removing them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
-from kadeploy_cli import image_files, node_names, nodes, output, partitions
-from kadeploy_cli.descriptions import environment_file, settings_file
+from kadeploy_cli import advice, image_files, node_names, nodes, output, partitions
+from kadeploy_cli.descriptions import environment_file, environment_yaml, settings_file
+from kadeploy_cli.descriptions.environment_yaml import ReadImage
 from kadeploy_cli.descriptions.settings_file import Setting
-from kadeploy_cli.descriptions.text import decode
+from kadeploy_cli.descriptions.text import decode, looks_like_yaml
 from kadeploy_cli.exit_codes import ExitCode
-from kadeploy_cli.failures import Failure
+from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.plain import plain, word
 from kadeploy_cli.session import Session
 
 COLUMNS = ("NAME", "VERSION", "OWNER", "VISIBILITY", "IMAGE", "SIZE", "DESCRIPTION")
 
 
+# The files of an environment, by the paths of an update.
+IMAGE, PREINSTALL, POSTINSTALLS = "image.digest", "preinstall.digest", "postinstalls"
+FILES = (IMAGE, PREINSTALL, POSTINSTALLS)
+YAML_OPTIONS = ("name", "version", "visibility")
+
+
 def record(session: Session, *, file: str | None, options: Mapping[str, str | None], owner: str = "") -> ExitCode:
     """Records an environment described by a file, by options, or by a file with some values overridden."""
-    settings: dict[str, Setting] = {}
-    directory = Path.cwd()
+    return send(session, described(file=file, options=options, owner=owner))
+
+
+def described(
+    *,
+    file: str | None,
+    options: Mapping[str, str | None],
+    owner: str,
+    read_image: ReadImage = image_files.image,
+) -> environment_pb2.Environment:
+    """Returns the environment that a file and options describe, with the digests of its files."""
+    text, source, directory = "", "", Path.cwd()
     if file is not None:
         source = "stdin" if file == "-" else file
-        settings.update(settings_file.parse(decode(node_names.read_file(file), source), source))
+        text = decode(node_names.read_file(file), source)
         directory = Path.cwd() if file == "-" else Path(file).absolute().parent
     given = {key: value for key, value in options.items() if value is not None}
+    if file is not None and looks_like_yaml(text, source):
+        environment = _from_yaml(text, source, given, directory, read_image)
+        environment.owner = owner or environment.owner
+        return environment
+    settings = dict(settings_file.parse(text, source))
     for key, value in given.items():
         # A path on the command line is relative to where the user stands, not to the file.
         kept = str(Path.cwd() / value) if key in {"filebase", "filesite"} and "://" not in value else value
         settings[key] = Setting(value=kept if value else "", source=f"option for {key}", line=0)
-    environment = environment_file.build(
+    return environment_file.build(
         settings,
         owner=owner,
         directory=directory,
-        read_image=image_files.image,
+        read_image=read_image,
         read_archive=image_files.script_archive,
     )
-    return send(session, environment)
+
+
+def _from_yaml(
+    text: str, source: str, given: Mapping[str, str], directory: Path, read_image: ReadImage
+) -> environment_pb2.Environment:
+    other = [key for key in given if key not in YAML_OPTIONS]
+    if other:
+        raise UsageFailure(f"{source} is YAML: {other[0]} is said in it, not by an option")
+    # The options are checked as the classic file's values are.
+    options = {key: Setting(value=value, source=f"option for {key}", line=0) for key, value in given.items()}
+    environment_file.check_overrides(options)
+    return environment_yaml.parse(
+        text,
+        source,
+        overrides=given,
+        directory=directory,
+        read_image=read_image,
+        read_archive=image_files.script_archive,
+    )
 
 
 def send(session: Session, environment: environment_pb2.Environment) -> ExitCode:
@@ -50,6 +92,18 @@ def send(session: Session, environment: environment_pb2.Environment) -> ExitCode
         f"{output.size(recorded.image.size_bytes)}, {recorded.image.digest}"
     )
     return ExitCode.OK
+
+
+def refuse_recorded(session: Session, planned: environment_pb2.Environment) -> None:
+    """Raises Failure when the version is recorded already: before an image is made that could not be recorded."""
+    owner = planned.owner or session.settings.user
+    for recorded in fetch(session, name=planned.name, owner=owner):
+        if recorded.version == planned.version:
+            raise Failure(
+                f"environment {planned.name} version {planned.version} of {owner} is recorded already",
+                exit_code=ExitCode.REFUSED,
+                advice=advice.for_reason("ENVIRONMENT_EXISTS"),
+            )
 
 
 def fetch(
@@ -135,6 +189,61 @@ def show_one(session: Session, name: str, version: int | None, owner: str) -> Ex
         ]
     )
     return ExitCode.OK
+
+
+def update(
+    session: Session,
+    named: environment_pb2.EnvironmentReference,
+    *,
+    visibility: str | None = None,
+    accepted: Collection[str] = (),
+) -> ExitCode:
+    """Changes who may use a version, or accepts its files as they are now; nothing else of it ever changes.
+
+    Args:
+        session: of the command.
+        named: which environment.
+        visibility: the new one, None to leave it.
+        accepted: which files' digests are taken anew, of FILES.
+    """
+    inventory = session.inventory
+    request = inventory_service_pb2.GetEnvironmentRequest(environment=named)
+    environment = inventory.call(inventory.environments.GetEnvironment, request)
+    paths = []
+    if visibility is not None:
+        environment.visibility = environment_file.VISIBILITIES[visibility]
+        paths.append("visibility")
+    paths += _accept_digests(environment, accepted)
+    called = f"environment {environment.name} version {environment.version} of {environment.owner}"
+    if not paths:
+        output.say(f"{called}: every file is the registered one; nothing is changed")
+        return ExitCode.OK
+    wanted = inventory_service_pb2.UpdateEnvironmentRequest(environment=environment, update_mask=FieldMask(paths=paths))
+    inventory.call(inventory.environments.UpdateEnvironment, wanted)
+    output.say(f"{called} is changed: {', '.join(paths)}")
+    return ExitCode.OK
+
+
+def _accept_digests(environment: environment_pb2.Environment, accepted: Collection[str]) -> list[str]:
+    """Reads every file of an environment again, puts in what differs, and returns the paths that changed."""
+    files: list[tuple[str, environment_pb2.Image | environment_pb2.ScriptArchive]] = [(IMAGE, environment.image)]
+    if environment.HasField("preinstall"):
+        files.append((PREINSTALL, environment.preinstall))
+    files += [(POSTINSTALLS, archive) for archive in environment.postinstalls]
+    changed: dict[str, None] = {}
+    for path, file in files:
+        if path not in accepted:
+            continue
+        stored = image_files.read(file.uri, Path("/"))
+        if (stored.digest, stored.size_bytes) == (file.digest, file.size_bytes):
+            continue
+        output.say(
+            f"{file.uri}: {file.digest} ({output.size(file.size_bytes)}) becomes "
+            f"{stored.digest} ({output.size(stored.size_bytes)})"
+        )
+        file.digest, file.size_bytes = stored.digest, stored.size_bytes
+        changed[path] = None
+    return list(changed)
 
 
 def delete(session: Session, name: str, version: int | None, owner: str) -> ExitCode:

@@ -4,11 +4,16 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kadeploy.inventory.v1 import environment_pb2
+from kadeploy_cli import image_download
 from kadeploy_cli.failures import UsageFailure
 
 CHUNK = 1 << 20
+Kind = tuple["environment_pb2.ImageKind.ValueType", "environment_pb2.Compression.ValueType"]
+# "server" and "local" are what Kadeploy 3 wrote before a path; here both hosts see the same one.
+LOCAL_SCHEMES = ("file", "server", "local")
 
 TAR_SUFFIXES = {
     ".tar": environment_pb2.COMPRESSION_NONE,
@@ -39,7 +44,7 @@ class StoredFile:
     size_bytes: int
 
 
-def kind_of(name: str) -> "tuple[environment_pb2.ImageKind.ValueType, environment_pb2.Compression.ValueType] | None":
+def kind_of(name: str) -> Kind | None:
     """Returns what a file is by its suffix, None when the suffix says nothing."""
     for kind, suffixes in (
         (environment_pb2.IMAGE_KIND_TAR, TAR_SUFFIXES),
@@ -52,60 +57,83 @@ def kind_of(name: str) -> "tuple[environment_pb2.ImageKind.ValueType, environmen
     return None
 
 
-def image(name: str, directory: Path) -> environment_pb2.Image:
+def image(name: str, directory: Path, known: Kind | None = None) -> environment_pb2.Image:
     """Returns the image that a file is.
 
     Args:
-        name: a path, or file:// and an absolute one.
+        name: a path, file:// and an absolute one, or an http(s) address.
         directory: what a relative path is relative to.
+        known: what the image is, where a description says it; else its suffix says it.
     """
-    known = kind_of(name)
-    if known is None:
+    kind = known or kind_of(urlsplit(name).path if is_remote(name) else name)
+    if kind is None:
         suffixes = " ".join([*TAR_SUFFIXES, *DD_SUFFIXES])
         raise UsageFailure(f"{name}: the suffix does not say what image this is; known are {suffixes}")
     stored = read(name, directory)
     return environment_pb2.Image(
         uri=stored.uri,
-        kind=known[0],
-        compression=known[1],
+        kind=kind[0],
+        compression=kind[1],
         digest=stored.digest,
         size_bytes=stored.size_bytes,
     )
 
 
-def script_archive(name: str, directory: Path, script: str) -> environment_pb2.ScriptArchive:
+def script_archive(
+    name: str, directory: Path, script: str, compression: "environment_pb2.Compression.ValueType | None" = None
+) -> environment_pb2.ScriptArchive:
     """Returns the archive of scripts that a file is, and the script in it that is run."""
-    known = kind_of(name)
-    if known is None or known[0] != environment_pb2.IMAGE_KIND_TAR:
+    kind = kind_of(urlsplit(name).path if is_remote(name) else name)
+    if compression is None and (kind is None or kind[0] != environment_pb2.IMAGE_KIND_TAR):
         suffixes = " ".join(TAR_SUFFIXES)
         raise UsageFailure(f"{name} is no archive of scripts by its suffix; known are {suffixes}")
     stored = read(name, directory)
     return environment_pb2.ScriptArchive(
         uri=stored.uri,
-        compression=known[1],
+        compression=compression or (kind[1] if kind else environment_pb2.COMPRESSION_UNSPECIFIED),
         digest=stored.digest,
         size_bytes=stored.size_bytes,
         script=script,
     )
 
 
+def is_remote(name: str) -> bool:
+    """Returns whether a name is the address of a file on an HTTP server."""
+    return name.startswith(("http://", "https://"))
+
+
 def read(name: str, directory: Path) -> StoredFile:
-    """Reads a file to its end and returns its address, digest and size."""
-    if "://" in name and not name.startswith("file://"):
+    """Reads a file, or what an http(s) address gives, to its end and returns its address, digest and size."""
+    if is_remote(name):
+        digest, size = image_download.digest_and_size(name)
+        uri = name
+    else:
+        path, digest, size = _read_local(name, directory)
+        uri = f"file://{path}"
+    if size == 0:
+        raise UsageFailure(f"{name} is empty")
+    return StoredFile(uri=uri, digest=digest, size_bytes=size)
+
+
+def _read_local(name: str, directory: Path) -> tuple[Path, str, int]:
+    scheme, separator, rest = name.partition("://")
+    if separator and scheme not in LOCAL_SCHEMES:
         raise UsageFailure(
-            f"{name}: only files can be recorded", advice="Fetch it to a place that the deployer's host sees too."
+            f"{name} cannot be recorded: a path, or an address that begins with file://, http:// or https:// is "
+            "expected"
         )
     try:
-        path = Path(os.path.normpath(directory.absolute() / Path(name.removeprefix("file://"))))
+        path = Path(os.path.normpath(directory.absolute() / Path(rest if separator else name)))
         digest, size = hashlib.sha256(), 0
         with path.open("rb") as stream:
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise UsageFailure(f"{name} cannot be read: {error.strerror}") from None
+        raise UsageFailure(
+            f"{name} cannot be read: {error.strerror}",
+            advice="Its digest is taken here, at the path where the deployer's host has it too." if separator else "",
+        ) from None
     except ValueError:
         raise UsageFailure(f"{name!r} is not a file name") from None
-    if size == 0:
-        raise UsageFailure(f"{name} is empty")
-    return StoredFile(uri=f"file://{path}", digest=f"sha256:{digest.hexdigest()}", size_bytes=size)
+    return path, f"sha256:{digest.hexdigest()}", size

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from kadeploy_cli.commands import classic_deploy, classic_environments, classic_nodes, classic_rights
+from kadeploy_cli.commands import classic_archives, classic_deploy, classic_environments, classic_nodes, classic_rights
 from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.commands.kaenv import kaenv
 
 MARKER = "<!-- What follows is written by `python -m kadeploy_cli.reference docs/commands.md`. -->\n"
 COMMON = {"--config", "--insecure", "--verbose", "--help", "--version"}
@@ -22,8 +23,12 @@ CLASSIC: tuple[click.Command, ...] = (
     classic_nodes.kanodes,
     classic_environments.karecordenv,
     classic_environments.kaenvironments,
+    kaenv,
+    classic_archives.kaarchive,
+    classic_archives.kacreateenv,
     classic_rights.kaadduser,
     classic_rights.kadeluser,
+    classic_rights.karights,
 )
 
 

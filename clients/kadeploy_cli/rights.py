@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from kadeploy.inventory.v1 import inventory_service_pb2, right_pb2
 from kadeploy_cli import node_names, output
 from kadeploy_cli.exit_codes import ExitCode
-from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.plain import plain
 from kadeploy_cli.session import Session
 
@@ -64,12 +64,35 @@ def revoke(session: Session, *, users: Sequence[str], nodes: str, parts: Sequenc
     return _show(session, "revoked", list(answer.rights))
 
 
-def show_list(session: Session, *, user: str, nodes: str) -> ExitCode:
-    """Prints the rights of a user, on a node set, or all."""
+def clear_others(session: Session, *, user: str, nodes: str, overwrite: bool) -> None:
+    """Takes away what others have on exactly these nodes when that is wanted, else refuses when there is something."""
+    if nodes == EVERYTHING:
+        return
+    found = fetch(session, user="", nodes=nodes)
+    others = [right for right in found if right.user not in {user, EVERYTHING} and right.node != EVERYTHING]
+    if others and not overwrite:
+        holders = ", ".join(sorted({f"{right.user} on {right.node}" for right in others}))
+        raise Failure(
+            f"others have rights there: {holders}",
+            exit_code=ExitCode.REFUSED,
+            advice="-o takes their rights on these nodes away; kaadduser grants beside them.",
+        )
+    if others:
+        request = inventory_service_pb2.RevokeRightsRequest(users=sorted({right.user for right in others}), nodes=nodes)
+        session.inventory.call(session.inventory.rights.RevokeRights, request)
+
+
+def fetch(session: Session, *, user: str, nodes: str) -> list[right_pb2.Right]:
+    """Returns the rights of a user, on a node set, or all."""
     inventory = session.inventory
     wanted = inventory_service_pb2.RightFilter(user=user, nodes=nodes)
     request = inventory_service_pb2.ListRightsRequest(filter=wanted)
-    return _show(session, "", list(inventory.pages(inventory.rights.ListRights, request, lambda page: page.rights)))
+    return list(inventory.pages(inventory.rights.ListRights, request, lambda page: page.rights))
+
+
+def show_list(session: Session, *, user: str, nodes: str) -> ExitCode:
+    """Prints the rights of a user, on a node set, or all."""
+    return _show(session, "", fetch(session, user=user, nodes=nodes))
 
 
 def _show(session: Session, done: str, found: list[right_pb2.Right]) -> ExitCode:

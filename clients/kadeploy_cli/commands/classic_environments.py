@@ -1,31 +1,51 @@
 """karecordenv and kaenvironments: the classic names and options for environments."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 
 from kadeploy_cli import environments, node_names
 from kadeploy_cli.node_names import node_options
 from kadeploy_cli.session import Session, command_options, finish
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+RECORDING = (
+    click.option(
+        "-fe", "--file-env", "file", metavar="FILE", help='The description, "key = value" lines or YAML; "-" for stdin.'
+    ),
+    click.option("-n", "--name", metavar="NAME", help="Its name."),
+    click.option("-v", "--env-version", "version", metavar="N", help="Its version.  [default: 1]"),
+    click.option("-d", "--description", metavar="TEXT", help="A word about it."),
+    click.option("-a", "--author", metavar="ADDRESS", help="Whom to ask."),
+    click.option("-s", "--size", metavar="MB", help="The least size of the partition."),
+    click.option("-k", "--kernelpath", metavar="PATH", help='The kernel in the image; "chainload"; "mboot.c32".'),
+    click.option("-p", "--kernelparam", metavar="TEXT", help="The kernel's arguments; the cluster's when left out."),
+    click.option("-ft", "--filesite", metavar="FILE", help="The archive of the post-install script."),
+    click.option("-fd", "--fdisktype", metavar="HEX", help="The partition's type byte.  [default: 83]"),
+    click.option("-fs", "--filesystem", metavar="NAME", help="The file system.  [default: ext4 for tar images]"),
+    click.option("-o", "--optsupport", metavar="TEXT", help="Flags for the post-install script."),
+    click.option("--script", metavar="PATH", help="The script in the archive.  [default: traitement.ash]"),
+    click.option("--visibility", metavar="WORD", help="private, shared or public.  [default: private]"),
+    click.option(
+        "-l", "--login", "owner", default="", metavar="USER", help="Record it as this user's (administrators)."
+    ),
+)
+
+
+def recording_options(function: Function) -> Function:
+    """Gives a command the options that describe an environment, but for those whose letters kaarchive has too."""
+    for option in reversed(RECORDING):
+        function = option(function)
+    return function
+
 
 @click.command()
-@click.option("-fe", "--file-env", "file", metavar="FILE", help='The description, lines "key = value"; "-" for stdin.')
-@click.option("-n", "--name", metavar="NAME", help="Its name.")
-@click.option("-v", "--env-version", "version", metavar="N", help="Its version.  [default: 1]")
-@click.option("-d", "--description", metavar="TEXT", help="A word about it.")
-@click.option("-a", "--author", metavar="ADDRESS", help="Whom to ask.")
-@click.option("-s", "--size", metavar="MB", help="The least size of the partition.")
-@click.option("-k", "--kernelpath", metavar="PATH", help='The kernel in the image; "chainload"; "mboot.c32".')
+@recording_options
 @click.option("-i", "--initrdpath", metavar="PATH", help="The initrd in the image.")
-@click.option("-p", "--kernelparam", metavar="TEXT", help="The kernel's arguments; the cluster's when left out.")
-@click.option("-fb", "--filebase", metavar="FILE", help="The image: .tar.gz .tar.zst .dd.gz and the like.")
-@click.option("-ft", "--filesite", metavar="FILE", help="The archive of the post-install script.")
-@click.option("-fd", "--fdisktype", metavar="HEX", help="The partition's type byte.  [default: 83]")
-@click.option("-fs", "--filesystem", metavar="NAME", help="The file system.  [default: ext4 for tar images]")
-@click.option("-o", "--optsupport", metavar="TEXT", help="Flags for the post-install script.")
+@click.option("-fb", "--filebase", metavar="FILE", help="The image: .tar.gz .tar.zst .dd.gz and the like, or its URL.")
 @click.option("-z", "--cluster", metavar="NAME", help="The cluster that it is made for.")
-@click.option("--script", metavar="PATH", help="The script in the archive.  [default: traitement.ash]")
-@click.option("--visibility", metavar="WORD", help="private, shared or public.  [default: private]")
-@click.option("-l", "--login", "owner", default="", metavar="USER", help="Record it as this user's (administrators).")
 @click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 @command_options(form=None)
 def karecordenv(session: Session, /, *, file: str | None, owner: str, **options: str | None) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from kadeploy_cli import environments
+from kadeploy_cli.failures import UsageFailure
 from kadeploy_cli.session import Session, command_options, finish
 
 
@@ -41,9 +42,36 @@ def show(session: Session, /, *, name: str, version: int | None, owner: str) -> 
 @click.option("--env-version", "version", metavar="N", help="Instead of the file's version.")
 @command_options(form=None)
 def record(session: Session, /, *, file: str, owner: str, visibility: str | None, version: str | None) -> None:
-    """Records the environment of a description file ("key = value" lines; "-" for stdin)."""
+    """Records the environment of a description file: YAML, or "key = value" lines ("-" for stdin)."""
     options = {"visibility": visibility, "version": version}
     finish(environments.record(session, file=file, options=options, owner=owner))
+
+
+@environment.command()
+@click.argument("name")
+@click.option(
+    "--env-version", "version", type=click.IntRange(1), metavar="N", help="The version; the latest when left out."
+)
+@click.option("-l", "--owner", default="", metavar="USER", help="Whose (administrators).")
+@click.option("--visibility", type=click.Choice(["private", "shared", "public"]), help="Who may use it from now on.")
+@click.option("--accept-digest", is_flag=True, help="Read its files again, and take the digests that they have now.")
+@command_options(form=None)
+def update(
+    session: Session,
+    /,
+    *,
+    name: str,
+    version: int | None,
+    owner: str,
+    visibility: str | None,
+    accept_digest: bool,
+) -> None:
+    """Changes an environment's visibility, or accepts files that have changed; nothing else of a version changes."""
+    if visibility is None and not accept_digest:
+        raise UsageFailure("nothing to change is named", advice="Name --visibility or --accept-digest.")
+    named = environments.reference(name, version, owner)
+    accepted = environments.FILES if accept_digest else ()
+    finish(environments.update(session, named, visibility=visibility, accepted=accepted))
 
 
 @environment.command()

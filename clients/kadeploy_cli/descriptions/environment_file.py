@@ -23,7 +23,7 @@ VISIBILITIES = {
     "public": environment_pb2.VISIBILITY_PUBLIC,
 }
 
-ReadImage = Callable[[str, Path], environment_pb2.Image]
+ReadImage = Callable[[str, Path, None], environment_pb2.Image]
 ReadArchive = Callable[[str, Path, str], environment_pb2.ScriptArchive]
 
 
@@ -64,7 +64,7 @@ def build(
     environment.operating_system = (
         environment_pb2.OPERATING_SYSTEM_XEN if xen else environment_pb2.OPERATING_SYSTEM_LINUX
     )
-    environment.image.CopyFrom(read_image(_text(settings, "filebase"), directory))
+    environment.image.CopyFrom(read_image(_text(settings, "filebase"), directory, None))
     raw = environment.image.kind == environment_pb2.IMAGE_KIND_DD
     environment.file_system = _text(settings, "filesystem") or ("" if raw else DEFAULT_FILE_SYSTEM)
     archive = _text(settings, "filesite")
@@ -72,6 +72,12 @@ def build(
         script = _text(settings, "script") or DEFAULT_POSTINSTALL_SCRIPT
         environment.postinstalls.append(read_archive(archive, directory, script))
     return environment
+
+
+def check_overrides(settings: Mapping[str, Setting]) -> None:
+    """Raises UsageFailure unless the values of options for version and visibility can be accepted."""
+    _number(settings, "version", 1, maximum=MAXIMUM_VERSION)
+    _visibility(settings)
 
 
 def _text(settings: Mapping[str, Setting], key: str) -> str:

@@ -23,7 +23,7 @@ def build(text: str) -> environment_pb2.Environment:
         settings_file.parse(text, "d.env"),
         owner="",
         directory=Path("/images"),
-        read_image=lambda name, directory: environment_pb2.Image(
+        read_image=lambda name, directory, _: environment_pb2.Image(
             uri=f"file://{directory / name}", kind=environment_pb2.IMAGE_KIND_TAR
         ),
         read_archive=lambda name, directory, script: environment_pb2.ScriptArchive(

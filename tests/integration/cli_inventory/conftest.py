@@ -1,0 +1,84 @@
+"""The commands on a real inventory: a server on a Unix socket with databases of its own, and a client.toml."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from kadeploy_cli.settings import VARIABLE
+from kadeploy_inventory import bootstrap
+from kadeploy_inventory.settings import Settings
+from kadeploy_inventory.store import schema
+from kadeploy_rpckit.server import start_sync
+
+Run = Callable[..., Result]
+DATABASES = ("deploy", "deploy_right")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A real inventory, and where the settings of its callers are."""
+
+    directory: Path
+    address: str
+
+    def client_file(self, user: str) -> Path:
+        """Returns a client.toml of a user."""
+        file = self.directory / f"{user}.toml"
+        file.write_text(f'user = "{user}"\n[deadlines]\ncall = 10\n[inventory]\naddress = "{self.address}"\n')
+        return file
+
+
+def settings_in(directory: Path) -> Settings:
+    file = directory / "inventory.toml"
+    paths = "".join(f'{name} = "{directory}/{name}.db"\n' for name in DATABASES)
+    file.write_text(f'address = "unix:{directory}/s"\n[database]\n{paths}')
+    return Settings.load(file)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The databases with their tables and nothing else, made once and copied for each test."""
+    directory = tmp_path_factory.mktemp("migrated")
+    engines = bootstrap.open_engines(settings_in(directory))
+    schema.upgrade(engines)
+    for engine in engines.values():
+        engine.dispose()
+    return directory
+
+
+@pytest.fixture
+def site(tmp_path_factory: pytest.TempPathFactory, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("i")
+    for name in DATABASES:
+        shutil.copy(migrated / f"{name}.db", directory / f"{name}.db")
+    settings = settings_in(directory)
+    engines = bootstrap.open_engines(settings)
+    server, address = start_sync(
+        bootstrap.registration(bootstrap.build_runtime(settings, engines)),
+        service=bootstrap.SERVICE,
+        address=settings.address,
+        service_names=bootstrap.SERVICE_NAMES,
+    )
+    made = Site(directory=directory, address=address)
+    monkeypatch.setenv(VARIABLE, str(made.client_file("root")))
+    yield made
+    server.stop(grace=None).wait(5)
+    for engine in engines.values():
+        engine.dispose()
+
+
+@pytest.fixture
+def run(site: Site) -> Run:
+    """Runs a command in this process, as root unless another user is named."""
+
+    def invoke(command: click.Command, arguments: Sequence[str], *, stdin: str | None = None, user: str = "") -> Result:
+        settings = str(site.client_file(user)) if user else os.environ[VARIABLE]
+        return CliRunner().invoke(command, list(arguments), input=stdin, env={VARIABLE: settings})
+
+    return invoke
