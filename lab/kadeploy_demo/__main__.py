@@ -47,6 +47,8 @@ def run(nodes: int, environment: str, *, keep: bool) -> None:
 def start() -> None:
     """Starts the three services on loopback, with certificates, data in build/run."""
     site = _loopback_site()
+    if running := site.running():
+        raise DemoError(f"{', '.join(running)} run already, from {_shown(site.directory)}: end them with `make stop`")
     site.write_settings()
     site.prepare_certificates("root")
     client = site.write_client_settings("root")
@@ -96,6 +98,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def guarded() -> None:
     """Runs the command; whatever goes wrong is one sentence."""
+    # A service that is not there yet is asked again; grpc's own words on each failed try would only frighten.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         main(standalone_mode=False)
     except click.ClickException as error:

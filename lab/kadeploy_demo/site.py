@@ -180,7 +180,7 @@ class Site:
 
     def _wait_until_healthy(self, service: str) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not self._is_healthy(service):
+        while True:
             if self.process(service) is None:
                 lines = self.log_file(service).read_text(errors="replace").strip().splitlines()
                 raise DemoError(f"{service} ended at once: {lines[-1] if lines else 'without a word'}")
@@ -189,6 +189,9 @@ class Site:
                     f"{service} does not answer on {self.addresses[service]} after {START_SECONDS:.0f} s: "
                     f"look at {self.log_file(service)}"
                 )
+            # Asked after the process was seen: somebody else may listen on the same address.
+            if self._is_healthy(service):
+                return
             time.sleep(0.2)
 
     def _is_healthy(self, service: str) -> bool:
