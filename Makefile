@@ -9,6 +9,8 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := build/stamps
+# grpc's own words on each try to reach a service that is not there yet would only frighten.
+export GRPC_VERBOSITY ?= NONE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The lab's namespaces need root; lab/as-root uses sudo where it must and says so where it cannot.
 AS_ROOT := lab/as-root

@@ -25,7 +25,8 @@ def main() -> int:
     """Runs protoc over every contract and returns its exit status."""
     sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.proto"))
     includes = [f"-I{path}" for path in include_paths()]
-    outputs = [f"--{kind}_out={ROOT}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    outputs = [f"--{kind}_out={ROOT}" for kind in ("python", "grpc_python")]
+    outputs += [f"--{kind}_out=quiet:{ROOT}" for kind in ("mypy", "mypy_grpc")]
     DESCRIPTORS.parent.mkdir(parents=True, exist_ok=True)
     described = [
         "--include_imports",

@@ -98,8 +98,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def guarded() -> None:
     """Runs the command; whatever goes wrong is one sentence."""
-    # A service that is not there yet is asked again; grpc's own words on each failed try would only frighten.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         main(standalone_mode=False)
     except click.ClickException as error:
