@@ -9,13 +9,14 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from kadeploy_inventory import bootstrap
+from kadeploy_inventory import bootstrap, database_commands
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import is_embedded
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.server import serve_sync
 from kadeploy_rpckit.settings_file import BadSettings
+from kadeploy_sqlkit.command_line import add_database_verbs
 
 USAGE, FAILURE = 2, 1
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
@@ -31,17 +32,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
-        engines = bootstrap.open_engines(settings)
-        status: int = options.run(settings, engines)
+        status: int = options.run(settings, options)
     except (DomainError, OSError) as error:
         return _complain(str(error), FAILURE)
     return status
 
 
-def _serve(settings: Settings, engines: dict[str, Engine]) -> int:
+def _serve(settings: Settings, _options: argparse.Namespace) -> int:
+    with database_commands.opened(bootstrap.open_engines(settings)) as engines:
+        return _serve_on(settings, engines)
+
+
+def _serve_on(settings: Settings, engines: dict[str, Engine]) -> int:
     if all(is_embedded(engine) for engine in engines.values()):
         schema.upgrade(engines)
-    if _check(settings, engines) != 0:
+    if database_commands.tell_standings(engines) != 0:
         return FAILURE
     runtime = bootstrap.build_runtime(settings, engines)
     return serve_sync(
@@ -54,26 +59,6 @@ def _serve(settings: Settings, engines: dict[str, Engine]) -> int:
         insecure=settings.insecure,
         audit_log=settings.audit_log,
     )
-
-
-def _upgrade(settings: Settings, engines: dict[str, Engine]) -> int:
-    schema.upgrade(engines)
-    return _check(settings, engines)
-
-
-def _check(_settings: Settings, engines: dict[str, Engine]) -> int:
-    status = 0
-    for each in schema.standings(engines):
-        if each.is_current:
-            logging.getLogger(__name__).info("database=%s revision=%s", each.database, each.revision)
-        elif each.is_newer:
-            advice = "a later version of this program changed it; install that version"
-            status = _complain(f"the database {each.database} is at {each.revision}: {advice}", FAILURE)
-        else:
-            advice = "run `kadeploy-inventory db upgrade`"
-            where = each.revision or "empty"
-            status = _complain(f"the database {each.database} is {where}, wanted is {each.wanted}: {advice}", FAILURE)
-    return status
 
 
 def _complain(sentence: str, status: int) -> int:
@@ -94,12 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
     )
     serve.set_defaults(run=_serve)
-    databases = commands.add_parser("db", help="look after the databases")
-    verbs = databases.add_subparsers(required=True, metavar="VERB")
-    upgrade = verbs.add_parser("upgrade", parents=[shared], help="bring the tables to the present version")
-    upgrade.set_defaults(run=_upgrade)
-    check = verbs.add_parser("check", parents=[shared], help="say whether the tables are the present ones")
-    check.set_defaults(run=_check)
+    add_database_verbs(
+        commands,
+        shared,
+        init=database_commands.init,
+        upgrade=database_commands.upgrade,
+        check=database_commands.check,
+    )
     return parser
 
 

@@ -1,15 +1,15 @@
 """A real inventory on a Unix socket, and stores on every engine that is at hand."""
 
-import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
 
 from kadeploy.inventory.v1 import inventory_service_pb2_grpc as stubs
 from kadeploy_inventory import bootstrap
@@ -20,9 +20,8 @@ from kadeploy_inventory.store.sql_store import SqlStore
 from kadeploy_rpckit.channel import open_channel
 from kadeploy_rpckit.server import start_sync
 from kadeploy_sqlkit.access import SqliteAccess
+from tests.mariadb import MariadbServer
 
-# The URL of a server on which databases can be made: mysql+pymysql://root@localhost/
-MARIADB_URL = os.environ.get("KADEPLOY_TEST_MARIADB_URL", "")
 DATABASES = ("deploy", "deploy_right")
 
 
@@ -115,39 +114,35 @@ def site(tmp_path: Path, migrated: Path) -> Iterator[Site]:
         engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "mariadb"] if MARIADB_URL else ["sqlite"])
-def engines(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> Iterator[dict[str, Engine]]:
+@contextmanager
+def opened(urls: dict[str, URL]) -> Iterator[dict[str, Engine]]:
+    engines = {name: open_engine(url) for name, url in urls.items()}
+    try:
+        yield engines
+    finally:
+        for engine in engines.values():
+            engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def urls(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> Iterator[dict[str, URL]]:
     """The two databases, empty but for their tables, on each engine."""
     if request.param == "sqlite":
         copy_databases(migrated, tmp_path)
-        opened = {name: open_engine(f"sqlite:///{tmp_path}/{name}.db") for name in DATABASES}
-        yield opened
-        for engine in opened.values():
-            engine.dispose()
+        yield {name: URL.create("sqlite", database=f"{tmp_path}/{name}.db") for name in DATABASES}
         return
-    yield from _mariadb()
+    server: MariadbServer = request.getfixturevalue("mariadb_server")
+    with ExitStack() as stack:
+        urls = {name: server.url(stack.enter_context(server.database())) for name in DATABASES}
+        with opened(urls) as engines:
+            schema.upgrade(engines)
+        yield urls
 
 
-def _mariadb() -> Iterator[dict[str, Engine]]:
-    server = open_engine(MARIADB_URL)
-    names = {name: f"test_{name}_{uuid.uuid4().hex[:8]}" for name in DATABASES}
-    try:
-        with server.begin() as connection:
-            for database in names.values():
-                connection.execute(text(f"CREATE DATABASE {database} CHARACTER SET utf8mb4"))
-        opened = {
-            name: open_engine(str(server.url.set(database=database).render_as_string(hide_password=False)))
-            for name, database in names.items()
-        }
-        schema.upgrade(opened)
-        yield opened
-        for engine in opened.values():
-            engine.dispose()
-    finally:
-        with server.begin() as connection:
-            for database in names.values():
-                connection.execute(text(f"DROP DATABASE IF EXISTS {database}"))
-        server.dispose()
+@pytest.fixture
+def engines(urls: dict[str, URL]) -> Iterator[dict[str, Engine]]:
+    with opened(urls) as engines:
+        yield engines
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Brings the tables of both databases to the present version, and says where they stand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -13,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from kadeploy_inventory.domain.errors import DatabaseUnreachable
 from kadeploy_inventory.store.engine import WRITES
 from kadeploy_inventory.store.tables import DEPLOY, DEPLOY_RIGHT
+from kadeploy_sqlkit.migration_lock import migration_lock
 
 METADATA: dict[str, MetaData] = {"deploy": DEPLOY, "deploy_right": DEPLOY_RIGHT}
 
@@ -39,11 +42,9 @@ class Standing:
 def upgrade(engines: dict[str, Engine]) -> None:
     """Brings both databases to the present version; what is there already stays."""
     for name, engine in engines.items():
-        try:
-            with engine.execution_options(**{WRITES: True}).begin() as connection:
-                command.upgrade(_config(connection, name), "head")
-        except DBAPIError as error:
-            raise _unreachable(name, error) from error
+        writing = engine.execution_options(**{WRITES: True})
+        with asking(name), writing.begin() as connection, migration_lock(connection):
+            command.upgrade(_config(connection, name), "head")
 
 
 def standings(engines: dict[str, Engine]) -> list[Standing]:
@@ -51,11 +52,8 @@ def standings(engines: dict[str, Engine]) -> list[Standing]:
     wanted = ScriptDirectory.from_config(_config(None, "")).get_current_head()
     found = []
     for name, engine in engines.items():
-        try:
-            with engine.connect() as connection:
-                revision = MigrationContext.configure(connection).get_current_revision()
-        except DBAPIError as error:
-            raise _unreachable(name, error) from error
+        with asking(name), engine.connect() as connection:
+            revision = MigrationContext.configure(connection).get_current_revision()
         found.append(Standing(database=name, revision=revision, wanted=wanted))
     return found
 
@@ -75,5 +73,11 @@ def _config(connection: Connection | None, database: str) -> Config:
     return config
 
 
-def _unreachable(name: str, error: DBAPIError) -> DatabaseUnreachable:
-    return DatabaseUnreachable(f"the database {name} does not answer: {error.orig}", metadata={"database": name})
+@contextmanager
+def asking(name: str) -> Iterator[None]:
+    """Turns what the driver says, while a database is asked, into DatabaseUnreachable."""
+    try:
+        yield
+    except DBAPIError as error:
+        message = f"the database {name} does not answer: {error.orig}"
+        raise DatabaseUnreachable(message, metadata={"database": name}) from error

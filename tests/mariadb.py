@@ -1,0 +1,148 @@
+"""A private MariaDB server in memory, for the tests that are marked `mariadb`. It takes Debian's mariadb-server."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pymysql
+from sqlalchemy.engine import URL
+
+START_SECONDS = 30
+STOP_SECONDS = 10
+STARTS = 3
+PREFIX = "kadeploy-test-mariadb-"
+SERVER_USER = "mysql"
+SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MariadbServer:
+    """A server that runs, with an administrator `root` who needs no password on the socket."""
+
+    socket: Path
+    port: int
+
+    def url(self, database: str) -> URL:
+        """Returns the URL of a database, as the administrator."""
+        return URL.create("mysql+pymysql", username="root", database=database, query={"unix_socket": str(self.socket)})
+
+    def run(self, *statements: str) -> Sequence[Sequence[object]]:
+        """Runs statements as the administrator and returns the rows of the last."""
+        connection = pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True)
+        with connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            rows: Sequence[Sequence[object]] = cursor.fetchall()
+            return rows
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Yields the name of an empty database, which is gone at the end."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        self.run(f"CREATE DATABASE {name}")
+        try:
+            yield name
+        finally:
+            self.run(f"DROP DATABASE IF EXISTS {name}")
+
+
+@contextmanager
+def running_server() -> Iterator[MariadbServer]:
+    """Yields a server, and ends it, whatever happens. Its files go with it, or with the next run after a kill."""
+    programs = {name: shutil.which(name, path=SEARCH_PATH) for name in ("mariadbd", "mariadb-install-db", "setpriv")}
+    lacking = [name for name, path in programs.items() if path is None]
+    if lacking:
+        raise RuntimeError(f"{', '.join(lacking)} not found: install Debian's mariadb-server (lab/setup-host does it)")
+    memory = Path("/dev/shm")  # noqa: S108 - the directory made there is ours alone
+    place = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    _sweep(place)
+    home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(home, SERVER_USER, SERVER_USER)
+        install = [str(programs["mariadb-install-db"]), "--no-defaults", f"--datadir={home / 'data'}", "--skip-test-db"]
+        install += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
+        done = subprocess.run(
+            _as_server(install), stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False, cwd=home
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"mariadb-install-db failed: {(done.stdout + done.stderr).decode(errors='replace')}")
+        yield from _serving(str(programs["mariadbd"]), home)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _serving(program: str, home: Path) -> Iterator[MariadbServer]:
+    for _ in range(STARTS):
+        server = MariadbServer(socket=home / "s", port=_free_port())
+        flags = {
+            "datadir": home / "data",
+            "socket": server.socket,
+            "port": server.port,
+            "bind-address": "127.0.0.1",
+            "pid-file": home / "pid",
+            "log-error": home / "log",
+            "innodb-flush-log-at-trx-commit": 0,
+            "innodb-doublewrite": 0,
+            "innodb-buffer-pool-size": "64M",
+            "character-set-server": "utf8mb4",
+        }
+        command = [
+            program,
+            "--no-defaults",
+            "--skip-name-resolve",
+            *(f"--{key}={value}" for key, value in flags.items()),
+        ]
+        with subprocess.Popen(_as_server(command), cwd=home, stdin=subprocess.DEVNULL) as process:
+            try:
+                if _answers(server, process):
+                    yield server
+                    return
+            finally:
+                process.terminate()
+                try:
+                    process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+    log = home / "log"
+    raise RuntimeError(f"mariadbd does not start: {log.read_text(errors='replace') if log.exists() else 'no log'}")
+
+
+def _as_server(command: list[str]) -> list[str]:
+    """Returns the command as it runs without root's rights, and ends with the tests even when they are killed."""
+    user = [f"--reuid={SERVER_USER}", f"--regid={SERVER_USER}", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", *user, "--pdeathsig=KILL", *command]
+
+
+def _answers(server: MariadbServer, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        # The driver would leave its socket open when nobody listens yet.
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(server.socket)) == 0:
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _sweep(place: Path) -> None:
+    """Removes what killed runs have left."""
+    for left in place.glob(f"{PREFIX}*"):
+        process = left.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path("/proc", process).exists():
+            shutil.rmtree(left, ignore_errors=True)
