@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kadeploy_deployer import bootstrap, service
+from kadeploy_deployer import bootstrap, database_commands, service
 from kadeploy_deployer.app.ports import ShellError
 from kadeploy_deployer.settings import Settings
-from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.server import serve_aio
 from kadeploy_rpckit.settings_file import BadSettings
+from kadeploy_sqlkit.command_line import add_database_verbs
 
 USAGE, FAILURE = 2, 1
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
@@ -33,16 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
-        with bootstrap.open_database(settings) as database:
-            status: int = options.run(settings, database)
+        status: int = options.run(settings, options)
     except (DomainError, ShellError, OSError) as error:
         return _complain(str(error), FAILURE)
     return status
 
 
-def _serve(settings: Settings, database: Database) -> int:
-    bootstrap.prepare_schema(database)
-    return asyncio.run(_serve_until_told(settings, database))
+def _serve(settings: Settings, _options: argparse.Namespace) -> int:
+    with bootstrap.open_database(settings) as database:
+        bootstrap.prepare_schema(database)
+        return asyncio.run(_serve_until_told(settings, database))
 
 
 async def _serve_until_told(settings: Settings, database: Database) -> int:
@@ -57,18 +57,6 @@ async def _serve_until_told(settings: Settings, database: Database) -> int:
             insecure=settings.insecure,
             audit_log=settings.audit_log,
         )
-
-
-def _upgrade(_settings: Settings, database: Database) -> int:
-    revision = schema.upgrade(database.engine)
-    sys.stdout.write(f"the database has schema {revision}\n")
-    return 0
-
-
-def _check(_settings: Settings, database: Database) -> int:
-    schema.check(database.engine)
-    sys.stdout.write(f"the database has schema {schema.newest()}, as this release needs\n")
-    return 0
 
 
 def _complain(sentence: str, status: int) -> int:
@@ -89,12 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
     )
     serve.set_defaults(run=_serve)
-    databases = commands.add_parser("db", help="look after the database")
-    verbs = databases.add_subparsers(required=True, metavar="VERB")
-    upgrade = verbs.add_parser("upgrade", parents=[shared], help="bring the tables to the present version")
-    upgrade.set_defaults(run=_upgrade)
-    check = verbs.add_parser("check", parents=[shared], help="say whether the tables are the present ones")
-    check.set_defaults(run=_check)
+    add_database_verbs(
+        commands,
+        shared,
+        init=database_commands.init,
+        upgrade=database_commands.upgrade,
+        check=database_commands.check,
+    )
     return parser
 
 

@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -28,13 +29,14 @@ logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's lock."""
+CONNECT_SECONDS = 10
 TRIES = 6
 FIRST_PAUSE = 0.02
 OUTAGE_PAUSE = 0.5
 CHUNK = 900
 """How many names stand in one IN (...)."""
 
-MYSQL_DEADLOCK, MYSQL_LOCK_TIMEOUT = 1213, 1205
+MYSQL_CHANGED, MYSQL_LOCK_TIMEOUT, MYSQL_DEADLOCK = 1020, 1205, 1213
 
 
 class InvalidDatabaseUrl(Invalid):
@@ -66,7 +68,15 @@ def make_engine(url: str | URL) -> Engine:
     """Returns an engine with our settings for its kind, or raises InvalidDatabaseUrl."""
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=8)
+        return create_engine(
+            parsed,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+            pool_recycle=3600,
+            pool_size=8,
+            connect_args={"connect_timeout": CONNECT_SECONDS, "charset": "utf8mb4"},
+        )
+    Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -96,7 +106,7 @@ def _worth_another_try(error: OperationalError | IntegrityError) -> bool:
     if isinstance(original, sqlite3.OperationalError):
         return original.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     code = original.args[0] if original is not None and original.args else None
-    return code in (MYSQL_DEADLOCK, MYSQL_LOCK_TIMEOUT)
+    return code in (MYSQL_CHANGED, MYSQL_LOCK_TIMEOUT, MYSQL_DEADLOCK)
 
 
 class Database:
@@ -107,8 +117,10 @@ class Database:
 
     def __init__(self, url: str | URL) -> None:
         self.engine = make_engine(url)
-        self._reading = self.engine.execution_options(reading=True)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # A reader sees one moment; that is how SQLite always does it.
+        moment: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reading = self.engine.execution_options(reading=True, **moment)
         self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 4, thread_name_prefix="db-write")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="db-read")
 

@@ -7,8 +7,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
+from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_rpckit.errors import NotInState
+from kadeploy_sqlkit.migration_lock import migration_lock
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -30,9 +33,12 @@ def _config() -> Config:
 def upgrade(engine: Engine) -> str:
     """Brings the schema to the newest revision and returns it. Does nothing when it is there already."""
     config = _config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    try:
+        with engine.begin() as connection, migration_lock(connection):
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise _unreachable(error) from error
     return newest()
 
 
@@ -44,8 +50,11 @@ def newest() -> str:
 
 def present(engine: Engine) -> str:
     """Returns the revision that the database has; empty when it has no schema."""
-    with engine.begin() as connection:
-        return MigrationContext.configure(connection).get_current_revision() or ""
+    try:
+        with engine.begin() as connection:
+            return MigrationContext.configure(connection).get_current_revision() or ""
+    except DBAPIError as error:
+        raise _unreachable(error) from error
 
 
 def check(engine: Engine) -> None:
@@ -57,3 +66,7 @@ def check(engine: Engine) -> None:
             "kadeploy-deployer db upgrade",
             metadata={"found": found, "wanted": wanted},
         )
+
+
+def _unreachable(error: DBAPIError) -> StoreUnreachable:
+    return StoreUnreachable(f"the database does not answer as it should: {error.orig}")

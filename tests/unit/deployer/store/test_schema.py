@@ -10,6 +10,7 @@ from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database, InvalidDatabaseUrl, make_engine
 from kadeploy_deployer.store.schema import SchemaOutdated
 from kadeploy_deployer.store.tables import metadata
+from tests.fakes.deployment_world import make_database
 
 
 def test_the_migrations_make_the_tables_of_this_release(database: Database) -> None:
@@ -17,7 +18,8 @@ def test_the_migrations_make_the_tables_of_this_release(database: Database) -> N
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_the_migrations_make_the_same_checks(database: Database, tmp_path: Path) -> None:
+def test_the_migrations_make_the_same_checks(tmp_path: Path) -> None:
+    database = make_database(tmp_path)
     other = make_engine(f"sqlite:///{tmp_path / 'other.sqlite'}")
     with other.begin() as connection:
         metadata.create_all(connection)
@@ -27,6 +29,7 @@ def test_the_migrations_make_the_same_checks(database: Database, tmp_path: Path)
             rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql LIKE '%CHECK%'").all()
         found.append({row.name: sorted(" ".join(line.split()) for line in _checks(row.sql)) for row in rows})
     other.dispose()
+    database.close()
 
     assert found[0] == found[1]
     assert "deployments" in found[0]

@@ -1,0 +1,206 @@
+"""`db init`, `db upgrade` and `db check` on a real server: who may do what, and nothing else."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from kadeploy_deployer.__main__ import main as deployer
+from kadeploy_inventory.__main__ import main as inventory
+from tests.mariadb import MariadbServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.mariadb]
+
+ADMINISTRATOR = ("site_admin", "pass word #1")
+NODE = "INSERT INTO {deploy}.clusters VALUES ('c', '{{}}', 'e', NOW(6), NOW(6))"
+RIGHT = "INSERT INTO {deploy_right}.rights VALUES ('alice', 'node-1', 'sda3', NULL)"
+RIGHT_DELETED = "DELETE FROM {deploy_right}.rights"
+STATE = "UPDATE {deploy_state}.partition_states SET state = 'deployed'"
+DENIED = (1044, 1142, 1227)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSite:
+    """The settings of both services on one server, and the names that are only of this test."""
+
+    server: MariadbServer
+    directory: Path
+    defaults_file: Path
+    names: Mapping[str, str]
+
+    def config(self, service: str) -> str:
+        return str(self.directory / f"{service}.toml")
+
+    def init(self, service: Callable[[list[str]], int], name: str) -> int:
+        options = ["--config", self.config(name), "--admin-defaults-file", str(self.defaults_file)]
+        return service(["db", "init", *options])
+
+    def as_account(self, database: str, kind: str, statement: str) -> None:
+        """Runs a statement over TCP as the account of a database."""
+        suffix = {"service": "", "migration": ".migration"}[kind]
+        user = self.names[database].replace("test_", "u_") + {"service": "", "migration": "_migration"}[kind]
+        connection = pymysql.connect(
+            host="127.0.0.1",
+            port=self.server.port,
+            user=user,
+            password=(self.directory / "secrets" / f"{database}{suffix}").read_text().strip(),
+            autocommit=True,
+        )
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement.format(**self.names))
+
+
+@pytest.fixture
+def site(mariadb_server: MariadbServer, tmp_path: Path) -> Iterator[DatabaseSite]:
+    unique = f"{os.getpid()}_{tmp_path.name[-4:]}".replace("-", "_")
+    names = {
+        database: f"test_{short}_{unique}"
+        for database, short in (("deploy", "d"), ("deploy_right", "dr"), ("deploy_state", "ds"))
+    }
+
+    def section(database: str) -> str:
+        return (
+            f'[database.{database}]\nengine = "mariadb"\nhost = "127.0.0.1"\nport = {mariadb_server.port}\n'
+            f'name = "{names[database]}"\nuser = "{names[database].replace("test_", "u_")}"\n'
+            f'password_file = "secrets/{database}"\n'
+        )
+
+    (tmp_path / "inventory.toml").write_text(section("deploy") + section("deploy_right"))
+    (tmp_path / "deployer.toml").write_text(
+        'ssh_private_key = "k"\ndeployment_host_keys = "h"\ncache_directory = "c"\n' + section("deploy_state")
+    )
+    user, password = ADMINISTRATOR
+    defaults_file = tmp_path / "admin.cnf"
+    defaults_file.touch(mode=0o600)
+    defaults_file.write_text(f"[client]\nuser={user}\npassword='{password}'\n")
+    mariadb_server.run(
+        f"CREATE OR REPLACE USER '{user}'@'%' IDENTIFIED BY '{password}'",
+        f"GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION",
+    )
+    yield DatabaseSite(server=mariadb_server, directory=tmp_path, defaults_file=defaults_file, names=names)
+    accounts = mariadb_server.run(
+        "SELECT CONCAT(QUOTE(user), '@', QUOTE(host)) FROM mysql.user WHERE user LIKE 'u\\_%'"
+    )
+    mariadb_server.run(*(f"DROP USER {account[0]}" for account in accounts), f"DROP USER '{user}'@'%'")
+    mariadb_server.run(*(f"DROP DATABASE IF EXISTS {name}" for name in names.values()))
+
+
+def test_init_makes_everything_once_and_check_is_content(
+    site: DatabaseSite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (site.init(inventory, "inventory"), site.init(deployer, "deployer")) == (0, 0)
+    made = capsys.readouterr().out
+    passwords = [path.read_text().strip() for path in (site.directory / "secrets").iterdir()]
+    assert len(set(passwords)) == 6
+    assert all(len(password) > 30 and password not in made for password in passwords)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (site.directory / "secrets").iterdir()} == {0o600}
+    assert made.count("made the database") == 3
+
+    assert (site.init(inventory, "inventory"), site.init(deployer, "deployer")) == (0, 0)
+    assert capsys.readouterr().out.count("\n") == 2, "the second time only the deployer's schema is told"
+    assert [path.read_text().strip() for path in (site.directory / "secrets").iterdir()] == passwords
+
+
+def test_each_account_can_do_its_work_and_nothing_else(site: DatabaseSite) -> None:
+    assert (site.init(inventory, "inventory"), site.init(deployer, "deployer")) == (0, 0)
+
+    allowed = [
+        ("deploy", "service", NODE),
+        ("deploy", "service", "UPDATE {deploy}.clusters SET etag = 'f'"),
+        ("deploy", "service", "SELECT * FROM {deploy}.nodes"),
+        ("deploy_right", "service", RIGHT),
+        ("deploy_right", "service", RIGHT_DELETED),
+        ("deploy_state", "service", STATE),
+        ("deploy_state", "service", "DELETE FROM {deploy_state}.node_locks"),
+        ("deploy", "migration", "ALTER TABLE {deploy}.nodes ADD COLUMN extra INT"),
+        ("deploy_right", "migration", "CREATE TABLE {deploy_right}.extra (a INT PRIMARY KEY)"),
+        ("deploy_right", "migration", "DROP TABLE {deploy_right}.extra"),
+        ("deploy_state", "migration", "CREATE INDEX extra ON {deploy_state}.node_locks (owner)"),
+    ]
+    for database, kind, statement in allowed:
+        site.as_account(database, kind, statement)
+
+    refused = [
+        # The deployer cannot write rights, nor read them; the inventory cannot write deployment state.
+        ("deploy_state", "service", RIGHT),
+        ("deploy_state", "service", RIGHT_DELETED),
+        ("deploy_state", "service", "SELECT * FROM {deploy_right}.rights"),
+        ("deploy_state", "service", NODE),
+        ("deploy_state", "migration", RIGHT),
+        ("deploy", "service", STATE),
+        ("deploy", "service", "SELECT * FROM {deploy_state}.deployments"),
+        ("deploy", "service", RIGHT),
+        ("deploy", "migration", RIGHT),
+        ("deploy_right", "service", NODE),
+        ("deploy_right", "service", STATE),
+        # Who serves does not change tables.
+        ("deploy", "service", "DROP TABLE {deploy}.nodes"),
+        ("deploy", "service", "ALTER TABLE {deploy}.nodes ADD COLUMN more INT"),
+        ("deploy", "service", "CREATE TABLE {deploy}.more (a INT)"),
+        ("deploy", "service", "TRUNCATE {deploy}.nodes"),
+        ("deploy", "service", "DROP DATABASE {deploy}"),
+        ("deploy_right", "service", "DROP TABLE {deploy_right}.rights"),
+        ("deploy_state", "service", "ALTER TABLE {deploy_state}.deployments DROP CONSTRAINT ck_deployments_state"),
+        ("deploy_state", "service", "DROP DATABASE {deploy_state}"),
+        # Nobody hands on what he has, or reads what is nobody's.
+        ("deploy", "migration", "GRANT SELECT ON {deploy}.* TO PUBLIC"),
+        ("deploy", "service", "SELECT * FROM mysql.user"),
+        ("deploy", "service", "CREATE USER other"),
+    ]
+    for database, kind, statement in refused:
+        with pytest.raises(pymysql.err.MySQLError) as error:
+            site.as_account(database, kind, statement)
+        assert error.value.args[0] in DENIED, (database, kind, statement, error.value)
+
+
+def test_init_repairs_and_check_tells_what_somebody_changed(
+    site: DatabaseSite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.init(deployer, "deployer")
+    name, user = site.names["deploy_state"], site.names["deploy_state"].replace("test_", "u_")
+    pattern = name.replace("_", "\\_")
+    site.server.run(
+        f"GRANT DROP ON `{pattern}`.* TO '{user}'@'127.0.0.1'",
+        f"REVOKE INSERT ON `{pattern}`.* FROM '{user}'@'127.0.0.1'",
+    )
+    check = ["db", "check", "--config", site.config("deployer")]
+    capsys.readouterr()
+    assert deployer(check) == 1
+    told = capsys.readouterr().err
+    assert f"{user} may not INSERT on {name}: run `kadeploy-deployer db init`" in told
+    assert f"{user} may also DROP on {name}" in told
+
+    assert site.init(deployer, "deployer") == 0
+    assert deployer(check) == 0
+
+    site.as_account("deploy_state", "migration", "UPDATE {deploy_state}.alembic_version SET version_num = '0000'")
+    capsys.readouterr()
+    assert deployer(check) == 1
+    assert "run kadeploy-deployer db upgrade" in capsys.readouterr().err
+
+
+def test_what_goes_wrong_is_told_in_one_sentence_without_a_password(
+    site: DatabaseSite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*arguments: str) -> str:
+        assert deployer(["db", *arguments, "--config", site.config("deployer")]) == 1
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        return told
+
+    with_file = ("--admin-defaults-file", str(site.defaults_file))
+    assert "deploy_state cannot be read" in refused("check")
+    site.defaults_file.write_text("[client]\nuser=site_admin\npassword=wrong-secret\n")
+    assert "--admin-defaults-file" in refused("init", *with_file)
+    site.defaults_file.chmod(0o644)
+    assert "chmod 600" in refused("init", *with_file)
+    secret = site.directory / "secrets" / "deploy_state"
+    assert "Access denied for user" in refused("check")
+    secret.chmod(0o644)
+    told = refused("check")
+    assert "holds a secret but has mode 0644" in told
+    assert secret.read_text().strip() not in told
