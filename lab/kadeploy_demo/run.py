@@ -14,6 +14,7 @@ from kadeploy_demo.report import Report
 from kadeploy_demo.site import Site
 from kadeploy_demo.story import Build, Story
 from kadeploy_lab import Lab
+from kadeploy_lab.checkout import lab_root
 
 LAB = "demo"
 
@@ -36,7 +37,7 @@ def run_demo(build: Build, directory: Path, *, node_count: int, keep: bool, say:
 
     Args:
         build: what is deployed.
-        directory: takes lab, settings, logs and report.json.
+        directory: takes settings, logs and report.json.
         node_count: machines in the lab.
         keep: leave the lab and the services up at the end.
         say: told each thing as it happens.
@@ -46,7 +47,7 @@ def run_demo(build: Build, directory: Path, *, node_count: int, keep: bool, say:
             raise DemoError(f"{needed} is not built: run `make deployenv environment-{build.environment}`")
     (directory / "report.json").unlink(missing_ok=True)
     begin = time.monotonic()
-    with _lab(directory / "lab", node_count=node_count, keep=keep, say=say) as lab:
+    with _lab(directory, node_count=node_count, keep=keep, say=say) as lab:
         say(f"lab: {node_count} machines with blank disks, by {lab.accelerator.name} ({lab.accelerator.reason})")
         report = _deploy_and_verify(lab, build, directory, say)
         say("")
@@ -79,7 +80,9 @@ def _deploy_and_verify(lab: Lab, build: Build, directory: Path, say: Callable[[s
 @contextmanager
 def _lab(directory: Path, *, node_count: int, keep: bool, say: Callable[[str], None]) -> Iterator[Lab]:
     """A lab that goes down with everything in it, on success, failure and Ctrl-C; with keep on failure only."""
-    lab = Lab.up(LAB, directory, node_count=node_count, owner_pid=os.getpid(), say=say)
+    # Among the labs of this checkout, where `make lab-down` finds it whatever happens to this process.
+    lab_directory = lab_root() / LAB
+    lab = Lab.up(LAB, lab_directory, node_count=node_count, owner_pid=os.getpid(), say=say)
     released = False
     try:
         yield lab
@@ -90,7 +93,8 @@ def _lab(directory: Path, *, node_count: int, keep: bool, say: Callable[[str], N
         with _no_more_interrupts():
             if not released:
                 lab.down()
-            _give_back(directory.parent)
+            _give_back(directory)
+            _give_back(lab_directory)
 
 
 @contextmanager
