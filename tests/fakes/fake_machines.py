@@ -47,10 +47,12 @@ class FakeMachine:
     command_line: str = ""
     deployment_line: str = ""
     mounted: bool = False
+    loaded: str = ""
     disk_bytes: int = 4 * GIB
     deaf_to: set[str] = field(default_factory=set)
     boots: list[str] = field(default_factory=list)
     root: str = "vda3"
+    previous_root: str = "vda1"
     files: dict[str, str] = field(default_factory=dict)
     previous_key: str = "ssh-ed25519 PREVIOUS"
 
@@ -121,10 +123,19 @@ class FakeMachines:
                 if "soft" not in machine.deaf_to:
                     self.boot(machine)
                 return succeeded()
+            case ("kexec", "-l", *words):
+                machine.loaded = next(word.partition("=")[2] for word in words if word.startswith("--command-line="))
+                return succeeded()
+            case ("sh", "-c", _, "kexec"):
+                self.boot(machine)
+                machine.runs, machine.command_line = SYSTEM, machine.loaded
+                return succeeded()
+            case ("sh", "-c", _, "real-path", root, path):
+                return succeeded(f"{root}{path}\n")
         return _disk_command(machine, arguments) or _file_command(machine, arguments, stdin)
 
     def _probe(self, machine: FakeMachine) -> str:
-        root = {SYSTEM: machine.root, PREVIOUS: "vda1"}.get(machine.runs)
+        root = {SYSTEM: machine.root, PREVIOUS: machine.previous_root}.get(machine.runs)
         mount = f"21 1 {NUMBERS[root]} / / rw - ext4 /dev/root rw" if root else "1 1 0:2 / / rw - rootfs none rw"
         marker = machine.files.get(f"{DESTINATION}{MARKER}", "") if machine.runs == SYSTEM else ""
         content: Mapping[str, str] = {

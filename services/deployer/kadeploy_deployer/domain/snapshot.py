@@ -72,10 +72,12 @@ class NodeSnapshot:
     @property
     def target(self) -> PartitionSnapshot | None:
         """The target partition, None when the disk has no such partition."""
-        disk = self.disk
-        if disk is None:
-            return None
-        return next((part for part in disk.partitions if part.number == self.partition), None)
+        for disk in self.disks:
+            if disk.device == self.device:
+                for part in disk.partitions:
+                    if part.number == self.partition:
+                        return part
+        return None
 
     def partition_device(self, number: int) -> str:
         """Returns the device file of a partition of the target disk: "/dev/vda3", "/dev/nvme0n1p3"."""
@@ -124,6 +126,11 @@ class EnvironmentSnapshot:
     required_size_bytes: int = 0
     options: str = ""
 
+    @property
+    def least_size_bytes(self) -> int:
+        """How large a partition must be at least."""
+        return max(self.required_size_bytes, self.image.size_bytes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepPolicy:
@@ -131,6 +138,15 @@ class StepPolicy:
 
     timeout: float
     retries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultSystemSnapshot:
+    """What the nodes of a cluster boot when a deployment left them without a system. `device` without "/dev/"."""
+
+    environment: EnvironmentSnapshot
+    device: str
+    partition: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +164,7 @@ class ProfileSnapshot:
     mkfs_options: Mapping[str, str] = field(default_factory=dict)
     preinstall: ArchiveSnapshot | None = None
     partition_on_deploy: bool = False
+    default_system: DefaultSystemSnapshot | None = None
     step_policies: Mapping[str, StepPolicy] = field(default_factory=dict)
 
 

@@ -11,8 +11,10 @@ from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState, RebootLevel
 from kadeploy_deployer.steps.deployment_shell import deployment_host
 from kadeploy_deployer.steps.each_node import all_failed, on_each_node
+from kadeploy_deployer.steps.feasibility import impossible
 from kadeploy_deployer.steps.ladder import Rung, Sight, climb, power_rungs, reboot_over_ssh, try_look
 from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT, Running
+from kadeploy_deployer.steps.production_system import needed_programs, take_over
 from kadeploy_deployer.steps.reboot_window import RebootWindow
 from kadeploy_deployer.steps.step import StepContext
 
@@ -39,8 +41,14 @@ class BootDeploymentEnvironment:
 
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         """As in the protocol."""
+        problem = impossible(context)
+        if problem:
+            return [f"nothing, and fail: {problem}"]
         if context.spec.use_production_system:
-            return [f"nothing, and fail: {_NOT_AVAILABLE}"]
+            return [
+                "stay in the system that it runs, if we deployed it and it does not run from the target",
+                f"check that it has {', '.join(needed_programs(context, node))}",
+            ]
         profile = context.profile(node)
         arguments = _arguments(context, node, TOKEN_SHOWN)
         ladder = [
@@ -50,10 +58,26 @@ class BootDeploymentEnvironment:
         entry = f"let it boot the deployment kernel '{profile.deployment_kernel_label}' with {arguments}"
         return [entry, "switch it on if it is off", *ladder]
 
+    async def boot_wishes(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootWish]:
+        """As in the protocol."""
+        return {} if impossible(context) or context.spec.use_production_system else deployment_wishes(context, nodes)
+
+    async def _stay(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        async def one(node: str) -> Outcome:
+            timeout = first_check_timeout(context, node)
+            return await _arrived(context, node, await take_over(context, node, timeout=timeout))
+
+        return await on_each_node(
+            nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=context.recorder.ended
+        )
+
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         """As in the protocol."""
+        problem = impossible(context)
+        if problem:
+            return all_failed(nodes, FailureReason.BOOT_FILES_FAILED, problem, retriable=False)
         if context.spec.use_production_system:
-            return all_failed(nodes, FailureReason.INTERNAL, _NOT_AVAILABLE, retriable=False)
+            return await self._stay(context, nodes)
         machines = {node: context.nodes[node] for node in nodes}
         try:
             problems = await context.ports.boot.set_entries(
@@ -77,9 +101,6 @@ class BootDeploymentEnvironment:
             at_once=max(len(nodes), 1),
             ended=context.recorder.ended,
         )
-
-
-_NOT_AVAILABLE = "deploying from the running production system is not available yet"
 
 
 def deployment_wishes(context: StepContext, nodes: Sequence[str]) -> dict[str, BootWish]:

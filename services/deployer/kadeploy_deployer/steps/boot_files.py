@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from kadeploy_deployer.app.ports import (
+    Boot,
     BootChainload,
     BootError,
     BootFiles,
@@ -13,10 +14,11 @@ from kadeploy_deployer.app.ports import (
     ImageError,
 )
 from kadeploy_deployer.domain.outcome import Failure, Outcome
-from kadeploy_deployer.domain.snapshot import NodeSnapshot
-from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
+from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
+from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.each_node import all_failed
+from kadeploy_deployer.steps.feasibility import chainloads
 from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT
 from kadeploy_deployer.steps.script_variables import kernel_arguments
 from kadeploy_deployer.steps.step import StepContext
@@ -39,25 +41,24 @@ class PrepareBoot:
 
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         """As in the protocol."""
-        problem = not_available(context)
-        if problem:
-            return [f"nothing, and fail: {problem}"]
-        if _chainloads(context):
+        if chainloads(context):
             return [f"let {node} boot the loader of partition {context.nodes[node].partition}"]
         environment = context.environment
         files = [path for path in (environment.kernel_path, environment.initrd_path) if path]
         arguments = system_arguments(context, node, token=TOKEN_SHOWN)
         return [f"take {' and '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
 
+    async def boot_wishes(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootWish]:
+        """As in the protocol. Raises ImageError."""
+        files = None if chainloads(context) else await context.ports.images.boot_files(context.environment)
+        return system_wishes(context, nodes, files)
+
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         """As in the protocol."""
         reason = self.timeout_reason
-        problem = not_available(context)
-        if problem:
-            return all_failed(nodes, reason, problem, retriable=False)
         try:
             async with asyncio.timeout(context.timeout):
-                problems = await _prepare(context, nodes)
+                problems = await prepare_boot(context, nodes)
         except DigestDiffers as error:
             return file_changed(context, nodes, context.environment.image, error)
         except ImageError as error:
@@ -69,15 +70,6 @@ class PrepareBoot:
         return {
             node: Failure(reason=reason, description=problems[node]) if node in problems else None for node in nodes
         }
-
-
-def not_available(context: StepContext) -> str:
-    """Returns a sentence if the wanted way to boot is not there yet, empty if it is."""
-    if context.spec.boot_method in {BootMethod.GRUB, BootMethod.KEXEC}:
-        return f"booting by {context.spec.boot_method.value} is not available yet; use network or chainload"
-    if context.environment.boot_kind == "multiboot":
-        return f"{context.environment.name} boots a hypervisor, which is not available yet"
-    return ""
 
 
 def system_arguments(context: StepContext, node: str, *, token: str) -> str:
@@ -101,21 +93,27 @@ def system_wishes(context: StepContext, nodes: Sequence[str], files: BootFiles |
     }
 
 
-async def _prepare(context: StepContext, nodes: Sequence[str]) -> Mapping[str, str]:
+async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[str, str]:
+    """Uploads the files unless they are there, writes the entries, and returns a sentence for each that failed.
+
+    Raises:
+        ImageError, BootError: nothing was written.
+    """
     boot, environment = context.ports.boot, context.environment
     files = None
-    if not _chainloads(context):
+    if not chainloads(context):
         files = await context.ports.images.boot_files(environment)
-        label = f"{environment.name} version {environment.version} of {environment.owner}"
-        await boot.upload(files.kernel, digest=files.kernel_digest, description=f"kernel of {label}")
-        if files.initrd is not None:
-            await boot.upload(files.initrd, digest=files.initrd_digest, description=f"initrd of {label}")
+        await upload_boot_files(boot, files, environment)
     machines = {node: context.nodes[node] for node in nodes}
     return await boot.set_entries(system_wishes(context, nodes, files), machines, owner=context.deployment_id)
 
 
-def _chainloads(context: StepContext) -> bool:
-    return context.spec.boot_method is BootMethod.CHAINLOAD or context.environment.boot_kind == "chainload"
+async def upload_boot_files(boot: Boot, files: BootFiles, environment: EnvironmentSnapshot) -> None:
+    """Brings an environment's kernel and initrd to the TFTP host. Raises BootError."""
+    label = f"{environment.name} version {environment.version} of {environment.owner}"
+    await boot.upload(files.kernel, digest=files.kernel_digest, description=f"kernel of {label}")
+    if files.initrd is not None:
+        await boot.upload(files.initrd, digest=files.initrd_digest, description=f"initrd of {label}")
 
 
 def _chainload(machine: NodeSnapshot) -> BootChainload:

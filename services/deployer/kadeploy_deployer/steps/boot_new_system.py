@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from kadeploy_deployer.app.ports import ShellError, ShellHost
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
-from kadeploy_deployer.steps.deployment_shell import deployment_host
+from kadeploy_deployer.steps import kexec
+from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
+from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.steps.feasibility import chainloads
 from kadeploy_deployer.steps.ladder import Rung, Sight, climb, power_rungs, reboot_over_ssh, try_look
 from kadeploy_deployer.steps.mounts import DESTINATION, let_go
 from kadeploy_deployer.steps.probe import Running
@@ -41,8 +44,12 @@ class BootNewSystem:
         machine = context.nodes[node]
         harder = [level.value for level in _harder(context, node)]
         then = f"; if it is not there then, {' and '.join(harder)} reboot" if harder else ""
+        leave = f"unmount {DESTINATION} and reboot"
+        if context.spec.boot_method is BootMethod.KEXEC:
+            arguments = system_arguments(context, node, token=TOKEN_SHOWN)
+            leave = f"unmount {DESTINATION} and start {context.environment.kernel_path} by kexec with {arguments}"
         return [
-            f"unmount {DESTINATION} and reboot",
+            leave,
             f"wait up to {last_check_timeout(context, node):g} s for the new system{then}",
             f"check its boot id, its token and that it runs from {machine.partition_device(machine.partition)}",
         ]
@@ -86,10 +93,11 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
     async def leave() -> None:
         await _leave_deployment_environment(context, node)
 
+    first = "kexec" if context.spec.boot_method is BootMethod.KEXEC else "reboot"
     result = await climb(
         context,
         node,
-        [Rung(name="reboot", act=leave), *power_rungs(context, node, _harder(context, node))],
+        [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
         window=window,
         look_once=lambda timeout: _look(context, node, timeout),
         patience=last_check_timeout(context, node),
@@ -108,17 +116,31 @@ async def _leave_deployment_environment(context: StepContext, node: str) -> None
 
     A node that has left it (the step was begun before) is left alone: it may be on its way.
     """
-    host = deployment_host(context, node)
+    host = working_host(context, node)
     running = await try_look(context, host, timeout=WHO_SECONDS * 3)
     if isinstance(running, Sight):
         await context.recorder.remark(node, f"has left the deployment environment already: {running.seen}")
         return
+    loaded = context.spec.boot_method is BootMethod.KEXEC and await _loaded(context, node)
     try:
         await let_go(context, node, [f"/dev/{context.nodes[node].device}"])
     except (NodeFailed, ShellError) as problem:
         # The data is on the disk since the step before; what stays mounted is put right by the file system's journal.
         await context.recorder.remark(node, f"reboots with the target mounted: {problem}")
-    await reboot_over_ssh(context.ports.shell, host, at_once=True)
+    if loaded:
+        await kexec.start(context, node)
+    else:
+        await reboot_over_ssh(context.ports.shell, host, at_once=not context.spec.use_production_system)
+
+
+async def _loaded(context: StepContext, node: str) -> bool:
+    """Loads the new kernel for kexec. Without it the node reboots, and boots the same over the network."""
+    try:
+        await kexec.load(context, node)
+    except (NodeFailed, ShellError) as problem:
+        await context.recorder.remark(node, f"reboots instead of a kexec: {problem}")
+        return False
+    return True
 
 
 async def _arrived(context: StepContext, node: str, running: Running) -> Outcome:
@@ -146,8 +168,7 @@ def _difference(context: StepContext, node: str, running: Running) -> str:
     target = machine.partition_device(machine.partition)
     if running.boot_id == facts.deployment_boot_id:
         return "the deployment environment still answers"
-    chainloaded = context.spec.boot_method is BootMethod.CHAINLOAD or context.environment.boot_kind == "chainload"
-    if not chainloaded and running.token != facts.system_token:
+    if not chainloads(context) and running.token != facts.system_token:
         return f"a system answers that was not booted by this deployment (its root is {running.root_source})"
     if not running.root_is_device:
         return f"the new kernel runs from {running.root_source} and not from {target}"

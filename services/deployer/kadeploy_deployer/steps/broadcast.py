@@ -8,7 +8,7 @@ from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, DigestDi
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.changed_file import file_changed
-from kadeploy_deployer.steps.deployment_shell import deployment_host
+from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.each_node import all_failed
 from kadeploy_deployer.steps.mounts import DESTINATION
 from kadeploy_deployer.steps.step import StepContext
@@ -55,7 +55,7 @@ class CopyImage:
         received = await context.ports.broadcast.send(
             path,
             digest=image.digest,
-            targets=[BroadcastTarget(host=deployment_host(context, node), sink=_sink(context, node)) for node in order],
+            targets=[BroadcastTarget(host=working_host(context, node), sink=_sink(context, node)) for node in order],
             timeout=context.timeout,
             on_progress=on_progress,
         )

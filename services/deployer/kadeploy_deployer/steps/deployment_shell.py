@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from kadeploy_deployer.app.ports import CommandResult, ShellHost
 from kadeploy_deployer.steps.each_node import NodeFailed
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Ground, StepContext
 
 COMMAND_SECONDS = 60.0
 SHOWN_CHARACTERS = 300
@@ -12,9 +12,17 @@ SHOWN_CHARACTERS = 300
 _WRITE_FILE = 'mkdir -p "${1%/*}" && cat >"$1.kadeploy" && chmod "$2" "$1.kadeploy" && mv -f "$1.kadeploy" "$1"'
 
 
-def deployment_host(context: StepContext, node: str) -> ShellHost:
+def deployment_host(context: Ground, node: str) -> ShellHost:
     """Returns where a node's deployment environment answers."""
     return ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=tuple(context.deployment_host_keys))
+
+
+def working_host(context: StepContext, node: str) -> ShellHost:
+    """Returns where steps work on a node: in its deployment environment, or in the system that it ran before."""
+    if not context.spec.use_production_system:
+        return deployment_host(context, node)
+    keys = context.facts[node].previous_host_keys
+    return ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=keys)
 
 
 async def try_command(
@@ -28,7 +36,7 @@ async def try_command(
 ) -> CommandResult:
     """Runs a command and returns how it ended. Raises ShellError."""
     return await context.ports.shell.run(
-        deployment_host(context, node), arguments, timeout=timeout, stdin=stdin, environment=environment
+        working_host(context, node), arguments, timeout=timeout, stdin=stdin, environment=environment
     )
 
 

@@ -9,7 +9,7 @@ from kadeploy_deployer.steps.deployment_shell import deployment_host, last_words
 from kadeploy_deployer.steps.each_node import NodeFailed
 from kadeploy_deployer.steps.probe import Running, look
 from kadeploy_deployer.steps.reboot_window import RebootWindow
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Ground
 
 POLL_PAUSE = 3.0
 LOOK_SECONDS = 30.0
@@ -56,7 +56,7 @@ class Climb:
 
 
 async def climb(
-    context: StepContext,
+    context: Ground,
     node: str,
     rungs: Sequence[Rung],
     *,
@@ -67,7 +67,7 @@ async def climb(
     """Tries the rungs in order until a look shows the right system.
 
     Args:
-        context: of the step.
+        context: of the step or operation.
         node: its name.
         rungs: the ways to reboot; one that fails is followed by the next at once.
         window: lets so many machines reboot at a time.
@@ -97,7 +97,7 @@ async def climb(
     return result
 
 
-def power_rungs(context: StepContext, node: str, levels: Sequence[RebootLevel]) -> list[Rung]:
+def power_rungs(context: Ground, node: str, levels: Sequence[RebootLevel]) -> list[Rung]:
     """Returns the rungs that go through the power commands."""
     machine = context.nodes[node]
     host = deployment_host(context, node)
@@ -129,7 +129,7 @@ async def reboot_over_ssh(shell: RemoteShell, host: ShellHost, *, at_once: bool)
         raise NodeFailed(f"reboot of {host.name} failed: {last_words(result)}")
 
 
-async def try_look(context: StepContext, host: ShellHost, *, timeout: float) -> Running | Sight:
+async def try_look(context: Ground, host: ShellHost, *, timeout: float) -> Running | Sight:
     """Looks at a node; a Sight when nobody or somebody else answers."""
     machine = context.nodes[host.name]
     device = machine.partition_device(machine.partition).removeprefix("/dev/")

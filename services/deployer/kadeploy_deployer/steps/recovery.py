@@ -1,16 +1,29 @@
-"""Leaves nodes that failed so that somebody can use them: they boot from their disk again, and not over the network.
+"""Leaves nodes that failed so that somebody can use them: they boot their default again.
 
+That is the cluster's default environment, if it has one that this deployment did not overwrite, and else their disk.
 What a node runs is interrupted only when it is nobody's work: a node that still runs its previous system is not reset.
 """
 
 from collections.abc import Mapping, Sequence
 
-from kadeploy_deployer.app.ports import BootError, BootLocalDisk, ShellHost
+from kadeploy_deployer.app.ports import (
+    BootError,
+    BootFiles,
+    BootLocalDisk,
+    BootNetworkKernel,
+    BootWish,
+    ImageError,
+    ShellHost,
+)
 from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.snapshot import DefaultSystemSnapshot
 from kadeploy_deployer.domain.states import FailureReason, RebootLevel
-from kadeploy_deployer.steps.deployment_shell import deployment_host
+from kadeploy_deployer.steps.boot_files import upload_boot_files
+from kadeploy_deployer.steps.deployment_shell import deployment_host, working_host
 from kadeploy_deployer.steps.each_node import all_failed, on_each_node
 from kadeploy_deployer.steps.ladder import Sight, reboot_over_ssh, try_look
+from kadeploy_deployer.steps.partition import writes_table
+from kadeploy_deployer.steps.partition_table import partition_device
 from kadeploy_deployer.steps.reboot_window import RebootWindow
 from kadeploy_deployer.steps.step import StepContext
 
@@ -19,13 +32,13 @@ WHO_SECONDS = 20.0
 
 
 async def leave_bootable(context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-    """Lets the nodes boot from their disk and resets those that run nothing of use; bounded.
+    """Lets the nodes boot their default and resets those that run nothing of use; bounded.
 
     Returns:
         One outcome per node; the reason of a failure is INTERNAL, the sentence says what to do.
     """
     machines = {node: context.nodes[node] for node in nodes}
-    wishes = {node: BootLocalDisk() for node in nodes}
+    wishes = await default_wishes(context, nodes)
     try:
         problems = await context.ports.boot.set_entries(wishes, machines, owner=context.deployment_id)
     except BootError as error:
@@ -48,8 +61,57 @@ async def leave_bootable(context: StepContext, nodes: Sequence[str]) -> Mapping[
     )
 
 
+async def default_wishes(context: StepContext, nodes: Sequence[str]) -> dict[str, BootWish]:
+    """Returns what nodes without a system boot."""
+    files: dict[str, BootFiles | None] = {}
+    wishes: dict[str, BootWish] = {}
+    for node in nodes:
+        machine, default = context.nodes[node], context.profile(node).default_system
+        if context.spec.use_production_system and not context.facts[node].host_keys:
+            # Its boot entry was not touched yet, and it runs what it ran before.
+            continue
+        wishes[node] = BootLocalDisk()
+        if default is None or _overwritten(context, node, default):
+            continue
+        if machine.cluster not in files:
+            files[machine.cluster] = await _default_files(context, node, default)
+        found = files[machine.cluster]
+        if found is not None:
+            root = f"root={partition_device(default.device, default.partition)}"
+            words = (root, default.environment.kernel_arguments or context.profile(node).kernel_arguments)
+            wishes[node] = BootNetworkKernel(
+                kernel_digest=found.kernel_digest,
+                initrd_digest=found.initrd_digest,
+                arguments=" ".join(word for word in words if word),
+            )
+    return wishes
+
+
+def _overwritten(context: StepContext, node: str, default: DefaultSystemSnapshot) -> bool:
+    machine = context.nodes[node]
+    if default.device != machine.device:
+        return False
+    return default.partition == machine.partition or writes_table(context, node)
+
+
+async def _default_files(context: StepContext, node: str, default: DefaultSystemSnapshot) -> BootFiles | None:
+    environment = default.environment
+    try:
+        files = await context.ports.images.boot_files(environment)
+        await upload_boot_files(context.ports.boot, files, environment)
+    except (BootError, ImageError) as problem:
+        await context.recorder.remark(node, f"boots from its disk and not its default environment: {problem}")
+        return None
+    return files
+
+
 async def _free(context: StepContext, node: str, window: RebootWindow) -> None:
     machine, facts = context.nodes[node], context.facts[node]
+    if context.spec.use_production_system and not isinstance(
+        await try_look(context, working_host(context, node), timeout=WHO_SECONDS), Sight
+    ):
+        # It still runs what it ran before.
+        return
     in_deployment_environment = not isinstance(
         await try_look(context, deployment_host(context, node), timeout=WHO_SECONDS), Sight
     )

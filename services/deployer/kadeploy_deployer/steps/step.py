@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from kadeploy_deployer.app.ports import Boot, Broadcast, Clock, ImageStore, Power, RemoteShell
+from kadeploy_deployer.app.ports import Boot, BootWish, Broadcast, Clock, ImageStore, Power, RemoteShell
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
@@ -15,7 +15,7 @@ from kadeploy_deployer.domain.snapshot import (
 )
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 
-__all__ = ["NodeFacts", "Recorder", "Step", "StepContext", "StepPorts"]
+__all__ = ["NodeFacts", "Recorder", "Step", "StepContext", "StepPorts", "WritesBootFiles"]
 
 
 class Recorder(Protocol):
@@ -58,6 +58,26 @@ class StepPorts:
     clock: Clock
 
 
+class Ground(Protocol):
+    """What looking at nodes and rebooting them takes: a part of a step's context, or of an operation's."""
+
+    @property
+    def nodes(self) -> Mapping[str, NodeSnapshot]:
+        """The nodes, by name."""
+
+    @property
+    def ports(self) -> StepPorts:
+        """The world."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """Where remarks go."""
+
+    @property
+    def deployment_host_keys(self) -> tuple[str, ...]:
+        """Public keys of the deployment environment's sshd."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
     """All that a step knows of its deployment. `nodes`, `facts` and `profiles` hold every node that is still in it.
@@ -81,6 +101,15 @@ class StepContext:
     def profile(self, node: str) -> ProfileSnapshot:
         """Returns the profile of a node's cluster."""
         return self.profiles[self.nodes[node].cluster]
+
+
+@runtime_checkable
+class WritesBootFiles(Protocol):
+    """A step that says what nodes boot next."""
+
+    async def boot_wishes(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootWish]:
+        """Returns what it would have them boot. Touches nothing. Raises ImageError."""
+        ...
 
 
 class Step(Protocol):

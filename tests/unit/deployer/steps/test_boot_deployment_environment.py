@@ -178,13 +178,6 @@ async def test_a_site_without_status_command_is_rebooted_all_the_same(
     assert machines["node-1"].runs == DEPLOYMENT
 
 
-async def test_the_running_production_system_is_not_used_yet(workshop: Workshop) -> None:
-    spec = DeploymentSpec(nodes="node-1", environment_name="debian", use_production_system=True)
-    failed = await failure(STEP, workshop.context(spec=spec))
-    assert "not available yet" in failed.description
-    assert not failed.retriable
-
-
 def test_the_plan_tells_the_ladder(workshop: Workshop) -> None:
     node = snapshots.a_node(commands=CommandSnapshot())
     assert list(STEP.describe(workshop.context(nodes={"node-1": node}), "node-1")) == [

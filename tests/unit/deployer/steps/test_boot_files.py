@@ -6,7 +6,7 @@ import pytest
 
 from kadeploy_deployer.app.ports import BootChainload, BootNetworkKernel
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_deployer.domain.states import BootMethod, FailureReason
+from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.steps.boot_files import PREPARE_BOOT as STEP
 from kadeploy_deployer.steps.boot_files import system_arguments
 from tests.fakes import snapshots
@@ -59,22 +59,6 @@ async def test_chainloading_names_the_disk_in_the_firmware_s_order(workshop: Wor
     assert await outcome(STEP, workshop.context(nodes={"node-1": node}, environment=environment)) is None
     assert workshop.boot.entries["node-1"] == BootChainload(disk=1, partition=3)
     assert workshop.boot.files == {}
-
-
-@pytest.mark.parametrize("method", [BootMethod.GRUB, BootMethod.KEXEC])
-async def test_methods_that_are_not_there_yet_are_told(workshop: Workshop, method: BootMethod) -> None:
-    spec = DeploymentSpec(nodes="node-1", environment_name="debian", boot_method=method)
-    failed = await failure(STEP, workshop.context(spec=spec))
-    assert failed.reason is FailureReason.BOOT_FILES_FAILED
-    assert failed.description == f"booting by {method.value} is not available yet; use network or chainload"
-    assert not failed.retriable
-    assert STEP.describe(workshop.context(spec=spec), "node-1") == [f"nothing, and fail: {failed.description}"]
-
-
-async def test_a_hypervisor_is_told_to_be_not_there_yet(workshop: Workshop) -> None:
-    environment = snapshots.an_environment(workshop.image, boot_kind="multiboot")
-    failed = await failure(STEP, workshop.context(environment=environment))
-    assert "hypervisor" in failed.description
 
 
 async def test_an_image_without_the_kernel_is_told(workshop: Workshop) -> None:

@@ -1,7 +1,11 @@
 """What becomes of nodes that failed."""
 
-from kadeploy_deployer.app.ports import BootLocalDisk
-from kadeploy_deployer.domain.snapshot import CommandSnapshot
+from dataclasses import replace
+
+import pytest
+
+from kadeploy_deployer.app.ports import BootLocalDisk, BootNetworkKernel
+from kadeploy_deployer.domain.snapshot import CommandSnapshot, DefaultSystemSnapshot, DeploymentSpec
 from kadeploy_deployer.steps.recovery import leave_bootable
 from tests.fakes import snapshots
 from tests.fakes.fake_machines import BLANK, DEPLOYMENT, PREVIOUS, FakeMachines
@@ -81,3 +85,33 @@ async def test_without_bootctl_nothing_is_rebooted(workshop: Workshop, machines:
     assert failed is not None
     assert "may boot over the network once more: bootctl does not answer" in failed.description
     assert machines["node-1"].boots_done == 0
+
+
+DEFAULT = DefaultSystemSnapshot(environment=snapshots.an_environment(), device="vda", partition=2)
+
+
+async def test_a_failed_node_boots_the_default_environment_of_its_cluster(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    machines["node-1"].runs = DEPLOYMENT
+    default = replace(DEFAULT, environment=snapshots.an_environment(workshop.image))
+    context = workshop.context(profiles={"default": snapshots.a_profile(default_system=default)})
+    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    entry = workshop.boot.entries["node-1"]
+    assert isinstance(entry, BootNetworkKernel)
+    assert entry.arguments == "root=/dev/vda2 console=ttyS0 rw"
+    assert set(workshop.boot.files) == {entry.kernel_digest, entry.initrd_digest}
+    assert machines["node-1"].boots_done == 1
+
+
+@pytest.mark.parametrize("case", ["table", "target", "image"])
+async def test_a_default_environment_that_is_gone_is_not_booted(
+    workshop: Workshop, machines: FakeMachines, case: str
+) -> None:
+    machines["node-1"].runs = DEPLOYMENT
+    default = replace(DEFAULT, partition=3 if case == "target" else 2)
+    spec = DeploymentSpec(nodes="node-1", environment_name="debian", write_partition_table=case == "table")
+    context = workshop.context(profiles={"default": snapshots.a_profile(default_system=default)}, spec=spec)
+    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    assert workshop.boot.entries == {"node-1": BootLocalDisk()}
+    assert bool(workshop.recorder.remarks) is (case == "image")
