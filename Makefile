@@ -49,7 +49,7 @@ lint: proto ## Contracts, style, layers, shell scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run
+	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run docs/examples/batch/*
 
 .PHONY: type
 type: proto ## Types, strictly

@@ -25,8 +25,8 @@ def system(tmp_path: Path) -> Path:
         (root / file).write_text(file)
     (root / "vmlinuz").symlink_to("boot/k")
     os.link(root / "boot/k", root / "boot/linked")
-    with (root / "sparse").open("wb") as file:
-        file.truncate(1 << 30)
+    with (root / "sparse").open("wb") as sparse:
+        sparse.truncate(1 << 30)
     (root / "boot/k").chmod(0o4750)
     return root
 
