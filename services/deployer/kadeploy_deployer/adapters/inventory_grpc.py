@@ -1,10 +1,13 @@
-"""Inventory through its contract: one call that resolves a whole deployment."""
+"""Inventory through its contract: one call that resolves a whole deployment, or its nodes alone, and the rights."""
+
+import logging
+from collections.abc import Mapping
 
 import grpc
 
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_deployer.adapters.inventory_messages import resolution
-from kadeploy_deployer.app.ports import Resolution
+from kadeploy_deployer.adapters.inventory_messages import node_resolution, resolution
+from kadeploy_deployer.app.ports import NodeResolution, Resolution
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_rpckit.channel import open_aio_channel
 from kadeploy_rpckit.errors import DomainError, Unreachable
@@ -12,6 +15,8 @@ from kadeploy_rpckit.status import RemoteError, from_rpc_error
 from kadeploy_rpckit.tls import TlsFiles
 
 CALL_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
 
 
 class InventoryUnreachable(Unreachable):
@@ -37,7 +42,9 @@ class GrpcInventory:
         self._address = address
         self._call_seconds = call_seconds
         self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
+        self._environments = inventory_service_pb2_grpc.EnvironmentServiceStub(self._channel)
         self._stub = inventory_service_pb2_grpc.ResolutionServiceStub(self._channel)
+        self._rights = inventory_service_pb2_grpc.RightServiceStub(self._channel)
 
     async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
         """As in the port."""
@@ -54,7 +61,44 @@ class GrpcInventory:
             response = await self._stub.ResolveDeployment(request, timeout=self._call_seconds)
         except grpc.RpcError as error:
             raise _word(from_rpc_error(error), self._address) from error
-        return resolution(response)
+        return resolution(response, await self._defaults(response))
+
+    async def _defaults(
+        self, response: inventory_service_pb2.ResolveDeploymentResponse
+    ) -> Mapping[str, environment_pb2.Environment]:
+        """Returns the default environment of each cluster that has one. One that is gone stops no deployment."""
+        found = {}
+        for cluster in response.clusters:
+            if not cluster.profile.HasField("default_environment"):
+                continue
+            reference = cluster.profile.default_environment.environment
+            request = inventory_service_pb2.GetEnvironmentRequest(environment=reference)
+            try:
+                found[cluster.name] = await self._environments.GetEnvironment(request, timeout=self._call_seconds)
+            except grpc.RpcError as error:
+                problem = from_rpc_error(error)
+                _log.warning("cluster=%s no default environment %s: %s", cluster.name, reference.name, problem.message)
+        return found
+
+    async def resolve_nodes(self, nodes: str, *, user: str, device: str = "", partition: int = 0) -> NodeResolution:
+        """As in the port."""
+        request = inventory_service_pb2.ResolveDeploymentRequest(
+            user=user, nodes=nodes, device=device, partition=partition
+        )
+        try:
+            response = await self._stub.ResolveDeployment(request, timeout=self._call_seconds)
+        except grpc.RpcError as error:
+            raise _word(from_rpc_error(error), self._address) from error
+        return node_resolution(response)
+
+    async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
+        """As in the port."""
+        request = inventory_service_pb2.CheckRightsRequest(user=user, nodes=nodes, partition=partition)
+        try:
+            response = await self._rights.CheckRights(request, timeout=self._call_seconds)
+        except grpc.RpcError as error:
+            raise _word(from_rpc_error(error), self._address) from error
+        return {check.node: check.allowed for check in response.checks}
 
     async def close(self) -> None:
         """Closes the channel."""

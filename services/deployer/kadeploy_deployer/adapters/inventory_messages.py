@@ -1,5 +1,7 @@
 """The inventory's messages as the deployer's own data. Pure."""
 
+from collections.abc import Mapping
+
 from google.protobuf import duration_pb2
 
 from kadeploy.inventory.v1 import (
@@ -9,10 +11,11 @@ from kadeploy.inventory.v1 import (
     inventory_service_pb2,
     node_pb2,
 )
-from kadeploy_deployer.app.ports import Resolution, ResolvedNode
+from kadeploy_deployer.app.ports import NodeResolution, Resolution, ResolvedNode
 from kadeploy_deployer.domain.snapshot import (
     ArchiveSnapshot,
     CommandSnapshot,
+    DefaultSystemSnapshot,
     DiskSnapshot,
     EnvironmentSnapshot,
     FileSnapshot,
@@ -59,12 +62,25 @@ _LEVELS = {
 }
 
 
-def resolution(response: inventory_service_pb2.ResolveDeploymentResponse) -> Resolution:
-    """Returns what a request resolved to."""
+def resolution(
+    response: inventory_service_pb2.ResolveDeploymentResponse,
+    defaults: Mapping[str, environment_pb2.Environment] | None = None,
+) -> Resolution:
+    """Returns what a request resolved to. `defaults`: default environments by cluster, where known."""
+    known = defaults or {}
     clusters = {cluster.name: cluster.profile for cluster in response.clusters}
     return Resolution(
         nodes=tuple(_resolved(node, clusters) for node in response.nodes),
         environment=environment(response.environment),
+        profiles={name: profile(message, known.get(name)) for name, message in clusters.items()},
+    )
+
+
+def node_resolution(response: inventory_service_pb2.ResolveDeploymentResponse) -> NodeResolution:
+    """Returns what a node set resolved to."""
+    clusters = {cluster.name: cluster.profile for cluster in response.clusters}
+    return NodeResolution(
+        nodes=tuple(_resolved(node, clusters) for node in response.nodes),
         profiles={name: profile(message) for name, message in clusters.items()},
     )
 
@@ -101,7 +117,9 @@ def environment(message: environment_pb2.Environment) -> EnvironmentSnapshot:
     )
 
 
-def profile(message: cluster_pb2.ClusterProfile) -> ProfileSnapshot:
+def profile(
+    message: cluster_pb2.ClusterProfile, default_environment: environment_pb2.Environment | None = None
+) -> ProfileSnapshot:
     """Returns a profile's snapshot; a field that the inventory left out takes the contract's default."""
     default = ProfileSnapshot()
     window = message.reboot_window
@@ -118,6 +136,13 @@ def profile(message: cluster_pb2.ClusterProfile) -> ProfileSnapshot:
         mkfs_options=dict(message.mkfs_options),
         preinstall=_archive(message.preinstall, "init.ash"),
         partition_on_deploy=message.partition_on_deploy,
+        default_system=None
+        if default_environment is None
+        else DefaultSystemSnapshot(
+            environment=environment(default_environment),
+            device=message.default_environment.device,
+            partition=message.default_environment.partition,
+        ),
         step_policies={
             policy.step: StepPolicy(timeout=_seconds(policy.timeout), retries=policy.retries)
             for policy in message.step_policies

@@ -134,6 +134,37 @@ class Power(Protocol):
         ...
 
 
+# --- Console ---
+
+
+class ConsoleError(Exception):
+    """A console cannot be reached; `str()` is one sentence with the node's name."""
+
+
+class ConsoleLine(Protocol):
+    """A console that is attached."""
+
+    async def read(self) -> bytes:
+        """Returns what the console says next; empty when it has ended."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Types on the console; what a console that has ended is sent is lost."""
+        ...
+
+    async def close(self) -> None:
+        """Ends it, with everything that was started for it."""
+        ...
+
+
+class Console(Protocol):
+    """Reaches the serial consoles of nodes by the command templates of their snapshot."""
+
+    async def attach(self, node: NodeSnapshot) -> ConsoleLine:
+        """Attaches to a console. Raises ConsoleError when the site has none, or its command cannot be run."""
+        ...
+
+
 # --- Boot ---
 
 
@@ -215,11 +246,33 @@ class Resolution:
     profiles: Mapping[str, ProfileSnapshot]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeResolution:
+    """Nodes without an environment. `profiles` by cluster name; `nodes` in the order of the node set."""
+
+    nodes: tuple[ResolvedNode, ...]
+    profiles: Mapping[str, ProfileSnapshot]
+
+
 class Inventory(Protocol):
     """Knows nodes, environments and rights."""
 
     async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
         """Resolves a request. Raises a DomainError of the inventory's kind, or Unreachable."""
+        ...
+
+    async def resolve_nodes(self, nodes: str, *, user: str, device: str = "", partition: int = 0) -> NodeResolution:
+        """Resolves a node set and its target alone; without device or partition, each cluster's default.
+
+        Raises a DomainError of the inventory's kind, or Unreachable.
+        """
+        ...
+
+    async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
+        """Returns for each node of a set whether a user has a right on the partition ("sda3"), or any right at all.
+
+        Raises a DomainError of the inventory's kind, or Unreachable.
+        """
         ...
 
 
