@@ -1,12 +1,7 @@
 """What stands in the settings file of each service of a site; the samples beside the services explain the keys."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from kadeploy_demo.site import Site
+from collections.abc import Mapping
+from pathlib import Path
 
 ADMINISTRATORS = ["root"]
 
@@ -14,46 +9,32 @@ KERNEL_FILES = {"kernel": "deploy-vmlinuz", "initrd": "deploy-initrd"}
 CONSOLE = "console=ttyS0,115200 net.ifnames=0 mitigations=off quiet"
 
 Tables = Mapping[str, Mapping[str, object]]
+"""Table names to keys and values; the table "" stands at the top of the file."""
 
 
-def service_settings(site: Site, service: str) -> Tables:
-    """Returns the tables of one service's settings; the table "" stands at the top of the file."""
-    return _TABLES[service](site)
+def inventory_settings(address: str, *, directory: Path) -> Tables:
+    """Returns the inventory's settings; its databases lie in the directory."""
+    databases = {name: str(directory / f"{name}.db") for name in ("deploy", "deploy_right")}
+    return {"": {"address": address, "administrators": ADMINISTRATORS}, "database": databases}
 
 
-def _inventory(site: Site) -> Tables:
-    top = {
-        "address": site.addresses["inventory"],
-        "administrators": ADMINISTRATORS,
-    }
-    databases = {name: str(site.directory / f"{name}.db") for name in ("deploy", "deploy_right")}
-    return {"": top, "database": databases}
-
-
-def _bootctl(site: Site) -> Tables:
-    top = {
-        "address": site.addresses["bootctl"],
-        "administrators": ADMINISTRATORS,
-        "tftp_root": str(site.tftp_root),
-    }
+def bootctl_settings(address: str, *, tftp_root: Path) -> Tables:
+    """Returns bootctl's settings; loader and kernels speak on the first serial port."""
+    top = {"address": address, "administrators": ADMINISTRATORS, "tftp_root": str(tftp_root)}
     return {"": top, "serial": {"port": 0, "speed": 115200}, "labels.deploy": {**KERNEL_FILES, "arguments": CONSOLE}}
 
 
-def _deployer(site: Site) -> Tables:
+def deployer_settings(
+    addresses: Mapping[str, str], *, directory: Path, cluster_key: Path, deployment_environment: Path
+) -> Tables:
+    """Returns the deployer's settings; its database and cache lie in the directory."""
     top = {
-        "address": site.addresses["deployer"],
+        "address": addresses["deployer"],
         "administrators": ADMINISTRATORS,
-        "inventory_address": site.addresses["inventory"],
-        "bootctl_address": site.addresses["bootctl"],
-        "cache_directory": str(site.directory / "cache"),
-        "ssh_private_key": str(site.cluster_key),
-        "deployment_host_keys": str(site.deployment_environment / "ssh_host_ed25519_key.pub"),
+        "inventory_address": addresses["inventory"],
+        "bootctl_address": addresses["bootctl"],
+        "cache_directory": str(directory / "cache"),
+        "ssh_private_key": str(cluster_key),
+        "deployment_host_keys": str(deployment_environment / "ssh_host_ed25519_key.pub"),
     }
-    return {"": top, "database": {"deploy_state": str(site.directory / "deploy_state.db")}}
-
-
-_TABLES: Mapping[str, Callable[[Site], Tables]] = {
-    "inventory": _inventory,
-    "bootctl": _bootctl,
-    "deployer": _deployer,
-}
+    return {"": top, "database": {"deploy_state": str(directory / "deploy_state.db")}}

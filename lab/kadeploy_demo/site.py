@@ -4,8 +4,6 @@
 """
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,18 +15,14 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kadeploy_demo.errors import DemoError
-from kadeploy_demo.service_settings import service_settings
+from kadeploy_demo.service_process import ServiceProcess
+from kadeploy_demo.service_settings import Tables, bootctl_settings, deployer_settings, inventory_settings
 from kadeploy_rpckit.channel import open_channel
 from kadeploy_rpckit.tls import TlsFiles
 
 START_SECONDS = 60.0
-STOP_SECONDS = 15.0
 # Started in this order: the deployer asks the other two.
 SERVICES = ("inventory", "bootctl", "deployer")
-
-
-# The services that this process started. They may outlive it; until then somebody has to take their exit status.
-_children: "dict[int, subprocess.Popen[bytes]]" = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +65,6 @@ class Site:
         """What one service says."""
         return self.directory / f"{service}.log"
 
-    def pid_file(self, service: str) -> Path:
-        """The process of one service: its number and when it started, so that a number used again is not mistaken."""
-        return self.directory / f"{service}.pid"
-
     def program(self, service: str, *arguments: str) -> list[str]:
         """The argument list of a service's own command."""
         command = [str(self.bin_directory / f"kadeploy-{service}"), *arguments]
@@ -84,7 +74,7 @@ class Site:
         """Writes the settings of the services; databases that are there stay."""
         self.directory.mkdir(parents=True, exist_ok=True)
         for service in SERVICES:
-            tables = {**service_settings(self, service), **self._tls_table(f"services/{service}")}
+            tables = {**self._service_tables(service), **self._tls_table(f"services/{service}")}
             if self.pki is not None:
                 tables["tls"] = {**tables["tls"], "revocation_list": str(self.pki / "revoked.pem")}
             self.settings_file(service).write_text(_toml(tables))
@@ -132,24 +122,27 @@ class Site:
 
     def running(self) -> list[str]:
         """The services whose process is there."""
-        return [service for service in SERVICES if self.process(service) is not None]
+        return [service for service in SERVICES if self.process(service).pid is not None]
 
-    def process(self, service: str) -> int | None:
-        """The process number of a service that runs, else None."""
-        try:
-            number, started = self.pid_file(service).read_text().split()
-        except (FileNotFoundError, ValueError):
-            return None
-        return int(number) if _start_time(int(number)) == started else None
+    def process(self, service: str) -> ServiceProcess:
+        """The process of a service, running or not."""
+        return ServiceProcess(pid_file=self.directory / f"{service}.pid", log_file=self.log_file(service))
 
     def stop(self) -> list[str]:
         """Ends the services, the last one first; returns those that ran."""
-        running = self.running()
-        for service in reversed(running):
-            self._stop_one(service)
-        for service in SERVICES:
-            self.pid_file(service).unlink(missing_ok=True)
-        return running
+        return [service for service in reversed(SERVICES) if self.process(service).stop()]
+
+    def _service_tables(self, service: str) -> Tables:
+        if service == "inventory":
+            return inventory_settings(self.addresses[service], directory=self.directory)
+        if service == "bootctl":
+            return bootctl_settings(self.addresses[service], tftp_root=self.tftp_root)
+        return deployer_settings(
+            self.addresses,
+            directory=self.directory,
+            cluster_key=self.cluster_key,
+            deployment_environment=self.deployment_environment,
+        )
 
     def _tls_table(self, holder: str) -> dict[str, Mapping[str, object]]:
         files = self.tls_files(holder)
@@ -165,25 +158,15 @@ class Site:
         _run_to_the_end(command, f"ka pki {arguments[0]}")
 
     def _start_one(self, service: str) -> None:
-        if self.process(service) is not None:
+        if self.process(service).pid is not None:
             raise DemoError(f"{service} runs already, from {self.directory}: end it with `make stop`")
-        with self.log_file(service).open("ab") as log:
-            process = subprocess.Popen(
-                self.wrap(self.program(service, "serve")),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        _children[process.pid] = process
-        self.pid_file(service).write_text(f"{process.pid} {_start_time(process.pid)}\n")
+        self.process(service).start(self.wrap(self.program(service, "serve")))
 
     def _wait_until_healthy(self, service: str) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
-            if self.process(service) is None:
-                lines = self.log_file(service).read_text(errors="replace").strip().splitlines()
-                raise DemoError(f"{service} ended at once: {lines[-1] if lines else 'without a word'}")
+            if self.process(service).pid is None:
+                raise DemoError(f"{service} ended at once: {self.process(service).last_words()}")
             if time.monotonic() > deadline:
                 raise DemoError(
                     f"{service} does not answer on {self.addresses[service]} after {START_SECONDS:.0f} s: "
@@ -204,16 +187,6 @@ class Site:
                 return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
-    def _stop_one(self, service: str) -> None:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + STOP_SECONDS
-            while (pid := self.process(service)) is not None and time.monotonic() < deadline:
-                _signal(pid, number)
-                _reap(pid)
-                time.sleep(0.1)
-        if self.process(service) is not None:
-            raise DemoError(f"{service} (process {self.process(service)}) cannot be ended")
-
 
 def _run_to_the_end(command: Sequence[str], called: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
@@ -231,25 +204,3 @@ def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:
         lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         lines.append("")
     return "\n".join(lines)
-
-
-def _start_time(pid: int) -> str:
-    """Returns when a process started, in ticks since boot; empty when it is gone or only a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if fields[0] == "Z" else fields[19]
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return  # gone in between: what was wanted
-
-
-def _reap(pid: int) -> None:
-    """Takes the exit status of a service that this process started, so that it does not stay as a zombie."""
-    if (child := _children.get(pid)) is not None and child.poll() is not None:
-        del _children[pid]
