@@ -15,10 +15,9 @@ from kadeploy_deployer.app.event_log import EventLog
 from kadeploy_deployer.app.ports import Clock, Resolution, ResolvedNode
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.app.runner import Runner, RunnerSettings
-from kadeploy_deployer.app.store import NewDeployment, NewNode
+from kadeploy_deployer.app.store_values import NewDeployment, NewNode
 from kadeploy_deployer.app.supervisor import Supervisor
 from kadeploy_deployer.domain.deployment import Deployment
-from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
     DeploymentSpec,
@@ -122,7 +121,6 @@ def new_deployment(name: str, nodes: Sequence[str], *, now: float | None = None,
     """Returns a deployment to be stored, which the driver of the same name would drive."""
     now = time.time() if now is None else now
     spec = replace(SPEC, **{key: changes.pop(key) for key in list(changes) if key in ("busy_policy", "wait_timeout")})
-    facts = NodeFacts(deployment_token="d", system_token="s")
     values: dict[str, Any] = {
         "id": name,
         "owner": "alice",
@@ -130,7 +128,8 @@ def new_deployment(name: str, nodes: Sequence[str], *, now: float | None = None,
         "spec": spec,
         "environment": environment(),
         "profiles": {"main": ProfileSnapshot()},
-        "nodes": tuple(NewNode(name=one, snapshot=node(one), facts=facts) for one in nodes),
+        "nodes": tuple(NewNode(name=one, snapshot=node(one)) for one in nodes),
+        "secret": "s",
         "driver": name,
         "lease_expires_at": now + 30.0,
         "wait_until": now + spec.wait_timeout,
@@ -149,12 +148,15 @@ class World:
     inventory: FakeInventory = field(default_factory=lambda: FakeInventory(resolution()))
     lease_seconds: float = 30.0
     recover: Any = leave_bootable
+    ports: StepPorts | None = None
+    host_keys: tuple[str, ...] = ("ssh-ed25519 AAAA",)
+    look_seconds: float = 0.05
 
     def __post_init__(self) -> None:
         """Joins the parts."""
         self.log = EventLog(poll_seconds=0.05, heartbeat_seconds=10.0)
         self.store = SqlDeploymentStore(self.database, told=self.log.wake)
-        ports = StepPorts(
+        ports = self.ports or StepPorts(
             shell=cast("Any", None),
             power=cast("Any", None),
             boot=cast("Any", None),
@@ -166,7 +168,7 @@ class World:
             plan=self.plan,
             ports=ports,
             leave_bootable=self.recover,
-            deployment_host_keys=("ssh-ed25519 AAAA",),
+            deployment_host_keys=self.host_keys,
             cluster_public_key="ssh-ed25519 BBBB",
         )
         self.supervisor = Supervisor(
@@ -175,7 +177,7 @@ class World:
             make_runner=lambda lease: Runner(lease=lease, store=self.store, log=self.log, settings=self.settings),
             driver=f"driver-{next(_numbers)}",
             lease_seconds=self.lease_seconds,
-            look_seconds=0.05,
+            look_seconds=self.look_seconds,
         )
 
     async def create(self, spec: DeploymentSpec = SPEC, *, actor: Actor = ALICE, request_id: str = "") -> Deployment:

@@ -3,19 +3,21 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from kadeploy_deployer.app.ports import Clock, Inventory
-from kadeploy_deployer.app.request import Actor, Prepared, check_request_id, owner_of, prepare
-from kadeploy_deployer.app.store import DeploymentStore, NewDeployment, NewNode, StoredOutput
+from kadeploy_deployer.app.request import Actor, check_request_id, owner_of, prepare
+from kadeploy_deployer.app.store import DeploymentStore
+from kadeploy_deployer.app.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
 from kadeploy_deployer.app.supervisor import Supervisor
 from kadeploy_deployer.domain.deployment import Deployment
-from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, NodeNotInDeployment, NotOwner
-from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.errors import NodeNotInDeployment, NotOwner
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 
-PLACE_POLL = 0.3
-"""How often somebody who queues looks whether the place of the waiting deployment is free."""
+TURN_POLL = 0.2
+"""How often somebody who queues looks whether it is his turn."""
+RENEWAL_SECONDS = 3.0
+"""How often somebody who queues says that he is still there: a place that nobody renews is given up."""
 
 
 def new_id(now: float) -> str:
@@ -23,8 +25,8 @@ def new_id(now: float) -> str:
     return f"{time.strftime('%Y%m%d', time.gmtime(now))}-{secrets.token_hex(5)}"
 
 
-def new_token() -> str:
-    """Returns a token for a kernel command line that nobody can guess."""
+def new_secret() -> str:
+    """Returns what the tokens of a deployment's nodes are made of."""
     return secrets.token_hex(16)
 
 
@@ -38,7 +40,7 @@ async def create_deployment(
     supervisor: Supervisor,
     clock: Clock,
     make_id: Callable[[float], str] = new_id,
-    make_token: Callable[[], str] = new_token,
+    make_secret: Callable[[], str] = new_secret,
 ) -> Deployment:
     """Creates a deployment and lets it run; the same request again returns the same deployment.
 
@@ -52,10 +54,13 @@ async def create_deployment(
         if earlier is not None:
             return await store.get(earlier)
     prepared = await prepare(spec, actor=actor, inventory=inventory)
-    began = clock.now()
+    nodes = tuple(
+        NewNode(name=node.name, snapshot=node.snapshot, left_out=prepared.left_out.get(node.name))
+        for node in prepared.resolution.nodes
+    )
+    wait_until = clock.now() + spec.wait_timeout
 
-    async def store_and_start() -> str:
-        # In one piece, even if the caller hangs up: what is stored is driven.
+    async def attempt(ticket: int) -> Created | Queued:
         now = clock.now()
         new = NewDeployment(
             id=make_id(now),
@@ -64,36 +69,41 @@ async def create_deployment(
             spec=spec,
             environment=prepared.resolution.environment,
             profiles=prepared.resolution.profiles,
-            nodes=_new_nodes(prepared, make_token),
+            nodes=nodes,
+            secret=make_secret(),
             driver=supervisor.driver,
             lease_expires_at=now + supervisor.lease_seconds,
-            wait_until=began + spec.wait_timeout,
+            wait_until=wait_until,
             now=now,
+            ticket=ticket,
         )
         created = await store.create(new)
-        if created.lease is not None:
+        if isinstance(created, Created) and created.lease is not None:
             supervisor.start(created.lease)
-        return created.deployment_id
+        return created
 
-    while True:
-        try:
-            return await store.get(await asyncio.shield(asyncio.ensure_future(store_and_start())))
-        except AnotherDeploymentWaiting:
-            if clock.now() >= began + spec.wait_timeout:
-                raise
-            await clock.sleep(PLACE_POLL)
+    return await store.get(await _in_turn(attempt, wait_until=wait_until, store=store, clock=clock))
 
 
-def _new_nodes(prepared: Prepared, make_token: Callable[[], str]) -> tuple[NewNode, ...]:
-    return tuple(
-        NewNode(
-            name=node.name,
-            snapshot=node.snapshot,
-            left_out=prepared.left_out.get(node.name),
-            facts=NodeFacts(deployment_token=make_token(), system_token=make_token()),
-        )
-        for node in prepared.resolution.nodes
-    )
+async def _in_turn(
+    attempt: Callable[[int], Awaitable[Created | Queued]], *, wait_until: float, store: DeploymentStore, clock: Clock
+) -> str:
+    """Attempts a creation when its turn has come and returns the deployment; at the latest at the end of the wait."""
+    ticket = 0
+    try:
+        while True:
+            # In one piece, even if the caller hangs up: what is stored is driven.
+            answer = await asyncio.shield(asyncio.ensure_future(attempt(ticket)))
+            if isinstance(answer, Created):
+                ticket = 0
+                return answer.deployment_id
+            ticket = answer.ticket
+            renewal = min(clock.now() + RENEWAL_SECONDS, wait_until)
+            while clock.now() < renewal and not await store.is_next(ticket, now=clock.now()):
+                await clock.sleep(TURN_POLL)
+    finally:
+        if ticket:
+            await asyncio.shield(asyncio.ensure_future(store.leave_queue(ticket)))
 
 
 async def cancel_deployment(

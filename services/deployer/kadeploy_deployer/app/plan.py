@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from kadeploy_deployer.app.ports import Inventory
 from kadeploy_deployer.app.request import Actor, Prepared, prepare
 from kadeploy_deployer.app.runner import RunnerSettings, policy
+from kadeploy_deployer.app.silence import Silence
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.domain.errors import NodesBusy
 from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, StepPolicy
 from kadeploy_deployer.domain.states import BusyPolicy, FailureReason
@@ -37,22 +39,6 @@ class NodePlan:
     steps: tuple[PlannedStep, ...]
 
 
-class _Silence:
-    """A recorder for steps that are only asked what they would do."""
-
-    async def facts(self, node: str, facts: NodeFacts) -> None:
-        """Keeps nothing."""
-
-    async def output(self, node: str, step: str, text: str) -> None:
-        """Keeps nothing."""
-
-    async def remark(self, node: str, text: str) -> None:
-        """Keeps nothing."""
-
-    def progress(self, node: str, step: str, done: int, total: int) -> None:
-        """Keeps nothing."""
-
-
 async def plan_deployment(
     spec: DeploymentSpec, *, actor: Actor, inventory: Inventory, store: DeploymentStore, settings: RunnerSettings
 ) -> tuple[EnvironmentSnapshot, Sequence[NodePlan]]:
@@ -67,7 +53,7 @@ async def plan_deployment(
         failure = prepared.left_out.get(node.name)
         holder = held.get(node.name, "")
         if failure is None and holder and spec.busy_policy is BusyPolicy.EXCLUDE:
-            failure = Failure(reason=FailureReason.BUSY, description=f"held by deployment {holder}")
+            failure = Failure(reason=FailureReason.BUSY, description=f"held by {in_words(holder)}")
         steps = () if failure else _steps(context, node.name, settings)
         plans.append(NodePlan(node=node.name, obstacle=failure, held_by=holder, steps=steps))
     return prepared.resolution.environment, plans
@@ -83,7 +69,7 @@ def _context(spec: DeploymentSpec, prepared: Prepared, settings: RunnerSettings)
         profiles=prepared.resolution.profiles,
         facts={node: NodeFacts(deployment_token=PLANNED, system_token=PLANNED) for node in included},
         ports=settings.ports,
-        recorder=_Silence(),
+        recorder=Silence(),
         deployment_host_keys=settings.deployment_host_keys,
         cluster_public_key=settings.cluster_public_key,
     )

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from kadeploy_deployer.app.event_log import EventLog
 from kadeploy_deployer.app.ports import Clock
-from kadeploy_deployer.app.store import DeploymentStore, FactsNote, Note, OutputNote, RemarkNote
+from kadeploy_deployer.app.store import DeploymentStore
+from kadeploy_deployer.app.store_values import DoneNote, FactsNote, Note, OutputNote, RemarkNote
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.events import StepProgressed
 from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import Outcome
 
 
 class JournalRecorder:
@@ -19,7 +21,10 @@ class JournalRecorder:
     """
 
     def __init__(self, *, store: DeploymentStore, lease: Lease, log: EventLog, clock: Clock) -> None:
-        self.attempt = 1
+        self._step = ""
+        self._attempt = 1
+        self.ended_at: dict[str, float] = {}
+        self.done: set[str] = set()
         self._store = store
         self._lease = lease
         self._log = log
@@ -27,6 +32,12 @@ class JournalRecorder:
         self._waiting: list[Note] = []
         self._written: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+
+    def begin(self, step: str, attempt: int) -> None:
+        """What comes from here on belongs to this attempt at this step."""
+        self._step, self._attempt = step, attempt
+        self.ended_at.clear()
+        self.done.clear()
 
     async def facts(self, node: str, facts: NodeFacts) -> None:
         """As in the protocol."""
@@ -36,11 +47,18 @@ class JournalRecorder:
     async def output(self, node: str, step: str, text: str) -> None:
         """As in the protocol."""
         if text:
-            await self._add(OutputNote(node=node, step=step, attempt=self.attempt, text=text))
+            await self._add(OutputNote(node=node, step=step, attempt=self._attempt, text=text))
 
     async def remark(self, node: str, text: str) -> None:
         """As in the protocol."""
         await self._add(RemarkNote(node=node, text=text))
+
+    async def ended(self, node: str, outcome: Outcome, *, at: float | None = None) -> None:
+        """As in the protocol."""
+        self.ended_at[node] = time = self._clock.now() if at is None else at
+        if outcome is None:
+            await self._add(DoneNote(node=node, step=self._step, attempt=self._attempt, time=time))
+            self.done.add(node)
 
     def progress(self, node: str, step: str, done: int, total: int) -> None:
         """As in the protocol."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 from kadeploy_deployer.app.event_log import EventLog
 from kadeploy_deployer.app.recorder import JournalRecorder
-from kadeploy_deployer.app.store import DeploymentStore, RunData
+from kadeploy_deployer.app.store import DeploymentStore
+from kadeploy_deployer.app.store_values import RunData
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment, verdict
 from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, PartitionTrigger, advance_partition
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import StepPolicy
@@ -95,7 +97,7 @@ class Runner:
             if not busy:
                 return True
             if busy != told:
-                held = ", ".join(f"{node} (deployment {holder})" for node, holder in list(busy.items())[:10])
+                held = ", ".join(f"{node} ({in_words(holder)})" for node, holder in list(busy.items())[:10])
                 await self._recorder.remark("", f"waiting for {len(busy)} nodes: {held}")
                 told = busy
             if self._clock.now() >= data.deployment.wait_until:
@@ -118,7 +120,7 @@ class Runner:
         failures = {
             node.node: Failure(
                 reason=FailureReason.BUSY,
-                description=f"held by deployment {busy[node.node]}"
+                description=f"held by {in_words(busy[node.node])}"
                 if node.node in busy
                 else "other nodes of the deployment did not become free",
             )
@@ -161,6 +163,10 @@ class Runner:
             if step.name == journal:
                 nodes = {node.node: node for node in data.deployment.nodes}
                 pending, attempt = _left_to_do(nodes, pending, step.name), data.deployment.attempt
+                if number == len(plan) - 1:
+                    # Those that did the last step before the interruption are deployed, and only not yet told so.
+                    before = {node: None for node in self._states if node not in pending}
+                    await self._judge(step, context, before, attempt, last=True)
             await self._step(step, context, pending, attempt, last=number == len(plan) - 1)
 
     async def _step(self, step: Step, context: StepContext, nodes: list[str], attempt: int, *, last: bool) -> None:
@@ -179,7 +185,7 @@ class Runner:
             )
             for node in pending:
                 self._states[node] = advance_partition(self._states[node], ENTERS[step.partition_state])
-            self._recorder.attempt = attempt
+            self._recorder.begin(step.name, attempt)
             outcomes = await self._act(step, context, pending)
             pending = await self._judge(step, context, outcomes, attempt, last=last)
             attempt += 1
@@ -205,6 +211,7 @@ class Runner:
             again=again,
             deployed=last,
             now=self._clock.now(),
+            ended=dict(self._recorder.ended_at),
         )
         for node in (*failed, *(done if last else ())):
             del self._states[node]
@@ -227,13 +234,18 @@ class Runner:
             raise
         except TimeoutError:
             failure = Failure(reason=step.timeout_reason, description=f"no answer within {timeout:.0f} s")
-            return dict.fromkeys(nodes, failure)
+            return self._unless_done(nodes, failure)
         except Exception as error:
             logger.exception("deployment=%s step=%s unforeseen error", self._lease.deployment_id, step.name)
             text = f"the step broke off: {type(error).__name__}: {first_line(str(error))}"
-            return dict.fromkeys(nodes, Failure(reason=FailureReason.INTERNAL, description=text, retriable=False))
+            failure = Failure(reason=FailureReason.INTERNAL, description=text, retriable=False)
+            return self._unless_done(nodes, failure)
         missing = Failure(reason=FailureReason.INTERNAL, description="the step gave no outcome", retriable=False)
         return {node: found.get(node, missing) for node in nodes}
+
+    def _unless_done(self, nodes: Sequence[str], failure: Failure) -> Mapping[str, Outcome]:
+        """Returns the failure for the nodes that had not said before that they are done."""
+        return {node: None if node in self._recorder.done else failure for node in nodes}
 
     async def _until_cancelled(self, work: Awaitable[Mapping[str, Outcome]], timeout: float) -> Mapping[str, Outcome]:
         """Waits for a step. Raises TimeoutError when its time is over, Cancelled when the deployment is cancelled."""

@@ -5,197 +5,27 @@ finished.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from kadeploy_deployer.app.store_values import (
+    Created,
+    DeploymentFilter,
+    Interval,
+    NewDeployment,
+    NodeStatus,
+    Note,
+    PartitionStatus,
+    Position,
+    Queued,
+    RunData,
+    Statistics,
+    StoredOutput,
+)
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
-from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.snapshot import (
-    DeploymentSpec,
-    EnvironmentSnapshot,
-    NodeSnapshot,
-    ProfileSnapshot,
-)
-from kadeploy_deployer.domain.states import DeploymentState, PartitionState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewNode:
-    """A node of a deployment that is to be. `left_out`: why it takes no part; such a node may have no snapshot."""
-
-    name: str
-    facts: NodeFacts
-    snapshot: NodeSnapshot | None = None
-    left_out: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDeployment:
-    """A deployment that is to be. `wait_until`: when it stops waiting for busy nodes; in the past: it never waits."""
-
-    id: str
-    owner: str
-    request_id: str
-    spec: DeploymentSpec
-    environment: EnvironmentSnapshot
-    profiles: Mapping[str, ProfileSnapshot]
-    nodes: tuple[NewNode, ...]
-    driver: str
-    lease_expires_at: float
-    wait_until: float
-    now: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """What became of a creation. `lease` is None when the request had been made before: nothing was done again."""
-
-    deployment_id: str
-    lease: Lease | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunData:
-    """All that the runner needs of a deployment."""
-
-    deployment: Deployment
-    snapshots: Mapping[str, NodeSnapshot]
-    profiles: Mapping[str, ProfileSnapshot]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactsNote:
-    """The facts of a node, as they are now."""
-
-    node: str
-    facts: NodeFacts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputNote:
-    """What a step printed on a node, to be appended."""
-
-    node: str
-    step: str
-    attempt: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemarkNote:
-    """A sentence about a node, or about the deployment."""
-
-    node: str
-    text: str
-
-
-Note = FactsNote | OutputNote | RemarkNote
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredOutput:
-    """The end of what a step printed on a node. `truncated`: the beginning was dropped."""
-
-    step: str
-    attempt: int
-    text: str
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionStatus:
-    """A partition that was once a target, and the deployment that wrote it last."""
-
-    node: str
-    device: str
-    partition: int
-    state: PartitionState
-    deployment_id: str
-    owner: str
-    environment: EnvironmentSnapshot
-    reason: str
-    description: str
-    update_time: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStatus:
-    """A node that was once deployed. `held_by` is empty when it is free."""
-
-    node: str
-    held_by: str
-    held_by_user: str
-    lock_time: float | None
-    last_deployment_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where the story of a deployment is. `first_sequence`: of the oldest event that is kept."""
-
-    state: DeploymentState
-    first_sequence: int
-    last_sequence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentFilter:
-    """Which deployments a list wants; empty: all."""
-
-    owner: str = ""
-    states: tuple[DeploymentState, ...] = ()
-    nodes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """From `start` on, before `end`; None: without that bound."""
-
-    start: float | None = None
-    end: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonthCount:
-    """The deployments of one month (UTC), and how many nodes took part in them."""
-
-    year: int
-    month: int
-    deployments: int
-    failed: int
-    nodes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeCount:
-    """How often a node took part, and how often it failed."""
-
-    node: str
-    deployments: int
-    failures: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepCount:
-    """How often a step was done on a node, how often it failed, and how long it took."""
-
-    step: str
-    count: int
-    failures: int
-    median_seconds: float
-    most_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
-    """The history, counted."""
-
-    months: tuple[MonthCount, ...]
-    nodes: tuple[NodeCount, ...]
-    steps: tuple[StepCount, ...]
+from kadeploy_deployer.domain.states import PartitionState
 
 
 class DeploymentStore(Protocol):
@@ -207,14 +37,25 @@ class DeploymentStore(Protocol):
         """Returns the deployment that was made for a request, if there is one."""
         ...
 
-    async def create(self, new: NewDeployment) -> Created:
+    async def create(self, new: NewDeployment) -> Created | Queued:
         """Stores a deployment and, if its nodes are free, locks them: waiting and deploying in one go.
 
+        When another deployment waits, or others came before, it is only given a place in the queue, or keeps the one
+        that it has. A place lasts for a short time after the last call, so that a dead process holds up nobody.
+
         Raises:
-            AnotherDeploymentWaiting: the one place of a waiting deployment is taken.
+            AnotherDeploymentWaiting: it is not its turn, and it does not want to wait.
             NodesBusy: with the policy "fail", or "wait" without time to wait.
             NoNodeLeft: with the policy "exclude", every node is busy.
         """
+        ...
+
+    async def is_next(self, ticket: int, *, now: float) -> bool:
+        """Returns whether nobody waits and nobody else comes first."""
+        ...
+
+    async def leave_queue(self, ticket: int) -> None:
+        """Gives a place in the queue up. One that is not there any more is nobody's concern."""
         ...
 
     async def acquire(self, lease: Lease, *, now: float) -> Mapping[str, str]:
@@ -255,8 +96,9 @@ class DeploymentStore(Protocol):
         again: Mapping[str, Failure],
         deployed: bool,
         now: float,
+        ended: Mapping[str, float] | None = None,
     ) -> None:
-        """Journals how an attempt ended.
+        """Journals how an attempt ended. What was noted of a node before (`DoneNote`) stays.
 
         Args:
             lease: the right to do so.
@@ -267,6 +109,7 @@ class DeploymentStore(Protocol):
             again: nodes that failed it and will try again.
             deployed: it was the last step: those done are deployed.
             now: the time.
+            ended: when each node was through, where that is known.
         """
         ...
 

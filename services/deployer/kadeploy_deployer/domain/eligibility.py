@@ -16,7 +16,7 @@ def obstacle(node: NodeSnapshot | None, environment: EnvironmentSnapshot) -> Fai
         kind = "an extended partition" if target.type == "extended" else "for swap"
         text = f"partition {node.partition} on {node.device} is {kind}"
         return _left_out(FailureReason.UNKNOWN_PARTITION, text)
-    needed = max(environment.required_size_bytes, environment.image.size_bytes)
+    needed = environment.least_size_bytes
     if needed > target.size_bytes:
         text = f"{environment.name} needs {needed} bytes, the partition has {target.size_bytes}"
         return _left_out(FailureReason.PARTITION_TOO_SMALL, text)

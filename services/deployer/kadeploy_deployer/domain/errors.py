@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from kadeploy_deployer.domain.holder import in_words
 from kadeploy_rpckit.errors import (
     Conflict,
     Denied,
@@ -98,13 +99,13 @@ class NodeNotInDeployment(Missing):
 
 
 class RightMissing(Denied):
-    """The user may not deploy to some of the nodes; nothing was done to any."""
+    """The user may not do this to some of the nodes; nothing was done to any."""
 
     reason = "RIGHT_MISSING"
 
-    def __init__(self, user: str, nodes: Sequence[str]) -> None:
+    def __init__(self, user: str, nodes: Sequence[str], *, to: str = "deploy to the target partition of") -> None:
         super().__init__(
-            f"{user} has no right to deploy to the target partition of {_some(nodes)}",
+            f"{user} has no right to {to} {_some(nodes)}",
             metadata={"user": user, "nodes": ",".join(nodes)},
         )
 
@@ -134,12 +135,12 @@ class NotAdministrator(Denied):
 
 
 class NodesBusy(NotInState):
-    """Nodes are held by other deployments, and the request does not want to go on without them."""
+    """Nodes are held by other deployments or operations, and the request does not want to go on without them."""
 
     reason = "NODES_BUSY"
 
     def __init__(self, holders: Mapping[str, str]) -> None:
-        held = [f"{node} (deployment {holder})" for node, holder in holders.items()]
+        held = [f"{node} ({in_words(holder)})" for node, holder in holders.items()]
         super().__init__(
             f"busy: {_some(held)}; try again later, or leave busy nodes out",
             metadata={"nodes": ",".join(holders), "deployments": ",".join(dict.fromkeys(holders.values()))},
@@ -147,14 +148,16 @@ class NodesBusy(NotInState):
 
 
 class AnotherDeploymentWaiting(NotInState):
-    """One deployment at a time waits for nodes, and another one does."""
+    """One deployment at a time waits for nodes: another one does, or other requests came before."""
 
     reason = "ANOTHER_DEPLOYMENT_WAITING"
 
-    def __init__(self, deployment_id: str, owner: str) -> None:
+    def __init__(self, deployment_id: str, owner: str, *, ahead: int = 0) -> None:
+        who = f"deployment {deployment_id} of {owner} is waiting for its nodes" if deployment_id else ""
+        others = f"{ahead} earlier request{'s' if ahead > 1 else ''} came before this one" if ahead else ""
         super().__init__(
-            f"deployment {deployment_id} of {owner} is waiting for its nodes; try again when it has them",
-            metadata={"id": deployment_id, "owner": owner},
+            f"{', and '.join(text for text in (who, others) if text)}; try again later, or wait longer",
+            metadata={"id": deployment_id, "owner": owner, "ahead": str(ahead)},
         )
 
 

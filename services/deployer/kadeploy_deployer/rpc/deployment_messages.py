@@ -1,7 +1,6 @@
 """Messages of deployments to domain values and back. Pure."""
 
 import math
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
 
@@ -34,8 +33,13 @@ def timestamp(seconds: float | None) -> Timestamp | None:
     if seconds is None:
         return None
     message = Timestamp()
-    message.FromDatetime(datetime.fromtimestamp(seconds, UTC))
+    _set_time(message, seconds)
     return message
+
+
+def _set_time(message: Timestamp, seconds: float) -> None:
+    microseconds = round(seconds * 1e6)
+    message.seconds, message.nanos = microseconds // 1_000_000, microseconds % 1_000_000 * 1000
 
 
 def duration(seconds: float) -> Duration:
@@ -175,27 +179,33 @@ def deployment_message(deployment: Deployment) -> deployment_pb2.Deployment:
 
 
 def _node_message(node: NodeDeployment) -> deployment_pb2.NodeDeployment:
-    return deployment_pb2.NodeDeployment(
-        node=node.node,
-        state=partition_state(node.state),
-        device=node.device,
-        partition=node.partition,
-        step=node.step,
-        attempt=node.attempt,
-        start_time=timestamp(node.start_time),
-        end_time=timestamp(node.end_time),
-        reason=failure_reason(node.reason),
-        description=node.description,
-        image_digest=node.facts.image_digest,
-        deployment_boot_id=node.facts.deployment_boot_id,
-        boot_id=node.facts.boot_id,
-        root_device=node.facts.root_device,
-        kernel_command_line=node.facts.kernel_command_line,
-        host_keys=node.facts.host_keys,
-        step_durations=[
-            deployment_pb2.StepDuration(step=record.step, duration=duration(record.seconds)) for record in node.steps
-        ],
+    message = deployment_pb2.NodeDeployment(
+        node=node.node, state=_PARTITION_STATES[node.state], device=node.device, partition=node.partition
     )
+    # Only what is there: of thousands of nodes that were only just reserved, most of it is not.
+    if node.start_time is not None:
+        _set_time(message.start_time, node.start_time)
+    if node.end_time is not None:
+        _set_time(message.end_time, node.end_time)
+    if node.reason is not None:
+        message.reason, message.description = failure_reason(node.reason), node.description
+    if node.step:
+        _tell_progress(message, node)
+    return message
+
+
+def _tell_progress(message: deployment_pb2.NodeDeployment, node: NodeDeployment) -> None:
+    facts = node.facts
+    message.step, message.attempt = node.step, node.attempt
+    message.image_digest = facts.image_digest
+    message.deployment_boot_id, message.boot_id = facts.deployment_boot_id, facts.boot_id
+    message.root_device, message.kernel_command_line = facts.root_device, facts.kernel_command_line
+    message.host_keys.extend(facts.host_keys)
+    for record in node.steps:
+        message.step_durations.add(step=record.step, duration=duration(record.seconds))
+
+
+_PARTITION_STATES = {state: partition_state(state) for state in (None, *PartitionState)}
 
 
 def plan_message(plan: NodePlan) -> deployment_pb2.NodePlan:

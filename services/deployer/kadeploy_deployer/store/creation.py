@@ -1,27 +1,38 @@
 """Creating a deployment and taking its nodes: all or nothing, in one transaction.
 
-Nodes are locked by one INSERT … SELECT, whatever their number; a rival that was faster makes it fail on the unique key,
-and the whole transaction is run again, which then sees who holds what.
+Creations pass a turnstile, so a rival sees who holds what and none fails on a unique key. Nodes are locked by one
+INSERT … SELECT, whatever their number.
 """
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, insert, literal, not_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, not_, select, update
 
-from kadeploy_deployer.app.store import Created, NewDeployment
+from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, NodesBusy, NoNodeLeft
 from kadeploy_deployer.domain.events import DeploymentStateChanged, EventKind, PartitionStateChanged
+from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.store import turns
+from kadeploy_deployer.store.bulk import insert_rows
 from kadeploy_deployer.store.codec import dumps
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.lease import hold
-from kadeploy_deployer.store.tables import deployment_nodes, deployments, node_locks, node_records, partition_states
+from kadeploy_deployer.store.node_documents import pack
+from kadeploy_deployer.store.tables import (
+    deployment_inputs,
+    deployment_nodes,
+    deployments,
+    node_locks,
+    node_records,
+    partition_states,
+)
 
-WAITING_SLOT = 1
+NODE_COLUMNS = ("deployment_id", "node", "position", "device", "partition_number", "state", "reason", "description")
 
 
 def find_request(connection: Connection, owner: str, request_id: str) -> str | None:
@@ -32,33 +43,49 @@ def find_request(connection: Connection, owner: str, request_id: str) -> str | N
 
 
 def holders(connection: Connection, nodes: Sequence[str]) -> Mapping[str, str]:
-    """Returns the nodes that are held, with the deployments that hold them, in the order given."""
+    """Returns the nodes that are held, with the deployments and operations that hold them, in the order given."""
     held: dict[str, str] = {}
     for names in chunks(nodes):
-        query = select(node_locks.c.node, node_locks.c.deployment_id).where(node_locks.c.node.in_(names))
-        held.update((row.node, row.deployment_id) for row in connection.execute(query))
+        holder = func.coalesce(node_locks.c.deployment_id, node_locks.c.operation_id).label("holder")
+        query = select(node_locks.c.node, holder).where(node_locks.c.node.in_(names))
+        held.update((row.node, row.holder) for row in connection.execute(query))
     return {node: held[node] for node in nodes if node in held}
 
 
-def create(connection: Connection, new: NewDeployment) -> Created:
-    """Stores a deployment and locks its nodes if they are free. Errors as in the port."""
+def drop_expired(connection: Connection, *, now: float) -> None:
+    """Frees the nodes of operations whose deployer died: their lease has expired."""
+    expired = and_(node_locks.c.operation_id.is_not(None), node_locks.c.lease_expires_at < now)
+    connection.execute(delete(node_locks).where(expired))
+
+
+def create(connection: Connection, new: NewDeployment) -> Created | Queued:
+    """Stores a deployment and locks its nodes if they are free, or queues. Errors as in the port."""
+    ticket = turns.pass_turnstile(connection)
     if new.request_id:
         earlier = find_request(connection, new.owner, new.request_id)
         if earlier is not None:
             return Created(deployment_id=earlier, lease=None)
-    _refuse_second_waiting(connection)
+    ticket = new.ticket or turns.place_of(connection, new.owner, new.request_id) or ticket
+    turn = turns.turn(connection, ticket, now=new.now)
+    if not turn.has_come:
+        if new.wait_until <= new.now:
+            raise AnotherDeploymentWaiting(turn.waiting_id, turn.waiting_owner, ahead=turn.ahead)
+        turns.keep_place(connection, ticket, owner=new.owner, request_id=new.request_id, now=new.now)
+        return Queued(ticket=ticket)
     left_out = {node.name: node.left_out for node in new.nodes if node.left_out is not None}
+    drop_expired(connection, now=new.now)
     busy = holders(connection, [node.name for node in new.nodes if node.name not in left_out])
     waits = new.spec.busy_policy is BusyPolicy.WAIT and new.wait_until > new.now
     if busy and new.spec.busy_policy is not BusyPolicy.EXCLUDE and not waits:
         raise NodesBusy(busy)
     if not waits:
         left_out |= {
-            node: Failure(reason=FailureReason.BUSY, description=f"held by deployment {holder}")
+            node: Failure(reason=FailureReason.BUSY, description=f"held by {in_words(holder)}")
             for node, holder in busy.items()
         }
     if len(left_out) == len(new.nodes):
         raise NoNodeLeft({node: failure.description for node, failure in left_out.items()})
+    turns.leave(connection, ticket)
     _insert(connection, new, left_out)
     told: list[tuple[str, EventKind]] = [("", DeploymentStateChanged(state=DeploymentState.WAITING))]
     told += [
@@ -75,6 +102,7 @@ def create(connection: Connection, new: NewDeployment) -> Created:
 def acquire(connection: Connection, lease: Lease, *, now: float) -> Mapping[str, str]:
     """Locks the nodes of a waiting deployment, or returns who holds them."""
     hold(connection, lease)
+    drop_expired(connection, now=now)
     query = select(deployment_nodes.c.node).where(_of(lease.deployment_id))
     busy = holders(connection, connection.execute(query.order_by(deployment_nodes.c.position)).scalars().all())
     if not busy:
@@ -82,24 +110,16 @@ def acquire(connection: Connection, lease: Lease, *, now: float) -> Mapping[str,
     return busy
 
 
-def _refuse_second_waiting(connection: Connection) -> None:
-    query = select(deployments.c.id, deployments.c.owner).where(deployments.c.waiting_slot == WAITING_SLOT)
-    row = connection.execute(query).one_or_none()
-    if row is not None:
-        raise AnotherDeploymentWaiting(row.id, row.owner)
-
-
 def _insert(connection: Connection, new: NewDeployment, left_out: Mapping[str, Failure]) -> None:
     connection.execute(
         insert(deployments).values(
             id=new.id,
             state=DeploymentState.WAITING,
-            waiting_slot=WAITING_SLOT,
+            waiting_slot=turns.WAITING_SLOT,
             owner=new.owner,
             request_id=new.request_id or None,
             spec=dumps(new.spec),
             environment=dumps(new.environment),
-            profiles=dumps(new.profiles),
             step="",
             attempt=0,
             version=1,
@@ -114,28 +134,23 @@ def _insert(connection: Connection, new: NewDeployment, left_out: Mapping[str, F
             description="",
         )
     )
+    connection.execute(
+        insert(deployment_inputs).values(
+            deployment_id=new.id,
+            secret=new.secret,
+            profiles=dumps(new.profiles),
+            nodes=pack([node.snapshot for node in new.nodes if node.snapshot and node.name not in left_out]),
+        )
+    )
     rows = []
     for position, node in enumerate(new.nodes):
         failure = left_out.get(node.name)
-        rows.append(
-            {
-                "deployment_id": new.id,
-                "node": node.name,
-                "position": position,
-                "device": node.snapshot.device if node.snapshot else "",
-                "partition_number": node.snapshot.partition if node.snapshot else 0,
-                "snapshot": dumps(node.snapshot),
-                "facts": dumps(node.facts),
-                "previous_host_keys": "[]",
-                "state": "" if failure else PartitionState.TO_DEPLOY,
-                "step": "",
-                "attempt": 0,
-                "step_done": False,
-                "reason": failure.reason if failure else "",
-                "description": failure.description if failure else "",
-            }
+        target = (node.snapshot.device, node.snapshot.partition) if node.snapshot else ("", 0)
+        became = (
+            ("", failure.reason.value, failure.description) if failure else (PartitionState.TO_DEPLOY.value, "", "")
         )
-    connection.execute(insert(deployment_nodes), rows)
+        rows.append((new.id, node.name, position, *target, *became))
+    insert_rows(connection, deployment_nodes, NODE_COLUMNS, rows)
 
 
 def _of(deployment_id: str) -> ColumnElement[bool]:
@@ -162,13 +177,16 @@ def _remember_nodes(connection: Connection, deployment_id: str, of_it: ColumnEle
     """Hands the keys of the systems that run now to the deployment, and notes who took the nodes last."""
     keys = select(node_records.c.host_keys).where(node_records.c.node == deployment_nodes.c.node)
     known = exists().where(node_records.c.node == deployment_nodes.c.node)
-    connection.execute(update(deployment_nodes).where(of_it, known).values(previous_host_keys=keys.scalar_subquery()))
+    ran_ours = known.where(node_records.c.host_keys.is_not(None))
+    connection.execute(
+        update(deployment_nodes).where(of_it, ran_ours).values(previous_host_keys=keys.scalar_subquery())
+    )
     taken = select(deployment_nodes.c.node).where(of_it)
     connection.execute(
         update(node_records).where(node_records.c.node.in_(taken)).values(last_deployment_id=deployment_id)
     )
-    missing = select(deployment_nodes.c.node, literal(deployment_id), literal("[]")).where(of_it, not_(known))
-    connection.execute(insert(node_records).from_select(["node", "last_deployment_id", "host_keys"], missing))
+    missing = select(deployment_nodes.c.node, literal(deployment_id)).where(of_it, not_(known))
+    connection.execute(insert(node_records).from_select(["node", "last_deployment_id"], missing))
 
 
 def _choose_partitions(connection: Connection, deployment_id: str, of_it: ColumnElement[bool], now: float) -> None:

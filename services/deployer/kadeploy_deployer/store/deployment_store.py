@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kadeploy_deployer.app.store import (
+from kadeploy_deployer.app.store_values import (
     Created,
     DeploymentFilter,
     Interval,
@@ -11,6 +11,7 @@ from kadeploy_deployer.app.store import (
     Note,
     PartitionStatus,
     Position,
+    Queued,
     RunData,
     Statistics,
     StoredOutput,
@@ -20,7 +21,7 @@ from kadeploy_deployer.domain.events import Event
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import PartitionState
-from kadeploy_deployer.store import creation, event_rows, progress, queries
+from kadeploy_deployer.store import creation, event_rows, progress, queries, turns
 from kadeploy_deployer.store import lease as lease_rows
 from kadeploy_deployer.store import notes as note_rows
 from kadeploy_deployer.store.database import Database
@@ -46,9 +47,17 @@ class SqlDeploymentStore:
         """As in the port."""
         return await self._database.read(lambda c: creation.find_request(c, owner, request_id))
 
-    async def create(self, new: NewDeployment) -> Created:
+    async def create(self, new: NewDeployment) -> Created | Queued:
         """As in the port."""
         return await self._database.write(lambda c: creation.create(c, new))
+
+    async def is_next(self, ticket: int, *, now: float) -> bool:
+        """As in the port."""
+        return await self._database.read(lambda c: turns.turn(c, ticket, now=now).has_come)
+
+    async def leave_queue(self, ticket: int) -> None:
+        """As in the port."""
+        await self._database.write(lambda c: turns.leave(c, ticket))
 
     async def acquire(self, lease: Lease, *, now: float) -> Mapping[str, str]:
         """As in the port."""
@@ -92,6 +101,7 @@ class SqlDeploymentStore:
         again: Mapping[str, Failure],
         deployed: bool,
         now: float,
+        ended: Mapping[str, float] | None = None,
     ) -> None:
         """As in the port."""
         await self._database.write(
@@ -105,6 +115,7 @@ class SqlDeploymentStore:
                 again=again,
                 deployed=deployed,
                 now=now,
+                ended=ended or {},
             ),
             patience=PATIENCE,
         )

@@ -1,6 +1,6 @@
 """The stored story of a deployment: rows of events, appended in the transaction that changes what they tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from sqlalchemy import Connection, insert, select, update
@@ -13,9 +13,16 @@ KINDS: dict[str, type[EventKind]] = {kind.__name__: kind for kind in get_args(Ev
 
 
 def append_events(
-    connection: Connection, deployment_id: str, now: float, told: Sequence[tuple[str, EventKind]]
+    connection: Connection,
+    deployment_id: str,
+    now: float,
+    told: Sequence[tuple[str, EventKind]],
+    *,
+    times: Mapping[str, float] | None = None,
 ) -> None:
     """Appends events, each with its node ("" for the deployment), with the next sequences.
+
+    `times`: of the events of single nodes, where they are not of now.
 
     The counter is raised first: that takes the row, so that two writers never share a sequence.
     """
@@ -33,7 +40,7 @@ def append_events(
             {
                 "deployment_id": deployment_id,
                 "sequence": sequence,
-                "time": now,
+                "time": (times or {}).get(node, now),
                 "node": node,
                 "kind": type(kind).__name__,
                 "payload": texts[kind],

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from kadeploy_deployer.app.ports import LAST_OUTPUT_BYTES
-from kadeploy_deployer.app.store import FactsNote, Note, OutputNote, RemarkNote, StoredOutput
+from kadeploy_deployer.app.store_values import DoneNote, FactsNote, Note, OutputNote, RemarkNote, StoredOutput
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.events import Remark
 from kadeploy_deployer.store.codec import dumps
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.lease import hold
+from kadeploy_deployer.store.progress import note_done
 from kadeploy_deployer.store.tables import deployment_nodes, step_outputs
 
 
@@ -22,6 +23,7 @@ def record(connection: Connection, lease: Lease, notes: Sequence[Note], *, now: 
     for note in notes:
         if isinstance(note, OutputNote):
             _append_output(connection, lease, note)
+    note_done(connection, lease, [note for note in notes if isinstance(note, DoneNote)])
     told = [(note.node, Remark(text=note.text)) for note in notes if isinstance(note, RemarkNote)]
     append_events(connection, lease.deployment_id, now, told)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from kadeploy_deployer.app.store_values import DoneNote
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import LeaseLost
 from kadeploy_deployer.domain.events import (
@@ -83,23 +84,61 @@ def finish_attempt(
     again: Mapping[str, Failure],
     deployed: bool,
     now: float,
+    ended: Mapping[str, float],
 ) -> None:
-    """Journals how an attempt at a step ended."""
+    """Journals how an attempt at a step ended. Nodes that were noted as done before are done already."""
     hold(connection, lease)
-    told: _Told = [(node, StepEnded(step=step, succeeded=True)) for node in done]
-    told += [
+    unknown = _not_done_yet(connection, lease, done)
+    times = {node: ended.get(node, now) for node in (*unknown, *failed)}
+    _note_done(connection, lease, step=step, attempt=attempt, times={node: times[node] for node in unknown})
+    told: _Told = [
         (node, StepEnded(step=step, succeeded=False, description=failure.description))
         for node, failure in (*failed.items(), *again.items())
     ]
-    _record_steps(connection, lease, step=step, attempt=attempt, done=done, failed=failed, now=now)
-    for names in chunks(done):
-        values = {"step_done": True}
-        change = update(deployment_nodes).where(deployment_nodes.c.deployment_id == lease.deployment_id)
-        connection.execute(change.where(deployment_nodes.c.node.in_(names)).values(values))
+    _record_steps(
+        connection,
+        lease,
+        step=step,
+        attempt=attempt,
+        succeeded=False,
+        times={node: times[node] for node in failed},
+    )
     if deployed:
         told += _deploy(connection, lease, done, now)
     told += _fail(connection, lease, failed, PartitionTrigger.FAIL, now)
-    append_events(connection, lease.deployment_id, now, told)
+    theirs = {node: ended[node] for node in (*failed, *again) if node in ended}
+    append_events(connection, lease.deployment_id, now, told, times=theirs)
+
+
+def note_done(connection: Connection, lease: Lease, notes: Sequence[DoneNote]) -> None:
+    """Journals nodes that have done a step while others are still at it."""
+    for step, attempt in dict.fromkeys((note.step, note.attempt) for note in notes):
+        times = {note.node: note.time for note in notes if (note.step, note.attempt) == (step, attempt)}
+        _note_done(connection, lease, step=step, attempt=attempt, times=times)
+
+
+def _note_done(connection: Connection, lease: Lease, *, step: str, attempt: int, times: Mapping[str, float]) -> None:
+    if not times:
+        return
+    _record_steps(connection, lease, step=step, attempt=attempt, succeeded=True, times=times)
+    for names in chunks(list(times)):
+        change = update(deployment_nodes).where(deployment_nodes.c.deployment_id == lease.deployment_id)
+        connection.execute(change.where(deployment_nodes.c.node.in_(names)).values(step_done=True))
+    told: _Told = [(node, StepEnded(step=step, succeeded=True)) for node in times]
+    append_events(connection, lease.deployment_id, 0.0, told, times=times)
+
+
+def _not_done_yet(connection: Connection, lease: Lease, nodes: Sequence[str]) -> list[str]:
+    """Returns those of the nodes that were not noted as done with the step that they are in."""
+    noted: set[str] = set()
+    for names in chunks(nodes):
+        query = select(deployment_nodes.c.node).where(
+            deployment_nodes.c.deployment_id == lease.deployment_id,
+            deployment_nodes.c.node.in_(names),
+            deployment_nodes.c.step_done,
+        )
+        noted.update(connection.execute(query).scalars())
+    return [node for node in nodes if node not in noted]
 
 
 def fail_nodes(
@@ -178,14 +217,12 @@ def _record_steps(
     *,
     step: str,
     attempt: int,
-    done: Sequence[str],
-    failed: Mapping[str, Failure],
-    now: float,
+    succeeded: bool,
+    times: Mapping[str, float],
 ) -> None:
-    """Notes how long each node took, all its attempts together."""
-    ended = [*done, *failed]
+    """Notes how long each node took, all its attempts together. `times`: when each was through."""
     started: dict[str, float] = {}
-    for names in chunks(ended):
+    for names in chunks(list(times)):
         query = select(deployment_nodes.c.node, deployment_nodes.c.step_start_time).where(
             deployment_nodes.c.deployment_id == lease.deployment_id, deployment_nodes.c.node.in_(names)
         )
@@ -195,12 +232,12 @@ def _record_steps(
             "deployment_id": lease.deployment_id,
             "node": node,
             "step": step,
-            "start_time": started.get(node) or now,
-            "end_time": now,
+            "start_time": started.get(node) or time,
+            "end_time": time,
             "attempts": attempt,
-            "succeeded": node not in failed,
+            "succeeded": succeeded,
         }
-        for node in ended
+        for node, time in times.items()
     ]
     if rows:
         connection.execute(insert(node_steps), rows)
@@ -217,7 +254,7 @@ def _deploy(connection: Connection, lease: Lease, nodes: Sequence[str], now: flo
             deployment_nodes.c.deployment_id == lease.deployment_id, deployment_nodes.c.node.in_(names)
         )
         keys += [
-            {"the_node": row.node, "keys": dumps(loads(NodeFacts, row.facts).host_keys)}
+            {"the_node": row.node, "keys": dumps(loads(NodeFacts, row.facts).host_keys if row.facts else ())}
             for row in connection.execute(query)
         ]
     if keys:

@@ -7,15 +7,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, select
 
-from kadeploy_deployer.app.store import DeploymentFilter, NodeStatus, PartitionStatus, Position, RunData
+from kadeploy_deployer.app.store_values import DeploymentFilter, NodeStatus, PartitionStatus, Position, RunData
 from kadeploy_deployer.domain.deployment import Deployment, NodeDeployment, StepRecord
 from kadeploy_deployer.domain.errors import DeploymentNotFound
-from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, NodeSnapshot, ProfileSnapshot
+from kadeploy_deployer.domain.facts import NOTHING_LEARNED, NodeFacts, first_facts
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, ProfileSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.store.codec import loads
 from kadeploy_deployer.store.database import chunks
+from kadeploy_deployer.store.node_documents import unpack
 from kadeploy_deployer.store.tables import (
+    deployment_inputs,
     deployment_nodes,
     deployments,
     events,
@@ -25,32 +27,48 @@ from kadeploy_deployer.store.tables import (
     partition_states,
 )
 
+NODE_COLUMNS = (
+    deployment_nodes.c.node,
+    deployment_nodes.c.device,
+    deployment_nodes.c.partition_number,
+    deployment_nodes.c.facts,
+    deployment_nodes.c.previous_host_keys,
+    deployment_nodes.c.state,
+    deployment_nodes.c.step,
+    deployment_nodes.c.attempt,
+    deployment_nodes.c.step_done,
+    deployment_nodes.c.step_start_time,
+    deployment_nodes.c.start_time,
+    deployment_nodes.c.end_time,
+    deployment_nodes.c.reason,
+    deployment_nodes.c.description,
+)
+"""In the order in which `_node` takes them."""
 
-def get(connection: Connection, deployment_id: str) -> Deployment:
-    """Returns a deployment with its nodes."""
+_STATES: Mapping[str, PartitionState | None] = {"": None, **{state.value: state for state in PartitionState}}
+
+
+def get(connection: Connection, deployment_id: str, *, secret: str = "") -> Deployment:
+    """Returns a deployment with its nodes; without its secret, nodes of which nothing was learned have no tokens."""
     row = connection.execute(select(deployments).where(deployments.c.id == deployment_id)).one_or_none()
     if row is None:
         raise DeploymentNotFound(deployment_id)
     records = _step_records(connection, deployment_id)
-    # All but the snapshot, which callers never see and which is long.
-    columns = [column for column in deployment_nodes.c if column.name != "snapshot"]
-    query = select(*columns).where(deployment_nodes.c.deployment_id == deployment_id)
-    rows = connection.execute(query.order_by(deployment_nodes.c.position))
-    return _deployment(row, tuple(_node(one, records.get(one.node, ())) for one in rows))
+    query = select(*NODE_COLUMNS).where(deployment_nodes.c.deployment_id == deployment_id)
+    rows = connection.execute(query.order_by(deployment_nodes.c.position)).all()
+    return _deployment(row, tuple(_node(one, records.get(one[0], ()), secret) for one in rows))
 
 
 def load(connection: Connection, deployment_id: str) -> RunData:
     """Returns a deployment with everything that the runner needs."""
-    deployment = get(connection, deployment_id)
-    profiles = connection.execute(select(deployments.c.profiles).where(deployments.c.id == deployment_id)).scalar_one()
-    query = select(deployment_nodes.c.node, deployment_nodes.c.snapshot).where(
-        deployment_nodes.c.deployment_id == deployment_id, deployment_nodes.c.state != ""
-    )
-    snapshots = {row.node: loads(NodeSnapshot, row.snapshot) for row in connection.execute(query)}
+    query = select(deployment_inputs).where(deployment_inputs.c.deployment_id == deployment_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise DeploymentNotFound(deployment_id)
     return RunData(
-        deployment=deployment,
-        snapshots=snapshots,
-        profiles=loads(Mapping[str, ProfileSnapshot], profiles),  # type: ignore[type-abstract]
+        deployment=get(connection, deployment_id, secret=row.secret),
+        snapshots=unpack(row.nodes),
+        profiles=loads(Mapping[str, ProfileSnapshot], row.profiles),  # type: ignore[type-abstract]
     )
 
 
@@ -125,7 +143,7 @@ def list_nodes(connection: Connection, nodes: Sequence[str], *, after: str | Non
     query = select(
         node_records.c.node,
         node_records.c.last_deployment_id,
-        node_locks.c.deployment_id,
+        func.coalesce(node_locks.c.deployment_id, node_locks.c.operation_id).label("held_by"),
         node_locks.c.owner,
         node_locks.c.lock_time,
     ).select_from(node_records.outerjoin(node_locks, node_locks.c.node == node_records.c.node))
@@ -136,7 +154,7 @@ def list_nodes(connection: Connection, nodes: Sequence[str], *, after: str | Non
     return [
         NodeStatus(
             node=row.node,
-            held_by=row.deployment_id or "",
+            held_by=row.held_by or "",
             held_by_user=row.owner or "",
             lock_time=row.lock_time,
             last_deployment_id=row.last_deployment_id,
@@ -160,24 +178,26 @@ def _step_records(connection: Connection, deployment_id: str) -> Mapping[str, tu
     return found
 
 
-def _node(row: Row[Any], records: tuple[StepRecord, ...]) -> NodeDeployment:
-    facts = loads(NodeFacts, row.facts)
-    if row.previous_host_keys != "[]":
-        facts = replace(facts, previous_host_keys=loads(tuple[str, ...], row.previous_host_keys))
+def _node(row: Row[Any], records: tuple[StepRecord, ...], secret: str) -> NodeDeployment:
+    # By position: there may be thousands of rows, and looking their columns up by name takes longer than the query.
+    node, device, partition, known, keys, state, step, attempt, done, step_start, start, end, reason, description = row
+    facts = loads(NodeFacts, known) if known else first_facts(secret, node) if secret else NOTHING_LEARNED
+    if keys:
+        facts = replace(facts, previous_host_keys=loads(tuple[str, ...], keys))
     return NodeDeployment(
-        node=row.node,
-        state=PartitionState(row.state) if row.state else None,
-        device=row.device,
-        partition=row.partition_number,
+        node=node,
+        state=_STATES[state],
+        device=device,
+        partition=partition,
         facts=facts,
-        step=row.step,
-        attempt=row.attempt,
-        step_done=row.step_done,
-        step_start_time=row.step_start_time,
-        start_time=row.start_time,
-        end_time=row.end_time,
-        reason=FailureReason(row.reason) if row.reason else None,
-        description=row.description,
+        step=step,
+        attempt=attempt,
+        step_done=done,
+        step_start_time=step_start,
+        start_time=start,
+        end_time=end,
+        reason=FailureReason(reason) if reason else None,
+        description=description,
         steps=records,
     )
 

@@ -1,12 +1,16 @@
 """The schema, in which the database itself keeps the invariants.
 
-1. at most one deployment waits: `waiting_slot` is 1 exactly while a deployment waits (check), and unique;
-2. a node belongs to at most one running deployment: `node_locks` has one row per node;
+1. at most one deployment waits: `waiting_slot` is 1 exactly while a deployment waits (check), and unique; who comes
+   meanwhile has a place in `queue_places`, with a ticket of the `turnstile`;
+2. a node belongs to at most one running deployment or operation: `node_locks` has one row per node;
 3. a partition has one row, which names the deployment that wrote it last;
 4. state changes compare `version`, `driver` and `fence` (see `lease.py`), so a finished deployment stays as it is.
 
 Times are seconds since the epoch. JSON is text made by `codec`, so that both engines store the same.
 """
+
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -18,16 +22,20 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
+    false,
 )
 
-NAME = String(255)
-WORD = String(64)
-LONG_TEXT = Text(2**24)
-"""MySQL's plain TEXT ends at 64 KiB."""
+from kadeploy_deployer.store.column_types import long_text, word
+
+NAME = word(255)
+WORD = word(64)
+ID = word(36)
+LONG_TEXT = long_text()
+
+CLUSTERED: Final[Mapping[str, Any]] = {"sqlite_with_rowid": False}
+"""Rows stand in the primary key's tree, where InnoDB keeps them anyway: one tree less to write for every row."""
 
 metadata = MetaData(
     naming_convention={
@@ -42,14 +50,13 @@ metadata = MetaData(
 deployments = Table(
     "deployments",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("state", WORD, nullable=False),
     Column("waiting_slot", Integer, unique=True),
     Column("owner", NAME, nullable=False),
     Column("request_id", WORD),
     Column("spec", LONG_TEXT, nullable=False),
     Column("environment", LONG_TEXT, nullable=False),
-    Column("profiles", LONG_TEXT, nullable=False),
     # The journal: what is being done, written before it is begun.
     Column("step", WORD, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -58,13 +65,13 @@ deployments = Table(
     Column("lease_expires_at", Double, nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
-    Column("cancel_reason", Text, nullable=False),
+    Column("cancel_reason", LONG_TEXT, nullable=False),
     Column("wait_until", Double, nullable=False),
     Column("last_sequence", BigInteger, nullable=False),
     Column("create_time", Double, nullable=False),
     Column("start_time", Double),
     Column("end_time", Double),
-    Column("description", Text, nullable=False),
+    Column("description", LONG_TEXT, nullable=False),
     UniqueConstraint("owner", "request_id"),
     CheckConstraint(
         "(state = 'waiting' AND waiting_slot IS NOT NULL AND waiting_slot = 1)"
@@ -76,6 +83,17 @@ deployments = Table(
     Index(None, "state", "lease_expires_at"),
 )
 
+# What a deployment copied of the inventory for its runner alone: written once, in one piece, however many nodes.
+deployment_inputs = Table(
+    "deployment_inputs",
+    metadata,
+    Column("deployment_id", ForeignKey("deployments.id"), primary_key=True),
+    Column("secret", WORD, nullable=False),
+    Column("profiles", LONG_TEXT, nullable=False),
+    Column("nodes", LONG_TEXT, nullable=False),
+    **CLUSTERED,
+)
+
 deployment_nodes = Table(
     "deployment_nodes",
     metadata,
@@ -84,22 +102,22 @@ deployment_nodes = Table(
     Column("position", Integer, nullable=False),
     Column("device", WORD, nullable=False),
     Column("partition_number", Integer, nullable=False),
-    Column("snapshot", LONG_TEXT, nullable=False),
-    Column("facts", LONG_TEXT, nullable=False),
-    # Of the system that runs when the node is locked: learned then, not at the creation.
-    Column("previous_host_keys", LONG_TEXT, nullable=False),
+    # None: nothing was learned yet.
+    Column("facts", LONG_TEXT),
+    # Of the system that runs when the node is locked, if we deployed it: learned then, not at the creation.
+    Column("previous_host_keys", LONG_TEXT),
     # Empty: the node was left out.
     Column("state", WORD, nullable=False),
-    Column("step", WORD, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("step_done", Boolean, nullable=False),
+    Column("step", WORD, nullable=False, server_default=""),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("step_done", Boolean, nullable=False, server_default=false()),
     Column("step_start_time", Double),
     Column("start_time", Double),
     Column("end_time", Double),
     Column("reason", WORD, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("description", LONG_TEXT, nullable=False),
     CheckConstraint("state IN ('', 'to_deploy', 'deploying', 'rebooting', 'deployed', 'error')", name="state"),
-    Index(None, "node"),
+    **CLUSTERED,
 )
 
 node_steps = Table(
@@ -112,15 +130,34 @@ node_steps = Table(
     Column("end_time", Double, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("succeeded", Boolean, nullable=False),
+    **CLUSTERED,
 )
 
 node_locks = Table(
     "node_locks",
     metadata,
     Column("node", NAME, primary_key=True),
-    Column("deployment_id", ForeignKey("deployments.id"), nullable=False, index=True),
+    # Held by a deployment, whose own lease counts, or by an operation, which has a lease here.
+    Column("deployment_id", ForeignKey("deployments.id"), index=True),
+    Column("operation_id", WORD, index=True),
     Column("owner", NAME, nullable=False),
     Column("lock_time", Double, nullable=False),
+    Column("lease_expires_at", Double),
+    CheckConstraint(
+        "(deployment_id IS NOT NULL AND operation_id IS NULL AND lease_expires_at IS NULL)"
+        " OR (deployment_id IS NULL AND operation_id IS NOT NULL AND lease_expires_at IS NOT NULL)",
+        name="one_holder",
+    ),
+)
+
+console_slots = Table(
+    "console_slots",
+    metadata,
+    Column("node", NAME, primary_key=True),
+    Column("operation_id", WORD, nullable=False, index=True),
+    Column("owner", NAME, nullable=False),
+    Column("start_time", Double, nullable=False),
+    Column("lease_expires_at", Double, nullable=False),
 )
 
 node_records = Table(
@@ -128,8 +165,9 @@ node_records = Table(
     metadata,
     Column("node", NAME, primary_key=True),
     Column("last_deployment_id", ForeignKey("deployments.id"), nullable=False),
-    # Of the system that was last seen running after a deployment of ours.
-    Column("host_keys", LONG_TEXT, nullable=False),
+    # Of the system that was last seen running after a deployment of ours; none: there was no such system.
+    Column("host_keys", LONG_TEXT),
+    **CLUSTERED,
 )
 
 partition_states = Table(
@@ -141,10 +179,10 @@ partition_states = Table(
     Column("deployment_id", ForeignKey("deployments.id"), nullable=False),
     Column("state", WORD, nullable=False),
     Column("reason", WORD, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("description", LONG_TEXT, nullable=False),
     Column("update_time", Double, nullable=False),
     CheckConstraint("state IN ('to_deploy', 'deploying', 'rebooting', 'deployed', 'error')", name="state"),
-    Index(None, "deployment_id", "node"),
+    **CLUSTERED,
 )
 
 events = Table(
@@ -156,6 +194,7 @@ events = Table(
     Column("node", NAME, nullable=False),
     Column("kind", WORD, nullable=False),
     Column("payload", LONG_TEXT, nullable=False),
+    **CLUSTERED,
 )
 
 step_outputs = Table(
@@ -167,4 +206,22 @@ step_outputs = Table(
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("text", LONG_TEXT, nullable=False),
     Column("truncated", Boolean, nullable=False),
+)
+
+# One row. Whoever creates a deployment raises the counter first: so they pass one after the other.
+turnstile = Table(
+    "turnstile",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_ticket", BigInteger, nullable=False),
+)
+
+queue_places = Table(
+    "queue_places",
+    metadata,
+    Column("ticket", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner", NAME, nullable=False),
+    Column("request_id", WORD),
+    Column("expires_at", Double, nullable=False),
+    UniqueConstraint("owner", "request_id"),
 )

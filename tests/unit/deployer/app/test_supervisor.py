@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.app import supervisor
-from kadeploy_deployer.app.store import DeploymentFilter
+from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.store.database import Database

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from kadeploy_deployer.app.store import RemarkNote
+from kadeploy_deployer.app.store_values import RemarkNote
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store.database import Database

@@ -1,0 +1,153 @@
+"""Locks and console slots of operations, and what is known of the systems on nodes."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from sqlalchemy import Connection, and_, delete, exists, insert, select, update
+
+from kadeploy_deployer.app.operation_store import DeployedSystem, NewOperation, NodeKnowledge
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
+from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.store.codec import dumps, loads
+from kadeploy_deployer.store.creation import drop_expired, holders
+from kadeploy_deployer.store.database import Database, chunks
+from kadeploy_deployer.store.tables import (
+    console_slots,
+    deployment_nodes,
+    deployments,
+    node_locks,
+    node_records,
+    partition_states,
+)
+
+
+def lock_nodes(connection: Connection, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
+    """Locks the free nodes. A rival's lock raises IntegrityError, and the transaction is run again."""
+    drop_expired(connection, now=operation.now)
+    busy = holders(connection, nodes)
+    # In one order for all rivals, or they would wait for one another.
+    rows = [
+        {
+            "node": node,
+            "operation_id": operation.id,
+            "owner": operation.owner,
+            "lock_time": operation.now,
+            "lease_expires_at": operation.lease_expires_at,
+        }
+        for node in sorted(nodes)
+        if node not in busy
+    ]
+    if rows:
+        connection.execute(insert(node_locks), rows)
+    return busy
+
+
+def take_console(connection: Connection, operation: NewOperation, node: str) -> str:
+    """Takes the slot of a console, or returns whose it is."""
+    slot = console_slots.c.node == node
+    connection.execute(delete(console_slots).where(slot, console_slots.c.lease_expires_at < operation.now))
+    owner: str | None = connection.execute(select(console_slots.c.owner).where(slot)).scalar_one_or_none()
+    if owner is not None:
+        return owner
+    connection.execute(
+        insert(console_slots).values(
+            node=node,
+            operation_id=operation.id,
+            owner=operation.owner,
+            start_time=operation.now,
+            lease_expires_at=operation.lease_expires_at,
+        )
+    )
+    return ""
+
+
+def renew(connection: Connection, operation_id: str, *, now: float, lease_expires_at: float) -> int:
+    """Renews what is still held; what has expired is not, although nobody may have taken it yet."""
+    held = 0
+    for table in (node_locks, console_slots):
+        mine = and_(table.c.operation_id == operation_id, table.c.lease_expires_at >= now)
+        held += connection.execute(update(table).where(mine).values(lease_expires_at=lease_expires_at)).rowcount
+    return held
+
+
+def release(connection: Connection, operation_id: str) -> None:
+    """Gives everything back."""
+    for table in (node_locks, console_slots):
+        connection.execute(delete(table).where(table.c.operation_id == operation_id))
+
+
+def knowledge(connection: Connection, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
+    """Returns what is known of the systems of nodes."""
+    # Most nodes share a deployment: its long texts are read once.
+    read_spec = cache(lambda text: loads(DeploymentSpec, text))
+    read_environment = cache(lambda text: loads(EnvironmentSnapshot, text))
+    keys: dict[str, tuple[str, ...]] = {}
+    systems: dict[str, list[DeployedSystem]] = defaultdict(list)
+    for names in chunks(nodes):
+        records = select(node_records.c.node, node_records.c.host_keys).where(node_records.c.node.in_(names))
+        for row in connection.execute(records.where(node_records.c.host_keys.is_not(None))):
+            keys[row.node] = loads(tuple[str, ...], row.host_keys)
+        took_part = and_(
+            deployment_nodes.c.deployment_id == partition_states.c.deployment_id,
+            deployment_nodes.c.node == partition_states.c.node,
+        )
+        query = (
+            select(partition_states, deployments.c.spec, deployments.c.environment, deployment_nodes.c.facts)
+            .join(deployments, deployments.c.id == partition_states.c.deployment_id)
+            .join(deployment_nodes, took_part)
+            .where(partition_states.c.node.in_(names), partition_states.c.state == PartitionState.DEPLOYED)
+            .order_by(partition_states.c.node, partition_states.c.device, partition_states.c.partition_number)
+        )
+        for row in connection.execute(query):
+            system = DeployedSystem(
+                node=row.node,
+                device=row.device,
+                partition=row.partition_number,
+                deployment_id=row.deployment_id,
+                update_time=row.update_time,
+                environment=read_environment(row.environment),
+                spec=read_spec(row.spec),
+                facts=loads(NodeFacts, row.facts),
+            )
+            systems[row.node].append(system)
+    return {node: NodeKnowledge(host_keys=keys.get(node, ()), systems=tuple(systems[node])) for node in nodes}
+
+
+def note_running(connection: Connection, operation_id: str, node: str, host_keys: Sequence[str]) -> None:
+    """Notes what runs on a node that is held."""
+    held = exists().where(node_locks.c.node == node, node_locks.c.operation_id == operation_id)
+    change = update(node_records).where(node_records.c.node == node, held)
+    connection.execute(change.values(host_keys=dumps(tuple(host_keys))))
+
+
+class SqlOperationStore:
+    """Implements `app.operation_store.OperationStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def lock_nodes(self, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
+        """As in the port."""
+        return await self._database.write(lambda c: lock_nodes(c, operation, nodes))
+
+    async def take_console(self, operation: NewOperation, node: str) -> str:
+        """As in the port."""
+        return await self._database.write(lambda c: take_console(c, operation, node))
+
+    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> int:
+        """As in the port."""
+        return await self._database.write(lambda c: renew(c, operation_id, now=now, lease_expires_at=lease_expires_at))
+
+    async def release(self, operation_id: str) -> None:
+        """As in the port."""
+        await self._database.write(lambda c: release(c, operation_id))
+
+    async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
+        """As in the port."""
+        return await self._database.read(lambda c: knowledge(c, nodes))
+
+    async def note_running(self, operation_id: str, node: str, host_keys: Sequence[str]) -> None:
+        """As in the port."""
+        await self._database.write(lambda c: note_running(c, operation_id, node, host_keys))
