@@ -14,7 +14,7 @@ from kadeploy_inventory.domain.errors import (
     StaleEtag,
 )
 from kadeploy_inventory.domain.names import RESERVED_ENVIRONMENT_NAMES
-from kadeploy_inventory.domain.node import Node, check_node, rename_environments
+from kadeploy_inventory.domain.node import DiskChecks, Node, check_node, rename_environments
 from kadeploy_inventory.domain.node_set import MAXIMUM_NODES, expand
 from kadeploy_inventory.domain.problems import Problems
 from kadeploy_rpckit.errors import DomainError, FieldViolation
@@ -139,11 +139,11 @@ def _checked(descriptions: Sequence[Node], *, path: str = "") -> list[Node]:
     if len(descriptions) > MAXIMUM_NODES:
         violation = FieldViolation(field="nodes", description=f"can be {MAXIMUM_NODES} at most")
         raise InvalidNode.of("too many nodes for one call", [violation])
-    values, tables = Problems(), Problems()
+    values, tables, disk_checks = Problems(), Problems(), DiskChecks()
     checked = []
     for index, node in enumerate(descriptions):
         here = path or f"nodes[{index}]"
-        checked.append(check_node(node, values.under(here), tables.under(here)))
+        checked.append(check_node(node, values.under(here), tables.under(here), disk_checks))
     _check_doubles(checked, values)
     if values:
         raise InvalidNode.of("the nodes cannot be accepted", values.found + tables.found)

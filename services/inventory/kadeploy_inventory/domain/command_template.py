@@ -26,6 +26,10 @@ class CommandTemplates:
     console: tuple[str, ...] = ()
 
 
+NO_COMMANDS = CommandTemplates()
+"""What most nodes have of their own: the cluster's profile says it for all."""
+
+
 def parse_argument(text: str) -> str:
     """Returns an argument whose braces all name a known value, or raises ValueError."""
     parse_line(text)

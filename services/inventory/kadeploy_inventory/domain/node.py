@@ -11,7 +11,7 @@ from kadeploy_inventory.domain.addresses import (
     parse_mac_address,
 )
 from kadeploy_inventory.domain.cluster import DEFAULT_CLUSTER
-from kadeploy_inventory.domain.command_template import CommandTemplates, check_commands
+from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates, check_commands
 from kadeploy_inventory.domain.names import (
     UNDEFINED,
     parse_cluster_name,
@@ -48,7 +48,7 @@ class Node:
     firmware: Firmware = Firmware.BIOS
     disks: tuple[Disk, ...] = ()
     bmc_address: str = ""
-    commands: CommandTemplates = field(default_factory=CommandTemplates)
+    commands: CommandTemplates = NO_COMMANDS
     labels: Mapping[str, str] = field(default_factory=dict)
     uid: str = ""
     etag: str = ""
@@ -75,12 +75,14 @@ class Node:
 
         What was said to be installed counts only where both say it: an environment may have come or gone since.
         """
-        found = replace(self, uid="", etag="", create_time=None, update_time=None)
-        wanted = replace(description, uid="", etag="", create_time=None, update_time=None)
-        return replace(found, disks=()) == replace(wanted, disks=()) and (
-            found.disks == wanted.disks
-            or found.disks == tuple(_said_alike(disk, found.disk(disk.device)) for disk in wanted.disks)
+        return all(getattr(self, name) == getattr(description, name) for name in _SAID) and (
+            self.disks == description.disks
+            or self.disks == tuple(_said_alike(disk, self.disk(disk.device)) for disk in description.disks)
         )
+
+
+# What a description says of a node, its disks aside.
+_SAID = ("name", "mac_address", "ip_address", "cluster", "firmware", "bmc_address", "commands", "labels")
 
 
 def _said_alike(wanted: Disk, found: Disk | None) -> Disk:
@@ -96,21 +98,45 @@ def _said_alike(wanted: Disk, found: Disk | None) -> Disk:
     return replace(wanted, partitions=tuple(alike(each) for each in wanted.partitions))
 
 
-def check_node(node: Node, values: Problems, tables: Problems) -> Node:
+class DiskChecks:
+    """Completes and checks disks. The nodes of a cluster share theirs, so one that was seen is not looked at again."""
+
+    def __init__(self) -> None:
+        # By identity, which is quick; the disk itself stands beside, so that no other one gets its identity.
+        self._seen: dict[int, tuple[Disk, Disk, Problems, Problems]] = {}
+
+    def check(self, disk: Disk, values: Problems, tables: Problems) -> Disk:
+        """Returns the disk with what was left out filled in; adds what is wrong with it."""
+        if id(disk) not in self._seen:
+            complete, wrong_values, wrong_tables = complete_disk(disk), Problems(), Problems()
+            check_disk_values(complete, wrong_values)
+            check_table(complete, wrong_tables)
+            self._seen[id(disk)] = (disk, complete, wrong_values, wrong_tables)
+        _, complete, wrong_values, wrong_tables = self._seen[id(disk)]
+        for problems, wrong in ((values, wrong_values), (tables, wrong_tables)):
+            for violation in wrong.found:
+                problems.add(violation.field, violation.description)
+        return complete
+
+
+def check_node(node: Node, values: Problems, tables: Problems, disk_checks: DiskChecks | None = None) -> Node:
     """Returns the node in its normal form, with what was left out filled in.
 
     Args:
         node: the description as it came.
         values: takes what is wrong with single values.
         tables: takes what a partition table cannot hold.
+        disk_checks: those of the whole description that the node is part of.
     """
+    disk_checks = disk_checks or DiskChecks()
     cluster = node.cluster or DEFAULT_CLUSTER
-    disks = tuple(complete_disk(disk) for disk in node.disks)
-    for index, disk in enumerate(disks):
-        check_disk_values(disk, values.under(f"disks[{index}]"))
-        check_table(disk, tables.under(f"disks[{index}]"))
-        if disk.device in {earlier.device for earlier in disks[:index]}:
-            values.add(f"disks[{index}].device", f"{disk.device} is there twice")
+    disks: tuple[Disk, ...] = ()
+    for index, described in enumerate(node.disks):
+        place = f"disks[{index}]"
+        disk = disk_checks.check(described, values.under(place), tables.under(place))
+        if disk.device in {earlier.device for earlier in disks}:
+            values.add(f"{place}.device", f"{disk.device} is there twice")
+        disks = (*disks, disk)
     for key, value in node.labels.items():
         values.take("labels", parse_label_key, key)
         values.take(f"labels[{key!r}]", parse_line, value)
@@ -128,6 +154,8 @@ def check_node(node: Node, values: Problems, tables: Problems) -> Node:
 
 def rename_environments(node: Node, known: frozenset[str]) -> Node:
     """Returns the node with every environment that is not known called `undefined`."""
+    if all(partition.environment in known for disk in node.disks for partition in disk.partitions):
+        return node
 
     def renamed(partition: Partition) -> Partition:
         if partition.environment in known:

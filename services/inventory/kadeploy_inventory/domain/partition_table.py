@@ -17,6 +17,8 @@ MBR_LOGICAL_NUMBERS = range(5, 61)
 MBR_MAXIMUM_BYTES = 2**32 * 512
 GPT_NUMBERS = range(1, 129)
 LINUX, SWAP, EXTENDED = 0x83, 0x82, 0x05
+# A partition of one of these types is an extended one to whoever reads the table, whatever else is said of it.
+EXTENDED_TYPE_IDS = frozenset({EXTENDED, 0x0F, 0x85})
 MAXIMUM_TYPE_ID = 0xFF
 # What a GPT has room for.
 MAXIMUM_LABEL = 36
@@ -133,6 +135,11 @@ def _check_mbr(disk: Disk, problems: Problems) -> None:
             problems.add(
                 f"partitions[{index}].number",
                 f"of a {partition.type} partition is from {numbers[0]} to {numbers[-1]}, not {partition.number}",
+            )
+        if (partition.type is PartitionType.EXTENDED) != (partition.type_id in EXTENDED_TYPE_IDS):
+            problems.add(
+                f"partitions[{index}].type_id",
+                f"is 0x05, 0x0f or 0x85 for an extended partition and for no other, not {partition.type_id:#04x}",
             )
     outer = [partition for partition in disk.partitions if partition.type is not PartitionType.LOGICAL]
     extended = [partition for partition in outer if partition.type is PartitionType.EXTENDED]

@@ -3,13 +3,15 @@
 from dataclasses import fields
 
 from kadeploy.inventory.v1 import command_template_pb2
-from kadeploy_inventory.domain.command_template import CommandTemplates
+from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates
 
 _NAMES = tuple(field.name for field in fields(CommandTemplates))
 
 
 def commands_from_message(message: command_template_pb2.CommandTemplates) -> CommandTemplates:
     """Returns the templates of a message."""
+    if message.ByteSize() == 0:
+        return NO_COMMANDS
     return CommandTemplates(**{name: tuple(getattr(message, name).arguments) for name in _NAMES})
 
 

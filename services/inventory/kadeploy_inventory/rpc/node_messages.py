@@ -1,5 +1,7 @@
 """Nodes, disks and partitions as messages."""
 
+from collections.abc import Iterable
+
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_inventory.domain.node import Firmware, Node
 from kadeploy_inventory.domain.partition_table import (
@@ -16,30 +18,57 @@ _FIRMWARE, _TABLE = "FIRMWARE_", "PARTITION_TABLE_"
 _TYPE, _ROLE = "PARTITION_TYPE_", "PARTITION_ROLE_"
 
 
-def node_from_message(message: node_pb2.Node) -> Node:
-    """Returns the description in a message; what the server makes is left out."""
+def nodes_from_messages(messages: Iterable[node_pb2.Node]) -> list[Node]:
+    """Returns the descriptions of a call. Nodes that have the same disk share one value."""
+    disks: dict[bytes, Disk] = {}
+    return [node_from_message(message, disks) for message in messages]
+
+
+def nodes_to_messages(nodes: Iterable[Node]) -> list[node_pb2.Node]:
+    """Returns the messages of an answer. A disk that several nodes share is written once."""
+    disks: dict[int, tuple[Disk, node_pb2.Disk]] = {}
+    return [node_to_message(node, disks) for node in nodes]
+
+
+def node_from_message(message: node_pb2.Node, known: dict[bytes, Disk] | None = None) -> Node:
+    """Returns the description in a message; what the server makes is left out.
+
+    Args:
+        message: the node.
+        known: disks that were read, by their bytes on the wire.
+    """
+    known = {} if known is None else known
     return Node(
         name=message.name,
         mac_address=message.mac_address,
         ip_address=message.ip_address,
         cluster=message.cluster,
         firmware=read_enum(Firmware, message.firmware, node_pb2.Firmware, prefix=_FIRMWARE, default=Firmware.BIOS),
-        disks=tuple(_disk_from_message(disk) for disk in message.disks),
+        disks=tuple(_known_disk(disk, known) for disk in message.disks),
         bmc_address=message.bmc_address,
         commands=commands_from_message(message.commands),
         labels=dict(message.labels),
     )
 
 
-def node_to_message(node: Node) -> node_pb2.Node:
-    """Returns the message of a node."""
+def node_to_message(node: Node, known: dict[int, tuple[Disk, node_pb2.Disk]] | None = None) -> node_pb2.Node:
+    """Returns the message of a node.
+
+    Args:
+        node: the node.
+        known: disks that were written, by their identity.
+    """
+    known = {} if known is None else known
+    for disk in node.disks:
+        if id(disk) not in known:
+            known[id(disk)] = disk, _disk_to_message(disk)
     return node_pb2.Node(
         name=node.name,
         mac_address=node.mac_address,
         ip_address=node.ip_address,
         cluster=node.cluster,
         firmware=write_enum(node.firmware, node_pb2.Firmware, prefix=_FIRMWARE),
-        disks=[_disk_to_message(disk) for disk in node.disks],
+        disks=[known[id(disk)][1] for disk in node.disks],
         bmc_address=node.bmc_address,
         commands=commands_to_message(node.commands),
         labels=node.labels,
@@ -48,6 +77,13 @@ def node_to_message(node: Node) -> node_pb2.Node:
         create_time=write_time(node.create_time),
         update_time=write_time(node.update_time),
     )
+
+
+def _known_disk(message: node_pb2.Disk, known: dict[bytes, Disk]) -> Disk:
+    wire = message.SerializeToString(deterministic=True)
+    if wire not in known:
+        known[wire] = _disk_from_message(message)
+    return known[wire]
 
 
 def _disk_from_message(message: node_pb2.Disk) -> Disk:

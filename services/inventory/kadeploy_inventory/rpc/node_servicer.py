@@ -8,7 +8,12 @@ from kadeploy_inventory.app.ports import Runtime
 from kadeploy_inventory.domain.errors import InvalidNode
 from kadeploy_inventory.domain.names import natural_order
 from kadeploy_inventory.domain.node import Node
-from kadeploy_inventory.rpc.node_messages import node_from_message, node_to_message
+from kadeploy_inventory.rpc.node_messages import (
+    node_from_message,
+    node_to_message,
+    nodes_from_messages,
+    nodes_to_messages,
+)
 from kadeploy_inventory.rpc.paging import cut
 from kadeploy_inventory.rpc.update_mask import merged, violations
 from kadeploy_rpckit.status import ok_status, to_status
@@ -29,7 +34,7 @@ class NodeServicer(inventory_service_pb2_grpc.NodeServiceServicer):
         self, request: inventory_service_pb2.RegisterNodesRequest, context: grpc.ServicerContext
     ) -> inventory_service_pb2.RegisterNodesResponse:
         """Registers a whole description, or nothing of it."""
-        descriptions = [node_from_message(node) for node in request.nodes]
+        descriptions = nodes_from_messages(request.nodes)
         registered = self._runtime.store.change_deploy(
             lambda work: nodes.register_nodes(
                 descriptions,
@@ -40,7 +45,7 @@ class NodeServicer(inventory_service_pb2_grpc.NodeServiceServicer):
             )
         )
         return inventory_service_pb2.RegisterNodesResponse(
-            nodes=[node_to_message(node) for node in registered.nodes],
+            nodes=nodes_to_messages(registered.nodes),
             created=registered.created,
             notices=registered.notices,
         )

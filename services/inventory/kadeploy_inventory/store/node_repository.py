@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, RowMapping, Select, delete, insert, select, update
 
 from kadeploy_inventory.app.ports import Key
-from kadeploy_inventory.domain.command_template import CommandTemplates
+from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates
 from kadeploy_inventory.domain.names import natural_key
 from kadeploy_inventory.domain.node import Firmware, Node
 from kadeploy_inventory.domain.partition_table import (
@@ -23,6 +23,7 @@ from kadeploy_inventory.store.tables import disks, nodes, partitions
 
 # Engines bound the values of one statement; a few hundred keep every one of them content.
 CHUNK = 500
+_NO_COMMANDS_DOCUMENT = to_document(NO_COMMANDS)
 
 
 class NodeRepository:
@@ -135,12 +136,16 @@ def _node_row(node: Node) -> dict[str, Any]:
         "cluster": node.cluster,
         "firmware": node.firmware.value,
         "bmc_address": node.bmc_address,
-        "commands": to_document(node.commands),
+        "commands": _NO_COMMANDS_DOCUMENT if node.commands is NO_COMMANDS else to_document(node.commands),
         "labels": dict(node.labels),
         "etag": node.etag,
         "create_time": node.create_time,
         "update_time": node.update_time,
     }
+
+
+def _commands(document: Any) -> CommandTemplates:
+    return NO_COMMANDS if document == _NO_COMMANDS_DOCUMENT else from_document(CommandTemplates, document)
 
 
 def _node(row: RowMapping, its_disks: tuple[Disk, ...]) -> Node:
@@ -152,7 +157,7 @@ def _node(row: RowMapping, its_disks: tuple[Disk, ...]) -> Node:
         firmware=Firmware(row["firmware"]),
         disks=its_disks,
         bmc_address=row["bmc_address"],
-        commands=from_document(CommandTemplates, row["commands"]),
+        commands=_commands(row["commands"]),
         labels=row["labels"],
         uid=row["uid"],
         etag=row["etag"],
