@@ -75,6 +75,12 @@ docs: proto ## Rewrite the generated parts of the documents
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the stubs
 
+##@ Measurements
+
+.PHONY: bench-inventory
+bench-inventory: setup proto ## 10,000 nodes registered, on both databases, beside the driver's floor; build/bench/inventory.json
+	$(BIN)/python -m tests.bench.inventory
+
 ##@ Services alone
 
 .PHONY: run
