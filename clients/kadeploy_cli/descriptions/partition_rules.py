@@ -10,6 +10,7 @@ MEBIBYTE = 1 << 20
 FIRST_LOGICAL = 5
 LAST_LOGICAL = 60
 LAST_GPT = 128
+EXTENDED_TYPE_IDS = frozenset({0x05, 0x0F, 0x85})
 MBR_MAXIMUM_BYTES = 2**32 * 512
 PRIMARY, EXTENDED, LOGICAL = (
     node_pb2.PARTITION_TYPE_PRIMARY,
@@ -55,6 +56,10 @@ def _gpt(each: Declared) -> None:
 def _mbr(each: Declared, earlier: Sequence[node_pb2.Partition]) -> None:
     partition = each.partition
     extended = any(other.type == EXTENDED for other in earlier)
+    if (partition.type == EXTENDED) != (partition.type_id in EXTENDED_TYPE_IDS):
+        raise each.failure(
+            f"the type byte is 05, 0f or 85 for an extended partition and for no other, not {partition.type_id:02x}"
+        )
     if partition.type == LOGICAL:
         if not FIRST_LOGICAL <= partition.number <= LAST_LOGICAL:
             raise each.failure(

@@ -225,6 +225,7 @@ def test_the_files_of_a_cluster_carry_its_name(run: Run, tmp_path: Path) -> None
         ("fdisktype=82", "fdisktype=linux", 2, "fdisktype is a byte in hex"),
         ("size=40000 type", "type", 5, "size is missing"),
         ("part=5", "part=3", 6, "stands twice"),
+        ("fdisktype=82", "fdisktype=0f", 2, "for an extended partition and for no other, not 0f"),
         ("size=40000 type", "size=9000 type", 6, "but the extended one has 9000 MB"),
         ("type=extended", "type=primary", 6, "has to be declared before the logical ones"),
     ],

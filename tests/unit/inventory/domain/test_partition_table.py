@@ -44,6 +44,8 @@ def test_logical_partitions_live_in_an_extended_one() -> None:
         (disk(partition(5)), "no extended one"),
         (disk(extended(), partition(6)), "from 5 without gaps"),
         (disk(extended(4, GIB), partition(5, GIB)), "the extended one has"),
+        (disk(replace(extended(), type_id=0x83)), "for an extended partition and for no other, not 0x83"),
+        (disk(partition(1, type_id=0x0F)), "for an extended partition and for no other, not 0x0f"),
         (disk(partition(1, 8 * GIB)), "but the disk has"),
         (disk(partition(1, 0)), "size_bytes: must be positive"),
         (disk(partition(1, type_id=0x183)), "from 1 to 255"),
