@@ -1,17 +1,18 @@
 """A bootctl that keeps entries and files in memory, or breaks."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kadeploy_deployer.app.ports import BootError, BootNetworkKernel, BootWish
+from kadeploy_deployer.app.ports import BootError, BootNetworkKernel, BootUnreachable, BootWish
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 
 
 class FakeBoot:
     """Keeps what each node boots next (`entries`), who asked (`owners`) and the files (`files`: digest to description).
 
-    `refused`: sentences by node, given back for those nodes. `broken`: a sentence raised by every call.
+    `refused`: sentences by node, given back for those nodes. `broken`: a sentence raised by every call. `away`: asked
+    at every call; while it says true, nobody answers.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,7 @@ class FakeBoot:
         self.files: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.broken = ""
+        self.away: Callable[[], bool] = lambda: False
 
     async def set_entries(
         self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str
@@ -47,6 +49,8 @@ class FakeBoot:
         self.files[digest] = description
 
     def _check(self) -> None:
+        if self.away():
+            raise BootUnreachable("bootctl does not answer on 192.0.2.3:7403")
         if self.broken:
             raise BootError(self.broken)
 

@@ -6,6 +6,7 @@ Time is the manual clock's: a deployment of many minutes takes as long as our ow
 from collections.abc import Sequence
 from pathlib import Path
 
+from kadeploy_deployer.app.patient_boot import PatientBoot
 from kadeploy_deployer.app.ports import Resolution, ResolvedNode
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.steps.plan import PLAN
@@ -37,7 +38,7 @@ class SimulatedSite:
             ports=StepPorts(
                 shell=self.workshop.shell,
                 power=self.workshop.power,
-                boot=self.workshop.boot,
+                boot=PatientBoot(self.workshop.boot, self.workshop.clock),
                 images=self.workshop.images,
                 broadcast=self.workshop.broadcast,
                 clock=self.workshop.clock,

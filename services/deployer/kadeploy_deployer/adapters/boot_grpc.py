@@ -14,6 +14,7 @@ from kadeploy_deployer.app.ports import (
     BootError,
     BootLocalDisk,
     BootNetworkKernel,
+    BootUnreachable,
     BootWish,
 )
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
@@ -26,6 +27,8 @@ UPLOAD_SECONDS = 600.0
 ENTRIES_PER_CALL = 1_000
 
 _FIRMWARE = {"bios": boot_entry_pb2.BOOT_FIRMWARE_BIOS, "uefi": boot_entry_pb2.BOOT_FIRMWARE_UEFI}
+
+_NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class GrpcBoot:
@@ -126,7 +129,8 @@ class GrpcBoot:
         return True
 
     def _refuse(self, what: str, error: grpc.RpcError) -> NoReturn:
-        raise BootError(f"{what}: {_cause(from_rpc_error(error), self._address)}") from error
+        kind = BootUnreachable if error.code() in _NO_ANSWER else BootError
+        raise kind(f"{what}: {_cause(from_rpc_error(error), self._address)}") from error
 
 
 def _cause(error: RemoteError, address: str) -> str:

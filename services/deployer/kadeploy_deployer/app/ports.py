@@ -172,6 +172,10 @@ class BootError(Exception):
     """bootctl refused or did not answer; `str()` is one sentence."""
 
 
+class BootUnreachable(BootError):
+    """bootctl did not answer: the same call may go well a moment later."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootDeploymentKernel:
     """Boot the deployment environment."""

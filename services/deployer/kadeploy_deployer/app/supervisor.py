@@ -113,25 +113,35 @@ class Supervisor:
 
     async def _drive(self, driven: _Driven) -> None:
         lease = driven.lease
+        attempt = 1
         try:
-            for attempt in range(1, TRIES + 1):
+            while True:
                 try:
                     await driven.runner.run()
                 except LeaseLost:
                     logger.warning("deployment=%s is driven by somebody else now", lease.deployment_id)
+                except StoreUnreachable as error:
+                    # Nobody's fault here, and bounded: a lease that cannot be renewed ends this task.
+                    logger.warning("deployment=%s waits for the database: %s", lease.deployment_id, error.message)
+                    await self._again(driven)
+                    continue
                 except Exception as error:
                     logger.exception("deployment=%s attempt=%d broke off", lease.deployment_id, attempt)
                     if attempt == TRIES:
                         await self._end(lease, FailureReason.INTERNAL, f"the deployer broke off: {_told(error)}")
                         return
-                    # A fault that passes deserves some time: the journal knows where to go on.
-                    await self._clock.sleep(self.lease_seconds / 3)
-                    driven.runner = self._make_runner(lease)
+                    attempt += 1
+                    await self._again(driven)
                     continue
                 return
         finally:
             if self._driven.get(lease.deployment_id) is driven:
                 del self._driven[lease.deployment_id]
+
+    async def _again(self, driven: _Driven) -> None:
+        """Makes a new runner after a while. A fault that passes deserves some time: the journal knows where to go on."""
+        await self._clock.sleep(self.lease_seconds / 3)
+        driven.runner = self._make_runner(driven.lease)
 
     async def _end(self, lease: Lease, reason: FailureReason, text: str) -> None:
         """Ends a deployment that cannot be driven, as far as the database lets us."""

@@ -178,7 +178,7 @@ def _step_records(connection: Connection, deployment_id: str) -> Mapping[str, tu
     return found
 
 
-def _node(row: Row[Any], records: tuple[StepRecord, ...], secret: str) -> NodeDeployment:
+def _node(row: Sequence[Any], records: tuple[StepRecord, ...], secret: str) -> NodeDeployment:
     # By position: there may be thousands of rows, and looking their columns up by name takes longer than the query.
     node, device, partition, known, keys, state, step, attempt, done, step_start, start, end, reason, description = row
     facts = loads(NodeFacts, known) if known else first_facts(secret, node) if secret else NOTHING_LEARNED

@@ -1,0 +1,151 @@
+"""The inventory, bootctl or the database is away for 30 seconds in the middle of deployments."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.store import database as database_room
+from kadeploy_deployer.store.database import Database
+from kadeploy_rpckit.errors import Unreachable
+from tests.fakes.deployment_world import World, make_database
+from tests.fakes.scripted_step import ScriptedStep, straight_plan
+from tests.fakes.simulated_site import SimulatedSite
+
+pytestmark = pytest.mark.integration
+
+NAMES = ("node-1", "node-2", "node-3")
+OUTAGE = 30.0
+
+
+class InventoryAway(Unreachable):
+    reason = "INVENTORY_UNREACHABLE"
+
+
+class DatabaseAway(sqlite3.OperationalError):
+    sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = make_database(tmp_path)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def outage(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Returns an event; while it is set, no transaction succeeds."""
+    away = asyncio.Event()
+    transact = database_room._transact
+
+    def failing(*call: Any) -> Any:
+        if away.is_set():
+            raise OperationalError("BEGIN", None, DatabaseAway("unable to open database file"))
+        return transact(*call)
+
+    monkeypatch.setattr(database_room, "_transact", failing)
+    monkeypatch.setattr(database_room, "OUTAGE_PAUSE", 0.02)
+    return away
+
+
+@pytest.mark.parametrize("calls_before", [0, 1, 2, 3])
+async def test_bootctl_may_be_away_for_half_a_minute_before_any_call(
+    calls_before: int, tmp_path: Path, database: Database
+) -> None:
+    site = SimulatedSite(tmp_path, database, NAMES)
+    clock, calls, begun = site.workshop.clock, 0, 0.0
+
+    def away() -> bool:
+        nonlocal calls, begun
+        calls += 1
+        if calls == calls_before + 1:
+            begun = clock.time
+        return bool(begun) and clock.time < begun + OUTAGE
+
+    site.workshop.boot.away = away
+    deployment = await site.world.run(site.spec())
+
+    assert deployment.state is DeploymentState.TERMINATED, deployment.description
+    assert clock.time >= begun + OUTAGE > OUTAGE
+
+
+async def test_a_bootctl_that_stays_away_fails_the_nodes_with_its_reason(tmp_path: Path, database: Database) -> None:
+    site = SimulatedSite(tmp_path, database, NAMES)
+    site.workshop.boot.away = lambda: True
+
+    deployment = await site.world.run(site.spec())
+
+    assert {node.reason for node in deployment.nodes} == {FailureReason.BOOT_FILES_FAILED}
+    assert "bootctl does not answer" in deployment.nodes[0].description
+    assert await site.world.store.holders(NAMES) == {}
+
+
+async def test_without_the_inventory_nothing_new_begins_and_what_runs_goes_on(database: Database) -> None:
+    step = ScriptedStep("write", holds=(held := asyncio.Event()))
+    world = World(database=database, plan=straight_plan(write=step))
+    created = await world.create(request_id="r-1")
+    await step.entered.wait()
+
+    world.inventory.error = InventoryAway("the inventory does not answer")
+    with pytest.raises(InventoryAway):
+        await world.create(request_id="r-2")
+    held.set()
+    deployment = await world.finished(created.id)
+    # A request that was answered already is answered again without asking anybody.
+    assert (await world.create(request_id="r-1")).id == created.id
+
+    world.inventory.error = None
+    again = await world.create(request_id="r-2")
+    assert deployment.state is DeploymentState.TERMINATED
+    assert (await world.finished(again.id)).state is DeploymentState.TERMINATED
+
+
+@pytest.mark.parametrize("lease_seconds", [30.0, 0.3], ids=["shorter than a lease", "longer than a lease"])
+@pytest.mark.parametrize("step", ["boot", "write", "reboot"])
+async def test_the_database_may_be_away_in_any_step(
+    step: str, lease_seconds: float, database: Database, outage: asyncio.Event
+) -> None:
+    held = asyncio.Event()
+    plan = straight_plan()
+    slow = next(one for one in plan if one.name == step)
+    slow._holds = held
+    world = World(database=database, plan=plan, lease_seconds=lease_seconds)
+    world.supervisor.open()
+    created = await world.create()
+    await slow.entered.wait()
+
+    outage.set()
+    held.set()
+    await asyncio.sleep(0.7)
+    outage.clear()
+    deployment = await world.finished(created.id)
+    await world.supervisor.close()
+
+    assert deployment.state is DeploymentState.TERMINATED
+    assert {node.state for node in deployment.nodes} == {PartitionState.DEPLOYED}
+    assert [record.step for record in deployment.nodes[0].steps] == ["boot", "write", "reboot"]
+
+
+async def test_a_database_that_is_away_when_the_runner_reads_is_nobodys_fault(database: Database) -> None:
+    world = World(database=database, plan=straight_plan(), lease_seconds=0.3)
+    load, tries = world.store.load, 0
+
+    async def away_at_first(deployment_id: str) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries <= 5:  # more often than a fault of ours would be tried again
+            raise StoreUnreachable("the database does not answer")
+        return await load(deployment_id)
+
+    world.store.load = away_at_first  # type: ignore[method-assign]
+    deployment = await world.run()
+
+    assert deployment.state is DeploymentState.TERMINATED
+    assert tries > 5
