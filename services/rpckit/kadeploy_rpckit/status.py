@@ -1,5 +1,7 @@
 """Errors to google.rpc.Status and back: the one table of kinds and codes."""
 
+from collections.abc import Mapping, Sequence
+
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -31,6 +33,14 @@ CODES: dict[type[DomainError], int] = {
     HistoryGone: code_pb2.OUT_OF_RANGE,
 }
 """The gRPC code of each kind."""
+
+# A status travels in the trailers of a call, of which gRPC refuses more than 8 KiB; there the message stands twice, and
+# once of it every byte that is not ASCII is tripled. These bounds leave room for that and for what gRPC adds itself.
+MESSAGE_BYTES = 600
+METADATA_BYTES = 900
+METADATA_VALUE_BYTES = 200
+VIOLATIONS_BYTES = 2000
+VIOLATION_BYTES = 400
 
 _KINDS = {code: kind for kind, code in CODES.items()}
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -80,14 +90,45 @@ def to_status(error: DomainError, *, domain: str) -> status_pb2.Status:
         domain: who says it: "inventory.kadeploy".
     """
     code = next((code for kind, code in CODES.items() if isinstance(error, kind)), code_pb2.INTERNAL)
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=error.metadata)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=_bounded(error.metadata))
     details = [_packed(info)]
     if error.violations:
-        request = error_details_pb2.BadRequest()
-        for violation in error.violations:
-            request.field_violations.add(field=violation.field, description=violation.description)
-        details.append(_packed(request))
-    return status_pb2.Status(code=code, message=error.message, details=details)
+        details.append(_packed(_bad_request(error.violations)))
+    return status_pb2.Status(code=code, message=clipped(error.message, MESSAGE_BYTES), details=details)
+
+
+def clipped(text: str, most: int) -> str:
+    """Returns a text of at most so many bytes in UTF-8, with three dots where something is missing."""
+    encoded = text.encode("utf-8", errors="replace")
+    if len(encoded) <= most:
+        return encoded.decode()
+    return encoded[: most - len("…".encode())].decode(errors="ignore") + "…"
+
+
+def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    room = METADATA_BYTES
+    for name, value in metadata.items():
+        short = clipped(value, METADATA_VALUE_BYTES)
+        room -= len(name) + len(short.encode())
+        if room < 0:
+            break
+        kept[name] = short
+    return kept
+
+
+def _bad_request(violations: Sequence[FieldViolation]) -> error_details_pb2.BadRequest:
+    """Returns the fields at fault: as many as there is room for, then one that says how many more there are."""
+    request = error_details_pb2.BadRequest()
+    room = VIOLATIONS_BYTES
+    for index, violation in enumerate(violations):
+        field, description = (clipped(text, VIOLATION_BYTES) for text in (violation.field, violation.description))
+        room -= len(field.encode()) + len(description.encode())
+        if room < 0:
+            request.field_violations.add(field="…", description=f"and {len(violations) - index} more")
+            break
+        request.field_violations.add(field=field, description=description)
+    return request
 
 
 def internal_status(request_id: str, *, domain: str) -> status_pb2.Status:
@@ -115,7 +156,11 @@ def from_status(status: status_pb2.Status) -> RemoteError:
 
 def from_rpc_error(error: grpc.RpcError) -> RemoteError:
     """Returns what a failed call was told, from a sync or an aio stub."""
-    status = rpc_status.from_call(error)
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:
+        # Something between us and the service changed the code: what it says is what counts.
+        status = None
     if status is not None:
         return from_status(status)
     return RemoteError(code=error.code(), message=error.details() or error.code().name)

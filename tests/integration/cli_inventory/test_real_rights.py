@@ -58,3 +58,10 @@ def test_an_expiry_time_is_kept_and_one_in_the_past_is_refused(run: Run) -> None
 def test_a_user_grants_nothing(run: Run) -> None:
     assert run(kaadduser, ["-l", "bob", "-m", "node-08"], user="bob").exit_code == 5
     assert listed(run) == []
+
+
+def test_an_error_about_thousands_of_nodes_is_still_an_answer(run: Run) -> None:
+    result = run(kaadduser, ["-l", "bob", "-m", "a-node-that-nobody-has-registered-[1-3000]"])
+    assert result.exit_code == 4
+    assert "NODE_NOT_FOUND" in result.stderr
+    assert len(result.stderr) < 2000
