@@ -8,12 +8,9 @@ import json
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from itertools import islice
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +20,7 @@ from google.protobuf.message import Message
 
 from kadeploy_rpckit.errors import Invalid
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger("audit")
 
 NODES = frozenset({"node", "nodes"})
 SUBJECTS = frozenset(
@@ -38,6 +35,7 @@ LONGEST_TEXT = 200
 MOST_SUBJECTS = 20
 MOST_ELEMENTS = 100_000
 DEEPEST = 5
+OWNER_AND_GROUP = 0o640
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _TEXT, _MESSAGE, _BYTES = FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_BYTES
@@ -57,30 +55,36 @@ class AuditLog:
 
         Args:
             service: the service's name.
-            path: the file, appended to, opened again when it was rotated; None for the service's own log, as the
-                logger "audit".
+            path: the file, appended to and opened for each record, so that it may be rotated at any time; None for the
+                service's own log, as the logger "audit".
 
         Raises:
-            UnusableAuditLog: the file cannot be opened.
+            UnusableAuditLog: the file cannot be written.
         """
         self._service = service
-        self._logger = logging.getLogger("audit")
+        self._path = path
         # However little else is logged.
-        self._logger.setLevel(logging.INFO)
+        _log.setLevel(logging.INFO)
         if path is not None:
-            self._logger = logging.Logger("audit")  # noqa: LOG001 - one per service, in no tree: it must not propagate
-            self._logger.addHandler(_open(path))
+            try:
+                _append(path, "")
+            except OSError as error:
+                raise UnusableAuditLog(
+                    f"the audit log {path} cannot be written: {error.strerror}", metadata={"path": str(path)}
+                ) from error
 
     def write(self, record: Mapping[str, object]) -> None:
-        """Writes one record."""
-        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "service": self._service, **record}
-        self._logger.info("%s", json.dumps(line, ensure_ascii=True))
-
-    def close(self) -> None:
-        """Closes the file, if there is one."""
-        if self._logger is not logging.getLogger("audit"):
-            for handler in self._logger.handlers:
-                handler.close()
+        """Writes one record; where the file cannot take it, it goes to the service's own log."""
+        stamped = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "service": self._service, **record}
+        line = json.dumps(stamped, ensure_ascii=True)
+        if self._path is not None:
+            try:
+                _append(self._path, f"{line}\n")
+            except OSError as error:
+                _log.error("the audit log %s cannot be written: %s", self._path, error.strerror)
+            else:
+                return
+        _log.info("%s", line)
 
 
 def nodes_of(request: Message | None) -> str:
@@ -140,22 +144,8 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
-class _File(WatchedFileHandler):
-    """Appends lines to a file that only owner and group can read; a line that cannot be written goes to the log."""
-
-    def _open(self) -> TextIOWrapper:
-        number = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-        return os.fdopen(number, "a", encoding="utf-8")
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Says that a record is lost to the file, and keeps it in the log."""
-        logger.error("the audit log %s cannot be written (%s): %s", self.baseFilename, sys.exc_info()[1], record.args)
-
-
-def _open(path: Path) -> logging.Handler:
-    try:
-        return _File(path)
-    except OSError as error:
-        raise UnusableAuditLog(
-            f"the audit log {path} cannot be written: {error.strerror}", metadata={"path": str(path)}
-        ) from error
+def _append(path: Path, text: str) -> None:
+    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, OWNER_AND_GROUP)
+    with os.fdopen(number, "ab", buffering=0) as file:
+        # One write: lines of several processes never mix.
+        file.write(text.encode("ascii"))
