@@ -42,7 +42,7 @@ class ChainSettings:
     predecessors: int = 3
     ring_bytes: int = 32 << 20
     start_bound: float = 60.0
-    silence_bound: float = 60.0
+    silence_bound: float = 30.0
     connect_bound: float = 5.0
     stall_bound: float = 15.0
     hold_bound: float = 15.0

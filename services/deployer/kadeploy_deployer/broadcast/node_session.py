@@ -118,7 +118,9 @@ class NodeSession:
                     self.started.set()
                 case "progress":
                     self._received_bytes = int(message["received_bytes"])
-                    self._on_progress(self.name, int(message["written_bytes"]), int(message["total_bytes"]))
+                    if self.received is None:
+                        # A node that is done goes on speaking, for as long as others copy from it.
+                        self._on_progress(self.name, int(message["written_bytes"]), int(message["total_bytes"]))
                 case "result":
                     self._conclude(message)
         except (ValueError, KeyError, TypeError) as error:
