@@ -81,12 +81,19 @@ def copy_databases(source: Path, target: Path) -> None:
 @pytest.fixture
 def site(tmp_path: Path, migrated: Path) -> Iterator[Site]:
     copy_databases(migrated, tmp_path)
+    urls = {name: URL.create("sqlite", database=f"{tmp_path}/{name}.db") for name in DATABASES}
+    with opened(urls) as engines, serving(engines, tmp_path) as site:
+        yield site
+
+
+@contextmanager
+def serving(engines: dict[str, Engine], directory: Path) -> Iterator[Site]:
+    """Yields an inventory that serves two databases on a socket in the directory."""
     settings = Settings(
-        deploy_database=SqliteAccess(path=tmp_path / "deploy.db"),
-        deploy_right_database=SqliteAccess(path=tmp_path / "deploy_right.db"),
-        address=f"unix:{tmp_path}/s",
+        deploy_database=SqliteAccess(path=directory / "deploy.db"),
+        deploy_right_database=SqliteAccess(path=directory / "deploy_right.db"),
+        address=f"unix:{directory}/s",
     )
-    engines = bootstrap.open_engines(settings)
     runtime = bootstrap.build_runtime(settings, engines)
     server, address = start_sync(
         bootstrap.registration(runtime),
@@ -106,12 +113,12 @@ def site(tmp_path: Path, migrated: Path) -> Iterator[Site]:
             resolution=stubs.ResolutionServiceStub(channel),
         )
 
-    yield Site(address=address, settings=settings, engines=engines, calling_as=calling_as)
-    for channel in channels.values():
-        channel.close()
-    server.stop(grace=None).wait(5)
-    for engine in engines.values():
-        engine.dispose()
+    try:
+        yield Site(address=address, settings=settings, engines=engines, calling_as=calling_as)
+    finally:
+        for channel in channels.values():
+            channel.close()
+        server.stop(grace=None).wait(5)
 
 
 @contextmanager

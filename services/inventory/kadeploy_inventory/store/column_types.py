@@ -8,7 +8,16 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 def word(length: int) -> TypeEngine[str]:
-    """Returns a type for ASCII words that compare letter by letter, as keys must."""
+    """Returns a type for words that compare letter by letter, as keys must.
+
+    In Unicode, although what we store is ASCII: MariaDB would refuse to look for any other word in an ASCII column.
+    """
+    exact = VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+def ascii_word(length: int) -> TypeEngine[str]:
+    """Returns a type for long ASCII words of our own making, which an index has room for."""
     exact = VARCHAR(length, charset="ascii", collation="ascii_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
 

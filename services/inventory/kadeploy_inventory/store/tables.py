@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from kadeploy_inventory.store.column_types import UtcTime, word
+from kadeploy_inventory.store.column_types import UtcTime, ascii_word, word
 
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -42,7 +42,7 @@ nodes = Table(
     Column("uid", word(32), primary_key=True),
     Column("name", word(253), nullable=False, unique=True),
     # The name with its numbers made comparable, for lists in natural order.
-    Column("sort_key", word(640), nullable=False),
+    Column("sort_key", ascii_word(640), nullable=False),
     Column("mac_address", word(17), nullable=False, unique=True),
     Column("ip_address", word(15), nullable=False, unique=True),
     Column("cluster", word(63), ForeignKey(clusters.c.name), nullable=False, index=True),

@@ -17,4 +17,4 @@ def test_every_table_can_be_written_for_both_engines(table: Table) -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_keys_compare_letter_by_letter_on_mariadb(table: Table) -> None:
     ddl = str(CreateTable(table).compile(dialect=mysql.dialect()))
-    assert "ascii_bin" in ddl
+    assert "utf8mb4_bin" in ddl

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from kadeploy_inventory.store.column_types import UtcTime, word
+from kadeploy_inventory.store.column_types import UtcTime, ascii_word, word
 
 revision = "0001"
 down_revision = None
@@ -53,7 +53,7 @@ def _create_nodes() -> None:
         "nodes",
         Column("uid", word(32), nullable=False),
         Column("name", word(253), nullable=False),
-        Column("sort_key", word(640), nullable=False),
+        Column("sort_key", ascii_word(640), nullable=False),
         Column("mac_address", word(17), nullable=False),
         Column("ip_address", word(15), nullable=False),
         Column("cluster", word(63), nullable=False),
