@@ -1,7 +1,14 @@
 """The entry points: `ka` and the classic names."""
 
 from kadeploy_cli import guard
-from kadeploy_cli.commands import classic_archives, classic_deploy, classic_environments, classic_nodes, classic_rights
+from kadeploy_cli.commands import (
+    classic_archives,
+    classic_control,
+    classic_deploy,
+    classic_environments,
+    classic_nodes,
+    classic_rights,
+)
 from kadeploy_cli.commands import ka as umbrella
 from kadeploy_cli.commands import kaenv as kaenv_command
 
@@ -69,6 +76,36 @@ def kadeluser() -> None:
 def karights() -> None:
     """Lists, grants and takes away rights with the options of Kadeploy 3."""
     guard.run(classic_rights.karights, "karights")
+
+
+def kareboot() -> None:
+    """Reboots nodes."""
+    guard.run(classic_control.kareboot, "kareboot")
+
+
+def kapower() -> None:
+    """Switches the power of nodes."""
+    guard.run(classic_control.kapower, "kapower")
+
+
+def kaconsole() -> None:
+    """Attaches to the console of a node."""
+    guard.run(classic_control.kaconsole, "kaconsole")
+
+
+def karemote() -> None:
+    """Runs a command on nodes."""
+    guard.run(classic_control.karemote, "karemote")
+
+
+def kaaddkeys() -> None:
+    """Puts public keys on nodes."""
+    guard.run(classic_control.kaaddkeys, "kaaddkeys")
+
+
+def kastats() -> None:
+    """Shows the history of deployments."""
+    guard.run(classic_control.kastats, "kastats")
 
 
 if __name__ == "__main__":

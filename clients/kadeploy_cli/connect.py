@@ -173,12 +173,13 @@ class Inventory(Peer):
 
 
 class Deployer(Peer):
-    """The deployer: deployments, and what the cluster looks like now."""
+    """The deployer: deployments, what the cluster looks like now, and what is done to nodes besides."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("deployer", settings)
         self.deployments = deployer_service_pb2_grpc.DeploymentServiceStub(self.channel)
         self.states = deployer_service_pb2_grpc.ClusterStateServiceStub(self.channel)
+        self.control = deployer_service_pb2_grpc.NodeControlServiceStub(self.channel)
 
 
 class Bootctl(Peer):

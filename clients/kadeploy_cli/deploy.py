@@ -119,10 +119,11 @@ def write_files(final: deployment_pb2.Deployment, aftermath: Aftermath) -> None:
     """Writes the names of the nodes that succeeded and of those that did not, one a line."""
     for name, nodes in ((aftermath.good_file, report.good_nodes(final)), (aftermath.bad_file, report.bad_nodes(final))):
         if name:
-            _write(name, nodes)
+            write_names(name, nodes)
 
 
-def _write(name: str, nodes: Sequence[str]) -> None:
+def write_names(name: str, nodes: Sequence[str]) -> None:
+    """Writes names of nodes into a file, one a line."""
     try:
         Path(name).write_text("".join(f"{node}\n" for node in nodes), encoding="utf-8")
     except OSError as error:

@@ -1,11 +1,12 @@
 """What commands print: a table, JSON, or names alone. Results go to stdout, all that is said on the way to stderr."""
 
 import json
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,7 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 MEBIBYTE = 1 << 20
+_PARTS = re.compile(r"\d+|\D+")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+_Thing = TypeVar("_Thing")
 
 
 class Format(StrEnum):
@@ -63,6 +67,16 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(printable(value)) for value in row))
     Console(file=sys.stdout, highlight=False).print(table)
+
+
+def by_name(things: Iterable[_Thing], name: Callable[[_Thing], str]) -> list[_Thing]:
+    """Returns things in the order in which people count their names: node-2 before node-10."""
+    return sorted(
+        things,
+        key=lambda each: [
+            (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in _PARTS.findall(name(each))
+        ],
+    )
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import click
 
-from kadeploy_cli.commands import classic_archives, classic_deploy, classic_environments, classic_nodes, classic_rights
+from kadeploy_cli.commands import (
+    classic_archives,
+    classic_control,
+    classic_deploy,
+    classic_environments,
+    classic_nodes,
+    classic_rights,
+)
 from kadeploy_cli.commands.ka import ka
 from kadeploy_cli.commands.kaenv import kaenv
 
@@ -18,6 +25,12 @@ MARKER = "<!-- What follows is written by `python -m kadeploy_cli.reference docs
 COMMON = {"--config", "--insecure", "--verbose", "--help", "--version"}
 CLASSIC: tuple[click.Command, ...] = (
     classic_deploy.kadeploy,
+    classic_control.kareboot,
+    classic_control.kapower,
+    classic_control.kaconsole,
+    classic_control.karemote,
+    classic_control.kaaddkeys,
+    classic_control.kastats,
     classic_nodes.kaaddnode,
     classic_nodes.kadelnode,
     classic_nodes.kanodes,

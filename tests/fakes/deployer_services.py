@@ -16,6 +16,7 @@ from kadeploy.deployer.v1 import (
 from kadeploy_rpckit.caller import current_caller
 from kadeploy_rpckit.errors import HistoryGone, Missing, NotInState, Unreachable
 from tests.fakes.inventory_services import paged
+from tests.fakes.node_control_services import NodeControlServices
 
 SERVICES = ("kadeploy.deployer.v1.DeploymentService", "kadeploy.deployer.v1.ClusterStateService")
 STEPS = ("boot_deployment_environment", "format", "broadcast", "boot_new_system")
@@ -73,12 +74,15 @@ class DeployerServices(
         self.by_request_id: dict[str, str] = {}
         # How many CreateDeployment calls are answered with UNAVAILABLE after the deployment was made.
         self.lost_answers = 0
+        self.control = NodeControlServices()
+        self.statistics = deployer_service_pb2.GetStatisticsResponse()
         self._cancelled = threading.Event()
 
     def register(self, server: grpc.Server) -> None:
         """Adds the services to a server."""
         deployer_service_pb2_grpc.add_DeploymentServiceServicer_to_server(self, server)
         deployer_service_pb2_grpc.add_ClusterStateServiceServicer_to_server(self, server)
+        deployer_service_pb2_grpc.add_NodeControlServiceServicer_to_server(self.control, server)
 
     def CreateDeployment(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
@@ -240,6 +244,10 @@ class DeployerServices(
             step.timeout.FromSeconds(210)
             step.files.add(path="pxelinux.cfg/01-52", text="DEFAULT deploy\n")
         return plan
+
+    def GetStatistics(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        return self.statistics
 
     def ListPartitionStates(self, request: Any, context: Any) -> Any:
         wanted = set(NodeSet(request.nodes))

@@ -9,6 +9,7 @@ from kadeploy_cli.commands.cluster import cluster
 from kadeploy_cli.commands.deployment import deployment
 from kadeploy_cli.commands.environment import environment
 from kadeploy_cli.commands.node import node
+from kadeploy_cli.commands.node_control import console, keys, power, reboot, run, statistics
 from kadeploy_cli.commands.partition import partition
 from kadeploy_cli.commands.pki import pki
 from kadeploy_cli.commands.right import right
@@ -34,3 +35,7 @@ def version() -> None:
 
 for group in (node, cluster, environment, right, deployment, partition, boot, label, pki):
     ka.add_command(group)
+
+for command in (reboot, power, console, run, keys):
+    node.add_command(command)
+ka.add_command(statistics)

@@ -36,6 +36,10 @@ def parse_disk(text: str, source: str) -> node_pb2.Disk:
     first = next(given, None)
     if first is None:
         raise DescriptionFailure(source, 0, "is empty; block_device=sda size=80000 is expected (size in MB)")
+    device, blank, rest = first.text.partition(" ")
+    if "=" not in device and blank:
+        # kasetup of version 2.1 wrote the device without its key.
+        first = Line(source=source, number=first.number, text=f"block_device={device} {rest}")
     words = _words(first, ("block_device", "size"), needed=("block_device", "size"))
     device = words["block_device"].removeprefix("/dev/")
     if not nodes_file.DEVICE.fullmatch(device):

@@ -17,7 +17,6 @@ from tests.fakes.site import Site
 pytestmark = pytest.mark.integration
 
 PATIENCE = 20.0
-CODE = "from kadeploy_cli.__main__ import kadeploy; kadeploy()"
 
 
 class Terminal:
@@ -45,11 +44,12 @@ class Terminal:
 
 
 @contextmanager
-def kadeploy(site: Site, *arguments: str) -> Iterator[Terminal]:
+def kadeploy(site: Site, *arguments: str, name: str = "kadeploy") -> Iterator[Terminal]:
+    code = f"from kadeploy_cli.__main__ import {name}; {name}()"
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         # setsid makes the terminal the process's own, so that Ctrl-C reaches it as a signal.
-        ["setsid", "--ctty", "--wait", sys.executable, "-c", CODE, *arguments],
+        ["setsid", "--ctty", "--wait", sys.executable, "-c", code, *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -94,3 +94,21 @@ def test_ctrl_c_detaches_when_told_so(site: Site) -> None:
         terminal.read_until("the deployment goes on")
         assert terminal.process.wait(PATIENCE) == 130
     assert len(site.deployer.requests) == 1
+
+
+def test_a_console_gets_every_key_and_is_left_by_the_escape_with_the_terminal_as_it_was(site: Site) -> None:
+    with kadeploy(site, "-m", "node-1", name="kaconsole") as terminal:
+        terminal.read_until("login: ")
+        terminal.type("root\r\x03")
+        terminal.read_until("root\r\x03")
+        terminal.type("\x1d")
+        assert terminal.process.wait(PATIENCE) == 0
+    assert site.deployer.control.typed == b"root\r\x03"
+
+
+def test_a_console_that_ends_is_told(site: Site) -> None:
+    with kadeploy(site, "-m", "node-1", name="kaconsole") as terminal:
+        terminal.read_until("login: ")
+        terminal.type("\x04")
+        terminal.read_until("the console has ended")
+        assert terminal.process.wait(PATIENCE) == 0
