@@ -1,9 +1,10 @@
 """What a deployment would do, node by node. Touches nothing: no lock, no node, no boot file."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kadeploy_deployer.app.ports import Inventory
+from kadeploy_deployer.app.ports import BootError, ImageError, Inventory
 from kadeploy_deployer.app.request import Actor, Prepared, prepare
 from kadeploy_deployer.app.runner import RunnerSettings, policy
 from kadeploy_deployer.app.silence import Silence
@@ -14,10 +15,22 @@ from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, StepPolicy
 from kadeploy_deployer.domain.states import BusyPolicy, FailureReason
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
 PLANNED = "planned"
 """Stands where the id and the tokens of a real deployment would."""
+
+
+BOOT_FILES_SECONDS = 20.0
+"""For the boot files of one step: the image may have to be fetched, and its kernel taken out of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFile:
+    """A boot file as it would be written."""
+
+    path: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +40,7 @@ class PlannedStep:
     step: str
     policy: StepPolicy
     actions: tuple[str, ...]
+    files: tuple[PlannedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +53,14 @@ class NodePlan:
     steps: tuple[PlannedStep, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BootFiles:
+    """What a step would write for the nodes, and a sentence where that cannot be said."""
+
+    files: Mapping[str, tuple[PlannedFile, ...]]
+    problems: tuple[str, ...] = ()
+
+
 async def plan_deployment(
     spec: DeploymentSpec, *, actor: Actor, inventory: Inventory, store: DeploymentStore, settings: RunnerSettings
 ) -> tuple[EnvironmentSnapshot, Sequence[NodePlan]]:
@@ -48,13 +70,14 @@ async def plan_deployment(
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)
     context = _context(spec, prepared, settings)
+    files = {step.name: await _boot_files(step, context) for step in settings.plan if step.applies(context)}
     plans = []
     for node in prepared.resolution.nodes:
         failure = prepared.left_out.get(node.name)
         holder = held.get(node.name, "")
         if failure is None and holder and spec.busy_policy is BusyPolicy.EXCLUDE:
             failure = Failure(reason=FailureReason.BUSY, description=f"held by {in_words(holder)}")
-        steps = () if failure else _steps(context, node.name, settings)
+        steps = () if failure else _steps(context, node.name, settings, files)
         plans.append(NodePlan(node=node.name, obstacle=failure, held_by=holder, steps=steps))
     return prepared.resolution.environment, plans
 
@@ -75,9 +98,38 @@ def _context(spec: DeploymentSpec, prepared: Prepared, settings: RunnerSettings)
     )
 
 
-def _steps(context: StepContext, node: str, settings: RunnerSettings) -> tuple[PlannedStep, ...]:
-    return tuple(
-        PlannedStep(step=step.name, policy=policy(step, context, node), actions=tuple(step.describe(context, node)))
-        for step in settings.plan
-        if step.applies(context)
+def _steps(
+    context: StepContext, node: str, settings: RunnerSettings, files: Mapping[str, _BootFiles]
+) -> tuple[PlannedStep, ...]:
+    steps = []
+    for step in settings.plan:
+        if step.applies(context):
+            boot = files[step.name]
+            planned = PlannedStep(
+                step=step.name,
+                policy=policy(step, context, node),
+                actions=(*step.describe(context, node), *boot.problems),
+                files=boot.files.get(node, ()),
+            )
+            steps.append(planned)
+    return tuple(steps)
+
+
+async def _boot_files(step: Step, context: StepContext) -> _BootFiles:
+    if not isinstance(step, WritesBootFiles):
+        return _BootFiles(files={})
+    try:
+        async with asyncio.timeout(BOOT_FILES_SECONDS):
+            wishes = await step.boot_wishes(context, list(context.nodes))
+            rendered = await context.ports.boot.render_entries(wishes, context.nodes, owner=PLANNED)
+    except (BootError, ImageError) as problem:
+        return _BootFiles(files={}, problems=(f"the boot files cannot be shown: {problem}",))
+    except TimeoutError:
+        text = f"the boot files cannot be shown: they were not ready within {BOOT_FILES_SECONDS:g} s"
+        return _BootFiles(files={}, problems=(text,))
+    return _BootFiles(
+        files={
+            node: tuple(PlannedFile(path=path, text=text) for path, text in written)
+            for node, written in rendered.items()
+        }
     )

@@ -222,6 +222,7 @@ def plan_message(plan: NodePlan) -> deployment_pb2.NodePlan:
                 timeout=duration(step.policy.timeout),
                 retries=step.policy.retries,
                 actions=step.actions,
+                files=[deployment_pb2.PlannedFile(path=file.path, text=file.text) for file in step.files],
             )
             for step in plan.steps
         ],
