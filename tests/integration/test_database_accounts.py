@@ -4,14 +4,25 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pymysql
 import pytest
 
 from kadeploy_deployer.__main__ import main as deployer
+from kadeploy_deployer.bootstrap import open_database
+from kadeploy_deployer.settings import Settings as DeployerSettings
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_inventory.__main__ import main as inventory
+from kadeploy_inventory.bootstrap import open_engines
+from kadeploy_inventory.domain.partition_table import complete_disk
+from kadeploy_inventory.domain.right import Right
+from kadeploy_inventory.settings import Settings as InventorySettings
+from kadeploy_inventory.store.sql_store import SqlStore
+from tests.fakes.deployment_world import new_deployment
 from tests.mariadb import MariadbServer
+from tests.unit.inventory.builders import disk, node
 
 pytestmark = [pytest.mark.integration, pytest.mark.mariadb]
 
@@ -20,6 +31,7 @@ NODE = "INSERT INTO {deploy}.clusters VALUES ('c', '{{}}', 'e', NOW(6), NOW(6))"
 RIGHT = "INSERT INTO {deploy_right}.rights VALUES ('alice', 'node-1', 'sda3', NULL)"
 RIGHT_DELETED = "DELETE FROM {deploy_right}.rights"
 STATE = "UPDATE {deploy_state}.partition_states SET state = 'deployed'"
+NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 DENIED = (1044, 1142, 1227)
 
 
@@ -155,6 +167,27 @@ def test_each_account_can_do_its_work_and_nothing_else(site: DatabaseSite) -> No
         with pytest.raises(pymysql.err.MySQLError) as error:
             site.as_account(database, kind, statement)
         assert error.value.args[0] in DENIED, (database, kind, statement, error.value)
+
+
+async def test_the_services_work_as_their_own_accounts(site: DatabaseSite) -> None:
+    site.init(inventory, "inventory")
+    site.init(deployer, "deployer")
+    settings = InventorySettings.load(Path(site.config("inventory")))
+    engines = open_engines(settings)
+    store = SqlStore(deploy=engines["deploy"], deploy_right=engines["deploy_right"])
+    right = Right(user="alice", node="*", partition="*", expire_time=None)
+    stored = node(1, disks=(complete_disk(disk()),), uid="u", etag="e", create_time=NOW, update_time=NOW)
+    store.change_deploy(lambda work: work.nodes.add([stored]))
+    store.change_rights(lambda work: work.rights.put([right]))
+    assert store.read(lambda work: work.nodes.named(["node-1"])) == {"node-1": stored}
+    store.change_deploy(lambda work: work.nodes.remove(["node-1"]))
+    for engine in engines.values():
+        engine.dispose()
+
+    with open_database(DeployerSettings.load(Path(site.config("deployer")))) as database:
+        deployments = SqlDeploymentStore(database)
+        await deployments.create(new_deployment("one", ["node1", "node2"]))
+        assert set(await deployments.holders(["node1", "node2"])) == {"node1", "node2"}
 
 
 def test_init_repairs_and_check_tells_what_somebody_changed(

@@ -4,14 +4,17 @@ import sqlite3
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from kadeploy_deployer.app.store_values import RemarkNote
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.store import database as database_room
+from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import new_deployment
+from tests.mariadb import MariadbServer
 
 
 class Away(sqlite3.OperationalError):
@@ -69,3 +72,26 @@ async def test_a_lost_connection_in_the_middle_leaves_nothing_half_done(database
         await database.write(breaks)
 
     assert len(await store.events("one", after=0, limit=9)) == 2
+
+
+@pytest.mark.mariadb
+async def test_connections_that_the_server_closed_are_replaced(mariadb_server: MariadbServer) -> None:
+    with mariadb_server.database() as name:
+        database = Database(mariadb_server.url(name))
+        schema.upgrade(database.engine)
+        store = SqlDeploymentStore(database)
+        await store.create(new_deployment("one", ["node1"]))
+
+        def severed(connection: Connection) -> None:
+            connection.exec_driver_sql("DELETE FROM events")
+            own = connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one()
+            mariadb_server.run(f"KILL CONNECTION {own}")
+            connection.exec_driver_sql("DELETE FROM events")
+
+        with pytest.raises(StoreUnreachable):
+            await database.write(severed)
+        others = mariadb_server.run(f"SELECT id FROM information_schema.processlist WHERE db = '{name}'")  # noqa: S608
+        mariadb_server.run(*(f"KILL CONNECTION {row[0]}" for row in others), "SELECT 1")
+
+        assert len(await store.events("one", after=0, limit=9)) > 0
+        database.close()
