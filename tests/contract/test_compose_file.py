@@ -1,0 +1,62 @@
+"""compose.yaml and what it mounts, as far as no engine is needed: rules for containers, settings that can be read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kadeploy_bootctl.settings import Settings as BootctlSettings
+from kadeploy_cli.settings import Settings as ClientSettings
+from kadeploy_deployer.settings import Settings as DeployerSettings
+from kadeploy_inventory.settings import Settings as InventorySettings
+from tests.containers.tools import CHECKOUT
+
+PROJECT: dict[str, Any] = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())
+SETTINGS = CHECKOUT / "services" / "compose"
+
+
+@pytest.mark.parametrize("name", PROJECT["services"])
+def test_every_container_is_confined(name: str) -> None:
+    service = PROJECT["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"mem_limit", "cpus", "pids_limit", "logging"} <= set(service)
+    # One container sets the owners of the TFTP tree, without network, and ends.
+    assert ("user" in service and service["user"].startswith("0")) == (name == "tree-init")
+    assert "cap_add" not in service or (name, service["network_mode"]) == ("tree-init", "none")
+
+
+@pytest.mark.parametrize("name", PROJECT["services"])
+def test_every_container_that_stays_has_a_health_check(name: str) -> None:
+    service = PROJECT["services"][name]
+    stays = service.get("restart") == "unless-stopped"
+    assert stays == ("healthcheck" in service)
+
+
+def test_the_database_network_leads_nowhere_and_has_the_database_on_it() -> None:
+    assert PROJECT["networks"]["database"]["internal"] is True
+    assert PROJECT["services"]["mariadb"]["networks"] == ["database"]
+    on_it = {name for name, service in PROJECT["services"].items() if "database" in service.get("networks", ())}
+    assert on_it == {"mariadb", "database-init-inventory", "database-init-deployer", "inventory", "deployer"}
+
+
+def test_passwords_and_keys_are_files_and_every_one_is_used() -> None:
+    used = {secret for service in PROJECT["services"].values() for secret in service.get("secrets", ())}
+    assert used == set(PROJECT["secrets"])
+    assert all(set(secret) == {"file"} for secret in PROJECT["secrets"].values())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("inventory", InventorySettings),
+        ("deployer", DeployerSettings),
+        ("bootctl", BootctlSettings),
+        ("client", ClientSettings),
+    ],
+)
+def test_the_settings_can_be_read_and_demand_certificates(name: str, kind: Any) -> None:
+    settings = kind.load(SETTINGS / f"{name}.toml")
+    assert settings.tls.private_key == Path("/etc/kadeploy/tls/private_key.pem")
