@@ -1,6 +1,9 @@
 import json
 import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,3 +157,26 @@ def test_kacreateenv_of_a_recorded_version_is_refused_before_the_image_is_touche
     assert (tmp_path / "output_image.tar").stat().st_ino == before
     assert run(kacreateenv, [*arguments, "-v", "2", "-k", ""]).exit_code == 2
     assert (tmp_path / "output_image.tar").stat().st_ino == before
+
+
+def test_sigterm_ends_the_programs_and_leaves_nothing_behind(system: Path, tmp_path: Path) -> None:
+    target = tmp_path / "images"
+    target.mkdir()
+    code = (
+        "from kadeploy_cli import archiving; from kadeploy_cli.__main__ import kaarchive; "
+        "archiving.COMPRESSORS['gzip'] = archiving.Compressor(suffix='.tar.gz', command=('sleep', '60')); kaarchive()"
+    )
+    arguments = ["--root-directory", str(system), "--output-directory", str(target), "-z"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 20
+    # The compressor runs when it has a child: a signal before that is another story.
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(children.read_text().split()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "Traceback" not in out
+    assert list(target.iterdir()) == []

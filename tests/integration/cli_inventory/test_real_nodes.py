@@ -191,6 +191,9 @@ def test_kanodes_add_takes_the_two_files_of_version_2_1(run: Run, tmp_path: Path
         (5, "logical", "tmp"),
     ]
     assert "2 stand there already" in run(kanodes, ["-add", "-C", str(tmp_path)]).stderr
+    # As kasetup wrote it.
+    (tmp_path / "clusterpartition.conf").write_text(CLUSTER_PARTITIONS.removeprefix("block_device="))
+    assert "2 stand there already" in run(kanodes, ["-add", "-C", str(tmp_path)]).stderr
 
 
 def test_kanodes_add_with_another_disk_is_refused_and_nothing_is_lost(run: Run, tmp_path: Path) -> None:
@@ -219,7 +222,8 @@ def test_the_files_of_a_cluster_carry_its_name(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "line", "expected"),
     [
-        ("block_device=hda", "hda", 1, '"block_device=… size=…" is expected'),
+        ("block_device=hda", "device=hda", 1, '"block_device=… size=…" is expected'),
+        ("block_device=hda", "9", 1, "a device is expected, such as sda, not '9'"),
         ("part=2", "part=x", 3, "part is a number"),
         ("type=logical", "type=inner", 6, "type is one of primary, extended, logical"),
         ("fdisktype=82", "fdisktype=linux", 2, "fdisktype is a byte in hex"),

@@ -97,7 +97,7 @@ def answer(client: Client, stub: str, method: str, request: Message) -> tuple[st
 
 
 @pytest.mark.parametrize(("stub", "method", "kind"), METHODS, ids=[f"{stub}.{name}" for stub, name, _ in METHODS])
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_request_is_answered_or_refused_with_a_reason(
     site: Site, stub: str, method: str, kind: Descriptor, data: st.DataObject
