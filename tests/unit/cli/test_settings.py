@@ -6,6 +6,7 @@ import pytest
 
 from kadeploy_cli import settings
 from kadeploy_cli.settings import Settings, SettingsFailure
+from kadeploy_rpckit.tls import TlsFiles
 
 WHOLE = """
 user = "bob"
@@ -41,6 +42,12 @@ def test_everything_in_the_file_counts(home: Path) -> None:
     assert read.user == "bob"
     assert read.address("deployer") == "unix:/run/kadeploy/deployer.sock"
     assert (read.deadlines.call, read.deadlines.silence, read.deadlines.reconnect) == (10.0, 2.5, 120.0)
+
+
+def test_certificates_are_looked_for_beside_the_file_and_at_home(home: Path) -> None:
+    text = '[tls]\ncertificate = "c.pem"\nprivate_key = "~/k.pem"\nca = "/etc/ca.pem"\n'
+    read = Settings.load(write(home / "d" / "c.toml", text)).tls
+    assert read == TlsFiles(certificate=home / "d" / "c.pem", private_key=home / "k.pem", ca=Path("/etc/ca.pem"))
 
 
 def test_the_variable_wins_over_the_users_file_which_wins_over_the_systems(
@@ -79,6 +86,10 @@ def test_no_file_anywhere_says_where_one_was_looked_for(home: Path) -> None:
         ("[deadlines]\ncall = 0", "[deadlines] call must be a number of seconds"),
         ("[deadlines]\ncall = true", "[deadlines] call must be a number of seconds"),
         ("user =", "is not a TOML file"),
+        ("insecure = 1", "insecure must be true or false"),
+        ("[tls]\ncertificate = 'c'", "[tls] needs ca, private_key too"),
+        ("[tls]\nca = 3", "[tls] ca must be a file's name in quotes"),
+        ("[tls]\nkey = 'k'", "[tls] has no key key"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_the_file(home: Path, text: str, expected: str) -> None:
