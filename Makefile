@@ -30,17 +30,21 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 
 .PHONY: test
 test: root ready environment-tiny ## All tests, real PXE deployments in the lab among them
-	$(AS_ROOT) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m "not compose" $(PYTEST_ARGS)
 
 ##@ Work
 
 .PHONY: test-fast
 test-fast: proto ## All tests but those that boot machines
-	$(BIN)/python -m pytest -m "not lab" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not lab and not compose" $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: root ready environment-tiny ## The tests that boot machines
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
+
+.PHONY: test-compose
+test-compose: root setup proto ## The images and compose.yaml, on a container engine of its own (5 minutes)
+	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: proto ## Contracts, style, layers, shell scripts
@@ -49,7 +53,10 @@ lint: proto ## Contracts, style, layers, shell scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run docs/examples/batch/*
+	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run docs/examples/batch/* \
+	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp \
+	  tests/containers/enter-engine tests/containers/stand-ins/*
+	$(BIN)/hadolint services/Dockerfile
 
 .PHONY: type
 type: proto ## Types, strictly
@@ -66,7 +73,7 @@ check: lint type test ## What a change must pass
 
 .PHONY: golden
 golden: proto ## Rewrite the golden boot files; review the diff
-	KADEPLOY_GOLDEN=rewrite $(BIN)/python -m pytest -q tests/unit/bootctl/test_pxelinux.py
+	KADEPLOY_GOLDEN=rewrite $(BIN)/python -m pytest -q tests/unit/bootctl
 
 .PHONY: docs
 docs: proto ## Rewrite the generated parts of the documents
