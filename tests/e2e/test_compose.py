@@ -144,6 +144,17 @@ def test_the_tftp_server_serves_what_bootctl_writes_and_can_change_nothing(site:
         site.compose("exec", "-T", "bootctl", "touch", "/srv/tftp/PXEClient/pxelinux.0")
 
 
+def test_a_deployment_kernel_is_installed_into_the_tree(site: ComposedSite) -> None:
+    source = site.directory / "deployenv"
+    source.mkdir(exist_ok=True)
+    for name in ("vmlinuz", "initrd.img"):
+        (source / name).write_text(name)
+    files = ["--kernel", "/deployenv/vmlinuz", "--initrd", "/deployenv/initrd.img"]
+    install = ["label", "install", "deploy", "--config", "/etc/kadeploy/bootctl.toml", *files]
+    site.compose("run", "--rm", "-T", "--no-deps", "--volume", f"{source}:/deployenv:ro", "bootctl", *install)
+    assert "deploy-vmlinuz" in site.compose("exec", "-T", "tftp", "ls", "/srv/tftp/PXEClient/images_grub")
+
+
 def test_the_database_is_reached_by_its_users_alone(site: ComposedSite) -> None:
     connect = "import socket, sys; socket.create_connection((sys.argv[1], 3306), 3)"
     networks = site.containers()["mariadb"]["NetworkSettings"]["Networks"]
@@ -156,5 +167,5 @@ def test_the_database_is_reached_by_its_users_alone(site: ComposedSite) -> None:
 
 def test_the_client_container_speaks_for_the_administrator(site: ComposedSite) -> None:
     register(site, "seen", 5)
-    listed = site.compose("--profile", "tools", "run", "--rm", "-T", "client", "node", "list", "-o", "json")
+    listed = site.compose("run", "--rm", "-T", "client", "node", "list", "-o", "json")
     assert "seen-1" in [one["name"] for one in json.loads(listed)]
