@@ -49,10 +49,14 @@ CONTROL = "/kadeploy.deployer.v1.NodeControlService/"
 REQUESTS: Mapping[str, Any] = {
     "/kadeploy.deployer.v1.DeploymentService/CreateDeployment": deployer_service_pb2.CreateDeploymentRequest(spec=SPEC),
     "/kadeploy.deployer.v1.DeploymentService/PlanDeployment": deployer_service_pb2.PlanDeploymentRequest(spec=SPEC),
-    f"{CONTROL}RebootNodes": deployer_service_pb2.RebootNodesRequest(nodes="node-[1-2]"),
-    f"{CONTROL}SetPower": deployer_service_pb2.SetPowerRequest(nodes="node-[1-2]"),
+    f"{CONTROL}RebootNodes": deployer_service_pb2.RebootNodesRequest(
+        nodes="node-[1-2]", simple=deployer_service_pb2.SimpleReboot()
+    ),
+    f"{CONTROL}SetPower": deployer_service_pb2.SetPowerRequest(
+        nodes="node-[1-2]", action=deployer_service_pb2.POWER_ACTION_OFF
+    ),
     f"{CONTROL}GetPower": deployer_service_pb2.GetPowerRequest(nodes="node-[1-2]"),
-    f"{CONTROL}RunCommand": deployer_service_pb2.RunCommandRequest(nodes="node-[1-2]"),
+    f"{CONTROL}RunCommand": deployer_service_pb2.RunCommandRequest(nodes="node-[1-2]", arguments=["true"]),
     f"{CONTROL}AttachConsole": CONSOLE,
 }
 
