@@ -84,6 +84,11 @@ proto: $(STAMPS)/proto ## Generate the stubs
 
 ##@ Measurements
 
+.PHONY: bench-fanout
+bench-fanout: setup proto ## 300 SSH sessions, beside clush and TakTuk; build/bench/fanout.json
+	lab/setup-host tests/bench/packages.txt
+	$(AS_ROOT) $(BIN)/python -m tests.bench.fanout
+
 .PHONY: bench-inventory
 bench-inventory: setup proto ## 10,000 nodes registered, on both databases, beside the driver's floor; build/bench/inventory.json
 	$(BIN)/python -m tests.bench.inventory
