@@ -6,10 +6,12 @@ from pathlib import Path
 
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.clock_system import SystemClock
+from kadeploy_deployer.adapters.console_commands import CommandConsole
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
+from kadeploy_deployer.app.patient_boot import PatientBoot
 from kadeploy_deployer.app.runner import RunnerSettings
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
@@ -59,7 +61,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     ports = StepPorts(
         shell=shell,
         power=CommandPower(),
-        boot=boot,
+        boot=PatientBoot(boot, clock),
         images=FileImageStore(settings.cache_directory, file_roots=settings.image_directories),
         broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
         clock=clock,
@@ -72,7 +74,13 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         cluster_public_key=read_keys(settings.ssh_public_key)[0],
     )
     try:
-        async with run_parts(database, runner_settings, inventory, lease_seconds=settings.lease_seconds) as parts:
+        async with run_parts(
+            database,
+            runner_settings,
+            inventory,
+            console=CommandConsole(),
+            lease_seconds=settings.lease_seconds,
+        ) as parts:
             yield parts
     finally:
         await shell.close()

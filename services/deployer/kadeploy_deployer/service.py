@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.app.control import ControlParts
 from kadeploy_deployer.app.event_log import EventLog
-from kadeploy_deployer.app.ports import Inventory
+from kadeploy_deployer.app.operation import Keeper
+from kadeploy_deployer.app.ports import Console, Inventory
 from kadeploy_deployer.app.runner import Runner, RunnerSettings
 from kadeploy_deployer.app.supervisor import Supervisor
 from kadeploy_deployer.rpc.callers import Callers
@@ -20,6 +22,7 @@ from kadeploy_deployer.rpc.node_control_servicer import NodeControlServicer
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from kadeploy_deployer.store.operations import SqlOperationStore
 from kadeploy_rpckit.access import Guarded
 
 SERVICE = "deployer"
@@ -31,7 +34,12 @@ SERVICE_NAMES = tuple(
 
 @asynccontextmanager
 async def run_parts(
-    database: Database, runner_settings: RunnerSettings, inventory: Inventory, *, lease_seconds: float
+    database: Database,
+    runner_settings: RunnerSettings,
+    inventory: Inventory,
+    *,
+    console: Console,
+    lease_seconds: float,
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
@@ -53,6 +61,13 @@ async def run_parts(
             inventory=inventory,
             clock=clock,
             runner_settings=runner_settings,
+            control=ControlParts(
+                inventory=inventory,
+                keeper=Keeper(store=SqlOperationStore(database), clock=clock, lease_seconds=lease_seconds),
+                ports=runner_settings.ports,
+                console=console,
+                deployment_host_keys=runner_settings.deployment_host_keys,
+            ),
         )
     finally:
         log.close()
@@ -65,7 +80,7 @@ def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc
     servicers: Sequence[object] = (
         DeploymentServicer(parts, callers),
         ClusterStateServicer(parts.store),
-        NodeControlServicer(),
+        NodeControlServicer(parts.control, callers),
     )
 
     def register(server: grpc.aio.Server) -> None:

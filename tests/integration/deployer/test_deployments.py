@@ -257,17 +257,6 @@ async def test_partition_states_name_the_deployment_that_wrote_them_last(site: S
     assert not second.next_page_token
 
 
-async def test_what_is_not_there_yet_says_so_in_a_sentence(site: Site) -> None:
-    with pytest.raises(grpc.RpcError) as unary:
-        await site.control.GetPower(deployer_service_pb2.GetPowerRequest(nodes="node1"))
-    with pytest.raises(grpc.RpcError) as stream:
-        _ = [one async for one in site.control.RebootNodes(deployer_service_pb2.RebootNodesRequest(nodes="node1"))]
-
-    for caught in (unary, stream):
-        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert "this release" in (caught.value.details() or "")
-
-
 async def test_the_history_is_counted_by_month_node_and_step(site: Site) -> None:
     broken = Failure(reason=FailureReason.FORMAT_FAILED, description="mkfs.ext4: exit 1")
     site.plan[1] = ScriptedStep("write", answers={"node1": [broken, None]})

@@ -1,64 +1,118 @@
-"""NodeControlService: everything done to nodes outside a deployment. The contract stands; the work comes later."""
+"""NodeControlService: everything done to nodes outside a deployment."""
 
 from __future__ import annotations  # grpc's contexts are generic for type checkers alone
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-
-NOTHING: tuple[Any, ...] = ()
-"""What a stream yields that yields nothing."""
+from kadeploy_deployer.app import console, power, reboot, remote_command
+from kadeploy_deployer.app.control import ControlParts
+from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
+from kadeploy_deployer.domain import node_set
+from kadeploy_deployer.domain.control_errors import InvalidControl
+from kadeploy_deployer.rpc.callers import Callers
+from kadeploy_deployer.rpc.node_control_messages import (
+    command_message,
+    node_power,
+    node_result,
+    read_action,
+    read_level,
+    read_reboot,
+)
+from kadeploy_deployer.rpc.relay import Relay
+from kadeploy_rpckit.errors import DomainError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-def not_yet(context: Context, sentence: str) -> None:
-    """Lets the call end as UNIMPLEMENTED. Not by `abort`: that raises what the interceptor would take for a fault."""
-    context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-    context.set_details(sentence)
-
-
 class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
-    """Says of every call that it is not there yet."""
+    """Answers for what is done to nodes."""
+
+    def __init__(self, parts: ControlParts, callers: Callers) -> None:
+        self._parts = parts
+        self._callers = callers
 
     async def RebootNodes(
         self, request: deployer_service_pb2.RebootNodesRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.RebootNodesResponse]:
-        """Not there yet."""
-        not_yet(context, "this release reboots nodes in deployments only")
-        for response in NOTHING:
+        """As in the contract."""
+        relay: Relay[deployer_service_pb2.RebootNodesResponse] = Relay()
+        wish, actor = read_reboot(request), self._callers.actor()
+
+        def tell(node: str, error: DomainError | None) -> None:
+            relay.push(deployer_service_pb2.RebootNodesResponse(result=node_result(node, error)))
+
+        work = partial(reboot.reboot_nodes, wish, actor=actor, parts=self._parts, tell=tell)
+        async for response in relay.run(work, context):
             yield response
 
     async def SetPower(
         self, request: deployer_service_pb2.SetPowerRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.SetPowerResponse]:
-        """Not there yet."""
-        not_yet(context, "this release switches power in deployments only")
-        for response in NOTHING:
+        """As in the contract."""
+        relay: Relay[deployer_service_pb2.SetPowerResponse] = Relay()
+        action, level, actor = read_action(request.action), read_level(request.level), self._callers.actor()
+
+        def tell(node: str, error: DomainError | None) -> None:
+            relay.push(deployer_service_pb2.SetPowerResponse(result=node_result(node, error)))
+
+        work = partial(power.set_power, request.nodes, action, level, actor=actor, parts=self._parts, tell=tell)
+        async for response in relay.run(work, context):
             yield response
 
     async def GetPower(
         self, request: deployer_service_pb2.GetPowerRequest, context: Context
     ) -> deployer_service_pb2.GetPowerResponse:
-        """Not there yet."""
-        not_yet(context, "this release does not ask for the power of nodes yet")
-        return deployer_service_pb2.GetPowerResponse()
+        """As in the contract."""
+        found = await power.get_power(request.nodes, actor=self._callers.actor(), parts=self._parts)
+        names = node_set.expand(request.nodes)
+        return deployer_service_pb2.GetPowerResponse(nodes=[node_power(name, found[name]) for name in names])
 
     async def RunCommand(
         self, request: deployer_service_pb2.RunCommandRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.RunCommandResponse]:
-        """Not there yet."""
-        not_yet(context, "this release runs no commands of users on nodes yet")
-        for response in NOTHING:
+        """As in the contract."""
+        relay: Relay[deployer_service_pb2.RunCommandResponse] = Relay()
+        actor, timeout = self._callers.actor(), request.timeout.ToTimedelta().total_seconds()
+
+        def tell(told: CommandOutput | CommandEnd) -> None:
+            message = command_message(told)
+            relay.push(message, size=message.ByteSize())
+
+        work = partial(
+            remote_command.run_command,
+            request.nodes,
+            list(request.arguments),
+            timeout=timeout,
+            stdin=request.input,
+            actor=actor,
+            parts=self._parts,
+            tell=tell,
+        )
+        async for response in relay.run(work, context):
             yield response
 
     async def AttachConsole(
         self, request_iterator: AsyncIterator[deployer_service_pb2.AttachConsoleRequest], context: Context
     ) -> AsyncIterator[deployer_service_pb2.AttachConsoleResponse]:
-        """Not there yet."""
-        not_yet(context, "this release attaches no consoles yet")
-        for response in NOTHING:
+        """As in the contract."""
+        relay: Relay[deployer_service_pb2.AttachConsoleResponse] = Relay()
+        actor = self._callers.actor()
+
+        async def show(part: bytes) -> None:
+            await relay.send(deployer_service_pb2.AttachConsoleResponse(output=part), size=len(part))
+
+        async def work() -> None:
+            requests = aiter(request_iterator)
+            first = await anext(requests, None)
+            if first is None or not first.HasField("target"):
+                raise InvalidControl("target", "must come first: which node's console is meant")
+            typed = (request.input async for request in requests)
+            await console.attach_console(first.target.node, typed, actor=actor, parts=self._parts, show=show)
+
+        async for response in relay.run(work, context):
             yield response

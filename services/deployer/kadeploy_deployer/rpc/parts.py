@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kadeploy_deployer.app.control import ControlParts
 from kadeploy_deployer.app.event_log import EventLog
 from kadeploy_deployer.app.ports import Clock, Inventory
 from kadeploy_deployer.app.runner import RunnerSettings
@@ -19,3 +20,4 @@ class Parts:
     inventory: Inventory
     clock: Clock
     runner_settings: RunnerSettings
+    control: ControlParts

@@ -109,7 +109,7 @@ def knowledge(connection: Connection, nodes: Sequence[str]) -> Mapping[str, Node
                 update_time=row.update_time,
                 environment=read_environment(row.environment),
                 spec=read_spec(row.spec),
-                facts=loads(NodeFacts, row.facts),
+                facts=loads(NodeFacts, row.facts) if row.facts else NodeFacts(deployment_token="", system_token=""),
             )
             systems[row.node].append(system)
     return {node: NodeKnowledge(host_keys=keys.get(node, ()), systems=tuple(systems[node])) for node in nodes}

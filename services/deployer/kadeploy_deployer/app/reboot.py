@@ -1,0 +1,214 @@
+"""Rebooting nodes outside of a deployment: what they boot is said first, and what came up is proved afterwards."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kadeploy_deployer.app.control import Admitted, ControlParts, admit, must_have_right
+from kadeploy_deployer.app.operation import Tell, on_each, with_locks
+from kadeploy_deployer.app.operation_store import DeployedSystem, NodeKnowledge
+from kadeploy_deployer.app.ports import BootError, ImageError
+from kadeploy_deployer.app.reboot_proof import RebootedNode, reboot_and_prove
+from kadeploy_deployer.app.reboot_targets import (
+    DeployedEnvironment,
+    DeployedPartition,
+    DeploymentKernel,
+    PresentEntry,
+    Target,
+    boot_contexts,
+    chosen_system,
+    deployment_kernel_wishes,
+    in_words,
+    new_token,
+    on_its_partition,
+    partition_word,
+)
+from kadeploy_deployer.app.request import Actor
+from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidControl, NothingDeployedThere
+from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.steps.boot_files import prepare_boot
+from kadeploy_deployer.steps.feasibility import chainloads, impossible
+from kadeploy_deployer.steps.reboot_window import RebootWindow
+from kadeploy_deployer.steps.step import StepContext
+from kadeploy_rpckit.errors import DomainError
+
+MANY = 100_000
+"""Most of a reboot is waiting, and the window bounds how many go down at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebootWish:
+    """What is asked for.
+
+    Attributes:
+        nodes: a node set.
+        target: what they boot.
+        level: this one way to reboot and no other; None: the cluster's ladder.
+        prepare_only: write the boot files and leave the nodes as they are.
+        kernel_arguments: instead of those that the target has.
+    """
+
+    nodes: str
+    target: Target
+    level: RebootLevel | None = None
+    prepare_only: bool = False
+    kernel_arguments: str = ""
+
+
+async def reboot_nodes(wish: RebootWish, *, actor: Actor, parts: ControlParts, tell: Tell) -> None:
+    """Reboots nodes and tells what became of each.
+
+    Raises:
+        InvalidNodeSet, InvalidControl: it can never be done.
+        RightMissing: on some node, or on the partition that is to be booted.
+        NothingDeployedThere: on none of the nodes.
+    """
+    _check(wish)
+    target = wish.target
+    of_partition = target if isinstance(target, DeployedPartition) else DeployedPartition()
+    admitted = await admit(
+        wish.nodes,
+        actor=actor,
+        inventory=parts.inventory,
+        device=of_partition.device,
+        partition=of_partition.partition,
+        to="reboot",
+    )
+    known = await parts.keeper.store.knowledge(list(admitted.nodes))
+    systems: dict[str, DeployedSystem] = {}
+    lacking: dict[str, DomainError] = {}
+    if isinstance(target, DeployedEnvironment | DeployedPartition):
+        if isinstance(target, DeployedPartition):
+            # The right is asked for before anything is said of what lies there.
+            await _check_partitions(admitted, actor, parts)
+        for name, machine in admitted.nodes.items():
+            system = chosen_system(target, machine, known[name])
+            if system is None:
+                lacking[name] = NothingDeployedThere(name, in_words(target, machine))
+            else:
+                systems[name] = system
+        if admitted.nodes and not systems:
+            raise next(iter(lacking.values()))
+        here = {name: on_its_partition(admitted.nodes[name], system) for name, system in systems.items()}
+        await _check_partitions(Admitted(nodes=here, profiles=admitted.profiles, unknown=()), actor, parts)
+    admitted.tell_unknown(tell)
+    for name, error in lacking.items():
+        tell(name, error)
+    job = _Reboot(wish=wish, admitted=admitted, known=known, systems=systems, parts=parts, tell=tell)
+    wanted = [name for name in admitted.nodes if name not in lacking]
+    await with_locks(parts.keeper, kind="reboot", owner=actor.user, nodes=wanted, work=job.run, tell=tell)
+
+
+def _check(wish: RebootWish) -> None:
+    if set(wish.kernel_arguments) & set("\n\r\0"):
+        raise InvalidControl("kernel_arguments", "must be one line")
+    if isinstance(wish.target, PresentEntry) and wish.prepare_only:
+        raise InvalidControl("prepare_only", "has nothing to prepare: a simple reboot boots what the entry says")
+    if isinstance(wish.target, PresentEntry) and wish.kernel_arguments:
+        raise InvalidControl("kernel_arguments", "cannot be given for a simple reboot; name what is to be booted")
+    if isinstance(wish.target, DeployedEnvironment) and not wish.target.name:
+        raise InvalidControl("environment.name", "names no environment")
+
+
+async def _check_partitions(admitted: Admitted, actor: Actor, parts: ControlParts) -> None:
+    """Raises RightMissing unless the caller has a right on the very partition of each node."""
+    by_partition: dict[str, list[str]] = {}
+    for name, machine in admitted.nodes.items():
+        by_partition.setdefault(partition_word(machine), []).append(name)
+    for partition, names in by_partition.items():
+        await must_have_right(
+            names, actor=actor, inventory=parts.inventory, partition=partition, to=f"boot partition {partition} of"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reboot:
+    """A reboot whose nodes are known and allowed."""
+
+    wish: RebootWish
+    admitted: Admitted
+    known: Mapping[str, NodeKnowledge]
+    systems: Mapping[str, DeployedSystem]
+    parts: ControlParts
+    tell: Tell
+
+    async def run(self, operation_id: str, nodes: Sequence[str]) -> None:
+        """Writes the boot files and reboots the nodes, which are held by the operation."""
+        tokens = {node: new_token() for node in nodes}
+        contexts = boot_contexts(
+            {node: self.systems[node] for node in nodes if node in self.systems},
+            operation_id=operation_id,
+            admitted=self.admitted,
+            tokens=tokens,
+            kernel_arguments=self.wish.kernel_arguments,
+            parts=self.parts,
+        )
+        problems = await self._write_entries(operation_id, nodes, tokens, contexts)
+        for node, problem in problems.items():
+            self.tell(node, BootFilesFailed(problem, metadata={"node": node}))
+        ready = [node for node in nodes if node not in problems]
+        if self.wish.prepare_only:
+            for node in ready:
+                self.tell(node, None)
+            return
+        windows = {
+            name: RebootWindow(
+                size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=self.parts.ports.clock
+            )
+            for name, profile in self.admitted.profiles.items()
+        }
+
+        # A loader on the disk passes on no token; the marker in the system has to do.
+        without_token = {node for context in contexts if chainloads(context) for node in context.nodes}
+
+        async def one(node: str) -> None:
+            machine = self.admitted.nodes[node]
+            wanted = self._rebooted(node, "" if node in without_token else tokens[node])
+            await reboot_and_prove(wanted, window=windows[machine.cluster], parts=self.parts)
+            if node in self.systems:
+                keys = self.systems[node].facts.host_keys
+                await self.parts.keeper.store.note_running(operation_id, node, keys)
+
+        await on_each(ready, one, self.tell, at_once=MANY)
+
+    async def _write_entries(
+        self, operation_id: str, nodes: Sequence[str], tokens: Mapping[str, str], contexts: Sequence[StepContext]
+    ) -> Mapping[str, str]:
+        """Says what the nodes boot next and returns a sentence for each of which that could not be said."""
+        problems: dict[str, str] = {}
+        if isinstance(self.wish.target, DeploymentKernel):
+            wishes = deployment_kernel_wishes(
+                self.wish.target,
+                nodes,
+                admitted=self.admitted,
+                tokens=tokens,
+                kernel_arguments=self.wish.kernel_arguments,
+            )
+            machines = {node: self.admitted.nodes[node] for node in nodes}
+            try:
+                problems.update(await self.parts.ports.boot.set_entries(wishes, machines, owner=operation_id))
+            except BootError as error:
+                problems.update(dict.fromkeys(nodes, str(error)))
+        for context in contexts:
+            sentence = impossible(context)
+            try:
+                if not sentence:
+                    problems.update(await prepare_boot(context, list(context.nodes)))
+            except (BootError, ImageError) as error:
+                sentence = str(error)
+            if sentence:
+                problems.update(dict.fromkeys(context.nodes, sentence))
+        return problems
+
+    def _rebooted(self, node: str, token: str) -> RebootedNode:
+        machine = self.admitted.nodes[node]
+        profile = self.admitted.profiles[machine.cluster]
+        system = self.systems.get(node)
+        to_deployment_kernel = isinstance(self.wish.target, DeploymentKernel)
+        return RebootedNode(
+            machine=on_its_partition(machine, system) if system else machine,
+            levels=(self.wish.level,) if self.wish.level else profile.reboot_ladder,
+            patience=profile.first_check_timeout if to_deployment_kernel else profile.last_check_timeout,
+            known_host_keys=self.known[node].all_host_keys,
+            system=system,
+            token="" if isinstance(self.wish.target, PresentEntry) else token,
+        )

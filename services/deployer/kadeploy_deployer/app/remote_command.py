@@ -1,0 +1,95 @@
+"""Running a command as root on nodes, and handing on what it prints as it comes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kadeploy_deployer.app.control import ControlParts, admit
+from kadeploy_deployer.app.operation import on_each, with_locks
+from kadeploy_deployer.app.ports import ShellHost
+from kadeploy_deployer.app.request import Actor
+from kadeploy_deployer.domain.control_errors import InvalidControl
+from kadeploy_rpckit.errors import DomainError
+
+DEFAULT_SECONDS = 600.0
+LONGEST_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOutput:
+    """A piece of what a command printed on a node; `is_error`: on standard error."""
+
+    node: str
+    text: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandEnd:
+    """How a command ended on a node. `error`: why it has no exit status."""
+
+    node: str
+    exit_status: int = 0
+    error: DomainError | None = None
+
+
+async def run_command(
+    nodes: str,
+    arguments: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes,
+    actor: Actor,
+    parts: ControlParts,
+    tell: Callable[[CommandOutput | CommandEnd], None],
+) -> None:
+    """Runs a command on nodes and tells, for each, its output and then how it ended.
+
+    Lines of standard output come as they are printed; what was printed on standard error comes at the end of the
+    command, the last 64 KiB of it.
+
+    Args:
+        nodes: a node set.
+        arguments: the command; no shell reads it.
+        timeout: seconds for each node; 0 for the default.
+        stdin: what the command reads.
+        actor: who calls.
+        parts: the world.
+        tell: told everything.
+
+    Raises:
+        InvalidNodeSet, RightMissing: see `control.admit`.
+        InvalidControl: nothing to run, or a timeout that is none.
+    """
+    if not arguments or not arguments[0]:
+        raise InvalidControl("arguments", "name no command")
+    if any("\0" in argument for argument in arguments):
+        raise InvalidControl("arguments", "cannot hold a NUL")
+    if not 0 <= timeout <= LONGEST_SECONDS:
+        raise InvalidControl("timeout", f"must be between 0 and {LONGEST_SECONDS:.0f} s")
+    admitted = await admit(nodes, actor=actor, inventory=parts.inventory, to="run commands on")
+    known = await parts.keeper.store.knowledge(list(admitted.nodes))
+    ended: dict[str, int] = {}
+
+    def told(node: str, error: DomainError | None) -> None:
+        tell(CommandEnd(node=node, exit_status=ended.get(node, 0), error=error))
+
+    async def one(name: str) -> None:
+        # Whatever of ours runs there: a system that we deployed, or the deployment environment.
+        keys = (*known[name].all_host_keys, *parts.deployment_host_keys)
+        host = ShellHost(name=name, address=admitted.nodes[name].ip_address, host_keys=keys)
+        result = await parts.ports.shell.run(
+            host,
+            arguments,
+            timeout=timeout or DEFAULT_SECONDS,
+            stdin=stdin,
+            on_line=lambda line: tell(CommandOutput(node=name, text=f"{line}\n")),
+        )
+        if result.stderr:
+            tell(CommandOutput(node=name, text=result.stderr, is_error=True))
+        ended[name] = result.exit_status
+
+    async def work(_operation_id: str, free: Sequence[str]) -> None:
+        await on_each(free, one, told)
+
+    admitted.tell_unknown(told)
+    await with_locks(parts.keeper, kind="command", owner=actor.user, nodes=list(admitted.nodes), work=work, tell=told)

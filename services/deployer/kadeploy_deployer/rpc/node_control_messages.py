@@ -1,0 +1,104 @@
+"""Messages of what is done to nodes outside of deployments, to domain values and back. Pure."""
+
+from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy_deployer.app.power import PowerAction
+from kadeploy_deployer.app.reboot import RebootWish
+from kadeploy_deployer.app.reboot_targets import (
+    DeployedEnvironment,
+    DeployedPartition,
+    DeploymentKernel,
+    PresentEntry,
+    Target,
+)
+from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
+from kadeploy_deployer.domain.control_errors import InvalidControl
+from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_rpckit.errors import DomainError
+from kadeploy_rpckit.status import ok_status, to_status
+
+DOMAIN = "deployer.kadeploy"
+
+_LEVELS = {
+    deployer_service_pb2.CONTROL_LEVEL_UNSPECIFIED: None,
+    deployer_service_pb2.CONTROL_LEVEL_SOFT: RebootLevel.SOFT,
+    deployer_service_pb2.CONTROL_LEVEL_HARD: RebootLevel.HARD,
+    deployer_service_pb2.CONTROL_LEVEL_VERY_HARD: RebootLevel.VERY_HARD,
+}
+_ACTIONS = {
+    deployer_service_pb2.POWER_ACTION_ON: PowerAction.ON,
+    deployer_service_pb2.POWER_ACTION_OFF: PowerAction.OFF,
+    deployer_service_pb2.POWER_ACTION_CYCLE: PowerAction.CYCLE,
+}
+_POWER = {
+    True: deployer_service_pb2.POWER_STATE_ON,
+    False: deployer_service_pb2.POWER_STATE_OFF,
+    None: deployer_service_pb2.POWER_STATE_UNSPECIFIED,
+}
+
+
+def read_level(level: "deployer_service_pb2.ControlLevel.ValueType") -> RebootLevel | None:
+    """Returns a level, None for the cluster's own way, or raises InvalidControl."""
+    if level not in _LEVELS:
+        raise InvalidControl("level", f"is unknown: {level}")
+    return _LEVELS[level]
+
+
+def read_action(action: "deployer_service_pb2.PowerAction.ValueType") -> PowerAction:
+    """Returns a power action, or raises InvalidControl."""
+    if action not in _ACTIONS:
+        raise InvalidControl("action", "must be on, off or cycle")
+    return _ACTIONS[action]
+
+
+def read_reboot(request: deployer_service_pb2.RebootNodesRequest) -> RebootWish:
+    """Returns what a request for a reboot asks for, or raises InvalidControl."""
+    return RebootWish(
+        nodes=request.nodes,
+        target=_target(request),
+        level=read_level(request.level),
+        prepare_only=request.prepare_only,
+        kernel_arguments=request.kernel_arguments,
+    )
+
+
+def _target(request: deployer_service_pb2.RebootNodesRequest) -> Target:
+    match request.WhichOneof("target"):
+        case "simple":
+            return PresentEntry()
+        case "deployment_kernel":
+            return DeploymentKernel(label=request.deployment_kernel.label)
+        case "environment":
+            named = request.environment
+            version = named.version if named.HasField("version") else None
+            return DeployedEnvironment(name=named.name, version=version, owner=named.owner)
+        case "partition":
+            if request.partition.partition < 0 or "/" in request.partition.device:
+                raise InvalidControl("partition", "must be a positive number, its device without a slash")
+            return DeployedPartition(device=request.partition.device, partition=request.partition.partition)
+        case _:
+            raise InvalidControl("target", "says nothing of what is to be booted")
+
+
+def node_result(node: str, error: DomainError | None) -> deployer_service_pb2.NodeResult:
+    """Returns what became of a node."""
+    status = ok_status() if error is None else to_status(error, domain=DOMAIN)
+    return deployer_service_pb2.NodeResult(node=node, status=status)
+
+
+def node_power(node: str, power: bool | DomainError | None) -> deployer_service_pb2.NodePower:
+    """Returns the power of a node, or why it is not known."""
+    if isinstance(power, DomainError):
+        return deployer_service_pb2.NodePower(node=node, status=to_status(power, domain=DOMAIN))
+    return deployer_service_pb2.NodePower(node=node, status=ok_status(), state=_POWER[power])
+
+
+def command_message(told: CommandOutput | CommandEnd) -> deployer_service_pb2.RunCommandResponse:
+    """Returns a piece of a command's story."""
+    if isinstance(told, CommandOutput):
+        content = told.text.encode()
+        if told.is_error:
+            return deployer_service_pb2.RunCommandResponse(node=told.node, error_output=content)
+        return deployer_service_pb2.RunCommandResponse(node=told.node, output=content)
+    status = ok_status() if told.error is None else to_status(told.error, domain=DOMAIN)
+    ended = deployer_service_pb2.CommandEnded(status=status, exit_status=told.exit_status)
+    return deployer_service_pb2.RunCommandResponse(node=told.node, ended=ended)
