@@ -15,7 +15,7 @@ from kadeploy.inventory.v1 import (
     node_pb2,
 )
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
-from kadeploy_deployer.app.ports import Inventory, Resolution, ResolvedNode
+from kadeploy_deployer.app.ports import Inventory, NodeResolution, Resolution, ResolvedNode
 from kadeploy_deployer.domain.snapshot import (
     ArchiveSnapshot,
     CommandSnapshot,
@@ -213,6 +213,38 @@ def inventory(request: pytest.FixtureRequest) -> Inventory:
 
 async def test_a_request_is_resolved_to_all_that_a_deployment_copies(inventory: Inventory) -> None:
     assert await inventory.resolve(SPEC, user="alice") == EXPECTED
+
+
+async def test_nodes_are_resolved_without_an_environment(inventory: Inventory) -> None:
+    expected = NodeResolution(nodes=EXPECTED.nodes, profiles=EXPECTED.profiles)
+    assert await inventory.resolve_nodes("node-[1,9]", user="alice") == expected
+
+
+async def test_nodes_are_resolved_with_the_target_that_was_named(inventory: Inventory) -> None:
+    found = await inventory.resolve_nodes("node-1", user="alice", device="sdb", partition=7)
+    (node,) = found.nodes
+    assert node.snapshot is not None
+    assert (node.snapshot.device, node.snapshot.partition) == ("sdb", 7)
+
+
+async def test_rights_are_checked_on_a_partition_or_on_any(inventory: Inventory) -> None:
+    if isinstance(inventory, FakeInventory):
+        inventory.rights = {"node-1": {"vda3"}}
+    assert await inventory.check_rights("node-[1,9]", user="alice") == {"node-1": True, "node-9": False}
+    assert await inventory.check_rights("node-1", user="alice", partition="vda3") == {"node-1": True}
+    assert await inventory.check_rights("node-1", user="alice", partition="vda1") == {"node-1": False}
+
+
+async def test_bad_node_sets_and_a_silent_inventory_are_told_by_every_call(real: GrpcInventory, tmp_path: Path) -> None:
+    for call in (real.resolve_nodes, real.check_rights):
+        with pytest.raises(Invalid) as caught:
+            await call("node-[1", user="alice")
+        assert caught.value.reason == "INVALID_NODE_SET"
+    silent = GrpcInventory(f"unix:{tmp_path}/nobody", call_seconds=5.0)
+    for call in (silent.resolve_nodes, silent.check_rights):
+        with pytest.raises(Unreachable, match="does not answer on unix:"):
+            await call("node-1", user="alice")
+    await silent.close()
 
 
 async def test_another_user_is_not_allowed(real: GrpcInventory) -> None:
