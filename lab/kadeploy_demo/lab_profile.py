@@ -1,6 +1,7 @@
 """The cluster profile of a lab: how its machines are reached from outside, and how long they may take."""
 
 import json
+import sys
 from collections.abc import Sequence
 
 from kadeploy_lab import Lab
@@ -13,6 +14,13 @@ def _ipmitool(lab: Lab, *words: str) -> list[str]:
     ]
 
 
+def _console(lab: Lab) -> list[str]:
+    directory = lab.directory
+    # -P: the directory in which the deployer happens to run must not hide a package of that name.
+    program = [sys.executable, "-P", "-m", "kadeploy_lab", "--root", str(directory.parent)]
+    return [*program, "console", "--name", directory.name, "{name}"]
+
+
 def lab_profile(lab: Lab) -> str:
     """Returns the profile as YAML text (its JSON subset). Emulated machines are slow, so the bounds are wide."""
     commands: dict[str, Sequence[str]] = {
@@ -21,6 +29,7 @@ def lab_profile(lab: Lab) -> str:
         "power_on": _ipmitool(lab, "chassis", "power", "on"),
         "power_off": _ipmitool(lab, "chassis", "power", "off"),
         "power_status": _ipmitool(lab, "chassis", "power", "status"),
+        "console": _console(lab),
     }
     profile = {
         "first_check_timeout": 300,

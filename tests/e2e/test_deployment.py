@@ -5,8 +5,11 @@ One lab of two machines for all stories here, told in order: each begins where t
 
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -109,15 +112,116 @@ def test_a_user_without_a_right_is_refused_and_nothing_is_touched(story: Story, 
     assert (again.deployment, again.succeeded) == (first[1].deployment, True)
 
 
+def told(story: Story, *command: str, user: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a tool as a user with a right, or as somebody else, and returns how it ended."""
+    settings = story.site.write_client_settings(user, f"client-{user}.toml") if user else story.user.settings
+    return subprocess.run(
+        story.user.argv(command),
+        env={**os.environ, "KADEPLOY_CONFIG": str(settings)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+def test_commands_run_on_nodes_and_every_line_names_its_node(story: Story, first: tuple[int, Report]) -> None:
+    expected = {f"{node.name}: {node.boot_id}" for node in first[1].nodes}
+    ran = told(story, "karemote", "-m", "node-[1-2]", "-c", "cat /proc/sys/kernel/random/boot_id; exit $((1 - 1))")
+    assert (ran.returncode, set(ran.stdout.splitlines())) == (0, expected), ran.stderr
+    failed = told(story, "ka", "node", "run", "node-[1-2]", "--", "sh", "-c", "test $(hostname) = node-1")
+    assert (failed.returncode, "node-2 (exit 1)" in failed.stderr) == (6, True)
+
+
+def test_keys_are_added_once(story: Story, first: tuple[int, Report], tmp_path: Path) -> None:
+    assert first[1].succeeded
+    key = tmp_path / "guest.pub"
+    key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGd1ZXN0Z3Vlc3RndWVzdGd1ZXN0Z3Vlc3RndWVzdGc= guest\n")
+    for _ in range(2):
+        added = told(story, "kaaddkeys", "-m", "node-[1-2]", "-k", str(key))
+        assert added.returncode == 0, added.stderr
+    count = "grep -c guest /root/.ssh/authorized_keys; wc -l </root/.ssh/authorized_keys"
+    lines = told(story, "karemote", "-m", "node-1", "-c", count).stdout.split()
+    assert lines[1] == "1"
+    assert int(lines[3]) > 1
+
+
+def test_power_is_told_and_nobody_without_a_right_is_heard(story: Story, first: tuple[int, Report]) -> None:
+    assert first[1].succeeded
+    status = told(story, "kapower", "--status", "-m", "node-[1-2]")
+    assert (status.returncode, status.stdout.split()[2:]) == (0, ["node-1", "on", "node-2", "on"]), status.stderr
+    for command in (
+        ("kapower", "--off", "-m", "node-1"),
+        ("kareboot", "-m", "node-1", "-h"),
+        ("karemote", "-m", "node-1", "-c", "poweroff"),
+        ("kaconsole", "-m", "node-1"),
+    ):
+        refused = told(story, *command, user="mallory")
+        assert (refused.returncode, "RIGHT_MISSING" in refused.stderr) == (5, True), (command, refused.stderr)
+
+
+def test_a_reboot_into_the_partition_is_seen_on_the_console_and_proved(story: Story, first: tuple[int, Report]) -> None:
+    before = first[1].nodes[0].boot_id
+    user = story.user
+    with subprocess.Popen(
+        user.argv(["kaconsole", "-m", "node-1"]),
+        env=user.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as console:
+        assert console.stdout is not None
+        assert console.stderr is not None
+        try:
+            assert b"console of node-1" in console.stderr.readline()
+            rebooted = told(story, "kareboot", "-m", "node-1", "-p", "vda3", "--hard")
+            assert rebooted.returncode == 0, rebooted.stderr
+            busy = told(story, "kaconsole", "-m", "node-1")
+            assert (busy.returncode, "CONSOLE_IN_USE" in busy.stderr) == (5, True), busy.stderr
+        finally:
+            console.send_signal(signal.SIGINT)
+        shown, _ = console.communicate(timeout=30)
+        assert console.returncode == 130
+    assert b"tiny: started as node-1 on /dev/vda3" in shown
+    now = told(story, "karemote", "-m", "node-1", "-c", "cat /proc/sys/kernel/random/boot_id /proc/cmdline")
+    assert now.returncode == 0, now.stderr
+    assert before not in now.stdout
+    assert "root=/dev/vda3" in now.stdout
+
+
+def test_the_history_counts_the_deployment(story: Story, first: tuple[int, Report]) -> None:
+    assert first[1].succeeded
+    counted = story.user.read_json("kastats", "-o", "json")
+    assert [(node["node"], node["deployments"], node["failures"]) for node in counted["nodes"]] == [
+        ("node-1", 1, 0),
+        ("node-2", 1, 0),
+    ]
+
+
+def refused_while_deploying(story: Story) -> Iterator[subprocess.CompletedProcess[str]]:
+    """Gives what a tool is told of a node once its deployment runs."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any(one["state"] == "deploying" for one in story.user.read_json("ka", "deployment", "list", "-o", "json")):
+            yield told(story, "karemote", "-m", "node-1", "-c", "true")
+            yield told(story, "kareboot", "-m", "node-1", "-h")
+            return
+        time.sleep(0.5)
+
+
 def test_one_node_that_does_not_come_does_not_stop_the_other(story: Story, first: tuple[int, Report]) -> None:
     before = {node.name: node.boot_id for node in first[1].nodes}
     unplug = ["ip", "link", "set", tap(2), "down"]
     subprocess.run(story.lab.exec_argv(unplug), check=True, timeout=10)
     try:
-        status = story.deploy("--timeout-first", "120")
+        with ThreadPoolExecutor() as aside:
+            refused = aside.submit(lambda: list(refused_while_deploying(story)))
+            status = story.deploy("--timeout-first", "120")
         report = story.verify()
     finally:
         subprocess.run(story.lab.exec_argv([*unplug[:-1], "up"]), check=True, timeout=10)
+    assert [(one.returncode, "NODE_BUSY" in one.stderr) for one in refused.result()] == [(5, True)] * 2
     good, bad = report.nodes
     assert (good.state, good.verified, good.problem) == ("deployed", True, "")
     assert good.boot_id not in {before["node-1"], good.deployenv_boot_id}
