@@ -16,6 +16,7 @@ from kadeploy_deployer.app.ports import (
     BootChainload,
     BootDeploymentKernel,
     BootError,
+    BootGrubDisk,
     BootLocalDisk,
     BootNetworkKernel,
     BootWish,
@@ -102,6 +103,7 @@ async def test_entries_of_every_kind_are_written(boot: Boot, kernel: Path) -> No
         BootNetworkKernel(kernel_digest=digest, initrd_digest="", arguments="root=/dev/vda3 rw"),
         BootLocalDisk(),
         BootChainload(disk=0, partition=3),
+        BootGrubDisk(device="vda", partition=3, kernel_path="/vmlinuz", initrd_path="/initrd.img", arguments="rw"),
     ]
     for wish in wishes:
         assert await boot.set_entries({"node-1": wish, "node-2": wish}, NODES, owner="d-1") == {}
@@ -130,6 +132,12 @@ async def test_entries_are_shown_without_being_written(boot: Boot) -> None:
     shown = await boot.render_entries(wishes, NODES, owner="d-1")
     assert list(shown) == ["node-1"]
     assert all(path and "kadeploy.node=node-1" in text for path, text in shown["node-1"])
+
+
+async def test_an_entry_is_shown_before_its_files_are_uploaded(boot: Boot) -> None:
+    wish = BootNetworkKernel(kernel_digest=digest_of(b"later"), initrd_digest="", arguments="root=/dev/vda3")
+    shown = await boot.render_entries({"node-1": wish}, NODES, owner="d-1")
+    assert all("root=/dev/vda3" in text for _, text in shown["node-1"])
 
 
 async def test_what_is_shown_is_what_is_written(bootctl: str, tree: Path) -> None:

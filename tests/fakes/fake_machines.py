@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kadeploy_deployer.app.ports import (
     BootChainload,
     BootDeploymentKernel,
+    BootGrubDisk,
     BootNetworkKernel,
     CommandResult,
     NodeUnreachable,
@@ -98,7 +99,7 @@ class FakeMachines:
         if isinstance(entry, BootDeploymentKernel):
             runs, machine.command_line = DEPLOYMENT, f"quiet {entry.arguments}"
             machine.deployment_line = machine.command_line
-        elif isinstance(entry, BootNetworkKernel):
+        elif isinstance(entry, BootNetworkKernel | BootGrubDisk):
             runs, machine.command_line = SYSTEM, entry.arguments
         elif isinstance(entry, BootChainload):
             runs, machine.command_line = SYSTEM, "root=/dev/vda3 from its own loader"

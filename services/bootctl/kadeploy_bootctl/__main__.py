@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from kadeploy_bootctl import bootstrap
-from kadeploy_bootctl.render.pxelinux import render_default
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
@@ -56,7 +55,8 @@ def _init(settings: Settings, options: argparse.Namespace) -> int:
     done = lay_out(
         bootstrap.layout_of(settings),
         sources=bootstrap.sources_of(settings),
-        default_text=render_default(bootstrap.site_of(settings)),
+        defaults=bootstrap.default_files(settings),
+        network_grub=bootstrap.network_grub(settings),
         owner=options.owner,
     )
     for line in done:

@@ -7,7 +7,8 @@ from typing import Any
 import grpc
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy_bootctl.render.pxelinux import Site
+from kadeploy_bootctl.render import grub, pxelinux
+from kadeploy_bootctl.render.site import Site
 from kadeploy_bootctl.rpc.boot_file_servicer import BootFileServicer
 from kadeploy_bootctl.rpc.boot_servicer import BootServicer
 from kadeploy_bootctl.rpc.runtime import Runtime
@@ -15,7 +16,9 @@ from kadeploy_bootctl.rpc.tree_servicer import TreeServicer
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_bootctl.tree.file_store import TftpFileStore
-from kadeploy_bootctl.tree.layout import Layout, repository
+from kadeploy_bootctl.tree.grub_images import TftpGrubImages
+from kadeploy_bootctl.tree.grub_mkimage import GrubMkimage
+from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout, repository
 from kadeploy_bootctl.tree.loaders import Sources
 from kadeploy_bootctl.tree.reconcile import TftpTreeInspector
 from kadeploy_rpckit.access import Guarded
@@ -42,12 +45,39 @@ def layout_of(settings: Settings) -> Layout:
 def site_of(settings: Settings) -> Site:
     """Returns what the renderers need to know."""
     serial = f"{settings.serial.port} {settings.serial.speed}" if settings.serial else ""
-    return Site(files_path=settings.tftp_relative_path.strip("/"), labels=settings.labels, serial=serial)
+    return Site(
+        files_path=settings.tftp_relative_path.strip("/"),
+        labels=settings.labels,
+        serial=serial,
+        http_url=http_url_of(settings),
+    )
+
+
+def http_url_of(settings: Settings) -> str:
+    """Returns where machines find the first repository by HTTP; empty without HTTP."""
+    return f"{settings.http_url}/{settings.tftp_repository.strip('/')}" if settings.http_url else ""
 
 
 def sources_of(settings: Settings) -> Sources:
     """Returns where the loaders are installed."""
-    return Sources(pxelinux=settings.pxelinux_directory, syslinux=settings.syslinux_directory)
+    return Sources(
+        pxelinux=settings.pxelinux_directory,
+        syslinux=settings.syslinux_directory,
+        grub=settings.grub_directory,
+        http=bool(settings.http_url),
+        uefi=settings.uefi,
+    )
+
+
+def default_files(settings: Settings) -> dict[str, str]:
+    """Returns the texts of the files for machines without an entry, by name."""
+    return {DEFAULT_NAME: pxelinux.render_default(site_of(settings)), GRUB_DEFAULT_NAME: grub.render_default()}
+
+
+def network_grub(settings: Settings) -> Callable[[str], bytes]:
+    """Returns what makes the loader of machines with UEFI for a directory of nodes' files."""
+    tool = GrubMkimage(directory=settings.grub_directory)
+    return lambda configuration: tool.uefi_image(grub.embedded_configuration(configuration))
 
 
 def open_runtime(settings: Settings) -> Runtime:
@@ -71,6 +101,9 @@ def open_runtime(settings: Settings) -> Runtime:
     return Runtime(
         entries=entries,
         files=files,
+        images=TftpGrubImages(
+            layout, grub=GrubMkimage(directory=settings.grub_directory), reserved_bytes=settings.reserved_bytes
+        ),
         inspector=inspector,
         site=site_of(settings),
         clock=lambda: datetime.now(UTC),

@@ -23,7 +23,9 @@ MOST_WORKERS = 256
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}\Z")
 _PATH = re.compile(r"/?[A-Za-z0-9][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9][A-Za-z0-9_.+-]*)*/?\Z")
-_RESERVED_NAMES = ("sha256-", "memdisk")
+# Boot loaders resolve no names reliably, so the host is an address.
+_HTTP_URL = re.compile(r"http://[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?(?:/[A-Za-z0-9][A-Za-z0-9_.+-]*)*/?\Z")
+_RESERVED_NAMES = ("sha256-", "grub-", "memdisk")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,9 @@ class Settings:
         labels: the deployment kernels; a lone "deploy" when the file names none.
         pxelinux_directory: where the package pxelinux is installed.
         syslinux_directory: where the package syslinux-common is installed.
+        grub_directory: where the packages grub-pc-bin and grub-efi-amd64-bin are installed.
+        uefi: whether the site has machines with UEFI, so that their loader must be there.
+        http_url: where an HTTP server serves tftp_root, without a slash at its end; empty: all comes by TFTP.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
         insecure: plain text on loopback; the command line says it, never the file.
@@ -77,6 +82,9 @@ class Settings:
     labels: Mapping[str, KernelLabel] = field(default_factory=lambda: MappingProxyType({"deploy": _DEPLOY}))
     pxelinux_directory: Path = Path("/usr/lib/PXELINUX")
     syslinux_directory: Path = Path("/usr/lib/syslinux")
+    grub_directory: Path = Path("/usr/lib/grub")
+    uefi: bool = True
+    http_url: str = ""
     tls: TlsFiles | None = None
     audit_log: Path | None = None
     insecure: bool = False
@@ -106,6 +114,9 @@ def read_settings(table: Table) -> Settings:
         labels=_labels(table.table("labels")),
         pxelinux_directory=loaders.path("pxelinux_directory", Path("/usr/lib/PXELINUX")),
         syslinux_directory=loaders.path("syslinux_directory", Path("/usr/lib/syslinux")),
+        grub_directory=loaders.path("grub_directory", Path("/usr/lib/grub")),
+        uefi=loaders.flag("uefi", True),
+        http_url=_http_url(table),
         tls=read_tls(table.table("tls")),
         audit_log=table.optional_path("audit_log"),
     )
@@ -133,6 +144,13 @@ def _relative(table: Table, key: str, default: str) -> str:
     if not _PATH.match(value) or value.startswith("/"):
         raise table.refusal(key, "a path below tftp_root, without .. and blanks", value, default=default)
     return value
+
+
+def _http_url(table: Table) -> str:
+    value = table.text("http_url", "")
+    if value and not _HTTP_URL.match(value):
+        raise table.refusal("http_url", "such as http://192.168.0.1/tftp: boot loaders know no https", value)
+    return value.rstrip("/")
 
 
 def _serial(table: Table) -> Serial | None:

@@ -41,8 +41,9 @@ class Bed:
         return self.tftp_root / "X86PC" / "linux"
 
     def node_files(self) -> dict[str, str]:
-        """Every file of `pxelinux.cfg/` in both repositories by its path, with its text."""
+        """Every file of `pxelinux.cfg/` in both repositories by its path, with its text, but GRUB's default one."""
         found = [path for place in (self.first, self.second) for path in (place / "pxelinux.cfg").iterdir()]
+        found = [path for path in found if path.name != "grub.cfg"]
         return {str(path.relative_to(self.tftp_root)): path.read_text() for path in found}
 
     def run(self, *arguments: str) -> int:

@@ -8,7 +8,8 @@ from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.app.ports import WrittenEntry
 from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode
 from kadeploy_bootctl.domain.boot_target import LabelTarget
-from kadeploy_bootctl.render.pxelinux import Site, render
+from kadeploy_bootctl.render.loader_file import render
+from kadeploy_bootctl.render.site import Site
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 

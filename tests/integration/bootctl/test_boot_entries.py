@@ -134,7 +134,7 @@ def test_a_node_with_a_new_card_leaves_no_file_of_the_old_one(laid_out: Any, dep
 def test_bad_entries_do_not_stop_the_others(laid_out: Any, deployer: Any, make_entry: Any) -> None:
     network = boot_entry_pb2.NetworkTarget(kernel_digest=ABSENT)
     multiline = label(arguments="a\nb")
-    uefi = make_entry(5, label=label())
+    uefi = make_entry(5, label=label(arguments="a='b'"))
     uefi.node.firmware = boot_entry_pb2.BOOT_FIRMWARE_UEFI
     results = deployer.set(
         make_entry(1, label=label()),
@@ -142,7 +142,7 @@ def test_bad_entries_do_not_stop_the_others(laid_out: Any, deployer: Any, make_e
         make_entry(3, label=label("absent")),
         make_entry(4, network=network),
         uefi,
-        make_entry(6, grub_disk=boot_entry_pb2.GrubDiskTarget(device="vda", partition=3)),
+        make_entry(6, grub_disk=boot_entry_pb2.GrubDiskTarget(device="vda", partition=3, kernel_path="vmlinuz")),
         make_entry(7, label=multiline),
         make_entry(8, name="../8"),
         make_entry(1, name="node-1-again"),
@@ -155,8 +155,8 @@ def test_bad_entries_do_not_stop_the_others(laid_out: Any, deployer: Any, make_e
         "LABEL_NOT_FOUND",
         "LABEL_NOT_FOUND",
         "BOOT_FILE_NOT_FOUND",
-        "TARGET_NOT_SUPPORTED",
-        "TARGET_NOT_SUPPORTED",
+        "INVALID_BOOT_ENTRY",
+        "INVALID_BOOT_ENTRY",
         "INVALID_BOOT_ENTRY",
         "INVALID_BOOT_ENTRY",
         "INVALID_BOOT_ENTRY",

@@ -9,7 +9,8 @@ from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.app.ports import WrittenEntry
 from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode
 from kadeploy_bootctl.domain.boot_target import LocalDiskTarget
-from kadeploy_bootctl.render.pxelinux import Site, render
+from kadeploy_bootctl.render.loader_file import render
+from kadeploy_bootctl.render.site import Site
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore, TreeInUse
 from tests.integration.bootctl.conftest import digest_of
@@ -159,7 +160,7 @@ def test_a_batch_that_was_cut_off_is_finished_by_the_next_start(laid_out: Any) -
     again = TftpEntryStore(layout)
     again.open()
     again.close()
-    assert {path.name for path in place.iterdir()} == {"01-52-54-00-00-00-02", "AC1F0002", "default"}
+    assert {path.name for path in place.iterdir()} == {"01-52-54-00-00-00-02", "AC1F0002", "default", "grub.cfg"}
     assert not (state / "pending").exists()
 
 

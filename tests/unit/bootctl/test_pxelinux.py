@@ -18,10 +18,11 @@ from kadeploy_bootctl.domain.boot_target import (
     MultibootTarget,
     NetworkTarget,
 )
-from kadeploy_bootctl.domain.errors import InvalidBootEntry, LabelNotFound, TargetNotSupported
+from kadeploy_bootctl.domain.errors import InvalidBootEntry, LabelNotFound
 from kadeploy_bootctl.domain.label import KernelLabel
-from kadeploy_bootctl.render import boot_template, pxelinux
-from kadeploy_bootctl.render.pxelinux import MARK, Site, render, render_default
+from kadeploy_bootctl.render import boot_template, grub, pxelinux
+from kadeploy_bootctl.render.pxelinux import render, render_default
+from kadeploy_bootctl.render.site import MARK, Site
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "bootctl" / "pxelinux"
 
@@ -33,6 +34,7 @@ NODE = BootNode(name="node-1", mac_address="52:54:00:00:00:01", ip_address="192.
 DEPLOY = KernelLabel(name="deploy", kernel="deploy-vmlinuz", initrd="deploy-initrd", arguments="console=ttyS0,115200")
 BARE = KernelLabel(name="bare", kernel="bare-vmlinuz", initrd="", arguments="")
 SITE = Site(files_path="images_grub", labels={"deploy": DEPLOY, "bare": BARE})
+WITH_HTTP = dataclasses.replace(SITE, http_url="http://192.168.0.254/tftp/PXEClient")
 WITH_SERIAL = dataclasses.replace(SITE, serial="0 115200")
 
 CASES: dict[str, tuple[BootTarget, Site]] = {
@@ -53,6 +55,11 @@ CASES: dict[str, tuple[BootTarget, Site]] = {
             hypervisor_arguments="dom0_mem=512M com1=115200",
             modules=(MultibootModule(digest=INITRD, arguments="root=/dev/sda3 ro"), MultibootModule(digest=MODULE)),
         ),
+        SITE,
+    ),
+    "network-http": (NetworkTarget(kernel_digest=KERNEL, initrd_digest=INITRD, arguments="ro"), WITH_HTTP),
+    "grub-disk": (
+        GrubDiskTarget(device="sda", partition=3, kernel_path="/vmlinuz", initrd_path="/initrd.img", arguments="ro"),
         SITE,
     ),
     "custom": (
@@ -103,6 +110,9 @@ def test_a_rendered_file_begins_with_our_mark_and_ends_with_one_newline(name: st
         ("entry.tmpl", pxelinux.EntryText),
         ("linux.tmpl", pxelinux.LinuxText),
         ("program.tmpl", pxelinux.ProgramText),
+        ("image.tmpl", pxelinux.ImageText),
+        ("grub_entry.tmpl", grub.EntryText),
+        ("grub_boot.tmpl", grub.BootText),
         ("custom.tmpl", pxelinux.CustomText),
         ("local_disk.tmpl", pxelinux.NoText),
     ],
@@ -115,18 +125,6 @@ def test_the_gaps_of_a_template_are_the_fields_of_its_values(template: str, valu
 def test_a_label_that_the_settings_do_not_know_is_not_found() -> None:
     with pytest.raises(LabelNotFound, match="bare, deploy"):
         render(entry(LabelTarget(label="other")), SITE)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_uefi_machine_is_not_supported_yet(name: str) -> None:
-    with pytest.raises(TargetNotSupported, match="UEFI"):
-        render(entry(CASES[name][0], firmware=Firmware.UEFI), SITE)
-
-
-def test_a_grub_image_is_not_supported_yet() -> None:
-    target = GrubDiskTarget(device="sda", partition=3, kernel_path="/vmlinuz", initrd_path="", arguments="")
-    with pytest.raises(TargetNotSupported, match="grub_disk"):
-        render(entry(target), SITE)
 
 
 def command_line(arguments: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
-from kadeploy_bootctl.app.ports import Clock, EntryStore, FileStore
+from kadeploy_bootctl.app.ports import Clock, EntryStore, FileStore, GrubImages
 from kadeploy_bootctl.domain import digest as digests
 from kadeploy_bootctl.domain.boot_file import BootFile
 from kadeploy_bootctl.domain.errors import (
@@ -15,6 +15,7 @@ from kadeploy_bootctl.domain.errors import (
     DigestMismatch,
     InvalidUpload,
 )
+from kadeploy_bootctl.domain.grub_image import mentioned_in
 from kadeploy_bootctl.domain.texts import LONGEST_OWNER
 
 # A file that was just uploaded has no entry yet.
@@ -91,14 +92,20 @@ def list_boot_files(*, after: str, limit: int, files: FileStore) -> tuple[list[B
 
 
 def delete_unused_boot_files(
-    *, validate_only: bool, files: FileStore, entries: EntryStore, clock: Clock
+    *, validate_only: bool, files: FileStore, images: GrubImages, entries: EntryStore, clock: Clock
 ) -> list[BootFile]:
-    """Removes the files that no entry names and nobody uploaded within the last hour; returns them."""
+    """Removes the files that no entry names and nobody uploaded within the last hour; returns them.
+
+    GRUB images go in the same way; as bootctl makes them anew whenever an entry needs them, they are not told.
+    """
     with entries.exclusive():
         references = entries.reference_counts()
         unused = [file for file in files.all() if _is_unused(file, references, clock)]
         for file in unused if not validate_only else ():
             files.delete(file.digest)
+        if not validate_only:
+            used = frozenset(name for written in entries.all() for name in mentioned_in(written.text))
+            images.delete_unused(used, now=clock(), keep=KEEP_UNUSED)
     return unused
 
 

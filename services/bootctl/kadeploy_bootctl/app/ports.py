@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode
 from kadeploy_bootctl.domain.boot_file import BootFile
 from kadeploy_bootctl.domain.finding import Finding
+from kadeploy_bootctl.domain.grub_image import GrubImage
 from kadeploy_rpckit.errors import DomainError
 
 
@@ -97,6 +98,18 @@ class FileStore(Protocol):
 
     def missing_plain_files(self, names: Sequence[str]) -> Sequence[str]:
         """Returns the paths, relative to the TFTP root, of those files of the labels that are not there."""
+        ...
+
+
+class GrubImages(Protocol):
+    """Images that boot BIOS machines from their own disk."""
+
+    def make(self, image: GrubImage) -> None:
+        """Makes the image unless every repository has it. Raises a DomainError: GRUB is missing or there is no room."""
+        ...
+
+    def delete_unused(self, used: frozenset[str], *, now: datetime, keep: timedelta) -> None:
+        """Removes the images that are older than `keep` and not among the names in `used`."""
         ...
 
 

@@ -11,6 +11,8 @@ from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.texts import check_owner, is_node_name
 
 _MAC_ADDRESS = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
+# GRUB asks for the names that pxelinux asks for, with this before them.
+GRUB_PREFIX = "grub.cfg-"
 _NO_ADDRESS = "00:00:00:00:00:00"
 
 
@@ -68,6 +70,9 @@ def address_name(node: BootNode) -> str:
     return f"{int(ipaddress.IPv4Address(node.ip_address)):08X}"
 
 
-def file_names(node: BootNode) -> tuple[str, str]:
-    """Returns the names of the node's files, in the order in which pxelinux asks for them."""
-    return hardware_name(node), address_name(node)
+def file_names(node: BootNode) -> tuple[str, ...]:
+    """Returns the names of the node's files, in the order in which its loader asks for them."""
+    names = (hardware_name(node), address_name(node))
+    if node.firmware is Firmware.UEFI:
+        return tuple(f"{GRUB_PREFIX}{name}" for name in names)
+    return names

@@ -1,15 +1,19 @@
 """The ways to boot, each a frozen value that checks itself."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kadeploy_bootctl.domain import digest
 from kadeploy_bootctl.domain.errors import InvalidBootEntry, InvalidDigest
-from kadeploy_bootctl.domain.texts import check_arguments, check_custom_text, check_label
+from kadeploy_bootctl.domain.texts import check_arguments, check_custom_text, check_disk_path, check_label
 
 LARGEST_DISK = 127
 LARGEST_PARTITION = 255
 MAXIMUM_MODULES = 16
+
+_LETTERED_DISK = re.compile(r"(?:sd|hd|vd|xvd)([a-z])\Z")
+_NUMBERED_DISK = re.compile(r"(?:nvme([0-9]{1,2})n1|mmcblk([0-9]))\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +45,39 @@ class NetworkTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrubDiskTarget:
-    """A GRUB image that boots the system on the node's own disk. No loader renders it yet."""
+    """GRUB, fetched over the network, boots kernel and initrd (or none) from the node's own disk.
+
+    Attributes:
+        device: the disk without "/dev/", by whose name the firmware's order is guessed: sda first, sdb second.
+        partition: from 1.
+        kernel_path: from the top of the partition's file system.
+        initrd_path: the same; empty for none.
+        arguments: the whole command line.
+    """
 
     device: str
     partition: int
     kernel_path: str
-    initrd_path: str
-    arguments: str
+    initrd_path: str = ""
+    arguments: str = ""
+
+    def __post_init__(self) -> None:
+        if self.disk < 0:
+            raise InvalidBootEntry("target.grub_disk.device", "must be a disk's name such as sda, vda or nvme0n1")
+        if not 1 <= self.partition <= LARGEST_PARTITION:
+            raise InvalidBootEntry("target.grub_disk.partition", f"must be 1 to {LARGEST_PARTITION}")
+        check_disk_path("target.grub_disk.kernel_path", self.kernel_path)
+        if self.initrd_path:
+            check_disk_path("target.grub_disk.initrd_path", self.initrd_path)
+        check_arguments("target.grub_disk.arguments", self.arguments)
+
+    @property
+    def disk(self) -> int:
+        """The disk in the firmware's order, from 0; -1 when the name tells none."""
+        if named := _LETTERED_DISK.match(self.device):
+            return ord(named[1]) - ord("a")
+        numbered = _NUMBERED_DISK.match(self.device)
+        return int(numbered[1] or numbered[2]) if numbered else -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,18 +19,6 @@ class InvalidBootEntry(Invalid):
         )
 
 
-class TargetNotSupported(Invalid):
-    """bootctl cannot boot a machine of this firmware in this way."""
-
-    reason = "TARGET_NOT_SUPPORTED"
-
-    def __init__(self, target: str, firmware: str) -> None:
-        super().__init__(
-            f"the target {target} is not supported on {firmware} machines yet; choose another target",
-            metadata={"target": target, "firmware": firmware},
-        )
-
-
 class CustomTargetDenied(Denied):
     """A custom target comes from a caller who is not an administrator."""
 
@@ -172,7 +160,6 @@ class UnsafePath(Invalid):
 
 REASONS: Sequence[type[Invalid | Missing | Denied | Exhausted]] = (
     InvalidBootEntry,
-    TargetNotSupported,
     CustomTargetDenied,
     TooManyEntries,
     InvalidNodeSet,

@@ -12,10 +12,12 @@ LONGEST_CUSTOM_TEXT = 65_536
 LONGEST_OWNER = 200
 LONGEST_NODE_NAME = 253
 LONGEST_LABEL = 64
+LONGEST_DISK_PATH = 512
 
 _PRINTABLE = re.compile(r"[ -~]*\Z")
 _CUSTOM = re.compile(r"[ -~\t\n]*\Z")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_DISK_PATH = re.compile(r"(?:/[A-Za-z0-9_.+~:@=-]+)+\Z")
 _NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*\Z")
 
 
@@ -53,6 +55,12 @@ def check_loader_lines(field: str, text: str) -> None:
     longest = max((len(line) for line in text.split("\n")), default=0)
     if longest > LONGEST_LOADER_LINE:
         raise InvalidBootEntry(field, f"makes a line of {longest} characters; the loader reads {LONGEST_LOADER_LINE}")
+
+
+def check_disk_path(field: str, text: str) -> None:
+    """Raises InvalidBootEntry unless the text is a path in a node's own file system that GRUB takes as it stands."""
+    if len(text) > LONGEST_DISK_PATH or not _DISK_PATH.match(text) or "/../" in f"{text}/":
+        raise InvalidBootEntry(field, "must be a whole path without .., blanks and signs that GRUB reads otherwise")
 
 
 def check_owner(field: str, text: str) -> None:

@@ -1,10 +1,9 @@
 """pxelinux files, for machines with a BIOS. Paths in them are relative to the loader's repository."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kadeploy_bootctl.domain import digest
-from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode, Firmware, address_name, hardware_name
+from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode, address_name, hardware_name
 from kadeploy_bootctl.domain.boot_target import (
     ChainloadTarget,
     CustomTarget,
@@ -13,30 +12,11 @@ from kadeploy_bootctl.domain.boot_target import (
     LocalDiskTarget,
     MultibootTarget,
     NetworkTarget,
-    name_of,
 )
-from kadeploy_bootctl.domain.errors import InvalidBootEntry, LabelNotFound, TargetNotSupported
-from kadeploy_bootctl.domain.label import KernelLabel
+from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.texts import LONGEST_COMMAND_LINE, check_custom_text, check_loader_lines
-from kadeploy_bootctl.render import boot_template
-
-MARK = "# Written by kadeploy-bootctl"
-"""How the first line of each of our files begins."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """What the settings say of every file.
-
-    Attributes:
-        files_path: the directory of kernels and initrds, relative to the repository.
-        labels: the deployment kernels by label.
-        serial: the loader's serial console as "PORT SPEED"; empty for none.
-    """
-
-    files_path: str
-    labels: Mapping[str, KernelLabel]
-    serial: str = ""
+from kadeploy_bootctl.render import boot_template, grub
+from kadeploy_bootctl.render.site import Site, default_header, header, label_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +35,13 @@ class LinuxText:
     kernel: str
     initrd: str
     arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageText:
+    """The gaps of `image.tmpl`."""
+
+    image: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,39 +70,28 @@ def render(entry: BootEntry, site: Site) -> str:
 
     Raises:
         LabelNotFound: the settings do not know the label.
-        TargetNotSupported: pxelinux cannot do it.
         InvalidBootEntry: a line would be longer than the kernel or the loader takes.
     """
-    if entry.node.firmware is not Firmware.BIOS:
-        raise TargetNotSupported(name_of(entry.target), "UEFI")
     if isinstance(entry.target, CustomTarget):
-        values = CustomText(header=_header(entry), text=_custom(entry.node, entry.target, site))
+        values = CustomText(header=header(entry), text=_custom(entry.node, entry.target, site))
         return boot_template.fill("custom.tmpl", values)
-    return _loader_file(_header(entry), _stanza(entry, site), site)
+    return _loader_file(header(entry), _stanza(entry, site), site)
 
 
 def render_default(site: Site) -> str:
     """Returns the text of the file for machines without an entry: they boot their disk."""
-    header = f"{MARK[2:]} for machines without an entry: they boot from their disk."
-    return _loader_file(header, boot_template.fill("local_disk.tmpl", NoText()), site)
+    return _loader_file(default_header(), boot_template.fill("local_disk.tmpl", NoText()), site)
 
 
-def _loader_file(header: str, stanza: str, site: Site) -> str:
+def _loader_file(first_line: str, stanza: str, site: Site) -> str:
     serial = f"SERIAL {site.serial}\n" if site.serial else ""
-    return boot_template.fill("entry.tmpl", EntryText(header=header, serial=serial, stanza=stanza.rstrip("\n")))
+    return boot_template.fill("entry.tmpl", EntryText(header=first_line, serial=serial, stanza=stanza.rstrip("\n")))
 
 
-def _header(entry: BootEntry) -> str:
-    return f"{MARK[2:]} for {entry.node.name}, owner: {entry.owner or '-'}. Changes by hand are lost."
-
-
-def _stanza(entry: BootEntry, site: Site) -> str:
+def _stanza(entry: BootEntry, site: Site) -> str:  # noqa: PLR0911 - one for each target
     match entry.target:
         case LabelTarget() as target:
-            label = site.labels.get(target.label)
-            if label is None:
-                known = ", ".join(sorted(site.labels)) or "none"
-                raise LabelNotFound(target.label, f"is not in the settings, which know: {known}")
+            label = label_of(target, site)
             words = " ".join(filter(None, (label.arguments, target.arguments)))
             initrd = _path(site, label.initrd) if label.initrd else ""
             return _linux(entry.node, "target.label.arguments", _path(site, label.kernel), initrd, words)
@@ -130,8 +106,10 @@ def _stanza(entry: BootEntry, site: Site) -> str:
             return _multiboot(target, site)
         case LocalDiskTarget():
             return boot_template.fill("local_disk.tmpl", NoText())
-        case GrubDiskTarget() | CustomTarget():
-            raise TargetNotSupported(name_of(entry.target), "BIOS")
+        case GrubDiskTarget() as target:
+            return boot_template.fill("image.tmpl", ImageText(image=_path(site, grub.image_for(target).name)))
+        case CustomTarget() as target:
+            return _custom(entry.node, target, site)
 
 
 def _linux(node: BootNode, field: str, kernel: str, initrd: str, arguments: str) -> str:
@@ -163,4 +141,6 @@ def _custom(node: BootNode, target: CustomTarget, site: Site) -> str:
 
 
 def _path(site: Site, name: str) -> str:
-    return f"{site.files_path}/{name}"
+    # lpxelinux takes whole URLs; what has none comes from where the loader itself came from.
+    start = f"{site.http_url}/" if site.http_url else ""
+    return f"{start}{site.files_path}/{name}"

@@ -71,6 +71,7 @@ class BootFileServicer(bootctl_service_pb2_grpc.BootFileServiceServicer):
         deleted = boot_files.delete_unused_boot_files(
             validate_only=request.validate_only,
             files=self._runtime.files,
+            images=self._runtime.images,
             entries=self._runtime.entries,
             clock=self._runtime.clock,
         )

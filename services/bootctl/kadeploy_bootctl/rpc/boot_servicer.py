@@ -32,6 +32,7 @@ class BootServicer(bootctl_service_pb2_grpc.BootServiceServicer):
             requester=Requester(name=caller.name, is_administrator=self._runtime.is_administrator(caller)),
             entries=self._runtime.entries,
             files=self._runtime.files,
+            images=self._runtime.images,
             site=self._runtime.site,
             clock=self._runtime.clock,
         )

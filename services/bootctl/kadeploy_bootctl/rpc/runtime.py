@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kadeploy_bootctl.app.ports import Clock, EntryStore, FileStore, TreeInspector
-from kadeploy_bootctl.render.pxelinux import Site
+from kadeploy_bootctl.app.ports import Clock, EntryStore, FileStore, GrubImages, TreeInspector
+from kadeploy_bootctl.render.site import Site
 from kadeploy_rpckit.caller import Caller
 
 
@@ -14,6 +14,7 @@ class Runtime:
 
     entries: EntryStore
     files: FileStore
+    images: GrubImages
     inspector: TreeInspector
     site: Site
     clock: Clock

@@ -9,8 +9,8 @@ from kadeploy_bootctl.domain.errors import TreeDamaged
 from kadeploy_bootctl.domain.finding import Finding, FindingKind
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.tree.directory import Directory
-from kadeploy_bootctl.tree.layout import DEFAULT_NAME, Layout, Repository
-from kadeploy_bootctl.tree.loaders import Sources, loaders
+from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout, Repository
+from kadeploy_bootctl.tree.loaders import UEFI_LOADER, Sources, loaders
 
 # pxelinux asks for the machine's UUID before anything that we write.
 _UUID_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -29,7 +29,8 @@ def check_tree(
         findings += _directory_findings(layout, path, is_public=True, reserved_bytes=reserved_bytes)
     for place in layout.repositories:
         findings += _loader_findings(layout, place, sources)
-        findings += _configuration_findings(layout, place)
+        findings += _uefi_findings(layout, place) if sources.uefi else ()
+        findings += _configuration_findings(layout, place, sources)
         findings += _label_findings(layout, place, labels)
     return findings
 
@@ -65,13 +66,24 @@ def _loader_findings(layout: Layout, place: Repository, sources: Sources) -> Ite
             )
 
 
-def _configuration_findings(layout: Layout, place: Repository) -> Iterator[Finding]:
-    if problem := _file_problem(layout, place.configuration, DEFAULT_NAME):
+def _uefi_findings(layout: Layout, place: Repository) -> Iterator[Finding]:
+    if problem := _file_problem(layout, place.path, UEFI_LOADER):
         yield Finding(
-            kind=FindingKind.MISSING_FILE,
-            path=f"{place.configuration}/{DEFAULT_NAME}",
-            description=f"{problem}: machines without an entry stop at a prompt; run kadeploy-bootctl init",
+            kind=FindingKind.MISSING_LOADER,
+            path=f"{place.path}/{UEFI_LOADER}",
+            description=f"{problem}: run kadeploy-bootctl init (Debian packages grub-efi-amd64-bin and grub-common), "
+            "or say uefi = false in [loaders] when there is no such machine",
         )
+
+
+def _configuration_findings(layout: Layout, place: Repository, sources: Sources) -> Iterator[Finding]:
+    for name in (DEFAULT_NAME, GRUB_DEFAULT_NAME) if sources.uefi else (DEFAULT_NAME,):
+        if problem := _file_problem(layout, place.configuration, name):
+            yield Finding(
+                kind=FindingKind.MISSING_FILE,
+                path=f"{place.configuration}/{name}",
+                description=f"{problem}: machines without an entry stop at a prompt; run kadeploy-bootctl init",
+            )
     try:
         with Directory.open(layout.root, place.configuration) as directory:
             names = directory.names()

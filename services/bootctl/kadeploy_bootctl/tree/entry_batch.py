@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kadeploy_bootctl.app.ports import WrittenEntry
-from kadeploy_bootctl.render.pxelinux import MARK
+from kadeploy_bootctl.render.site import MARK
 from kadeploy_bootctl.tree import notes
 from kadeploy_bootctl.tree.directory import PRIVATE_FILE, PUBLIC_FILE, Directory
 

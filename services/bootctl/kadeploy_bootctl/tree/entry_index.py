@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kadeploy_bootctl.app.ports import WrittenEntry
-from kadeploy_bootctl.domain.boot_entry import BootEntry, file_names
+from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode, address_name, file_names, hardware_name
 from kadeploy_bootctl.domain.errors import InvalidBootEntry
 
 
@@ -13,6 +13,7 @@ class EntryIndex:
     def __init__(self) -> None:
         self._by_node: dict[str, WrittenEntry] = {}
         self._node_of: dict[str, str] = {}
+        self._node_by_address: dict[str, str] = {}
 
     def get(self, node: str) -> WrittenEntry | None:
         """Returns the node's entry, or None."""
@@ -36,22 +37,43 @@ class EntryIndex:
         """Returns the node whose entry a file name belongs to, or None."""
         return self._node_of.get(file_name)
 
+    def node_with(self, address: str) -> str | None:
+        """Returns the node whose entry has this address, one of `addresses`, whatever its firmware; or None."""
+        return self._node_by_address.get(address)
+
     def put(self, written: WrittenEntry) -> None:
         """Adds the entry or takes the place of the node's older one."""
-        node, old = written.entry.node.name, self.names_of(written.entry.node.name)
+        node = written.entry.node.name
+        old = self._by_node.get(node)
         # Readers without the lock never find a node without its entry in between.
         self._by_node[node] = written
         for name in file_names(written.entry.node):
             self._node_of[name] = node
-        for name in old:
-            if name not in file_names(written.entry.node):
-                del self._node_of[name]
+        for address in addresses(written.entry.node):
+            self._node_by_address[address] = node
+        if old:
+            self._forget(old, except_of=written)
 
     def remove(self, node: str) -> None:
         """Forgets the node's entry, if there is one."""
-        for name in self.names_of(node):
-            del self._node_of[name]
-        self._by_node.pop(node, None)
+        if old := self._by_node.get(node):
+            self._forget(old)
+            del self._by_node[node]
+
+    def _forget(self, old: WrittenEntry, *, except_of: WrittenEntry | None = None) -> None:
+        kept_names = file_names(except_of.entry.node) if except_of else ()
+        kept_addresses = addresses(except_of.entry.node).keys() if except_of else set()
+        for name in file_names(old.entry.node):
+            if name not in kept_names:
+                del self._node_of[name]
+        for address in addresses(old.entry.node):
+            if address not in kept_addresses:
+                del self._node_by_address[address]
+
+
+def addresses(node: BootNode) -> dict[str, str]:
+    """Returns what only one node may have, with the field that says it."""
+    return {hardware_name(node): "node.mac_address", address_name(node): "node.ip_address"}
 
 
 class Claims:
@@ -63,9 +85,9 @@ class Claims:
 
     def take(self, entry: BootEntry) -> None:
         """Claims the entry's names, or raises InvalidBootEntry when another node has the MAC or the IP address."""
-        hardware, address = file_names(entry.node)
-        for field, name in (("node.mac_address", hardware), ("node.ip_address", address)):
-            holder = self._taken.get(name) or self._index.holder_of(name)
+        wanted = addresses(entry.node)
+        for address, field in wanted.items():
+            holder = self._taken.get(address) or self._index.node_with(address)
             if holder not in {None, entry.node.name}:
                 raise InvalidBootEntry(field, f"belongs to the entry of node {holder}: clear that entry first")
-        self._taken |= {hardware: entry.node.name, address: entry.node.name}
+        self._taken |= dict.fromkeys(wanted, entry.node.name)

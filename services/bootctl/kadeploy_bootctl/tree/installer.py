@@ -3,19 +3,23 @@
 import errno
 import os
 import pwd
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kadeploy_bootctl.domain.errors import TreeDamaged
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.tree.directory import PUBLIC_FILE, Directory, check_name, write_all
-from kadeploy_bootctl.tree.layout import DEFAULT_NAME, Layout
-from kadeploy_bootctl.tree.loaders import Loader, Sources, loaders
+from kadeploy_bootctl.tree.grub_mkimage import GrubMissing
+from kadeploy_bootctl.tree.layout import Layout, Repository
+from kadeploy_bootctl.tree.loaders import UEFI_LOADER, Loader, Sources, loaders
 from kadeploy_rpckit.errors import Invalid, Missing
 
 PUBLIC_DIRECTORY = 0o755
 PRIVATE_DIRECTORY = 0o700
 COPY_BYTES = 1 << 20
+
+NetworkGrub = Callable[[str], bytes]
+"""Makes the loader of machines with UEFI for the directory of the nodes' files, relative to the repository."""
 
 
 class LoadersMissing(Missing):
@@ -46,13 +50,16 @@ class SourceUnreadable(Missing):
         super().__init__(f"{path} {problem}", metadata={"path": str(path), "problem": problem})
 
 
-def lay_out(layout: Layout, *, sources: Sources, default_text: str, owner: str = "") -> list[str]:
+def lay_out(
+    layout: Layout, *, sources: Sources, defaults: Mapping[str, str], network_grub: NetworkGrub, owner: str = ""
+) -> list[str]:
     """Makes directories, loaders and default files that are not there, and returns a line for each thing done.
 
     Args:
         layout: the tree.
         sources: the loaders of this host.
-        default_text: for machines without an entry; a default file that is there stays.
+        defaults: texts by file name, for machines without an entry; such a file that is there stays.
+        network_grub: makes the loader of machines with UEFI for a directory of nodes' files.
         owner: the user who gets the directories that bootctl writes; empty: whoever calls.
 
     Raises:
@@ -75,7 +82,9 @@ def lay_out(layout: Layout, *, sources: Sources, default_text: str, owner: str =
             for loader in loaders(place.loader, sources):
                 path = place.files if loader.beside_kernels else place.path
                 done += _install(layout.root, path, loader.name, loader.source)
-        done += _write_defaults(layout, default_text, account)
+            if sources.uefi:
+                done += _install_network_grub(layout, place, network_grub)
+        done += _write_defaults(layout, defaults, account)
     except PermissionError as error:
         raise TreeDamaged(str(error.filename or layout.root), "cannot be written by this user") from None
     except (FileExistsError, NotADirectoryError) as error:
@@ -174,17 +183,33 @@ def _check_readable(source: Path) -> None:
         raise SourceUnreadable(source, words.get(error.errno or 0, "cannot be read by this user")) from None
 
 
-def _write_defaults(layout: Layout, text: str, account: tuple[int, int] | None) -> list[str]:
+def _install_network_grub(layout: Layout, place: Repository, network_grub: NetworkGrub) -> list[str]:
+    try:
+        content = network_grub(place.configuration.removeprefix(f"{place.path}/"))
+    except GrubMissing as missing:
+        return [f"left out {place.path}/{UEFI_LOADER}, so machines with UEFI cannot boot: {missing.message}"]
+    with Directory.open(layout.root, place.path) as directory:
+        if directory.read(UEFI_LOADER, limit=len(content) + 1) == content:
+            return []
+        temporary = directory.write(content, mode=PUBLIC_FILE)
+        directory.make_durable([temporary])
+        directory.rename(temporary, UEFI_LOADER)
+        directory.sync()
+    return [f"wrote {place.path}/{UEFI_LOADER}"]
+
+
+def _write_defaults(layout: Layout, texts: Mapping[str, str], account: tuple[int, int] | None) -> list[str]:
     done: list[str] = []
     for place in layout.repositories:
         with Directory.open(layout.root, place.configuration) as directory:
-            if directory.status(DEFAULT_NAME) is not None:
-                continue
-            temporary = directory.write(text.encode(), mode=PUBLIC_FILE)
-            directory.make_durable([temporary])
-            if account is not None:
-                os.chown(temporary, *account, dir_fd=directory.fd, follow_symlinks=False)
-            directory.rename(temporary, DEFAULT_NAME)
-            directory.sync()
-            done.append(f"wrote {place.configuration}/{DEFAULT_NAME}")
+            for name, text in texts.items():
+                if directory.status(name) is not None:
+                    continue
+                temporary = directory.write(text.encode(), mode=PUBLIC_FILE)
+                directory.make_durable([temporary])
+                if account is not None:
+                    os.chown(temporary, *account, dir_fd=directory.fd, follow_symlinks=False)
+                directory.rename(temporary, name)
+                directory.sync()
+                done.append(f"wrote {place.configuration}/{name}")
     return done

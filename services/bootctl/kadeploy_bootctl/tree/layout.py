@@ -7,6 +7,8 @@ from kadeploy_bootctl.domain.boot_entry import BootNode, file_names
 
 STATE_DIRECTORY = ".bootctl"
 DEFAULT_NAME = "default"
+GRUB_DEFAULT_NAME = "grub.cfg"
+DEFAULT_NAMES = (DEFAULT_NAME, GRUB_DEFAULT_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from kadeploy_bootctl.app.ports import WrittenEntry
 from kadeploy_bootctl.domain import digest as digests
 from kadeploy_bootctl.domain.finding import Finding, FindingKind
+from kadeploy_bootctl.domain.grub_image import is_image_name
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.tree import notes
 from kadeploy_bootctl.tree.check import check_tree
@@ -17,7 +18,7 @@ from kadeploy_bootctl.tree.directory import PRIVATE_FILE, Directory, is_temporar
 from kadeploy_bootctl.tree.entry_batch import is_ours
 from kadeploy_bootctl.tree.entry_store import LARGEST_NOTE, TftpEntryStore
 from kadeploy_bootctl.tree.file_store import TftpFileStore
-from kadeploy_bootctl.tree.layout import DEFAULT_NAME, STATE_DIRECTORY, Layout
+from kadeploy_bootctl.tree.layout import DEFAULT_NAMES, STATE_DIRECTORY, Layout
 from kadeploy_bootctl.tree.loaders import MEMDISK, Sources
 
 READ_BYTES = 1 << 20
@@ -81,7 +82,7 @@ class TftpTreeInspector:
     def _configuration_findings(self, path: str, *, repair: bool) -> Iterator[Finding]:
         with Directory.open(self._layout.root, path) as directory:
             for name in directory.names():
-                if name == DEFAULT_NAME or is_temporary(name) or self._entries.node_of(name) is not None:
+                if name in DEFAULT_NAMES or is_temporary(name) or self._entries.node_of(name) is not None:
                     continue
                 if not is_ours(directory, name):
                     yield _unknown(f"{path}/{name}", "bootctl did not write it; remove it when nobody needs it")
@@ -96,7 +97,7 @@ class TftpTreeInspector:
         known |= {name for label in self._labels.values() for name in (label.kernel, label.initrd)}
         with Directory.open(self._layout.root, path) as directory:
             for name in directory.names():
-                if name not in known and not is_temporary(name) and digests.of_file_name(name) is None:
+                if name not in known and not is_temporary(name) and not _is_made(name):
                     yield _unknown(f"{path}/{name}", "bootctl did not write it; remove it when nobody needs it")
 
     def _known_digests(self) -> list[str]:
@@ -157,6 +158,10 @@ class TftpTreeInspector:
                 directory.make_durable([temporary])
                 directory.rename(temporary, name)
                 directory.sync()
+
+
+def _is_made(name: str) -> bool:
+    return digests.of_file_name(name) is not None or is_image_name(name)
 
 
 def _content_problem(directory: Directory, name: str, digest: str) -> str:

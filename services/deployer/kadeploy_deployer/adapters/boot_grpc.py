@@ -12,6 +12,7 @@ from kadeploy_deployer.app.ports import (
     BootChainload,
     BootDeploymentKernel,
     BootError,
+    BootGrubDisk,
     BootLocalDisk,
     BootNetworkKernel,
     BootUnreachable,
@@ -25,6 +26,7 @@ from kadeploy_rpckit.tls import TlsFiles
 CALL_SECONDS = 30.0
 UPLOAD_SECONDS = 600.0
 ENTRIES_PER_CALL = 1_000
+IMAGES_PER_CALL = 100
 
 _FIRMWARE = {"bios": boot_entry_pb2.BOOT_FIRMWARE_BIOS, "uefi": boot_entry_pb2.BOOT_FIRMWARE_UEFI}
 
@@ -64,7 +66,9 @@ class GrpcBoot:
     ) -> Mapping[str, str]:
         """As in the port."""
         problems: dict[str, str] = {}
-        for names in _slices(list(wishes)):
+        # bootctl makes an image for each node that GRUB boots from its disk.
+        makes_images = any(isinstance(wish, BootGrubDisk) for wish in wishes.values())
+        for names in _slices(list(wishes), IMAGES_PER_CALL if makes_images else ENTRIES_PER_CALL):
             entries = [_entry(wishes[name], nodes[name], owner) for name in names]
             request = bootctl_service_pb2.SetBootEntriesRequest(entries=entries)
             try:
@@ -84,7 +88,7 @@ class GrpcBoot:
     ) -> Mapping[str, Sequence[tuple[str, str]]]:
         """As in the port; nodes whose entry cannot be rendered are not in the answer."""
         files: dict[str, Sequence[tuple[str, str]]] = {}
-        for names in _slices(list(wishes)):
+        for names in _slices(list(wishes), ENTRIES_PER_CALL):
             entries = [_entry(wishes[name], nodes[name], owner) for name in names]
             request = bootctl_service_pb2.RenderBootEntriesRequest(entries=entries)
             try:
@@ -143,8 +147,8 @@ def _cause(error: RemoteError, address: str) -> str:
     return f"bootctl on {address} said {error.code.name}: {error.message}"
 
 
-def _slices(names: list[str]) -> Iterable[list[str]]:
-    return (names[start : start + ENTRIES_PER_CALL] for start in range(0, len(names), ENTRIES_PER_CALL))
+def _slices(names: list[str], size: int) -> Iterable[list[str]]:
+    return (names[start : start + size] for start in range(0, len(names), size))
 
 
 def _entry(wish: BootWish, node: NodeSnapshot, owner: str) -> boot_entry_pb2.BootEntry:
@@ -171,6 +175,16 @@ def _target(wish: BootWish) -> boot_entry_pb2.BootTarget:
             return boot_entry_pb2.BootTarget(local_disk=boot_entry_pb2.LocalDiskTarget())
         case BootChainload(disk=disk, partition=partition):
             return boot_entry_pb2.BootTarget(chainload=boot_entry_pb2.ChainloadTarget(disk=disk, partition=partition))
+        case BootGrubDisk():
+            return boot_entry_pb2.BootTarget(
+                grub_disk=boot_entry_pb2.GrubDiskTarget(
+                    device=wish.device,
+                    partition=wish.partition,
+                    kernel_path=wish.kernel_path,
+                    initrd_path=wish.initrd_path,
+                    arguments=wish.arguments,
+                )
+            )
 
 
 async def _upload_parts(

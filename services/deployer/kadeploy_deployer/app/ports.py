@@ -206,7 +206,18 @@ class BootChainload:
     partition: int
 
 
-BootWish = BootDeploymentKernel | BootNetworkKernel | BootLocalDisk | BootChainload
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootGrubDisk:
+    """Let GRUB, from the network, boot the kernel on the node's own disk. `device` without "/dev/"."""
+
+    device: str
+    partition: int
+    kernel_path: str
+    initrd_path: str
+    arguments: str
+
+
+BootWish = BootDeploymentKernel | BootNetworkKernel | BootLocalDisk | BootChainload | BootGrubDisk
 
 
 class Boot(Protocol):

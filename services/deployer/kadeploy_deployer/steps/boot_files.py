@@ -8,6 +8,7 @@ from kadeploy_deployer.app.ports import (
     BootChainload,
     BootError,
     BootFiles,
+    BootGrubDisk,
     BootNetworkKernel,
     BootWish,
     DigestDiffers,
@@ -18,7 +19,7 @@ from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.each_node import all_failed
-from kadeploy_deployer.steps.feasibility import chainloads
+from kadeploy_deployer.steps.feasibility import boots_by_grub, chainloads
 from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT
 from kadeploy_deployer.steps.script_variables import kernel_arguments
 from kadeploy_deployer.steps.step import StepContext
@@ -44,13 +45,16 @@ class PrepareBoot:
         if chainloads(context):
             return [f"let {node} boot the loader of partition {context.nodes[node].partition}"]
         environment = context.environment
+        if boots_by_grub(context):
+            arguments = system_arguments(context, node, token=TOKEN_SHOWN)
+            return [f"let GRUB boot {environment.kernel_path} on {node}'s own disk with {arguments}"]
         files = [path for path in (environment.kernel_path, environment.initrd_path) if path]
         arguments = system_arguments(context, node, token=TOKEN_SHOWN)
         return [f"take {' and '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
 
     async def boot_wishes(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootWish]:
         """As in the protocol. Raises ImageError."""
-        files = None if chainloads(context) else await context.ports.images.boot_files(context.environment)
+        files = await context.ports.images.boot_files(context.environment) if needs_files(context) else None
         return system_wishes(context, nodes, files)
 
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
@@ -80,7 +84,9 @@ def system_arguments(context: StepContext, node: str, *, token: str) -> str:
 
 
 def system_wishes(context: StepContext, nodes: Sequence[str], files: BootFiles | None) -> dict[str, BootWish]:
-    """Returns what the nodes boot next; `files` None: the loader of the target partition."""
+    """Returns what the nodes boot next; `files` None: something on their own disk."""
+    if boots_by_grub(context):
+        return {node: _grub_disk(context, node) for node in nodes}
     if files is None:
         return {node: _chainload(context.nodes[node]) for node in nodes}
     return {
@@ -101,7 +107,7 @@ async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[st
     """
     boot, environment = context.ports.boot, context.environment
     files = None
-    if not chainloads(context):
+    if needs_files(context):
         files = await context.ports.images.boot_files(environment)
         await upload_boot_files(boot, files, environment)
     machines = {node: context.nodes[node] for node in nodes}
@@ -114,6 +120,22 @@ async def upload_boot_files(boot: Boot, files: BootFiles, environment: Environme
     await boot.upload(files.kernel, digest=files.kernel_digest, description=f"kernel of {label}")
     if files.initrd is not None:
         await boot.upload(files.initrd, digest=files.initrd_digest, description=f"initrd of {label}")
+
+
+def needs_files(context: StepContext) -> bool:
+    """Returns whether kernel and initrd have to come from the TFTP host."""
+    return not chainloads(context) and not boots_by_grub(context)
+
+
+def _grub_disk(context: StepContext, node: str) -> BootGrubDisk:
+    machine, environment = context.nodes[node], context.environment
+    return BootGrubDisk(
+        device=machine.device,
+        partition=machine.partition,
+        kernel_path=environment.kernel_path,
+        initrd_path=environment.initrd_path,
+        arguments=system_arguments(context, node, token=context.facts[node].system_token),
+    )
 
 
 def _chainload(machine: NodeSnapshot) -> BootChainload:

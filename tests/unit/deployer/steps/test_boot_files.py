@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_deployer.app.ports import BootChainload, BootNetworkKernel
+from kadeploy_deployer.app.ports import BootChainload, BootGrubDisk, BootNetworkKernel
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.states import BootMethod, FailureReason
 from kadeploy_deployer.steps.boot_files import PREPARE_BOOT as STEP
 from kadeploy_deployer.steps.boot_files import system_arguments
 from tests.fakes import snapshots
@@ -59,6 +59,24 @@ async def test_chainloading_names_the_disk_in_the_firmware_s_order(workshop: Wor
     assert await outcome(STEP, workshop.context(nodes={"node-1": node}, environment=environment)) is None
     assert workshop.boot.entries["node-1"] == BootChainload(disk=1, partition=3)
     assert workshop.boot.files == {}
+
+
+@pytest.mark.parametrize("kind", ["tar", "dd"])
+async def test_grub_boots_the_kernel_on_the_node_s_own_disk(workshop: Workshop, kind: str) -> None:
+    context = workshop.context(
+        environment=snapshots.an_environment(workshop.image, kind=kind),
+        spec=DeploymentSpec(nodes="node-1", environment_name="debian", boot_method=BootMethod.GRUB),
+    )
+    assert await outcome(STEP, context) is None
+    assert workshop.boot.entries["node-1"] == BootGrubDisk(
+        device="vda",
+        partition=3,
+        kernel_path=context.environment.kernel_path,
+        initrd_path=context.environment.initrd_path,
+        arguments="root=/dev/vda3 console=ttyS0 rw kadeploy.token=system-node-1",
+    )
+    assert workshop.boot.files == {}
+    assert "own disk" in STEP.describe(context, "node-1")[0]
 
 
 async def test_an_image_without_the_kernel_is_told(workshop: Workshop) -> None:

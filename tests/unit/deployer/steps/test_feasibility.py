@@ -19,7 +19,8 @@ def spec(method: BootMethod) -> DeploymentSpec:
 @pytest.mark.parametrize(
     ("method", "changes", "words"),
     [
-        (BootMethod.GRUB, {}, "booting by grub is not available yet"),
+        (BootMethod.GRUB, {"kernel_path": ""}, "GRUB cannot start it"),
+        (BootMethod.GRUB, {"file_system": "ntfs"}, "GRUB cannot read ntfs"),
         (BootMethod.NETWORK, {"boot_kind": "multiboot"}, "hypervisor"),
         (BootMethod.KEXEC, {"kernel_path": ""}, "names no kernel"),
         (BootMethod.NETWORK, {"kind": "dd"}, "its kernel cannot be booted over the network"),
@@ -43,6 +44,8 @@ async def test_it_is_refused_before_a_node_reboots(
         (BootMethod.NETWORK, {}),
         (BootMethod.KEXEC, {}),
         (BootMethod.KEXEC, {"kind": "dd"}),
+        (BootMethod.GRUB, {}),
+        (BootMethod.GRUB, {"kind": "dd"}),
         (BootMethod.CHAINLOAD, {"kind": "dd", "file_system": ""}),
         (BootMethod.NETWORK, {"kind": "dd", "boot_kind": "chainload"}),
     ],
