@@ -7,7 +7,7 @@ alone, so that `down` finds everything of it even when `up` was killed before it
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -16,8 +16,9 @@ from kadeploy_lab import commands, network, plan, services
 from kadeploy_lab.accelerator import Accelerator, choose_accelerator
 from kadeploy_lab.errors import LabError
 from kadeploy_lab.lock import exclusive
+from kadeploy_lab.machine import UEFI_VARIABLES
 from kadeploy_lab.plan import LabNode
-from kadeploy_lab.prerequisites import check_room, check_root, check_tools
+from kadeploy_lab.prerequisites import check_room, check_root, check_tools, check_uefi
 from kadeploy_lab.state import LabState, Owner, state_file
 
 _GIB = 1024**3
@@ -52,6 +53,7 @@ class Lab:
         node_count: int = 2,
         memory_mib: int = 768,
         disk_gib: int = 8,
+        firmware: Mapping[str, str] | None = None,
         tftp_root: Path | None = None,
         owner_pid: int | None = None,
         say: Callable[[str], None] = _silent,
@@ -59,12 +61,15 @@ class Lab:
         """Brings a lab up: network, services, BMCs; its machines have blank disks and are off.
 
         A lab with an owner is a leftover as soon as that process is gone, and the next `up` of the
-        same name clears it away; one without an owner stays until somebody ends it.
+        same name clears it away; one without an owner stays until somebody ends it. `firmware` says
+        by node name which machines have "uefi"; all others have a BIOS.
         """
         plan.check_name(name)
         directory = directory.resolve()
-        nodes = plan.plan_nodes(name, directory, node_count)
+        nodes = plan.plan_nodes(name, directory, node_count, firmware=firmware)
         check_tools()
+        if any(node.firmware == plan.UEFI for node in nodes):
+            check_uefi()
         directory.mkdir(parents=True, exist_ok=True)
         with exclusive(directory, name):
             _make_room(name, directory, say)
@@ -201,6 +206,8 @@ def _fresh_files(state: LabState) -> None:
         node.disk.parent.mkdir(parents=True)
         with node.disk.open("wb") as disk:
             disk.truncate(state.disk_gib * _GIB)
+        if node.firmware == plan.UEFI:
+            shutil.copyfile(UEFI_VARIABLES, node.variables)
         node.serial_log.touch()  # so that one can follow it before the machine is on
     state.tftp_root.mkdir(parents=True, exist_ok=True)
     # ipmitool takes 16 characters with every kind of BMC.
@@ -219,8 +226,8 @@ def _clear(name: str, directory: Path) -> bool:
         network.delete(namespace)
     if runtime.exists():
         shutil.rmtree(runtime)
-    for disk in directory.glob("nodes/*/disk.img"):
-        disk.unlink()
+    for image in (*directory.glob("nodes/*/disk.img"), *directory.glob("nodes/*/variables.img")):
+        image.unlink()
     (directory / "bmc.password").unlink(missing_ok=True)
     state_file(directory).unlink(missing_ok=True)
     if network.exists(namespace):

@@ -14,6 +14,9 @@ from kadeploy_lab.commands import find_program
 from kadeploy_lab.errors import LabError
 from kadeploy_lab.plan import LabNode
 
+# Debian's package ovmf; every machine has a copy of the variables for itself.
+UEFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+UEFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 _START_SECONDS = 0.8
 _END_SECONDS = 5.0
 
@@ -47,7 +50,8 @@ def machine_argv(spec: MachineSpec, *, disk_first: bool = False) -> list[str]:
         *("-name", node.name),
         "-nodefaults",
         # Without graphics the firmware talks on the serial port, so the log tells the PXE part too.
-        *("-machine", "pc,graphics=off"),
+        *("-machine", "q35,graphics=off" if node.firmware == plan.UEFI else "pc,graphics=off"),
+        *(_uefi(node) if node.firmware == plan.UEFI else ()),
         *spec.accelerator.arguments,
         *("-m", str(spec.memory_mib)),
         *("-smp", "1"),
@@ -65,6 +69,13 @@ def machine_argv(spec: MachineSpec, *, disk_first: bool = False) -> list[str]:
         *("-serial", "chardev:serial0"),
         *("-qmp", f"unix:{spec.qmp_socket},server=on,wait=off"),
         *("-pidfile", str(spec.pid_file)),
+    ]
+
+
+def _uefi(node: LabNode) -> list[str]:
+    return [
+        *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={UEFI_CODE}"),
+        *("-drive", f"if=pflash,format=raw,unit=1,file={node.variables}"),
     ]
 
 

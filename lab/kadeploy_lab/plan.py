@@ -6,7 +6,8 @@ labs apart is their name and a short hash of their directory.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kadeploy_lab.errors import LabError
@@ -19,6 +20,7 @@ BRIDGE = "br0"
 BRIDGE_MAC = "52:54:00:4b:ff:01"
 BMC_USER = "admin"
 MAX_NODES = 64
+BIOS, UEFI = "bios", "uefi"
 
 # Unix socket paths end at 107 bytes, and a checkout can be deep: sockets and pid files live here.
 RUN_ROOT = Path("/run/kadeploy-lab")
@@ -38,6 +40,12 @@ class LabNode:
     serial_log: Path
     serial_socket: Path
     disk: Path
+    firmware: str = BIOS
+
+    @property
+    def variables(self) -> Path:
+        """What the machine's UEFI firmware remembers; a machine with a BIOS has none."""
+        return self.disk.with_name("variables.img")
 
 
 def check_name(name: str) -> str:
@@ -68,12 +76,20 @@ def tap(index: int) -> str:
     return f"tap{index}"
 
 
-def plan_nodes(name: str, directory: Path, count: int) -> tuple[LabNode, ...]:
-    """The machines of a lab, node-1 first."""
+def plan_nodes(
+    name: str, directory: Path, count: int, *, firmware: Mapping[str, str] | None = None
+) -> tuple[LabNode, ...]:
+    """The machines of a lab, node-1 first; those that `firmware` does not name have a BIOS."""
     if not 1 <= count <= MAX_NODES:
         raise LabError(f"A lab has 1 to {MAX_NODES} nodes, not {count}.")
     runtime = run_directory(name, directory)
-    return tuple(_plan_node(index, directory, runtime) for index in range(1, count + 1))
+    nodes = tuple(_plan_node(index, directory, runtime) for index in range(1, count + 1))
+    wanted = firmware or {}
+    if strange := sorted(wanted.keys() - {node.name for node in nodes}):
+        raise LabError(f"The lab has no node '{strange[0]}' that could have a firmware of its own.")
+    if unknown := sorted(set(wanted.values()) - {BIOS, UEFI}):
+        raise LabError(f"'{unknown[0]}' is no firmware of the lab's machines: use bios or uefi.")
+    return tuple(replace(node, firmware=wanted.get(node.name, BIOS)) for node in nodes)
 
 
 def _plan_node(index: int, directory: Path, runtime: Path) -> LabNode:

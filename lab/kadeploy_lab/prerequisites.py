@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kadeploy_lab.commands import SEARCH_PATH
 from kadeploy_lab.errors import LabError
+from kadeploy_lab.machine import UEFI_CODE, UEFI_VARIABLES
 
 # Program -> the Debian package that has it.
 PROGRAMS = {
@@ -61,6 +62,12 @@ def check_programs(search_path: str = SEARCH_PATH) -> None:
     }
     if lacking:
         raise LabError(f"The lab needs the Debian packages {_and(sorted(lacking))}: run lab/setup-host.")
+
+
+def check_uefi() -> None:
+    """A machine with UEFI needs its firmware as files."""
+    if not (UEFI_CODE.exists() and UEFI_VARIABLES.exists()):
+        raise LabError("Machines with UEFI need the Debian package ovmf: run lab/setup-host.")
 
 
 def check_tun(device: Path) -> None:

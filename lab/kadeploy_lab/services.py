@@ -12,6 +12,8 @@ from kadeploy_lab.plan import LabNode
 from kadeploy_lab.state import LabState
 
 BIOS_BOOT_FILE = "PXEClient/pxelinux.0"
+UEFI_BOOT_FILE = "PXEClient/grubx64.efi"
+UEFI_ARCHITECTURES = (7, 9)  # what firmware with UEFI calls itself in its question (RFC 4578)
 TFTP_BLOCK_SIZE = 1468  # a block, its headers and Ethernet's 1500 bytes
 _START_SECONDS = 30.0
 _SECONDS_PER_NODE = 2.0
@@ -35,7 +37,9 @@ def dhcp_argv(nodes: Sequence[LabNode], *, pid_file: Path, ipv6: bool) -> list[s
         "--dhcp-authoritative",
         f"--dhcp-range={plan.NETWORK.removesuffix('/24')},static,255.255.255.0,1h",
         *(f"--dhcp-host={node.mac},{node.ip},{node.name}" for node in nodes),
-        f"--dhcp-boot={BIOS_BOOT_FILE},,{plan.GATEWAY_IP}",
+        *(f"--dhcp-match=set:uefi,option:client-arch,{number}" for number in UEFI_ARCHITECTURES),
+        f"--dhcp-boot=tag:!uefi,{BIOS_BOOT_FILE},,{plan.GATEWAY_IP}",
+        f"--dhcp-boot=tag:uefi,{UEFI_BOOT_FILE},,{plan.GATEWAY_IP}",
         # iPXE's own option 176 (no-pxedhcp): do not wait for a proxy DHCP server that is not there.
         "--dhcp-option-force=encap:175,176,1b",
     ]

@@ -9,7 +9,7 @@ from kadeploy_lab.accelerator import Accelerator
 from kadeploy_lab.errors import LabError
 from kadeploy_lab.plan import LabNode
 
-_FORMAT = 1
+_FORMAT = 2
 _NODE_PATHS = ("serial_log", "serial_socket", "disk")
 
 
@@ -101,5 +101,6 @@ def _read_node(fields: dict[str, str]) -> LabNode:
         mac=fields["mac"],
         ip=fields["ip"],
         bmc_address=fields["bmc_address"],
+        firmware=fields["firmware"],
         **{key: Path(fields[key]) for key in _NODE_PATHS},
     )
