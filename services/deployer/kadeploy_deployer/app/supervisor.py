@@ -224,7 +224,9 @@ class Supervisor:
 
     async def _bounded(self, call: Awaitable[_Answer]) -> _Answer:
         """Waits for the database, but not so long that an expired lease goes unnoticed."""
-        return await asyncio.wait_for(call, self.lease_seconds / 3)
+        # Not wait_for: in Python 3.11 it can swallow the cancellation with which this loop is ended.
+        async with asyncio.timeout(self.lease_seconds / 3):
+            return await call
 
     async def _pass_cancellations_on(self) -> None:
         if self._driven:

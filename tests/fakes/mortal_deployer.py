@@ -1,0 +1,121 @@
+"""A deployer that kills itself at a point of the journal: `python -m tests.fakes.mortal_deployer`.
+
+It reads lines "DIRECTORY POINT" and runs a deployer on the database of the directory for each, in a process of its own
+that is forked, because starting Python takes longer than the deployment. The point stands in FAIL_POINT of that
+process: "before enter_step broadcast", "after end"; "none" lets it live until the deployment has ended. It prints the
+status that each ended with; -9 is the kill.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kadeploy_deployer.app.store_values import DeploymentFilter
+from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.steps.plan import PLAN
+from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from tests.fakes.deployment_world import WallClock, World, make_database
+from tests.fakes.scripted_step import ScriptedStep
+
+FAIL_POINT = "KADEPLOY_TEST_FAIL_POINT"
+LATER = 3600.0
+JOURNALS = ("create", "enter_step", "finish_attempt", "end")
+
+
+class LaterClock(WallClock):
+    """The time an hour later, when every lease has expired."""
+
+    def now(self) -> float:
+        """As in the port."""
+        return super().now() + LATER
+
+
+class NotedStep(ScriptedStep):
+    """Notes each run in a file of the directory."""
+
+    def __init__(self, name: str, state: Any, directory: Path) -> None:
+        super().__init__(name, state)
+        self._runs = directory / "runs"
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+        with self._runs.open("a", encoding="utf-8") as runs:
+            runs.write(f"{self.name} {','.join(nodes)}\n")
+        return await super().run(context, nodes)
+
+
+class MortalStore(SqlDeploymentStore):
+    """Kills the process before or after the call that the fail point names."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Wraps the calls that write the journal."""
+        found = super().__getattribute__(name)
+        return _mortal(name, found) if name in JOURNALS else found
+
+
+def _mortal(name: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def wrapped(*arguments: Any, **named: Any) -> Any:
+        point = " ".join(word for word in (name, named.get("step", "")) if word)
+        _die_at(f"before {point}")
+        answer = await call(*arguments, **named)
+        _die_at(f"after {point}")
+        return answer
+
+    return wrapped
+
+
+def _die_at(point: str) -> None:
+    if os.environ.get(FAIL_POINT) == point:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def real_plan_world(directory: Path, *, later: bool) -> World:
+    """Returns a deployer whose steps have the names and states of the real ones; `later`: after all leases."""
+    plan = [NotedStep(step.name, step.partition_state, directory) for step in PLAN]
+    world = World(database=make_database(directory), plan=plan, clock=LaterClock() if later else WallClock())
+    return world
+
+
+async def _deploy(directory: Path, point: str) -> None:
+    os.environ[FAIL_POINT] = point
+    restarted = (directory / "runs").exists() or point == "none"
+    world = real_plan_world(directory, later=restarted)
+    mortal = MortalStore(world.database, told=world.log.wake)
+    world.store = world.supervisor._store = mortal
+    if not restarted:
+        await world.create()
+    world.supervisor.open()
+    async with asyncio.timeout(20):
+        while True:
+            found = await world.store.list_deployments(DeploymentFilter(), after=None, limit=1)
+            if found and found[0].finished:
+                break
+            await asyncio.sleep(0.01)
+    await world.supervisor.close()
+    world.database.close()
+
+
+def main() -> None:
+    """Forks a deployer for each line."""
+    for line in sys.stdin:
+        directory, _, point = line.strip().partition(" ")
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                asyncio.run(_deploy(Path(directory), point))
+                status = 0
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
