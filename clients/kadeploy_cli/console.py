@@ -3,11 +3,14 @@
 import contextlib
 import os
 import select
+import signal
 import sys
 import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NoReturn
 
 import grpc
 
@@ -88,8 +91,16 @@ def raw_terminal(descriptor: int) -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(descriptor)
+    # A command that is told to end must not leave a terminal behind on which nothing can be typed.
+    handlers = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     tty.setraw(descriptor)
     try:
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

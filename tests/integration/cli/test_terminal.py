@@ -3,8 +3,10 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +39,11 @@ class Terminal:
                 # The other end is closed: the process has ended.
                 assert word in self.text, self.text[-300:]
                 return
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed, as it does for a shell."""
+        return bool(termios.tcgetattr(self._descriptor)[3] & termios.ECHO)
 
     def type(self, text: str) -> None:
         """Types a text."""
@@ -112,3 +119,15 @@ def test_a_console_that_ends_is_told(site: Site) -> None:
         terminal.type("\x04")
         terminal.read_until("the console has ended")
         assert terminal.process.wait(PATIENCE) == 0
+
+
+def test_a_console_that_is_told_to_end_puts_the_terminal_back(site: Site) -> None:
+    with kadeploy(site, "-m", "node-1", name="kaconsole") as terminal:
+        terminal.read_until("login: ")
+        assert not terminal.echoes
+        children = subprocess.run(
+            ["pgrep", "-P", str(terminal.process.pid)], capture_output=True, text=True, check=False, timeout=PATIENCE
+        ).stdout.split()
+        os.kill(int(children[0]) if children else terminal.process.pid, signal.SIGTERM)
+        assert terminal.process.wait(PATIENCE) == 128 + signal.SIGTERM
+        assert terminal.echoes
