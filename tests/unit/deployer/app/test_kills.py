@@ -56,7 +56,7 @@ def run_deployer() -> Iterator[Run]:
         sent.close()
 
 
-@pytest.mark.parametrize(("point", "successor"), zip(POINTS, SUCCESSORS, strict=False))
+@pytest.mark.parametrize(("point", "successor"), [*zip(POINTS, SUCCESSORS, strict=False)])
 async def test_a_kill_changes_nothing_in_the_end(point: str, successor: str, tmp_path: Path, run_deployer: Run) -> None:
     assert await asyncio.to_thread(run_deployer, tmp_path, point) == KILLED
 
