@@ -17,6 +17,8 @@ AS_ROOT := lab/as-root
 
 NODES ?= 2
 KEEP ?=
+# Tests at once, where no machines boot: those have the host to themselves.
+WORKERS ?= 2
 ENVIRONMENT ?= debian
 KEY := build/keys/cluster_ed25519
 PROTOS := $(shell find protos/kadeploy -name '*.proto')
@@ -30,13 +32,14 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 
 .PHONY: test
 test: root ready environment-tiny ## All tests, real PXE deployments in the lab among them
-	$(AS_ROOT) $(BIN)/python -m pytest -m "not compose" $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 ##@ Work
 
 .PHONY: test-fast
-test-fast: proto ## All tests but those that boot machines
-	$(BIN)/python -m pytest -m "not lab and not compose" $(PYTEST_ARGS)
+test-fast: setup proto ## All tests but those that boot machines
+	$(BIN)/python -m pytest -m "not lab and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: root ready environment-tiny ## The tests that boot machines
@@ -83,6 +86,10 @@ docs: proto ## Rewrite the generated parts of the documents
 proto: $(STAMPS)/proto ## Generate the stubs
 
 ##@ Measurements
+
+.PHONY: bench-scale
+bench-scale: proto ## The deployer's own costs for thousands of nodes, beside their limits: build/bench/scale.json
+	$(BIN)/python -m tests.bench.scale
 
 .PHONY: bench-fanout
 bench-fanout: setup proto ## 300 SSH sessions, beside clush and TakTuk; build/bench/fanout.json

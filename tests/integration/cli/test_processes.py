@@ -14,7 +14,7 @@ from tests.fakes.site import Site
 
 pytestmark = pytest.mark.integration
 
-PATIENCE = 20.0
+PATIENCE = 90.0
 
 
 def start(name: str, *arguments: str, config: str) -> "subprocess.Popen[str]":

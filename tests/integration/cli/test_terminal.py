@@ -18,7 +18,7 @@ from tests.fakes.site import Site
 
 pytestmark = pytest.mark.integration
 
-PATIENCE = 20.0
+PATIENCE = 90.0
 
 
 class Terminal:
