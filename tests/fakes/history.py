@@ -78,6 +78,6 @@ def check_work(directory: Path) -> int:
             work.setdefault(node, []).append((int(began), int(ended), deployment))
     for node, times in work.items():
         times.sort()
-        for (_, ended, before), (began, _, after) in itertools.pairwise(times):
-            assert before == after or ended <= began, f"{before} and {after} worked on {node} at once"
+        for (_, until, before), (since, _, after) in itertools.pairwise(times):
+            assert before == after or until <= since, f"{before} and {after} worked on {node} at once"
     return sum(map(len, work.values()))
