@@ -44,7 +44,7 @@ async def _served(database: Database, nodes: int) -> AsyncIterator[Any]:
         async with service.run_parts(
             database, world.settings, world.inventory, console=FakeConsole(), lease_seconds=600.0
         ) as parts:
-            parts.supervisor.start = lambda lease: None  # type: ignore[method-assign]
+            parts.supervisor.start = lambda lease: None  # type: ignore[method-assign]  # noqa: ARG005
             server, _ = await start_aio(
                 service.registration(parts, frozenset({"root"})),
                 service=service.SERVICE,
