@@ -7,6 +7,7 @@ import click
 from kadeploy_cli.commands.boot import boot, label
 from kadeploy_cli.commands.cluster import cluster
 from kadeploy_cli.commands.deployment import deployment
+from kadeploy_cli.commands.dhcp import dhcp
 from kadeploy_cli.commands.environment import environment
 from kadeploy_cli.commands.node import node
 from kadeploy_cli.commands.node_control import console, keys, power, reboot, run, statistics
@@ -33,7 +34,7 @@ def version() -> None:
     click.echo(importlib.metadata.version(DISTRIBUTION))
 
 
-for group in (node, cluster, environment, right, deployment, partition, boot, label, pki):
+for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):
