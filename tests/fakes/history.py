@@ -74,8 +74,8 @@ def check_work(directory: Path) -> int:
     work: dict[str, list[tuple[int, int, str]]] = {}
     for file in directory.glob("work-*"):
         for line in file.read_text(encoding="utf-8").splitlines():
-            node, deployment, began, ended = line.split()
-            work.setdefault(node, []).append((int(began), int(ended), deployment))
+            node, deployment, first, last = line.split()
+            work.setdefault(node, []).append((int(first), int(last), deployment))
     for node, times in work.items():
         times.sort()
         for (_, until, before), (since, _, after) in itertools.pairwise(times):

@@ -77,8 +77,7 @@ def _die_at(point: str) -> None:
 def real_plan_world(directory: Path, *, later: bool) -> World:
     """Returns a deployer whose steps have the names and states of the real ones; `later`: after all leases."""
     plan = [NotedStep(step.name, step.partition_state, directory) for step in PLAN]
-    world = World(database=make_database(directory), plan=plan, clock=LaterClock() if later else WallClock())
-    return world
+    return World(database=make_database(directory), plan=plan, clock=LaterClock() if later else WallClock())
 
 
 async def _deploy(directory: Path, point: str) -> None:

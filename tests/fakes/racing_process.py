@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 
+from kadeploy_deployer.app.store_values import Created
 from kadeploy_deployer.domain.states import BusyPolicy
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
@@ -24,7 +25,9 @@ async def race(url: str, name: str, *, nodes: int, rounds: int, begin: float) ->
         except DomainError as error:
             sys.stdout.write(f"{number} {error.reason}\n")
         else:
-            sys.stdout.write(f"{number} won {created.deployment_id}\n")
+            # A queue place is no win: the parent counts words.
+            won = created.deployment_id if isinstance(created, Created) else ""
+            sys.stdout.write(f"{number} won {won}\n" if won else f"{number} queued\n")
     database.close()
 
 

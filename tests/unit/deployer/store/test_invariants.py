@@ -12,6 +12,7 @@ from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from kadeploy_deployer.app.store_values import Created
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import (
     AnotherDeploymentWaiting,
@@ -36,6 +37,7 @@ BROKEN = {"node1": Failure(reason=FailureReason.INTERNAL, description="x")}
 
 async def lease_of(store: SqlDeploymentStore, name: str, nodes: list[str]) -> Lease:
     created = await store.create(new_deployment(name, nodes))
+    assert isinstance(created, Created)
     assert created.lease is not None
     return created.lease
 
@@ -75,7 +77,9 @@ async def test_who_comes_while_another_waits_is_told_who_it_is(store: SqlDeploym
 async def test_a_waiting_deployment_gets_its_nodes_when_they_are_free(store: SqlDeploymentStore) -> None:
     holder = await lease_of(store, "holder", ["node1"])
     waits = new_deployment("waits", ["node1", "node2"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
-    waiting = (await store.create(waits)).lease
+    created = await store.create(waits)
+    assert isinstance(created, Created)
+    waiting = created.lease
     assert waiting is not None
 
     assert await store.acquire(waiting, now=time.time()) == {"node1": "holder"}

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from kadeploy_deployer.app.store_values import RemarkNote
+from kadeploy_deployer.app.store_values import Created, RemarkNote
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store import schema
@@ -50,7 +50,9 @@ async def test_a_request_is_told_at_once_that_the_database_is_away(
 async def test_a_driver_waits_for_the_database_so_that_nothing_done_is_forgotten(
     store: SqlDeploymentStore, outages: list[int]
 ) -> None:
-    lease = (await store.create(new_deployment("one", ["node1"]))).lease
+    created = await store.create(new_deployment("one", ["node1"]))
+    assert isinstance(created, Created)
+    lease = created.lease
     assert lease is not None
     outages.extend(range(5))
 
