@@ -139,7 +139,7 @@ class Supervisor:
                 del self._driven[lease.deployment_id]
 
     async def _again(self, driven: _Driven) -> None:
-        """Makes a new runner after a while. A fault that passes deserves some time: the journal knows where to go on."""
+        """Makes a new runner after a while. A fault that passes deserves time: the journal knows where to go on."""
         await self._clock.sleep(self.lease_seconds / 3)
         driven.runner = self._make_runner(driven.lease)
 
