@@ -131,6 +131,28 @@ def test_a_node_with_a_new_card_leaves_no_file_of_the_old_one(laid_out: Any, dep
     assert names == {"01-52-54-00-00-00-0c", "AC1F000C", "default"}
 
 
+def test_a_machine_whose_uuid_is_known_has_a_file_under_its_first_choice(
+    laid_out: Any, deployer: Any, administrator: Any, make_entry: Any
+) -> None:
+    uuid = "b8945908-d6a6-41a9-611d-74a6ab80b83d"
+    entry = make_entry(11)
+    entry.node.uuid = uuid
+    assert reasons(deployer.set(entry)) == ["OK"]
+    configuration = laid_out.first / "pxelinux.cfg"
+    assert booted(configuration, entry.node.mac_address, "AC1F000B", uuid) == uuid
+    assert (configuration / uuid).read_text() == (configuration / "AC1F000B").read_text()
+    checked = administrator.tree.CheckTree(bootctl_service_pb2.CheckTreeRequest()).findings
+    assert [finding.path for finding in checked if uuid in finding.path] == []
+    other = make_entry(12)
+    other.node.uuid = uuid
+    assert "belongs to the entry of node node-11" in deployer.set(other)[0].status.message
+    entry.node.uuid = ""
+    deployer.set(entry)
+    assert not (configuration / uuid).exists()
+    entry.node.uuid = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+    assert reasons(deployer.set(entry)) == ["INVALID_BOOT_ENTRY"]
+
+
 def test_bad_entries_do_not_stop_the_others(laid_out: Any, deployer: Any, make_entry: Any) -> None:
     network = boot_entry_pb2.NetworkTarget(kernel_digest=ABSENT)
     multiline = label(arguments="a\nb")

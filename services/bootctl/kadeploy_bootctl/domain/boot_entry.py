@@ -11,6 +11,9 @@ from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.texts import check_owner, is_node_name
 
 _MAC_ADDRESS = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+# What boards without a UUID of their own say.
+_NO_UUIDS = frozenset(f"{8 * digit}-{4 * digit}-{4 * digit}-{4 * digit}-{12 * digit}" for digit in "0f")
 # GRUB asks for the names that pxelinux asks for, with this before them.
 GRUB_PREFIX = "grub.cfg-"
 _NO_ADDRESS = "00:00:00:00:00:00"
@@ -25,12 +28,16 @@ class Firmware(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootNode:
-    """The machine as its network card shows itself: MAC address lower-case with colons, IPv4 address dotted."""
+    """The machine as its network card shows itself: MAC address lower-case with colons, IPv4 address dotted.
+
+    `uuid` is what its firmware calls the machine, empty when nobody told.
+    """
 
     name: str
     mac_address: str
     ip_address: str
     firmware: Firmware = Firmware.BIOS
+    uuid: str = ""
 
     def __post_init__(self) -> None:
         if not is_node_name(self.name):
@@ -39,6 +46,8 @@ class BootNode:
             raise InvalidBootEntry("node.mac_address", "must be six bytes, lower-case hexadecimal, with colons")
         if self.mac_address == _NO_ADDRESS or int(self.mac_address[:2], 16) & 1:
             raise InvalidBootEntry("node.mac_address", "must be the address of one network card")
+        if self.uuid and (not _UUID.match(self.uuid) or self.uuid in _NO_UUIDS):
+            raise InvalidBootEntry("node.uuid", "must be the machine's own UUID, lower-case hexadecimal, with dashes")
         try:
             address = ipaddress.IPv4Address(self.ip_address)
         except ipaddress.AddressValueError:
@@ -75,4 +84,4 @@ def file_names(node: BootNode) -> tuple[str, ...]:
     names = (hardware_name(node), address_name(node))
     if node.firmware is Firmware.UEFI:
         return tuple(f"{GRUB_PREFIX}{name}" for name in names)
-    return names
+    return (node.uuid, *names) if node.uuid else names

@@ -47,6 +47,7 @@ def entry_message(entry: BootEntry) -> boot_entry_pb2.BootEntry:
             mac_address=entry.node.mac_address,
             ip_address=entry.node.ip_address,
             firmware=_FIRMWARE_NUMBERS[entry.node.firmware],
+            uuid=entry.node.uuid,
         ),
         target=_target_message(entry.target),
         owner=entry.owner,
@@ -61,7 +62,11 @@ def _node_of(message: boot_entry_pb2.BootNode) -> BootNode:
     if firmware is None:
         raise InvalidBootEntry("node.firmware", f"is {message.firmware}, which this version does not know")
     return BootNode(
-        name=message.name, mac_address=message.mac_address, ip_address=message.ip_address, firmware=firmware
+        name=message.name,
+        mac_address=message.mac_address,
+        ip_address=message.ip_address,
+        firmware=firmware,
+        uuid=message.uuid,
     )
 
 

@@ -9,6 +9,7 @@ from kadeploy_bootctl.domain.errors import TreeDamaged
 from kadeploy_bootctl.domain.finding import Finding, FindingKind
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.tree.directory import Directory
+from kadeploy_bootctl.tree.entry_batch import is_ours
 from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout, Repository
 from kadeploy_bootctl.tree.loaders import UEFI_LOADER, Sources, loaders
 
@@ -86,10 +87,10 @@ def _configuration_findings(layout: Layout, place: Repository, sources: Sources)
             )
     try:
         with Directory.open(layout.root, place.configuration) as directory:
-            names = directory.names()
+            foreign = [name for name in directory.names() if _UUID_NAME.match(name) and not is_ours(directory, name)]
     except TreeDamaged:
         return  # told as a missing directory
-    for name in filter(_UUID_NAME.match, names):
+    for name in foreign:
         yield Finding(
             kind=FindingKind.UNKNOWN_FILE,
             path=f"{place.configuration}/{name}",

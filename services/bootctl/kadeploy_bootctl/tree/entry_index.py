@@ -73,7 +73,8 @@ class EntryIndex:
 
 def addresses(node: BootNode) -> dict[str, str]:
     """Returns what only one node may have, with the field that says it."""
-    return {hardware_name(node): "node.mac_address", address_name(node): "node.ip_address"}
+    taken = {hardware_name(node): "node.mac_address", address_name(node): "node.ip_address"}
+    return taken | {node.uuid: "node.uuid"} if node.uuid else taken
 
 
 class Claims:
