@@ -100,6 +100,15 @@ bench-fanout: setup proto ## 300 SSH sessions, beside clush and TakTuk; build/be
 bench-inventory: setup proto ## 10,000 nodes registered, on both databases, beside the driver's floor; build/bench/inventory.json
 	$(BIN)/python -m tests.bench.inventory
 
+.PHONY: bench-bootctl
+bench-bootctl: setup proto ## 10,000 boot entries in one call, beside write+fsync+rename in a loop; build/bench/bootctl.json
+	lab/setup-host
+	$(BIN)/python -m tests.bench.bootctl
+
+.PHONY: bench-boot-http
+bench-boot-http: root ready ## Machines of the lab fetch their kernel by TFTP and by HTTP; build/bench/boot_http.json
+	$(AS_ROOT) $(BIN)/python -m tests.bench.boot_http
+
 ##@ Services alone
 
 .PHONY: run
