@@ -144,10 +144,8 @@ class Fifo:
     def drain(self) -> bytes:
         """Returns all that was written, until the writer closes."""
         os.set_blocking(self._reader, True)
-        content = b""
-        while part := os.read(self._reader, 1 << 16):
-            content += part
-        return content
+        parts = iter(lambda: os.read(self._reader, 1 << 16), b"")
+        return b"".join(parts)
 
     def close(self) -> None:
         """Takes no more."""

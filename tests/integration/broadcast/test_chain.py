@@ -206,7 +206,7 @@ async def test_what_is_no_archive_fails_with_the_words_of_the_program(chain: Cha
 async def test_a_file_that_changes_meanwhile_is_named(chain: Chain, tmp_path: Path, fifo: Fifo) -> None:
     changing = tmp_path / "changing"
     # More than ring, sockets and pipes can hold together: its end is still unread when it changes.
-    changing.write_bytes(os.urandom(MEBIBYTE) * 64)
+    changing.write_bytes(os.urandom(MEBIBYTE) * 40)
     digest = digest_of(changing)
     chain.sinks["n1"] = fifo.sink
     chain.settings = replace(chain.settings, ring_bytes=0)
