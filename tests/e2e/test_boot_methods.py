@@ -122,6 +122,20 @@ def test_a_uefi_machine_boots_both_systems_by_grub(
     assert "pxelinux.cfg/grub.cfg-01-52-54-00-4b-00-02" in log
 
 
+def test_no_machine_is_deployed_again_by_its_next_boot(
+    story: Story, deployed: dict[str, deployment_pb2.Deployment]
+) -> None:
+    assert {one.state for one in deployed.values()} == {deployment_pb2.DEPLOYMENT_STATE_TERMINATED}
+    with open_channel(story.site.addresses["bootctl"], caller="user:root") as channel:
+        stub = bootctl_service_pb2_grpc.BootServiceStub(channel)
+        found = stub.ListBootEntries(bootctl_service_pb2.ListBootEntriesRequest(), timeout=30).entries
+    # The new system, and not the deployment environment that stood there before.
+    assert {entry.node.name: entry.target.WhichOneof("kind") for entry in found} == {
+        "node-1": "grub_disk",
+        "node-2": "network",
+    }
+
+
 def test_a_bios_machine_chainloads_the_boot_sector_of_its_partition(
     story: Story, deployed: dict[str, deployment_pb2.Deployment]
 ) -> None:
