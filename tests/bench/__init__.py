@@ -1,1 +1,1 @@
-"""Measurements, run by `make bench-…` and by no test: they print a table and write build/bench/."""
+"""Benchmarks: `make bench-…` runs them, no test does."""
