@@ -47,7 +47,7 @@ def run_demo(build: Build, directory: Path, *, node_count: int, keep: bool, say:
             raise DemoError(f"{needed} is not built: run `make deployenv environment-{build.environment}`")
     (directory / "report.json").unlink(missing_ok=True)
     begin = time.monotonic()
-    with _lab(directory, node_count=node_count, keep=keep, say=say) as lab:
+    with _lab(node_count=node_count, keep=keep, say=say) as lab:
         say(f"lab: {node_count} machines with blank disks, by {lab.accelerator.name} ({lab.accelerator.reason})")
         report = _deploy_and_verify(lab, build, directory, say)
         say("")
@@ -78,11 +78,10 @@ def _deploy_and_verify(lab: Lab, build: Build, directory: Path, say: Callable[[s
 
 
 @contextmanager
-def _lab(directory: Path, *, node_count: int, keep: bool, say: Callable[[str], None]) -> Iterator[Lab]:
+def _lab(*, node_count: int, keep: bool, say: Callable[[str], None]) -> Iterator[Lab]:
     """A lab that goes down with everything in it, on success, failure and Ctrl-C; with keep on failure only."""
     # Among the labs of this checkout, where `make lab-down` finds it whatever happens to this process.
-    lab_directory = lab_root() / LAB
-    lab = Lab.up(LAB, lab_directory, node_count=node_count, owner_pid=os.getpid(), say=say)
+    lab = Lab.up(LAB, lab_root() / LAB, node_count=node_count, owner_pid=os.getpid(), say=say)
     released = False
     try:
         yield lab
@@ -93,8 +92,6 @@ def _lab(directory: Path, *, node_count: int, keep: bool, say: Callable[[str], N
         with _no_more_interrupts():
             if not released:
                 lab.down()
-            _give_back(directory)
-            _give_back(lab_directory)
 
 
 @contextmanager
@@ -107,15 +104,6 @@ def _no_more_interrupts() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _give_back(directory: Path) -> None:
-    """Gives what sudo made to the user who called it."""
-    owner, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
-    if not (owner and group):
-        return
-    for path in (directory, *directory.rglob("*")):
-        os.chown(path, int(owner), int(group), follow_symlinks=False)
 
 
 def _tell_how_to_look_around(lab: Lab, build: Build, directory: Path, say: Callable[[str], None]) -> None:
