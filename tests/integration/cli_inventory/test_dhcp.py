@@ -35,8 +35,7 @@ def rendered(run: Run, form: str, *options: str) -> str:
 
 def check(command: Sequence[str]) -> None:
     program = Path("/usr/sbin") / command[0]
-    if not program.exists():
-        pytest.skip(f"{program} is not installed: run lab/setup-host")
+    assert program.exists(), f"{program} is not installed: run lab/setup-host"
     done = subprocess.run([str(program), *command[1:]], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
