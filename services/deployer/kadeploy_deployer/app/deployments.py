@@ -90,20 +90,31 @@ async def _in_turn(
 ) -> str:
     """Attempts a creation when its turn has come and returns the deployment; at the latest at the end of the wait."""
     ticket = 0
-    try:
-        while True:
-            # In one piece, even if the caller hangs up: what is stored is driven.
-            answer = await asyncio.shield(asyncio.ensure_future(attempt(ticket)))
+    while True:
+        # In one piece, even if the caller hangs up: what is stored is driven.
+        attempting = asyncio.ensure_future(attempt(ticket))
+        try:
+            answer = await asyncio.shield(attempting)
             if isinstance(answer, Created):
-                ticket = 0
                 return answer.deployment_id
             ticket = answer.ticket
             renewal = min(clock.now() + RENEWAL_SECONDS, wait_until)
             while clock.now() < renewal and not await store.is_next(ticket, now=clock.now()):
                 await clock.sleep(TURN_POLL)
-    finally:
-        if ticket:
-            await asyncio.shield(asyncio.ensure_future(store.leave_queue(ticket)))
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(_leave_queue(attempting, ticket, store)))
+            raise
+
+
+async def _leave_queue(attempting: asyncio.Future[Created | Queued], ticket: int, store: DeploymentStore) -> None:
+    """Gives up the place that a request has, and the one that its last attempt takes if that is still under way."""
+    [answer] = await asyncio.gather(attempting, return_exceptions=True)
+    if isinstance(answer, Created):
+        return
+    if isinstance(answer, Queued):
+        ticket = answer.ticket
+    if ticket:
+        await store.leave_queue(ticket)
 
 
 async def cancel_deployment(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.app import deployments
+from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState
 from tests.fakes.deployment_world import SPEC, World, make_database, new_deployment, resolution
@@ -75,6 +76,28 @@ async def test_who_hangs_up_leaves_the_queue(worlds: Sequence[World]) -> None:
     request = asyncio.create_task(worlds[1].create(WAITS))
     await asyncio.sleep(0.2)
     request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+
+    await let_the_first_go(worlds[0])
+    assert (await worlds[2].run()).state is DeploymentState.TERMINATED
+
+
+async def test_who_hangs_up_before_he_has_a_place_leaves_none(
+    worlds: Sequence[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+    create = worlds[1].store.create
+
+    async def slow_create(new: NewDeployment) -> Created | Queued:
+        asked.set()
+        await answered.wait()
+        return await create(new)
+
+    monkeypatch.setattr(worlds[1].store, "create", slow_create)
+    request = asyncio.create_task(worlds[1].create(WAITS))
+    await asyncio.wait_for(asked.wait(), 10.0)
+    request.cancel()
+    answered.set()
     await asyncio.gather(request, return_exceptions=True)
 
     await let_the_first_go(worlds[0])
