@@ -21,6 +21,12 @@ BUSY_POLICIES = {
     "fail": deployment_pb2.BUSY_POLICY_FAIL,
     "wait": deployment_pb2.BUSY_POLICY_WAIT,
 }
+BOOT_METHODS = {
+    "network": deployment_pb2.BOOT_METHOD_NETWORK,
+    "grub": deployment_pb2.BOOT_METHOD_GRUB,
+    "chainload": deployment_pb2.BOOT_METHOD_CHAINLOAD,
+    "kexec": deployment_pb2.BOOT_METHOD_KEXEC,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +43,9 @@ class Options:
     write_partition_table: bool = False
     key_files: Sequence[str] = ()
     reformat_tmp: str = ""
+    boot_method: str | None = None
     kexec: bool = False
+    grub: bool = False
     use_production_system: bool = False
     busy: str = "exclude"
     wait_timeout: float | None = None
@@ -62,7 +70,7 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
         wait_timeout=_duration(options.wait_timeout),
         write_partition_table=options.write_partition_table,
         reformat_tmp=options.reformat_tmp,
-        boot_method=deployment_pb2.BOOT_METHOD_KEXEC if options.kexec else deployment_pb2.BOOT_METHOD_NETWORK,
+        boot_method=boot_method(options),
         use_production_system=options.use_production_system,
         authorized_keys=[key for file in options.key_files for key in read_keys(file)],
         kernel_arguments=options.kernel_arguments,
@@ -73,6 +81,15 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
     if options.version is not None:
         spec.environment_version = options.version
     return spec
+
+
+def boot_method(options: Options) -> "deployment_pb2.BootMethod.ValueType":
+    """Returns how the new system is to be booted; unspecified when nothing was said: its environment decides."""
+    asked = {"--boot-method": options.boot_method, "-F": "kexec" * options.kexec, "--grub": "grub" * options.grub}
+    words = {option: word for option, word in asked.items() if word}
+    if len(set(words.values())) > 1:
+        raise UsageFailure(f"{' and '.join(words)} say different things: the new system boots in one way")
+    return BOOT_METHODS[next(iter(words.values()))] if words else deployment_pb2.BOOT_METHOD_UNSPECIFIED
 
 
 def target(partition: str | None, device: str | None) -> tuple[str, int]:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from kadeploy_cli.deployment_spec import BUSY_POLICIES, DEFAULT_KEY, Options
+from kadeploy_cli.deployment_spec import BOOT_METHODS, BUSY_POLICIES, DEFAULT_KEY, Options
 from kadeploy_cli.node_names import node_options
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -39,7 +39,14 @@ WANTED = (
     click.option(
         "-r", "--reformat-tmp", default="", metavar="FS", help="Format the tmp partition with this file system."
     ),
-    click.option("-F", "--fast-kernel-reboot", "kexec", is_flag=True, help="Start the new system with kexec."),
+    click.option(
+        "--boot-method",
+        type=click.Choice(list(BOOT_METHODS)),
+        help="How the new system boots: its kernel over the network, GRUB from the node's disk, the partition's own "
+        "loader, or at once by kexec. As its environment says when left out, which is network for most.",
+    ),
+    click.option("-F", "--fast-kernel-reboot", "kexec", is_flag=True, help="The same as --boot-method kexec."),
+    click.option("--grub", is_flag=True, help="The same as --boot-method grub."),
     click.option(
         "-u",
         "--use-prod-env",

@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_cli import deployment_spec
 from kadeploy_cli.deployment_spec import Options
 from kadeploy_cli.failures import UsageFailure
@@ -69,3 +71,29 @@ def test_a_private_key_is_refused(tmp_path: Path) -> None:
 def test_waiting_needs_an_end() -> None:
     with pytest.raises(UsageFailure, match="--wait-timeout"):
         deployment_spec.build(Options(environment="x", machines=["n"], busy="wait"))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, deployment_pb2.BOOT_METHOD_UNSPECIFIED),
+        ({"boot_method": "network"}, deployment_pb2.BOOT_METHOD_NETWORK),
+        ({"boot_method": "grub"}, deployment_pb2.BOOT_METHOD_GRUB),
+        ({"boot_method": "chainload"}, deployment_pb2.BOOT_METHOD_CHAINLOAD),
+        ({"boot_method": "kexec"}, deployment_pb2.BOOT_METHOD_KEXEC),
+        ({"kexec": True}, deployment_pb2.BOOT_METHOD_KEXEC),
+        ({"grub": True}, deployment_pb2.BOOT_METHOD_GRUB),
+        ({"grub": True, "boot_method": "grub"}, deployment_pb2.BOOT_METHOD_GRUB),
+    ],
+)
+def test_the_new_system_boots_in_the_way_that_was_said(said: dict[str, Any], expected: int) -> None:
+    assert deployment_spec.build(Options(environment="x", machines=["n"], **said)).boot_method == expected
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"grub": True, "kexec": True}, {"boot_method": "network", "kexec": True}, {"boot_method": "kexec", "grub": True}],
+)
+def test_two_ways_to_boot_are_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(UsageFailure, match="say different things"):
+        deployment_spec.build(Options(environment="x", machines=["n"], **said))
