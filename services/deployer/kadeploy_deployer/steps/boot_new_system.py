@@ -7,6 +7,7 @@ boot entry on the kernel's command line, the root file system on the target part
 from collections.abc import Mapping, Sequence
 
 from kadeploy_deployer.app.ports import ShellError, ShellHost
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
 from kadeploy_deployer.steps import kexec
@@ -122,8 +123,12 @@ async def _leave_deployment_environment(context: StepContext, node: str) -> None
         await context.recorder.remark(node, f"has left the deployment environment already: {running.seen}")
         return
     loaded = context.spec.boot_method is BootMethod.KEXEC and await _loaded(context, node)
+    machine = context.nodes[node]
+    # The system that a node was deployed from stays on its own partitions until the end.
+    stays = context.spec.use_production_system
+    disk = machine.partition_device(machine.partition) if stays else f"/dev/{machine.device}"
     try:
-        await let_go(context, node, [f"/dev/{context.nodes[node].device}"])
+        await let_go(context, node, [disk])
     except (NodeFailed, ShellError) as problem:
         # The data is on the disk since the step before; what stays mounted is put right by the file system's journal.
         await context.recorder.remark(node, f"reboots with the target mounted: {problem}")
@@ -158,7 +163,7 @@ async def _look(context: StepContext, node: str, timeout: float) -> Sight:
     running = await try_look(context, host, timeout=timeout)
     if isinstance(running, Running):
         problem = _difference(context, node, running)
-        return Sight(seen=problem, wrong=True) if problem else Sight(arrived=running)
+        return _wrong(facts, running, problem) if problem else Sight(arrived=running)
     return await _who_else(context, node) if running.wrong else running
 
 
@@ -188,8 +193,17 @@ async def _who_else(context: StepContext, node: str) -> Sight:
     if running.boot_id == facts.deployment_boot_id:
         return Sight(seen="the deployment environment, not yet left", wrong=True)
     if running.token == facts.deployment_token:
-        return Sight(seen="the deployment environment, booted once more", wrong=True)
-    return Sight(seen=f"another system, running from {running.root_source}", wrong=True)
+        return Sight(seen="the deployment environment, booted once more", wrong=True, settled=True)
+    return _wrong(facts, running, f"another system, running from {running.root_source}")
+
+
+def _wrong(facts: NodeFacts, running: Running, seen: str) -> Sight:
+    """Says whether waiting could help: a system that booted since, from a disk, stays what it is.
+
+    Before its disk is mounted the new system may answer from its initial file system already.
+    """
+    booted_since = running.boot_id != facts.deployment_boot_id
+    return Sight(seen=seen, wrong=True, settled=booted_since and running.root_source.startswith("/dev/"))
 
 
 BOOT_NEW_SYSTEM = BootNewSystem()

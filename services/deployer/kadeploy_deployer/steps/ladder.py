@@ -35,12 +35,13 @@ class Sight:
     """What a look at a node showed.
 
     `arrived`: what should run there, when it does; else `seen` is a clause on what is there instead, and `wrong` says
-    that a system answers which is not the one.
+    that a system answers which is not the one. `settled`: it was booted since, so waiting will not make it the right one.
     """
 
     arrived: Running | None = None
     seen: str = "nobody looked"
     wrong: bool = False
+    settled: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,15 +86,18 @@ async def climb(
         except (ShellError, PowerError, NodeFailed) as problem:
             result.tried.append(f"{rung.name} (failed: {_without_name(problem, node)})")
             continue
-        deadline = clock.monotonic() + patience
-        while (left := deadline - clock.monotonic()) > 0:
+        begin = clock.monotonic()
+        while (left := begin + patience - clock.monotonic()) > 0:
             # First the pause: no machine is back at once, and what is seen right after the command is on its way down.
             await clock.sleep(min(POLL_PAUSE, left))
-            left = deadline - clock.monotonic()
+            left = begin + patience - clock.monotonic()
             result.sight = await look_once(min(LOOK_SECONDS, max(left, LAST_LOOK_SECONDS)))
             if result.sight.arrived is not None:
                 return result
-        result.tried.append(f"{rung.name} (waited {patience:g} s)")
+            if result.sight.settled:
+                break
+        waited = min(clock.monotonic() - begin, patience)
+        result.tried.append(f"{rung.name} (waited {waited:.0f} s)")
     return result
 
 

@@ -87,6 +87,38 @@ async def test_the_previous_system_is_named_when_its_key_is_known(workshop: Work
     assert "another system, running from /dev/root" in failed.description
 
 
+async def test_a_wrong_system_that_runs_from_a_disk_is_reset_without_waiting(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    context = await ready(workshop, machines)
+    machines["node-1"].boots = [PREVIOUS]
+    context.facts["node-1"].previous_host_keys = (machines["node-1"].previous_key,)
+    begin = workshop.clock.monotonic()
+    assert await outcome(STEP, context) is None
+    assert workshop.power.did == [("node-1", "hard")]
+    assert workshop.clock.monotonic() - begin < context.profile("node-1").last_check_timeout
+
+
+async def test_the_deployment_environment_once_more_is_reset_without_waiting(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    context = await ready(workshop, machines)
+    machines["node-1"].boots = [DEPLOYMENT]
+    begin = workshop.clock.monotonic()
+    assert await outcome(STEP, context) is None
+    assert workshop.clock.monotonic() - begin < context.profile("node-1").last_check_timeout
+
+
+async def test_a_system_that_answers_before_its_disk_is_mounted_is_waited_for(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    context = await ready(workshop, machines)
+    machines["node-1"].root = ""
+    failed = await failure(STEP, context)
+    assert failed.reason is FailureReason.WRONG_SYSTEM_BOOTED
+    assert "tried: reboot (waited 250 s), hard reboot (waited 250 s)" in failed.description
+
+
 async def test_another_root_is_not_the_new_system(workshop: Workshop, machines: FakeMachines) -> None:
     context = await ready(workshop, machines)
     machines["node-1"].root = "vda1"

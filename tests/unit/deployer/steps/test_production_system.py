@@ -36,6 +36,24 @@ async def test_the_node_reboots_once_and_only_at_the_end(
     assert (machine.runs, machine.boots_done, workshop.power.did) == (SYSTEM, 1, [])
 
 
+async def test_the_partitions_of_the_running_system_stay_as_they_are(
+    workshop: Workshop, machines: FakeMachines, context: StepContext
+) -> None:
+    def answer(ran: Ran) -> object:
+        if ran.arguments == ("cat", "/proc/mounts"):
+            return succeeded("/dev/vda1 / ext4 rw 0 0\n/dev/vda3 /mnt/dest ext4 rw 0 0\n")
+        if ran.arguments == ("cat", "/proc/swaps"):
+            return succeeded("Filename Type Size Used Priority\n/dev/vda2 partition 1 0 -2\n")
+        return machines.answer(ran)
+
+    workshop.shell.handler = answer  # type: ignore[assignment]
+    assert await run_all(PLAN, context) == {"node-1": None}
+    commands = workshop.shell.commands("node-1")
+    assert ("umount", "/mnt/dest") in commands
+    assert not {("umount", "/"), ("swapoff", "/dev/vda2")} & set(commands)
+    assert workshop.recorder.remarks == []
+
+
 async def test_a_system_that_we_did_not_deploy_proves_nothing(context: StepContext) -> None:
     context.facts["node-1"].previous_host_keys = ()
     assert "was not deployed by us" in (await failure(STEP, context)).description
