@@ -35,7 +35,7 @@ class Sight:
     """What a look at a node showed.
 
     `arrived`: what should run there, when it does; else `seen` is a clause on what is there instead, and `wrong` says
-    that a system answers which is not the one. `settled`: it was booted since, so waiting will not make it the right one.
+    that a system answers which is not the one. `settled`: it was booted since, so no waiting makes it the right one.
     """
 
     arrived: Running | None = None
