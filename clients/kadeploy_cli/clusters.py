@@ -9,7 +9,7 @@ from kadeploy_cli import image_files, node_names, output
 from kadeploy_cli.descriptions import cluster_profile
 from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.exit_codes import ExitCode
-from kadeploy_cli.plain import plain
+from kadeploy_cli.plain import plain, word
 from kadeploy_cli.session import Session
 
 COLUMNS = ("CLUSTER", "NODES", "KERNEL LABEL", "TARGET", "LADDER")
@@ -116,6 +116,7 @@ def show_one(session: Session, name: str) -> ExitCode:
             ("default_device", profile.default_device),
             ("default_partition", str(profile.default_partition)),
             ("partition_on_deploy", "true" if profile.partition_on_deploy else "false"),
+            ("boot_method", word(cluster_pb2.BootMethod.DESCRIPTOR, profile.boot_method)),
         ]
     )
     return ExitCode.OK

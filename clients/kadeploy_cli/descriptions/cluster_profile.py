@@ -16,6 +16,12 @@ LEVELS = {
     "hard": cluster_pb2.REBOOT_LEVEL_HARD,
     "very_hard": cluster_pb2.REBOOT_LEVEL_VERY_HARD,
 }
+BOOT_METHODS = {
+    "network": cluster_pb2.BOOT_METHOD_NETWORK,
+    "grub": cluster_pb2.BOOT_METHOD_GRUB,
+    "chainload": cluster_pb2.BOOT_METHOD_CHAINLOAD,
+    "kexec": cluster_pb2.BOOT_METHOD_KEXEC,
+}
 COMMANDS = tuple(field.name for field in command_template_pb2.CommandTemplates.DESCRIPTOR.fields)
 DEFAULT_PREINSTALL_SCRIPT = "init.ash"
 
@@ -52,6 +58,7 @@ def parse(
         "default_device": lambda p, v: setattr(p, "default_device", v.text().removeprefix("/dev/")),
         "default_partition": lambda p, v: setattr(p, "default_partition", v.number(1, MAXIMUM_PARTITION)),
         "partition_on_deploy": lambda p, v: setattr(p, "partition_on_deploy", v.boolean()),
+        "boot_method": lambda p, v: setattr(p, "boot_method", BOOT_METHODS[v.choice(tuple(BOOT_METHODS))]),
     }
     profile = cluster_pb2.ClusterProfile()
     fields = yaml_text.parse(text, source).fields(tuple(readers))

@@ -29,6 +29,7 @@ default_environment: {name: base, version: 3, owner: root, device: /dev/sda, par
 default_device: /dev/vda
 default_partition: 0x3
 partition_on_deploy: yes
+boot_method: grub
 """
 
 
@@ -61,6 +62,7 @@ def test_every_key_of_a_profile_is_read() -> None:
     assert profile.default_environment.environment.version == 3
     assert (profile.default_environment.device, profile.default_device, profile.default_partition) == ("sda", "vda", 3)
     assert profile.partition_on_deploy
+    assert profile.boot_method == cluster_pb2.BOOT_METHOD_GRUB
 
 
 def test_a_key_with_nothing_behind_it_takes_away_what_stood_there() -> None:
@@ -86,6 +88,7 @@ def test_a_key_with_nothing_behind_it_takes_away_what_stood_there() -> None:
         ("commands:\n  console: a 'b\n", "p.yaml, line 2: commands.console: the line cannot be split"),
         ("default_device: a\ndefault_device: b\n", "p.yaml, line 2: default_device: stands twice"),
         ("partition_on_deploy: maybe\n", "p.yaml, line 1: partition_on_deploy: true or false"),
+        ("boot_method: nogrub\n", "p.yaml, line 1: boot_method: one of network, grub, chainload, kexec"),
         ("preinstall: {script: x}\n", "p.yaml, line 1: preinstall: archive is missing"),
         ("? [a]\n: b\n", "p.yaml, line 1: a word is expected as key"),
         ("[" * 5000, "p.yaml: is nested too deep"),

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from kadeploy_inventory.domain.cluster import (
+    BootMethod,
     ClusterProfile,
     DefaultEnvironment,
     EnvironmentReference,
@@ -84,4 +85,5 @@ def full_profile() -> ClusterProfile:
             environment=EnvironmentReference(name="debian", version=2), device="sda", partition=2
         ),
         partition_on_deploy=True,
+        boot_method=BootMethod.KEXEC,
     )

@@ -24,7 +24,7 @@ from kadeploy_deployer.domain.snapshot import (
     ProfileSnapshot,
     StepPolicy,
 )
-from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 
 _COMMANDS = (
     "soft_reboot",
@@ -55,6 +55,11 @@ _BOOT_KINDS = {
     environment_pb2.BOOT_KIND_MULTIBOOT: "multiboot",
 }
 _SYSTEMS = {environment_pb2.OPERATING_SYSTEM_XEN: "xen", environment_pb2.OPERATING_SYSTEM_OTHER: "other"}
+_BOOT_METHODS = {
+    cluster_pb2.BOOT_METHOD_GRUB: BootMethod.GRUB,
+    cluster_pb2.BOOT_METHOD_CHAINLOAD: BootMethod.CHAINLOAD,
+    cluster_pb2.BOOT_METHOD_KEXEC: BootMethod.KEXEC,
+}
 _LEVELS = {
     cluster_pb2.REBOOT_LEVEL_SOFT: RebootLevel.SOFT,
     cluster_pb2.REBOOT_LEVEL_HARD: RebootLevel.HARD,
@@ -133,6 +138,7 @@ def profile(
         deployment_kernel_label=message.deployment_kernel_label or default.deployment_kernel_label,
         deployment_kernel_arguments=message.deployment_kernel_arguments,
         kernel_arguments=message.kernel_arguments,
+        boot_method=_BOOT_METHODS.get(message.boot_method, default.boot_method),
         mkfs_options=dict(message.mkfs_options),
         preinstall=_archive(message.preinstall, "init.ash"),
         partition_on_deploy=message.partition_on_deploy,

@@ -66,7 +66,7 @@ async def create_deployment(
             id=make_id(now),
             owner=prepared.owner,
             request_id=request_id,
-            spec=spec,
+            spec=prepared.spec,
             environment=prepared.resolution.environment,
             profiles=prepared.resolution.profiles,
             nodes=nodes,

@@ -69,7 +69,7 @@ async def plan_deployment(
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)
-    context = _context(spec, prepared, settings)
+    context = _context(prepared, settings)
     files = {step.name: await _boot_files(step, context) for step in settings.plan if step.applies(context)}
     plans = []
     for node in prepared.resolution.nodes:
@@ -82,11 +82,11 @@ async def plan_deployment(
     return prepared.resolution.environment, plans
 
 
-def _context(spec: DeploymentSpec, prepared: Prepared, settings: RunnerSettings) -> StepContext:
+def _context(prepared: Prepared, settings: RunnerSettings) -> StepContext:
     included = prepared.included
     return StepContext(
         deployment_id=PLANNED,
-        spec=spec,
+        spec=prepared.spec,
         environment=prepared.resolution.environment,
         nodes=included,
         profiles=prepared.resolution.profiles,

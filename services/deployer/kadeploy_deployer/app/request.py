@@ -1,15 +1,15 @@
 """What a request for a deployment comes to: checked, resolved, judged node by node. Nothing is changed here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kadeploy_deployer.app.ports import Inventory, Resolution
-from kadeploy_deployer.domain import node_set
+from kadeploy_deployer.domain import boot_choice, node_set
 from kadeploy_deployer.domain.eligibility import obstacle
 from kadeploy_deployer.domain.errors import InvalidDeployment, NotAdministrator, RightMissing
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, NodeSnapshot
-from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.states import BootMethod, FailureReason
 from kadeploy_rpckit.errors import FieldViolation
 
 LONGEST_WAIT = 24 * 3600.0
@@ -27,9 +27,17 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request that can be carried out. `left_out`: the nodes that cannot take part, and why."""
+    """A request that can be carried out.
+
+    Attributes:
+        owner: for whom.
+        spec: as it was asked for, with the boot method that it comes to.
+        resolution: what it resolved to.
+        left_out: the nodes that cannot take part, and why.
+    """
 
     owner: str
+    spec: DeploymentSpec
     resolution: Resolution
     left_out: Mapping[str, Failure]
 
@@ -75,7 +83,35 @@ async def prepare(spec: DeploymentSpec, *, actor: Actor, inventory: Inventory) -
             failure = Failure(reason=FailureReason.UNKNOWN_NODE, description=text)
         if failure is not None:
             left_out[node.name] = failure
-    return Prepared(owner=owner, resolution=resolution, left_out=left_out)
+    method = _boot_method(spec, resolution, left_out)
+    _check_boot(spec, method, resolution)
+    return Prepared(owner=owner, spec=replace(spec, boot_method=method), resolution=resolution, left_out=left_out)
+
+
+def _boot_method(spec: DeploymentSpec, resolution: Resolution, left_out: Mapping[str, Failure]) -> BootMethod:
+    """Returns how the new system boots, on all nodes alike. Raises InvalidDeployment when their clusters differ."""
+    clusters = {node.snapshot.cluster for node in resolution.nodes if node.snapshot and node.name not in left_out}
+    defaults = {name: resolution.profiles[name].boot_method for name in sorted(clusters)}
+    methods = {
+        boot_choice.chosen(spec.boot_method, resolution.environment, default=default)
+        for default in defaults.values() or [BootMethod.NETWORK]
+    }
+    if len(methods) > 1:
+        words = ", ".join(f"{default} in {name}" for name, default in defaults.items())
+        text = f"is not the same by default on all nodes ({words}): name one"
+        raise InvalidDeployment([FieldViolation(field="spec.boot_method", description=text)])
+    return methods.pop()
+
+
+def _check_boot(spec: DeploymentSpec, method: BootMethod, resolution: Resolution) -> None:
+    problem = boot_choice.impossible(method, resolution.environment)
+    if problem:
+        raise InvalidDeployment(
+            [FieldViolation(field="spec.boot_method", description=f"cannot be {method}: {problem}")]
+        )
+    if method is BootMethod.CHAINLOAD and spec.kernel_arguments:
+        text = "mean nothing by chainload: the partition's own loader decides"
+        raise InvalidDeployment([FieldViolation(field="spec.kernel_arguments", description=text)])
 
 
 def check_request_id(request_id: str) -> None:

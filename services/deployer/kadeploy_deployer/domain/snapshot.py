@@ -161,6 +161,7 @@ class ProfileSnapshot:
     deployment_kernel_label: str = "deploy"
     deployment_kernel_arguments: str = ""
     kernel_arguments: str = ""
+    boot_method: BootMethod = BootMethod.NETWORK
     mkfs_options: Mapping[str, str] = field(default_factory=dict)
     preinstall: ArchiveSnapshot | None = None
     partition_on_deploy: bool = False
@@ -170,7 +171,10 @@ class ProfileSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentSpec:
-    """What the user asked for; empty and zero mean "by default". Times in seconds."""
+    """What the user asked for; empty, zero and None mean "by default". Times in seconds.
+
+    The boot method of a deployment that was created is never None: `boot_choice` made one of it.
+    """
 
     nodes: str
     environment_name: str
@@ -182,7 +186,7 @@ class DeploymentSpec:
     wait_timeout: float = 0.0
     write_partition_table: bool = False
     reformat_tmp: str = ""
-    boot_method: BootMethod = BootMethod.NETWORK
+    boot_method: BootMethod | None = None
     use_production_system: bool = False
     authorized_keys: tuple[str, ...] = ()
     kernel_arguments: str = ""

@@ -106,13 +106,7 @@ def read_spec(message: deployment_pb2.DeploymentSpec) -> DeploymentSpec:
         wait_timeout=_seconds(message.wait_timeout, "spec.wait_timeout"),
         write_partition_table=message.write_partition_table,
         reformat_tmp=message.reformat_tmp,
-        boot_method=_word(
-            message.boot_method or deployment_pb2.BOOT_METHOD_NETWORK,
-            deployment_pb2.BootMethod.DESCRIPTOR,
-            "BOOT_METHOD_",
-            BootMethod,
-            "spec.boot_method",
-        ),
+        boot_method=read_boot_method(message.boot_method, "spec.boot_method"),
         use_production_system=message.use_production_system,
         authorized_keys=tuple(message.authorized_keys),
         kernel_arguments=message.kernel_arguments,
@@ -124,6 +118,11 @@ def read_spec(message: deployment_pb2.DeploymentSpec) -> DeploymentSpec:
         else None,
         user=message.user,
     )
+
+
+def read_boot_method(value: "deployment_pb2.BootMethod.ValueType", field: str) -> BootMethod | None:
+    """Returns how the new system is to be booted, None when nothing was said; or raises InvalidDeployment."""
+    return _word(value, deployment_pb2.BootMethod.DESCRIPTOR, "BOOT_METHOD_", BootMethod, field) if value else None
 
 
 def spec_message(spec: DeploymentSpec) -> deployment_pb2.DeploymentSpec:
@@ -139,7 +138,7 @@ def spec_message(spec: DeploymentSpec) -> deployment_pb2.DeploymentSpec:
         wait_timeout=duration(spec.wait_timeout) if spec.wait_timeout else None,
         write_partition_table=spec.write_partition_table,
         reformat_tmp=spec.reformat_tmp,
-        boot_method=deployment_pb2.BootMethod.Value(f"BOOT_METHOD_{spec.boot_method.upper()}"),
+        boot_method=deployment_pb2.BootMethod.Value(f"BOOT_METHOD_{(spec.boot_method or 'unspecified').upper()}"),
         use_production_system=spec.use_production_system,
         authorized_keys=spec.authorized_keys,
         kernel_arguments=spec.kernel_arguments,

@@ -37,6 +37,15 @@ class RebootLevel(StrEnum):
     VERY_HARD = "very_hard"
 
 
+class BootMethod(StrEnum):
+    """How a new system is started; the deployer's words."""
+
+    NETWORK = "network"
+    GRUB = "grub"
+    CHAINLOAD = "chainload"
+    KEXEC = "kexec"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepPolicy:
     """Timeout and retries of one step. No timeout: the step's own."""
@@ -96,6 +105,7 @@ class ClusterProfile:
     default_device: str = ""
     default_partition: int = 0
     partition_on_deploy: bool = False
+    boot_method: BootMethod | None = None
 
     def with_defaults(self) -> "ClusterProfile":
         """Returns the profile with every default filled in."""
@@ -113,6 +123,7 @@ class ClusterProfile:
             deployment_kernel_label=self.deployment_kernel_label or "deploy",
             default_device=self.default_device or "sda",
             default_partition=self.default_partition or 3,
+            boot_method=self.boot_method or BootMethod.NETWORK,
         )
 
 

@@ -7,6 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.inventory.v1 import cluster_pb2
 from kadeploy_inventory.domain.cluster import (
+    BootMethod,
     Cluster,
     ClusterProfile,
     DefaultEnvironment,
@@ -30,6 +31,7 @@ from kadeploy_inventory.rpc.wire_values import (
 )
 
 _LEVEL = "REBOOT_LEVEL_"
+_BOOT = "BOOT_METHOD_"
 
 
 def cluster_from_message(message: cluster_pb2.Cluster) -> Cluster:
@@ -73,6 +75,7 @@ def _profile_from_message(message: cluster_pb2.ClusterProfile) -> ClusterProfile
         default_device=message.default_device,
         default_partition=message.default_partition,
         partition_on_deploy=message.partition_on_deploy,
+        boot_method=_boot_method_from_message(message.boot_method),
     )
 
 
@@ -87,6 +90,7 @@ def _profile_to_message(profile: ClusterProfile) -> cluster_pb2.ClusterProfile:
         default_device=profile.default_device,
         default_partition=profile.default_partition,
         partition_on_deploy=profile.partition_on_deploy,
+        boot_method=_boot_method_to_message(profile.boot_method),
         step_policies=[
             cluster_pb2.StepPolicy(step=each.step, timeout=write_duration(each.timeout), retries=each.retries)
             for each in profile.step_policies
@@ -107,6 +111,19 @@ def _wait(message: Duration, given: bool) -> timedelta | None:
 def _policy_from_message(message: cluster_pb2.StepPolicy) -> StepPolicy:
     timeout = _wait(message.timeout, message.HasField("timeout"))
     return StepPolicy(step=message.step, timeout=timeout, retries=message.retries)
+
+
+def _boot_method_from_message(number: int) -> BootMethod | None:
+    if not number:
+        return None
+    return read_enum(BootMethod, number, cluster_pb2.BootMethod, prefix=_BOOT, default=BootMethod.NETWORK)
+
+
+def _boot_method_to_message(method: BootMethod | None) -> "cluster_pb2.BootMethod.ValueType":
+    if method is None:
+        return cluster_pb2.BOOT_METHOD_UNSPECIFIED
+    number: cluster_pb2.BootMethod.ValueType = write_enum(method, cluster_pb2.BootMethod, prefix=_BOOT)
+    return number
 
 
 def _level_from_message(number: int) -> RebootLevel:

@@ -12,7 +12,7 @@ from tests.fakes import snapshots
 from tests.fakes.step_workshop import Workshop, failure
 
 
-def spec(method: BootMethod) -> DeploymentSpec:
+def spec(method: BootMethod | None) -> DeploymentSpec:
     return DeploymentSpec(nodes="node-1", environment_name="debian", boot_method=method)
 
 
@@ -24,6 +24,9 @@ def spec(method: BootMethod) -> DeploymentSpec:
         (BootMethod.NETWORK, {"boot_kind": "multiboot"}, "hypervisor"),
         (BootMethod.KEXEC, {"kernel_path": ""}, "names no kernel"),
         (BootMethod.NETWORK, {"kind": "dd"}, "its kernel cannot be booted over the network"),
+        (BootMethod.NETWORK, {"boot_kind": "chainload", "kernel_path": ""}, "brings its own loader"),
+        (BootMethod.GRUB, {"boot_kind": "chainload", "kernel_path": ""}, "GRUB cannot start it"),
+        (BootMethod.KEXEC, {"kind": "dd", "file_system": "ntfs"}, "GRUB cannot read ntfs"),
         (BootMethod.CHAINLOAD, {"kind": "dd", "file_system": "ntfs"}, "cannot mount ntfs"),
     ],
 )
@@ -47,9 +50,10 @@ async def test_it_is_refused_before_a_node_reboots(
         (BootMethod.GRUB, {}),
         (BootMethod.GRUB, {"kind": "dd"}),
         (BootMethod.CHAINLOAD, {"kind": "dd", "file_system": ""}),
-        (BootMethod.NETWORK, {"kind": "dd", "boot_kind": "chainload"}),
+        (None, {"kind": "dd", "boot_kind": "chainload"}),
+        (BootMethod.CHAINLOAD, {"boot_kind": "chainload", "kernel_path": ""}),
     ],
 )
-def test_the_rest_is_possible(workshop: Workshop, method: BootMethod, changes: dict[str, Any]) -> None:
+def test_the_rest_is_possible(workshop: Workshop, method: BootMethod | None, changes: dict[str, Any]) -> None:
     context = workshop.context(environment=snapshots.an_environment(workshop.image, **changes), spec=spec(method))
     assert impossible(context) == ""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_deployer.app.ports import BootChainload, BootNetworkKernel
+from kadeploy_deployer.app.ports import BootGrubDisk, BootNetworkKernel
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod
 from kadeploy_deployer.steps.boot_new_system import BOOT_NEW_SYSTEM as STEP
@@ -55,12 +55,14 @@ async def test_a_kernel_that_cannot_be_loaded_is_told_and_the_node_reboots(
     assert any("reboots instead of a kexec" in text and "file type" in text for _, text in workshop.recorder.remarks)
 
 
-async def test_a_raw_image_is_started_by_its_own_kernel_and_chainloaded_later(
+async def test_a_raw_image_is_started_by_its_own_kernel_and_later_by_grub_from_its_disk(
     workshop: Workshop, context: StepContext
 ) -> None:
     raw = replace(context, environment=snapshots.an_environment(workshop.image, kind="dd"))
     assert await run_all(PLAN, raw) == {"node-1": None}
-    assert workshop.boot.entries["node-1"] == BootChainload(disk=0, partition=3)
+    entry = workshop.boot.entries["node-1"]
+    assert isinstance(entry, BootGrubDisk)
+    assert (entry.device, entry.partition, entry.kernel_path) == ("vda", 3, raw.environment.kernel_path)
     assert "kadeploy.token=system-node-1" in raw.facts["node-1"].kernel_command_line
 
 

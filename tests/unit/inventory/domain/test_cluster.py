@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from kadeploy_inventory.domain.cluster import (
+    BootMethod,
     Cluster,
     ClusterProfile,
     DefaultEnvironment,
@@ -43,6 +44,7 @@ def test_what_is_described_wins_over_the_defaults() -> None:
         deployment_kernel_label="rescue",
         default_device="vda",
         default_partition=1,
+        boot_method=BootMethod.GRUB,
     )
     assert described.with_defaults() == described
 
