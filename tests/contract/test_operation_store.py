@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.operation_store import NewOperation, OperationStore
+from kadeploy_deployer.app.operation_store import NewOperation, OperationStore, Renewal
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.operations import SqlOperationStore
 from tests.fakes.deployment_world import make_database
@@ -51,9 +51,9 @@ async def test_what_is_held_is_renewed_and_what_is_not_is_not(store: OperationSt
     await store.lock_nodes(operation("a"), ["n1", "n2"])
     await store.take_console(operation("a"), "n3")
     now = time.time()
-    assert await store.renew("op-a", now=now, lease_expires_at=now + 30) == 3
+    assert await store.renew("op-a", now=now, lease_expires_at=now + 30) == Renewal(held=3)
     await store.release("op-a")
-    assert await store.renew("op-a", now=now, lease_expires_at=now + 30) == 0
+    assert await store.renew("op-a", now=now, lease_expires_at=now + 30) == Renewal(held=0)
 
 
 async def test_nothing_is_known_of_nodes_that_were_never_deployed(store: OperationStore) -> None:

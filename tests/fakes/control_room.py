@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from kadeploy_deployer.app.control import ControlParts
-from kadeploy_deployer.app.operation import Keeper
+from kadeploy_deployer.app.keeper import Keeper
+from kadeploy_deployer.app.operation_request import Operations
 from kadeploy_deployer.app.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.app.ports import Resolution, ResolvedNode
 from kadeploy_deployer.app.request import Actor
@@ -50,6 +51,7 @@ class ControlRoom:
         self.parts = ControlParts(
             inventory=self.inventory,
             keeper=Keeper(store=self.store, clock=self.workshop.clock, lease_seconds=30.0),
+            operations=Operations(self.store, self.workshop.clock),
             ports=StepPorts(
                 shell=self.workshop.shell,
                 power=self.workshop.power,

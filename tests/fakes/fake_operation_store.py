@@ -1,8 +1,33 @@
 """What operations hold, in memory."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from kadeploy_deployer.app.operation_store import NewOperation, NodeKnowledge
+from kadeploy_deployer.app.operation_store import (
+    AskedBefore,
+    KnownRequest,
+    NewOperation,
+    NodeKnowledge,
+    NodeNote,
+    Renewal,
+    RequestName,
+)
+from kadeploy_deployer.domain.control_errors import OutcomeUnknown
+from kadeploy_deployer.domain.trouble import Trouble, noted
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """A request that can be made again."""
+
+    operation: NewOperation
+    name: RequestName
+    begun: set[str] = field(default_factory=set)
+    nodes: set[str] = field(default_factory=set)
+    outcomes: dict[str, Trouble | None] = field(default_factory=dict)
+    lease_expires_at: float
+    ended: bool = False
+    stop_asked: bool = False
 
 
 class FakeOperationStore:
@@ -16,6 +41,7 @@ class FakeOperationStore:
         self.held: dict[str, str] = {}
         self.consoles: dict[str, tuple[str, str]] = {}
         self.known: dict[str, NodeKnowledge] = {}
+        self.requests: list[Request] = []
         self.running: dict[str, tuple[str, ...]] = {}
         self.lost = False
         self.renewals = 0
@@ -33,16 +59,81 @@ class FakeOperationStore:
         self.consoles[node] = (operation.id, operation.owner)
         return ""
 
-    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> int:
+    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
         """As in the port."""
         self.renewals += 1
         holders = [*self.held.values(), *(holder for holder, _ in self.consoles.values())]
-        return 0 if self.lost else holders.count(operation_id)
+        mine = self._driven_by(operation_id)
+        if mine is not None and mine.lease_expires_at >= now:
+            mine.lease_expires_at = lease_expires_at
+        return Renewal(
+            held=0 if self.lost else holders.count(operation_id), stop_asked=mine is not None and mine.stop_asked
+        )
 
     async def release(self, operation_id: str) -> None:
         """As in the port."""
         self.held = {node: holder for node, holder in self.held.items() if holder != operation_id}
         self.consoles = {node: slot for node, slot in self.consoles.items() if slot[0] != operation_id}
+        if mine := self._driven_by(operation_id):
+            mine.lease_expires_at = 0.0
+            mine.ended = mine.outcomes.keys() == mine.nodes
+
+    async def open_request(
+        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, Trouble]
+    ) -> Mapping[str, Trouble | None]:
+        """As in the port."""
+        found = self._find(request.owner, request.request_id)
+        if found is None:
+            found = Request(operation=operation, name=request, lease_expires_at=operation.lease_expires_at)
+            self.requests.append(found)
+        elif found.ended or found.lease_expires_at >= operation.now:
+            raise AskedBefore
+        else:
+            found.operation, found.lease_expires_at = operation, operation.lease_expires_at
+            for node in found.begun - found.outcomes.keys():
+                found.outcomes[node] = noted(OutcomeUnknown(node))
+        found.nodes.update(nodes)
+        for node, trouble in refused.items():
+            found.outcomes.setdefault(node, trouble)
+        return dict(found.outcomes)
+
+    async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:
+        """As in the port."""
+        found = self._find(owner, request_id)
+        if found is None:
+            return None
+        return KnownRequest(
+            fingerprint=found.name.fingerprint,
+            lease_expires_at=found.lease_expires_at,
+            ended=found.ended,
+            outcomes=dict(found.outcomes),
+        )
+
+    async def note_nodes(self, operation_id: str, notes: Sequence[NodeNote]) -> bool:
+        """As in the port."""
+        mine = self._driven_by(operation_id)
+        if mine is None:
+            return False
+        for note in notes:
+            if note.ended:
+                mine.outcomes.setdefault(note.node, note.trouble)
+            else:
+                mine.begun.add(note.node)
+        return True
+
+    async def ask_stop(self, owner: str, request_id: str) -> bool:
+        """As in the port."""
+        found = self._find(owner, request_id)
+        if found is not None:
+            found.stop_asked = True
+        return found is not None
+
+    def _find(self, owner: str, request_id: str) -> Request | None:
+        wanted = (owner, request_id)
+        return next((one for one in self.requests if (one.name.owner, one.name.request_id) == wanted), None)
+
+    def _driven_by(self, operation_id: str) -> Request | None:
+        return next((one for one in self.requests if one.operation.id == operation_id), None)
 
     async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
         """As in the port."""

@@ -11,7 +11,8 @@ import grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.app.control import ControlParts
 from kadeploy_deployer.app.event_log import EventLog
-from kadeploy_deployer.app.operation import Keeper
+from kadeploy_deployer.app.keeper import Keeper
+from kadeploy_deployer.app.operation_request import Operations
 from kadeploy_deployer.app.ports import Console, Inventory
 from kadeploy_deployer.app.runner import Runner, RunnerSettings
 from kadeploy_deployer.app.supervisor import Supervisor
@@ -52,6 +53,8 @@ async def run_parts(
         driver=driver_name(),
         lease_seconds=lease_seconds,
     )
+    operation_store = SqlOperationStore(database)
+    operations = Operations(operation_store, clock)
     supervisor.open()
     try:
         yield Parts(
@@ -63,7 +66,8 @@ async def run_parts(
             runner_settings=runner_settings,
             control=ControlParts(
                 inventory=inventory,
-                keeper=Keeper(store=SqlOperationStore(database), clock=clock, lease_seconds=lease_seconds),
+                keeper=Keeper(store=operation_store, clock=clock, lease_seconds=lease_seconds),
+                operations=operations,
                 ports=runner_settings.ports,
                 console=console,
                 deployment_host_keys=runner_settings.deployment_host_keys,
@@ -71,6 +75,7 @@ async def run_parts(
         )
     finally:
         log.close()
+        await operations.close()
         await supervisor.close()
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 from kadeploy_deployer.app.control import ControlParts, admit, must_have_right
 from kadeploy_deployer.app.ports import ConsoleError, ConsoleLine
+from kadeploy_deployer.app.racing import first_of
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import ConsoleInUse, ConsoleNotConfigured, InvalidControl, NodeNotFound
@@ -63,7 +63,7 @@ async def attach_console(
         except ConsoleError as error:
             raise ConsoleNotConfigured(str(error), metadata={"node": machine.name}) from error
         try:
-            await _first(
+            await first_of(
                 _show_all(line, show),
                 _type_all(line, typed),
                 _watch_right(machine.name, actor=actor, parts=parts),
@@ -72,19 +72,6 @@ async def attach_console(
             await line.close()
 
     await parts.keeper.keep(operation, take_and_join())
-
-
-async def _first(*works: Awaitable[Any]) -> None:
-    """Runs all of them until the first ends, and ends the others."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _show_all(line: ConsoleLine, show: Callable[[bytes], Awaitable[None]]) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kadeploy_deployer.app.operation import Keeper, Tell
+from kadeploy_deployer.app.keeper import Keeper
+from kadeploy_deployer.app.operation_request import Operations
 from kadeploy_deployer.app.ports import Console, Inventory
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain import node_set
@@ -11,6 +12,7 @@ from kadeploy_deployer.domain.control_errors import NodeNotFound
 from kadeploy_deployer.domain.errors import RightMissing
 from kadeploy_deployer.domain.snapshot import NodeSnapshot, ProfileSnapshot
 from kadeploy_deployer.steps.step import StepPorts
+from kadeploy_rpckit.errors import DomainError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,7 @@ class ControlParts:
 
     inventory: Inventory
     keeper: Keeper
+    operations: Operations
     ports: StepPorts
     console: Console
     deployment_host_keys: tuple[str, ...]
@@ -32,10 +35,10 @@ class Admitted:
     profiles: Mapping[str, ProfileSnapshot]
     unknown: tuple[str, ...]
 
-    def tell_unknown(self, tell: Tell) -> None:
-        """Tells of the nodes that are not registered."""
-        for node in self.unknown:
-            tell(node, NodeNotFound(node))
+    @property
+    def refused(self) -> Mapping[str, DomainError]:
+        """The nodes that are not registered, as their results tell it."""
+        return {node: NodeNotFound(node) for node in self.unknown}
 
 
 async def admit(

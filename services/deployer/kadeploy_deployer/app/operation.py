@@ -1,40 +1,34 @@
-"""One operation on nodes: takes their locks, keeps the lease while it works, and gives everything back in the end."""
+"""One operation on nodes: takes their locks, journals what becomes of each, and gives everything back in the end."""
 
 import asyncio
 import logging
-import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from kadeploy_deployer.app.operation_store import NewOperation, OperationStore
-from kadeploy_deployer.app.ports import (
-    BootError,
-    Clock,
-    CommandTimedOut,
-    ImageError,
-    PowerError,
-    ShellError,
-)
+from kadeploy_deployer.app.gathering import Gathering
+from kadeploy_deployer.app.keeper import Keeper
+from kadeploy_deployer.app.operation_request import OperationRequest, Tell
+from kadeploy_deployer.app.operation_store import NewOperation, NodeNote, OperationStore
+from kadeploy_deployer.app.ports import BootError, CommandTimedOut, ImageError, PowerError, ShellError
+from kadeploy_deployer.app.racing import first_of
 from kadeploy_deployer.domain.control_errors import (
     BootFilesFailed,
     NodeBusy,
     NodeUnreachable,
     NotThereAfterReboot,
     OperationLost,
+    OperationStopped,
     PowerFailed,
     RunsOutOfTime,
     Unforeseen,
 )
 from kadeploy_deployer.domain.errors import StoreUnreachable
-from kadeploy_deployer.domain.holder import OPERATION_PREFIX
+from kadeploy_deployer.domain.trouble import noted, recalled
 from kadeploy_deployer.steps.each_node import NodeFailed
 from kadeploy_rpckit.errors import DomainError
 
 logger = logging.getLogger(__name__)
 
 NODES_AT_ONCE = 100
-RELEASE_SECONDS = 10.0
 
 # What the ports say, in words for the caller; a kind stands before the kinds that it is one of.
 _WORDS: Mapping[type[Exception], type[DomainError]] = {
@@ -46,82 +40,79 @@ _WORDS: Mapping[type[Exception], type[DomainError]] = {
     ImageError: BootFilesFailed,
 }
 
-Tell = Callable[[str, DomainError | None], None]
-"""Takes what became of a node: None when it went well."""
 
+class Held:
+    """An operation at work: its id, and what becomes of its nodes, journalled before anybody is told."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keeper:
-    """What keeps operations: the database, time, and how long a lease lasts."""
+    def __init__(self, operation: NewOperation, request: OperationRequest, store: OperationStore, tell: Tell) -> None:
+        self.id = operation.id
+        self._operation = operation
+        self._request = request
+        self._store = store
+        self._tell = tell
+        self._notes: Gathering[NodeNote] = Gathering(self._write)
+        self._begun: set[str] = set()
+        self._ended: set[str] = set()
 
-    store: OperationStore
-    clock: Clock
-    lease_seconds: float
-
-    def begin(self, kind: str, owner: str) -> NewOperation:
-        """Returns a new operation, of which nothing is stored yet."""
-        now = self.clock.now()
-        day = time.strftime("%Y%m%d", time.gmtime(now))
-        return NewOperation(
-            id=f"{OPERATION_PREFIX}{kind}-{day}-{secrets.token_hex(5)}",
-            owner=owner,
-            lease_expires_at=now + self.lease_seconds,
-            now=now,
-        )
-
-    async def keep(self, operation: NewOperation, work: Awaitable[None]) -> None:
-        """Waits for the work, renewing what the operation holds, and gives it back however the work ends.
+    async def open(self, nodes: Sequence[str], refused: Mapping[str, DomainError]) -> Sequence[str]:
+        """Notes the request, tells of the nodes that have their outcome, and returns the others.
 
         Raises:
-            OperationLost: the lease could not be renewed in time; the work was stopped.
+            AskedBefore: the request has an operation already.
         """
-        working = asyncio.ensure_future(work)
-        renewing = asyncio.create_task(self._renew(operation.id), name=f"lease of {operation.id}")
-        try:
-            await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                renewing.result()
-            working.result()
-        finally:
-            working.cancel()
-            renewing.cancel()
-            await asyncio.gather(working, renewing, return_exceptions=True)
-            await self.release(operation)
+        outcomes: Mapping[str, DomainError | None] = refused
+        if name := self._request.name:
+            known = await self._store.open_request(
+                self._operation,
+                name,
+                [*nodes, *refused],
+                refused={node: noted(error) for node, error in refused.items()},
+            )
+            outcomes = {node: recalled(trouble) for node, trouble in known.items()}
+        for node, error in outcomes.items():
+            self._ended.add(node)
+            self._tell(node, error)
+        return [node for node in nodes if node not in outcomes]
 
-    async def release(self, operation: NewOperation) -> None:
-        """Gives back what the operation holds. What cannot be given back now expires with its lease."""
-        try:
-            async with asyncio.timeout(RELEASE_SECONDS):
-                await asyncio.shield(self.store.release(operation.id))
-        except (StoreUnreachable, TimeoutError) as error:
-            logger.warning("operation=%s its locks stay until their lease expires: %s", operation.id, error)
+    async def begin(self, node: str) -> None:
+        """Is called before anything is done to a node that must not be done twice; again for the same node, nothing.
 
-    async def _renew(self, operation_id: str) -> None:
-        """Never returns; raises OperationLost when the lease is over."""
-        expires = self.clock.monotonic() + self.lease_seconds
-        while True:
-            await self.clock.sleep(self.lease_seconds / 3)
-            asked, now = self.clock.monotonic(), self.clock.now()
-            try:
-                async with asyncio.timeout(self.lease_seconds / 3):
-                    held = await self.store.renew(operation_id, now=now, lease_expires_at=now + self.lease_seconds)
-            except (StoreUnreachable, TimeoutError) as error:
-                logger.warning("operation=%s its lease cannot be renewed: %s", operation_id, error)
-                if self.clock.monotonic() >= expires:
-                    raise OperationLost(operation_id) from error
-                continue
-            if not held:
-                raise OperationLost(operation_id)
-            expires = asked + self.lease_seconds
+        Raises:
+            OperationLost: another operation goes on with the request.
+        """
+        if node not in self._begun:
+            self._begun.add(node)
+            await self._note(NodeNote(node=node))
+
+    async def tell(self, node: str, error: DomainError | None) -> None:
+        """Says what became of a node: None when it went well."""
+        await self._note(NodeNote(node=node, ended=True, trouble=noted(error) if error else None))
+        self._ended.add(node)
+        self._tell(node, error)
+
+    async def stop(self, nodes: Sequence[str]) -> None:
+        """Says of the nodes without an outcome that nothing will be done to them any more."""
+        left = [node for node in nodes if node not in self._ended]
+        errors = [OperationStopped(node, begun=node in self._begun) for node in left]
+        await asyncio.gather(*(self.tell(node, error) for node, error in zip(left, errors, strict=True)))
+
+    async def _note(self, note: NodeNote) -> None:
+        if self._request.name:
+            await self._notes.add(note)
+
+    async def _write(self, notes: list[NodeNote]) -> None:
+        if not await self._store.note_nodes(self.id, notes):
+            raise OperationLost(self.id)
 
 
 async def with_locks(
     keeper: Keeper,
     *,
     kind: str,
-    owner: str,
+    request: OperationRequest,
     nodes: Sequence[str],
-    work: Callable[[str, Sequence[str]], Awaitable[None]],
+    refused: Mapping[str, DomainError],
+    work: Callable[[Held, Sequence[str]], Awaitable[None]],
     tell: Tell,
 ) -> None:
     """Locks the nodes, tells of those that are busy, and does the work on the others.
@@ -129,25 +120,38 @@ async def with_locks(
     Args:
         keeper: of the lease.
         kind: one word for the operation's id: "reboot".
-        owner: the user for whom it is done.
+        request: for whom it is done, and whether it can be asked for again.
         nodes: what is wanted.
-        work: called with the operation's id and the nodes that it has.
-        tell: told NodeBusy of each node that somebody else has.
+        refused: more nodes of the request, with which nothing can be done.
+        work: called with the operation and the nodes that it has.
+        tell: told of each node once.
+
+    Raises:
+        AskedBefore: the request has an operation already; nothing was done.
     """
-    operation = keeper.begin(kind, owner)
+    operation = keeper.begin(kind, request.owner)
+    held = Held(operation, request, keeper.store, tell)
 
-    async def lock_and_work() -> None:
-        busy: Mapping[str, str] = await keeper.store.lock_nodes(operation, nodes)
-        for node, holder in busy.items():
-            tell(node, NodeBusy(node, holder))
-        if free := [node for node in nodes if node not in busy]:
-            await work(operation.id, free)
+    async def lock_and_work(pending: Sequence[str]) -> None:
+        busy: Mapping[str, str] = await keeper.store.lock_nodes(operation, pending)
+        await asyncio.gather(*(held.tell(node, NodeBusy(node, holder)) for node, holder in busy.items()))
+        if free := [node for node in pending if node not in busy]:
+            await work(held, free)
 
-    await keeper.keep(operation, lock_and_work())
+    async def until_stopped() -> None:
+        if pending := await held.open(nodes, refused):
+            await first_of(lock_and_work(pending), request.stop.wait())
+            await held.stop(pending)
+
+    await keeper.keep(operation, until_stopped(), stop=request.stop)
 
 
 async def on_each(
-    nodes: Sequence[str], work: Callable[[str], Awaitable[None]], tell: Tell, *, at_once: int = NODES_AT_ONCE
+    nodes: Sequence[str],
+    work: Callable[[str], Awaitable[None]],
+    tell: Callable[[str, DomainError | None], Awaitable[None]],
+    *,
+    at_once: int = NODES_AT_ONCE,
 ) -> None:
     """Does the work on every node at the same time and tells what became of each as soon as it is known.
 
@@ -157,7 +161,7 @@ async def on_each(
 
     async def one(node: str) -> None:
         async with window:
-            tell(node, await outcome(node, work))
+            await tell(node, await outcome(node, work))
 
     tasks = [asyncio.create_task(one(node)) for node in nodes]
     try:
@@ -172,7 +176,7 @@ async def outcome(node: str, work: Callable[[str], Awaitable[None]]) -> DomainEr
     """Does the work on a node and returns what went wrong with it."""
     try:
         await work(node)
-    except StoreUnreachable:
+    except (StoreUnreachable, OperationLost):
         raise
     except DomainError as error:
         return error

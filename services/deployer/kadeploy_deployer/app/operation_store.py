@@ -1,7 +1,8 @@
 """What operations want of the database: the nodes and consoles that they hold, and what runs on the nodes.
 
 An operation is anything done to nodes outside of a deployment. Its locks have a lease: they expire with a deployer that
-died, never by their age. `store/` implements it; each method is one transaction.
+died, never by their age. One that was asked for by name is journalled, so that it can be asked for again. `store/`
+implements it; each method is one transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,51 @@ from typing import Protocol
 
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
+from kadeploy_deployer.domain.trouble import Trouble
+
+
+class AskedBefore(Exception):
+    """The request has an operation, which has ended or has a living deployer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestName:
+    """How a caller names his request. `fingerprint`: of all that he asks for, so that another request is noticed."""
+
+    owner: str
+    request_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRequest:
+    """A request that was made before. `outcomes`: of the nodes that have one; None: it went well."""
+
+    fingerprint: str
+    lease_expires_at: float
+    ended: bool
+    outcomes: Mapping[str, Trouble | None]
+
+    def is_abandoned(self, now: float) -> bool:
+        """Returns whether it is not over and nobody drives it any more."""
+        return not self.ended and self.lease_expires_at < now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeNote:
+    """A node is begun, or (`ended`) has its outcome; `trouble` None: it went well."""
+
+    node: str
+    ended: bool = False
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """What an operation still holds, 0 when its lease has expired, and whether its caller wants it to stop."""
+
+    held: int
+    stop_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +107,46 @@ class OperationStore(Protocol):
         """Takes a node's console and returns an empty text, or changes nothing and returns whose it is."""
         ...
 
-    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> int:
-        """Renews what an operation holds, and returns how much that is: 0 when the lease has expired."""
+    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
+        """Renews what an operation holds, and its request's lease with it."""
         ...
 
     async def release(self, operation_id: str) -> None:
-        """Gives back all that an operation holds."""
+        """Gives back all that an operation holds. Its request has ended if every node has its outcome."""
+        ...
+
+    # --- requests that can be made again ---
+
+    async def open_request(
+        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, Trouble]
+    ) -> Mapping[str, Trouble | None]:
+        """Notes that an operation is the one that was asked for, or takes over one that nobody drives any more.
+
+        Args:
+            operation: it drives the request from here on.
+            request: what was asked for.
+            nodes: all of them.
+            refused: those with which nothing can be done.
+
+        Returns:
+            The nodes that have their outcome already, the refused ones among them. Of one that a dead deployer had
+            begun it is OutcomeUnknown.
+
+        Raises:
+            AskedBefore: nothing was changed.
+        """
+        ...
+
+    async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:
+        """Returns what is known of a request, None when it was never made, or is forgotten."""
+        ...
+
+    async def note_nodes(self, operation_id: str, notes: Sequence[NodeNote]) -> bool:
+        """Notes how far nodes are; returns False and changes nothing when another operation drives the request."""
+        ...
+
+    async def ask_stop(self, owner: str, request_id: str) -> bool:
+        """Asks whoever drives a request to stop; returns whether there is such a request."""
         ...
 
     async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 
 from kadeploy_deployer.app.control import ControlParts, admit
-from kadeploy_deployer.app.operation import Tell, on_each, with_locks
+from kadeploy_deployer.app.operation import Held, on_each, with_locks
+from kadeploy_deployer.app.operation_request import OperationRequest, Tell
 from kadeploy_deployer.app.ports import ShellHost
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain.control_errors import InvalidControl
@@ -31,7 +33,14 @@ class PowerAction(StrEnum):
 
 
 async def set_power(
-    nodes: str, action: PowerAction, level: RebootLevel | None, *, actor: Actor, parts: ControlParts, tell: Tell
+    nodes: str,
+    action: PowerAction,
+    level: RebootLevel | None,
+    *,
+    actor: Actor,
+    parts: ControlParts,
+    request: OperationRequest,
+    tell: Tell,
 ) -> None:
     """Switches the power of nodes and tells what became of each.
 
@@ -41,20 +50,22 @@ async def set_power(
         level: how hard. Off: "soft" logs in and shuts the system down. Cycle: a reboot of that level. None: hard.
         actor: who calls.
         parts: the world.
+        request: how the operation is known.
         tell: told of every node.
 
     Raises:
         InvalidNodeSet, RightMissing: see `control.admit`.
         InvalidControl: no such level for the action.
+        AskedBefore: the request has an operation already.
     """
     if action is PowerAction.ON and level is RebootLevel.SOFT:
         raise InvalidControl("level", "cannot be soft for switching on: nothing runs there that could be asked")
     admitted = await admit(nodes, actor=actor, inventory=parts.inventory, to="switch the power of")
-    admitted.tell_unknown(tell)
     known = await parts.keeper.store.knowledge(list(admitted.nodes)) if level is RebootLevel.SOFT else {}
 
-    async def one(name: str) -> None:
+    async def one(name: str, held: Held) -> None:
         machine = admitted.nodes[name]
+        await held.begin(name)
         host = ShellHost(
             name=name,
             address=machine.ip_address,
@@ -70,10 +81,18 @@ async def set_power(
             await parts.ports.power.power_off(machine)
         await parts.ports.shell.forget(host)
 
-    async def work(_operation_id: str, free: Sequence[str]) -> None:
-        await on_each(free, one, tell)
+    async def work(held: Held, free: Sequence[str]) -> None:
+        await on_each(free, partial(one, held=held), held.tell)
 
-    await with_locks(parts.keeper, kind="power", owner=actor.user, nodes=list(admitted.nodes), work=work, tell=tell)
+    await with_locks(
+        parts.keeper,
+        kind="power",
+        request=request,
+        nodes=list(admitted.nodes),
+        refused=admitted.refused,
+        work=work,
+        tell=tell,
+    )
 
 
 async def get_power(nodes: str, *, actor: Actor, parts: ControlParts) -> Mapping[str, bool | DomainError | None]:
@@ -82,16 +101,15 @@ async def get_power(nodes: str, *, actor: Actor, parts: ControlParts) -> Mapping
     Nothing is changed, so no lock is taken: the power of a node in a deployment can be asked for.
     """
     admitted = await admit(nodes, actor=actor, inventory=parts.inventory, to="ask for the power of")
-    found: dict[str, bool | DomainError | None] = {}
+    found: dict[str, bool | DomainError | None] = dict(admitted.refused)
 
     async def one(name: str) -> None:
         found[name] = await parts.ports.power.is_on(admitted.nodes[name])
 
-    def told(node: str, error: DomainError | None) -> None:
+    async def told(node: str, error: DomainError | None) -> None:
         if error is not None:
             found[node] = error
 
-    admitted.tell_unknown(told)
     await on_each(list(admitted.nodes), one, told)
     return found
 

@@ -1,10 +1,12 @@
 """Rebooting nodes outside of a deployment: what they boot is said first, and what came up is proved afterwards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kadeploy_deployer.app.control import Admitted, ControlParts, admit, must_have_right
-from kadeploy_deployer.app.operation import Tell, on_each, with_locks
+from kadeploy_deployer.app.operation import Held, on_each, with_locks
+from kadeploy_deployer.app.operation_request import OperationRequest, Tell
 from kadeploy_deployer.app.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.app.ports import BootError, ImageError
 from kadeploy_deployer.app.reboot_proof import RebootedNode, reboot_and_prove
@@ -27,7 +29,7 @@ from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidCont
 from kadeploy_deployer.domain.states import RebootLevel
 from kadeploy_deployer.steps.boot_files import prepare_boot
 from kadeploy_deployer.steps.feasibility import chainloads, impossible
-from kadeploy_deployer.steps.reboot_window import RebootWindow
+from kadeploy_deployer.steps.reboot_window import RebootWindow, Turns
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_rpckit.errors import DomainError
 
@@ -54,13 +56,16 @@ class RebootWish:
     kernel_arguments: str = ""
 
 
-async def reboot_nodes(wish: RebootWish, *, actor: Actor, parts: ControlParts, tell: Tell) -> None:
+async def reboot_nodes(
+    wish: RebootWish, *, actor: Actor, parts: ControlParts, request: OperationRequest, tell: Tell
+) -> None:
     """Reboots nodes and tells what became of each.
 
     Raises:
         InvalidNodeSet, InvalidControl: it can never be done.
         RightMissing: on some node, or on the partition that is to be booted.
         NothingDeployedThere: on none of the nodes.
+        AskedBefore: the request has an operation already.
     """
     _check(wish)
     target = wish.target
@@ -90,12 +95,16 @@ async def reboot_nodes(wish: RebootWish, *, actor: Actor, parts: ControlParts, t
             raise next(iter(lacking.values()))
         here = {name: on_its_partition(admitted.nodes[name], system) for name, system in systems.items()}
         await _check_partitions(Admitted(nodes=here, profiles=admitted.profiles, unknown=()), actor, parts)
-    admitted.tell_unknown(tell)
-    for name, error in lacking.items():
-        tell(name, error)
-    job = _Reboot(wish=wish, admitted=admitted, known=known, systems=systems, parts=parts, tell=tell)
-    wanted = [name for name in admitted.nodes if name not in lacking]
-    await with_locks(parts.keeper, kind="reboot", owner=actor.user, nodes=wanted, work=job.run, tell=tell)
+    job = _Reboot(wish=wish, admitted=admitted, known=known, systems=systems, parts=parts)
+    await with_locks(
+        parts.keeper,
+        kind="reboot",
+        request=request,
+        nodes=[name for name in admitted.nodes if name not in lacking],
+        refused={**admitted.refused, **lacking},
+        work=job.run,
+        tell=tell,
+    )
 
 
 def _check(wish: RebootWish) -> None:
@@ -120,6 +129,19 @@ async def _check_partitions(admitted: Admitted, actor: Actor, parts: ControlPart
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _NotedTurns:
+    """Notes that a node is going down when its turn has come: one that still waits can be left to others."""
+
+    window: Turns
+    note: Callable[[], Awaitable[None]]
+
+    async def turn(self) -> None:
+        """As in the protocol."""
+        await self.window.turn()
+        await self.note()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reboot:
     """A reboot whose nodes are known and allowed."""
@@ -129,26 +151,25 @@ class _Reboot:
     known: Mapping[str, NodeKnowledge]
     systems: Mapping[str, DeployedSystem]
     parts: ControlParts
-    tell: Tell
 
-    async def run(self, operation_id: str, nodes: Sequence[str]) -> None:
+    async def run(self, held: Held, nodes: Sequence[str]) -> None:
         """Writes the boot files and reboots the nodes, which are held by the operation."""
         tokens = {node: new_token() for node in nodes}
         contexts = boot_contexts(
             {node: self.systems[node] for node in nodes if node in self.systems},
-            operation_id=operation_id,
+            operation_id=held.id,
             admitted=self.admitted,
             tokens=tokens,
             kernel_arguments=self.wish.kernel_arguments,
             parts=self.parts,
         )
-        problems = await self._write_entries(operation_id, nodes, tokens, contexts)
+        problems = await self._write_entries(held.id, nodes, tokens, contexts)
         for node, problem in problems.items():
-            self.tell(node, BootFilesFailed(problem, metadata={"node": node}))
+            await held.tell(node, BootFilesFailed(problem, metadata={"node": node}))
         ready = [node for node in nodes if node not in problems]
         if self.wish.prepare_only:
             for node in ready:
-                self.tell(node, None)
+                await held.tell(node, None)
             return
         windows = {
             name: RebootWindow(
@@ -163,12 +184,13 @@ class _Reboot:
         async def one(node: str) -> None:
             machine = self.admitted.nodes[node]
             wanted = self._rebooted(node, "" if node in without_token else tokens[node])
-            await reboot_and_prove(wanted, window=windows[machine.cluster], parts=self.parts)
+            window = _NotedTurns(windows[machine.cluster], partial(held.begin, node))
+            await reboot_and_prove(wanted, window=window, parts=self.parts)
             if node in self.systems:
                 keys = self.systems[node].facts.host_keys
-                await self.parts.keeper.store.note_running(operation_id, node, keys)
+                await self.parts.keeper.store.note_running(held.id, node, keys)
 
-        await on_each(ready, one, self.tell, at_once=MANY)
+        await on_each(ready, one, held.tell, at_once=MANY)
 
     async def _write_entries(
         self, operation_id: str, nodes: Sequence[str], tokens: Mapping[str, str], contexts: Sequence[StepContext]

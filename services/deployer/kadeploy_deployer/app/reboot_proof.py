@@ -12,7 +12,7 @@ from kadeploy_deployer.domain.states import RebootLevel
 from kadeploy_deployer.steps.each_node import NodeFailed
 from kadeploy_deployer.steps.ladder import Rung, Sight, climb, power_rungs, reboot_over_ssh, try_look
 from kadeploy_deployer.steps.probe import Running
-from kadeploy_deployer.steps.reboot_window import RebootWindow
+from kadeploy_deployer.steps.reboot_window import Turns
 from kadeploy_deployer.steps.step import Recorder, StepPorts
 
 WHO_SECONDS = 15.0
@@ -48,7 +48,7 @@ class _Ground:
     deployment_host_keys: tuple[str, ...]
 
 
-async def reboot_and_prove(wanted: RebootedNode, *, window: RebootWindow, parts: ControlParts) -> None:
+async def reboot_and_prove(wanted: RebootedNode, *, window: Turns, parts: ControlParts) -> None:
     """Reboots a node and returns when it runs what it should.
 
     On a node of whose systems no host key is known, nothing can be proved: it is rebooted, and not waited for.
@@ -71,7 +71,7 @@ class _Climber:
         )
         self._boot_id = ""
 
-    async def run(self, window: RebootWindow) -> None:
+    async def run(self, window: Turns) -> None:
         wanted = self._wanted
         if wanted.system is not None and not wanted.system.facts.host_keys:
             raise NodeFailed(f"no host key of the system on {self._name} is known, so nothing could prove that it runs")
@@ -113,7 +113,7 @@ class _Climber:
             self._boot_id = running.boot_id
         await reboot_over_ssh(self._ground.ports.shell, host, at_once=False)
 
-    async def _reboot_blindly(self, rungs: Sequence[Rung], window: RebootWindow) -> None:
+    async def _reboot_blindly(self, rungs: Sequence[Rung], window: Turns) -> None:
         problems = []
         for rung in rungs:
             await window.turn()

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kadeploy_deployer.app.control import ControlParts, admit
-from kadeploy_deployer.app.operation import on_each, with_locks
+from kadeploy_deployer.app.operation import Held, on_each, with_locks
+from kadeploy_deployer.app.operation_request import OperationRequest
 from kadeploy_deployer.app.ports import ShellHost
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain.control_errors import InvalidControl
@@ -88,8 +89,16 @@ async def run_command(
             tell(CommandOutput(node=name, text=result.stderr, is_error=True))
         ended[name] = result.exit_status
 
-    async def work(_operation_id: str, free: Sequence[str]) -> None:
-        await on_each(free, one, told)
+    async def work(held: Held, free: Sequence[str]) -> None:
+        await on_each(free, one, held.tell)
 
-    admitted.tell_unknown(told)
-    await with_locks(parts.keeper, kind="command", owner=actor.user, nodes=list(admitted.nodes), work=work, tell=told)
+    await with_locks(
+        parts.keeper,
+        kind="command",
+        # Nobody can ask again: what was printed is kept nowhere.
+        request=OperationRequest(owner=actor.user),
+        nodes=list(admitted.nodes),
+        refused=admitted.refused,
+        work=work,
+        tell=told,
+    )

@@ -112,6 +112,48 @@ class OperationLost(Conflict):
         super().__init__(f"operation {operation_id} lost its nodes and stopped", metadata={"id": operation_id})
 
 
+class OperationNotFound(Missing):
+    """The caller asked for no such operation."""
+
+    reason = "OPERATION_NOT_FOUND"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"you asked for no operation as {request_id}", metadata={"request_id": request_id})
+
+
+class OperationStopped(Conflict):
+    """The operation was stopped before this node had its result."""
+
+    reason = "OPERATION_STOPPED"
+
+    def __init__(self, node: str, *, begun: bool) -> None:
+        what = "was begun, and nobody looked what became of it" if begun else "was left alone"
+        super().__init__(f"{node} {what}: the operation was stopped", metadata={"node": node})
+
+
+class OutcomeUnknown(Unreachable):
+    """The deployer died when it was at work on the node."""
+
+    reason = "OUTCOME_UNKNOWN"
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"nobody knows what became of {node}: its deployer died or stopped in the middle; look what runs there",
+            metadata={"node": node},
+        )
+
+
+class OperationGoesOn(Unreachable):
+    """This deployer stops; the operation goes on when its caller asks again."""
+
+    reason = "GOING_AWAY"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"this deployer stops; ask again as {request_id} for the rest", metadata={"request_id": request_id}
+        )
+
+
 class Unforeseen(DomainError):
     """A fault of ours on one node; the log tells more."""
 

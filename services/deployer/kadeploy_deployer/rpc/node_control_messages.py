@@ -1,6 +1,10 @@
 """Messages of what is done to nodes outside of deployments, to domain values and back. Pure."""
 
+from hashlib import sha256
+
 from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy_deployer.app.operation_request import OperationRequest
+from kadeploy_deployer.app.operation_store import RequestName
 from kadeploy_deployer.app.power import PowerAction
 from kadeploy_deployer.app.reboot import RebootWish
 from kadeploy_deployer.app.reboot_targets import (
@@ -11,6 +15,7 @@ from kadeploy_deployer.app.reboot_targets import (
     Target,
 )
 from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
+from kadeploy_deployer.app.request import LONGEST_REQUEST_ID
 from kadeploy_deployer.domain.control_errors import InvalidControl
 from kadeploy_deployer.domain.states import RebootLevel
 from kadeploy_rpckit.errors import DomainError
@@ -34,6 +39,20 @@ _POWER = {
     False: deployer_service_pb2.POWER_STATE_OFF,
     None: deployer_service_pb2.POWER_STATE_UNSPECIFIED,
 }
+
+
+def read_request(
+    request: deployer_service_pb2.RebootNodesRequest | deployer_service_pb2.SetPowerRequest, owner: str
+) -> OperationRequest:
+    """Returns how an operation is asked for, or raises InvalidControl."""
+    if not request.request_id:
+        return OperationRequest(owner=owner)
+    if len(request.request_id) > LONGEST_REQUEST_ID:
+        raise InvalidControl("request_id", f"is longer than {LONGEST_REQUEST_ID} characters; use a UUID")
+    content = request.SerializeToString(deterministic=True)
+    fingerprint = sha256(request.DESCRIPTOR.name.encode() + b"\0" + content).hexdigest()
+    name = RequestName(owner=owner, request_id=request.request_id, fingerprint=fingerprint)
+    return OperationRequest(owner=owner, name=name)
 
 
 def read_level(level: "deployer_service_pb2.ControlLevel.ValueType") -> RebootLevel | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # grpc's contexts are generic for type checkers alone
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.app import console, power, reboot, remote_command
 from kadeploy_deployer.app.control import ControlParts
+from kadeploy_deployer.app.operation_request import Tell
 from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import InvalidControl
@@ -22,8 +23,9 @@ from kadeploy_deployer.rpc.node_control_messages import (
     read_action,
     read_level,
     read_reboot,
+    read_request,
 )
-from kadeploy_deployer.rpc.relay import Relay
+from kadeploy_deployer.rpc.relay import Relay, accept
 from kadeploy_rpckit.errors import DomainError
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -42,12 +44,16 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         """As in the contract."""
         relay: Relay[deployer_service_pb2.RebootNodesResponse] = Relay()
         wish, actor = read_reboot(request), self._callers.actor()
+        named = read_request(request, actor.user)
 
         def tell(node: str, error: DomainError | None) -> None:
             relay.push(deployer_service_pb2.RebootNodesResponse(result=node_result(node, error)))
 
-        work = partial(reboot.reboot_nodes, wish, actor=actor, parts=self._parts, tell=tell)
-        async for response in relay.run(work, context):
+        def work(tell_once: Tell) -> Coroutine[Any, Any, None]:
+            return reboot.reboot_nodes(wish, actor=actor, parts=self._parts, request=named, tell=tell_once)
+
+        await accept(context)
+        async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
             yield response
 
     async def SetPower(
@@ -60,8 +66,15 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         def tell(node: str, error: DomainError | None) -> None:
             relay.push(deployer_service_pb2.SetPowerResponse(result=node_result(node, error)))
 
-        work = partial(power.set_power, request.nodes, action, level, actor=actor, parts=self._parts, tell=tell)
-        async for response in relay.run(work, context):
+        named = read_request(request, actor.user)
+
+        def work(tell_once: Tell) -> Coroutine[Any, Any, None]:
+            return power.set_power(
+                request.nodes, action, level, actor=actor, parts=self._parts, request=named, tell=tell_once
+            )
+
+        await accept(context)
+        async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
             yield response
 
     async def GetPower(
@@ -95,6 +108,13 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         )
         async for response in relay.run(work, context):
             yield response
+
+    async def StopOperation(
+        self, request: deployer_service_pb2.StopOperationRequest, context: Context
+    ) -> deployer_service_pb2.StopOperationResponse:
+        """As in the contract."""
+        await self._parts.operations.stop(self._callers.actor().user, request.request_id)
+        return deployer_service_pb2.StopOperationResponse()
 
     async def AttachConsole(
         self, request_iterator: AsyncIterator[deployer_service_pb2.AttachConsoleRequest], context: Context

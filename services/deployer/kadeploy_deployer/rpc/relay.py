@@ -17,8 +17,15 @@ from kadeploy_deployer.domain.control_errors import ReaderTooSlow
 
 MOST_PENDING_BYTES = 16 * 1024 * 1024
 FEW_PENDING_BYTES = 64 * 1024
+ACCEPTED = ("kadeploy-accepted", "yes")
+"""Stands in the first metadata of an answer that may take long."""
 
 _Item = TypeVar("_Item")
+
+
+async def accept(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    """Lets the caller know at once that his request is here: if the answer is lost, it is worth asking again."""
+    await context.send_initial_metadata((ACCEPTED,))
 
 
 class Relay(Generic[_Item]):

@@ -8,7 +8,7 @@ from kadeploy_deployer.domain.states import RebootLevel
 from kadeploy_deployer.steps.deployment_shell import deployment_host, last_words
 from kadeploy_deployer.steps.each_node import NodeFailed
 from kadeploy_deployer.steps.probe import Running, look
-from kadeploy_deployer.steps.reboot_window import RebootWindow
+from kadeploy_deployer.steps.reboot_window import Turns
 from kadeploy_deployer.steps.step import Ground
 
 POLL_PAUSE = 3.0
@@ -61,7 +61,7 @@ async def climb(
     node: str,
     rungs: Sequence[Rung],
     *,
-    window: RebootWindow,
+    window: Turns,
     look_once: Callable[[float], Awaitable[Sight]],
     patience: float,
 ) -> Climb:

@@ -1,6 +1,16 @@
 """Not too many machines at once: reboots go in windows of so many nodes, with a pause between two windows."""
 
+from typing import Protocol
+
 from kadeploy_deployer.app.ports import Clock
+
+
+class Turns(Protocol):
+    """Says when a machine may reboot."""
+
+    async def turn(self) -> None:
+        """Returns when the caller's turn has come."""
+        ...
 
 
 class RebootWindow:

@@ -6,10 +6,20 @@ from functools import cache
 
 from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 
-from kadeploy_deployer.app.operation_store import DeployedSystem, NewOperation, NodeKnowledge
+from kadeploy_deployer.app.operation_store import (
+    DeployedSystem,
+    KnownRequest,
+    NewOperation,
+    NodeKnowledge,
+    NodeNote,
+    Renewal,
+    RequestName,
+)
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
 from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.domain.trouble import Trouble
+from kadeploy_deployer.store import operation_requests
 from kadeploy_deployer.store.codec import dumps, loads
 from kadeploy_deployer.store.creation import drop_expired, holders
 from kadeploy_deployer.store.database import Database, chunks
@@ -63,19 +73,21 @@ def take_console(connection: Connection, operation: NewOperation, node: str) -> 
     return ""
 
 
-def renew(connection: Connection, operation_id: str, *, now: float, lease_expires_at: float) -> int:
+def renew(connection: Connection, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
     """Renews what is still held; what has expired is not, although nobody may have taken it yet."""
     held = 0
     for table in (node_locks, console_slots):
         mine = and_(table.c.operation_id == operation_id, table.c.lease_expires_at >= now)
         held += connection.execute(update(table).where(mine).values(lease_expires_at=lease_expires_at)).rowcount
-    return held
+    stop = operation_requests.renew(connection, operation_id, now=now, lease_expires_at=lease_expires_at)
+    return Renewal(held=held, stop_asked=stop)
 
 
 def release(connection: Connection, operation_id: str) -> None:
     """Gives everything back."""
     for table in (node_locks, console_slots):
         connection.execute(delete(table).where(table.c.operation_id == operation_id))
+    operation_requests.close(connection, operation_id)
 
 
 def knowledge(connection: Connection, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
@@ -136,13 +148,33 @@ class SqlOperationStore:
         """As in the port."""
         return await self._database.write(lambda c: take_console(c, operation, node))
 
-    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> int:
+    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
         """As in the port."""
         return await self._database.write(lambda c: renew(c, operation_id, now=now, lease_expires_at=lease_expires_at))
 
     async def release(self, operation_id: str) -> None:
         """As in the port."""
         await self._database.write(lambda c: release(c, operation_id))
+
+    async def open_request(
+        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, Trouble]
+    ) -> Mapping[str, Trouble | None]:
+        """As in the port."""
+        return await self._database.write(
+            lambda c: operation_requests.open_request(c, operation, request, nodes, refused)
+        )
+
+    async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:
+        """As in the port."""
+        return await self._database.read(lambda c: operation_requests.known_request(c, owner, request_id))
+
+    async def note_nodes(self, operation_id: str, notes: Sequence[NodeNote]) -> bool:
+        """As in the port."""
+        return await self._database.write(lambda c: operation_requests.note_nodes(c, operation_id, notes))
+
+    async def ask_stop(self, owner: str, request_id: str) -> bool:
+        """As in the port."""
+        return await self._database.write(lambda c: operation_requests.ask_stop(c, owner, request_id))
 
     async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
         """As in the port."""

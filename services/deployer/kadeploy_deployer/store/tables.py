@@ -160,6 +160,34 @@ console_slots = Table(
     Column("lease_expires_at", Double, nullable=False),
 )
 
+# An operation that its caller named, so that he can ask for it again. `operation_id`: the one that drives it.
+operation_requests = Table(
+    "operation_requests",
+    metadata,
+    Column("id", WORD, primary_key=True),
+    Column("operation_id", WORD, nullable=False, index=True),
+    Column("owner", NAME, nullable=False),
+    Column("request_id", WORD, nullable=False),
+    Column("fingerprint", WORD, nullable=False),
+    Column("create_time", Double, nullable=False, index=True),
+    Column("lease_expires_at", Double, nullable=False),
+    Column("stop_asked", Boolean, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    UniqueConstraint("owner", "request_id"),
+)
+
+operation_nodes = Table(
+    "operation_nodes",
+    metadata,
+    Column("operation_request_id", ForeignKey("operation_requests.id"), primary_key=True),
+    Column("node", NAME, primary_key=True),
+    # Written before anything is done to the node, so that nobody does it again.
+    Column("begun", Boolean, nullable=False),
+    # None: there is none yet; empty: it went well; else what went wrong.
+    Column("outcome", LONG_TEXT),
+    **CLUSTERED,
+)
+
 node_records = Table(
     "node_records",
     metadata,

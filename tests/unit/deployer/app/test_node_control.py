@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.app.console import attach_console
-from kadeploy_deployer.app.operation import with_locks
+from kadeploy_deployer.app.operation import Held, with_locks
+from kadeploy_deployer.app.operation_request import OperationRequest
 from kadeploy_deployer.app.ports import CommandTimedOut
 from kadeploy_deployer.app.power import PowerAction, get_power, set_power
 from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput, run_command
@@ -37,7 +38,8 @@ def room(tmp_path: Path) -> ControlRoom:
 
 
 async def switch(room: ControlRoom, action: PowerAction, level: RebootLevel | None = None) -> None:
-    await set_power("node-[1-2]", action, level, actor=ALICE, parts=room.parts, tell=room.tell)
+    request = OperationRequest(owner="alice")
+    await set_power("node-[1-2]", action, level, actor=ALICE, parts=room.parts, request=request, tell=room.tell)
 
 
 @pytest.mark.parametrize(
@@ -231,19 +233,27 @@ async def test_a_console_that_is_not_there_is_told(room: ControlRoom) -> None:
 async def test_work_that_takes_long_keeps_its_lease_and_lost_work_stops(room: ControlRoom) -> None:
     stopped: list[str] = []
 
-    async def work(operation_id: str, _free: object) -> None:
+    async def work(held: Held, _free: object) -> None:
         try:
             await room.workshop.clock.sleep(100.0)
             room.store.lost = True
             await room.workshop.clock.sleep(100.0)
         finally:
-            stopped.append(operation_id)
+            stopped.append(held.id)
 
     def tell(_node: str, _error: DomainError | None) -> None:
         raise AssertionError
 
     with pytest.raises(OperationLost):
-        await with_locks(room.parts.keeper, kind="test", owner="alice", nodes=["node-1"], work=work, tell=tell)
+        await with_locks(
+            room.parts.keeper,
+            kind="test",
+            request=OperationRequest(owner="alice"),
+            nodes=["node-1"],
+            refused={},
+            work=work,
+            tell=tell,
+        )
     assert room.store.renewals >= 10
     assert len(stopped) == 1
     assert room.store.held == {}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kadeploy_deployer.app.operation_request import OperationRequest
 from kadeploy_deployer.app.ports import BootDeploymentKernel, BootNetworkKernel
 from kadeploy_deployer.app.reboot import RebootWish, reboot_nodes
 from kadeploy_deployer.app.reboot_targets import (
@@ -36,7 +37,9 @@ def room(tmp_path: Path) -> ControlRoom:
 async def reboot(
     room: ControlRoom, target: Target, *, nodes: str = "node-[1-2]", actor: Actor = ALICE, **wish: Any
 ) -> None:
-    await reboot_nodes(RebootWish(nodes=nodes, target=target, **wish), actor=actor, parts=room.parts, tell=room.tell)
+    wanted = RebootWish(nodes=nodes, target=target, **wish)
+    request = OperationRequest(owner=actor.user)
+    await reboot_nodes(wanted, actor=actor, parts=room.parts, request=request, tell=room.tell)
 
 
 async def test_a_simple_reboot_ends_when_every_node_has_another_boot_id(room: ControlRoom) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.app.operation_store import NewOperation
+from kadeploy_deployer.app.operation_store import NewOperation, Renewal
 from kadeploy_deployer.domain.errors import NodesBusy
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import BusyPolicy
@@ -43,7 +43,7 @@ async def test_the_locks_of_a_dead_deployer_expire_with_their_lease_for_everybod
     await store.lock_nodes(operation("alive"), ["node3"])
 
     now = time.time()
-    assert await store.renew("op-dead", now=now, lease_expires_at=now + 30) == 0
+    assert await store.renew("op-dead", now=now, lease_expires_at=now + 30) == Renewal(held=0)
     assert await store.lock_nodes(operation("next"), ["node1"]) == {}
     assert await store.take_console(operation("next"), "node1") == ""
     await deployments.create(new_deployment("d-1", ["node2"]))

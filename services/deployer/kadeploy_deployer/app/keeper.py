@@ -1,0 +1,90 @@
+"""The lease of what an operation holds: renewed while the work goes on, and given back however it ends."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from kadeploy_deployer.app.operation_store import NewOperation, OperationStore
+from kadeploy_deployer.app.ports import Clock
+from kadeploy_deployer.domain.control_errors import OperationLost
+from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.holder import OPERATION_PREFIX
+
+logger = logging.getLogger(__name__)
+
+RELEASE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """What keeps operations: the database, time, and how long a lease lasts."""
+
+    store: OperationStore
+    clock: Clock
+    lease_seconds: float
+
+    def begin(self, kind: str, owner: str) -> NewOperation:
+        """Returns a new operation, of which nothing is stored yet."""
+        now = self.clock.now()
+        day = time.strftime("%Y%m%d", time.gmtime(now))
+        return NewOperation(
+            id=f"{OPERATION_PREFIX}{kind}-{day}-{secrets.token_hex(5)}",
+            owner=owner,
+            lease_expires_at=now + self.lease_seconds,
+            now=now,
+        )
+
+    async def keep(self, operation: NewOperation, work: Awaitable[None], *, stop: asyncio.Event | None = None) -> None:
+        """Waits for the work, renewing what the operation holds, and gives it back however the work ends.
+
+        Args:
+            operation: what holds it.
+            work: what is done meanwhile.
+            stop: set when the caller asked any deployer to stop the operation.
+
+        Raises:
+            OperationLost: the lease could not be renewed in time; the work was stopped.
+        """
+        working = asyncio.ensure_future(work)
+        renewing = asyncio.create_task(self._renew(operation.id, stop), name=f"lease of {operation.id}")
+        try:
+            await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                renewing.result()
+            working.result()
+        finally:
+            working.cancel()
+            renewing.cancel()
+            await asyncio.gather(working, renewing, return_exceptions=True)
+            await self.release(operation)
+
+    async def release(self, operation: NewOperation) -> None:
+        """Gives back what the operation holds. What cannot be given back now expires with its lease."""
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await asyncio.shield(self.store.release(operation.id))
+        except (StoreUnreachable, TimeoutError) as error:
+            logger.warning("operation=%s its locks stay until their lease expires: %s", operation.id, error)
+
+    async def _renew(self, operation_id: str, stop: asyncio.Event | None) -> None:
+        """Never returns; raises OperationLost when the lease is over."""
+        expires = self.clock.monotonic() + self.lease_seconds
+        while True:
+            await self.clock.sleep(self.lease_seconds / 3)
+            asked, now = self.clock.monotonic(), self.clock.now()
+            try:
+                async with asyncio.timeout(self.lease_seconds / 3):
+                    renewal = await self.store.renew(operation_id, now=now, lease_expires_at=now + self.lease_seconds)
+            except (StoreUnreachable, TimeoutError) as error:
+                logger.warning("operation=%s its lease cannot be renewed: %s", operation_id, error)
+                if self.clock.monotonic() >= expires:
+                    raise OperationLost(operation_id) from error
+                continue
+            if not renewal.held:
+                raise OperationLost(operation_id)
+            if renewal.stop_asked and stop is not None:
+                stop.set()
+            expires = asked + self.lease_seconds

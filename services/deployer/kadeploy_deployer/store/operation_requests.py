@@ -1,0 +1,164 @@
+"""Requests for operations, and what became of their nodes: what makes asking again safe.
+
+An operation that drives a request writes here under its own id. One that was taken over finds another id there, and
+changes nothing any more.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, insert, not_, select, update
+
+from kadeploy_deployer.app.operation_store import AskedBefore, KnownRequest, NewOperation, NodeNote, RequestName
+from kadeploy_deployer.domain.control_errors import OutcomeUnknown
+from kadeploy_deployer.domain.trouble import Trouble, noted
+from kadeploy_deployer.store.bulk import insert_rows
+from kadeploy_deployer.store.codec import dumps, loads
+from kadeploy_deployer.store.database import chunks
+from kadeploy_deployer.store.tables import operation_nodes, operation_requests
+
+KEPT_SECONDS = 24 * 3600.0
+"""How long a request is known: far longer than anybody asks again for an answer that was lost."""
+WENT_WELL = ""
+NODE_COLUMNS = ("operation_request_id", "node", "begun", "outcome")
+
+
+def open_request(
+    connection: Connection,
+    operation: NewOperation,
+    request: RequestName,
+    nodes: Sequence[str],
+    refused: Mapping[str, Trouble],
+) -> Mapping[str, Trouble | None]:
+    """As in the port. A rival's row raises IntegrityError, and the transaction is run again."""
+    row = _find(connection, request.owner, request.request_id)
+    if row is None:
+        _forget(connection, before=operation.now - KEPT_SECONDS, now=operation.now)
+        key = operation.id
+        connection.execute(
+            insert(operation_requests).values(
+                id=key,
+                operation_id=operation.id,
+                owner=request.owner,
+                request_id=request.request_id,
+                fingerprint=request.fingerprint,
+                create_time=operation.now,
+                lease_expires_at=operation.lease_expires_at,
+                stop_asked=False,
+                ended=False,
+            )
+        )
+    elif row.ended or row.lease_expires_at >= operation.now:
+        raise AskedBefore
+    else:
+        key = row.id
+        _take_over(connection, key, operation)
+    known = set(connection.execute(select(operation_nodes.c.node).where(_of(key))).scalars())
+    fresh = [node for node in nodes if node not in known]
+    insert_rows(connection, operation_nodes, NODE_COLUMNS, [(key, node, 0, None) for node in fresh])
+    _write(connection, key, [NodeNote(node=node, ended=True, trouble=trouble) for node, trouble in refused.items()])
+    return _outcomes(connection, key)
+
+
+def known_request(connection: Connection, owner: str, request_id: str) -> KnownRequest | None:
+    """As in the port."""
+    row = _find(connection, owner, request_id, locked=False)
+    if row is None:
+        return None
+    return KnownRequest(
+        fingerprint=row.fingerprint,
+        lease_expires_at=row.lease_expires_at,
+        ended=row.ended,
+        outcomes=_outcomes(connection, row.id),
+    )
+
+
+def note_nodes(connection: Connection, operation_id: str, notes: Sequence[NodeNote]) -> bool:
+    """As in the port."""
+    mine = select(operation_requests.c.id).where(operation_requests.c.operation_id == operation_id).with_for_update()
+    key = connection.execute(mine).scalar_one_or_none()
+    if key is None:
+        return False
+    _write(connection, key, notes)
+    return True
+
+
+def ask_stop(connection: Connection, owner: str, request_id: str) -> bool:
+    """As in the port."""
+    row = _find(connection, owner, request_id)
+    if row is not None:
+        connection.execute(update(operation_requests).where(operation_requests.c.id == row.id).values(stop_asked=True))
+    return row is not None
+
+
+def renew(connection: Connection, operation_id: str, *, now: float, lease_expires_at: float) -> bool:
+    """Renews the lease of the request that an operation drives, if it is alive; returns whether it is to stop."""
+    mine = operation_requests.c.operation_id == operation_id
+    alive = and_(mine, operation_requests.c.lease_expires_at >= now)
+    connection.execute(update(operation_requests).where(alive).values(lease_expires_at=lease_expires_at))
+    return bool(connection.execute(select(operation_requests.c.stop_asked).where(mine)).scalar_one_or_none())
+
+
+def close(connection: Connection, operation_id: str) -> None:
+    """Gives back the request that an operation drives: it has ended, or whoever asks again goes on with it."""
+    mine = operation_requests.c.operation_id == operation_id
+    open_node = exists().where(
+        operation_nodes.c.operation_request_id == operation_requests.c.id, operation_nodes.c.outcome.is_(None)
+    )
+    connection.execute(update(operation_requests).where(mine).values(lease_expires_at=0.0))
+    connection.execute(update(operation_requests).where(mine, not_(open_node)).values(ended=True))
+
+
+def _find(connection: Connection, owner: str, request_id: str, *, locked: bool = True) -> Row[Any] | None:
+    query = select(operation_requests).where(
+        operation_requests.c.owner == owner, operation_requests.c.request_id == request_id
+    )
+    return connection.execute(query.with_for_update() if locked else query).one_or_none()
+
+
+def _of(key: str) -> Any:
+    return operation_nodes.c.operation_request_id == key
+
+
+def _take_over(connection: Connection, key: str, operation: NewOperation) -> None:
+    """Makes an operation drive a request whose deployer is dead. The row is locked."""
+    values = {"operation_id": operation.id, "lease_expires_at": operation.lease_expires_at}
+    connection.execute(update(operation_requests).where(operation_requests.c.id == key).values(values))
+    half_done = select(operation_nodes.c.node).where(
+        _of(key), operation_nodes.c.begun.is_(True), operation_nodes.c.outcome.is_(None)
+    )
+    names = connection.execute(half_done).scalars().all()
+    unknown = [NodeNote(node=node, ended=True, trouble=noted(OutcomeUnknown(node))) for node in names]
+    _write(connection, key, unknown)
+
+
+def _write(connection: Connection, key: str, notes: Sequence[NodeNote]) -> None:
+    # The first outcome stays.
+    row = and_(_of(key), operation_nodes.c.node == bindparam("name"), operation_nodes.c.outcome.is_(None))
+    begun = [{"name": note.node} for note in notes if not note.ended]
+    if begun:
+        connection.execute(update(operation_nodes).where(row).values(begun=True), begun)
+    ended = [
+        {"name": note.node, "text": WENT_WELL if note.trouble is None else dumps(note.trouble)}
+        for note in notes
+        if note.ended
+    ]
+    if ended:
+        connection.execute(update(operation_nodes).where(row).values(outcome=bindparam("text")), ended)
+
+
+def _outcomes(connection: Connection, key: str) -> Mapping[str, Trouble | None]:
+    query = select(operation_nodes.c.node, operation_nodes.c.outcome).where(
+        _of(key), operation_nodes.c.outcome.is_not(None)
+    )
+    return {row.node: loads(Trouble, row.outcome) if row.outcome else None for row in connection.execute(query)}
+
+
+def _forget(connection: Connection, *, before: float, now: float) -> None:
+    """Drops requests that are over, or that nobody drives, and that nobody will ask for again."""
+    old = select(operation_requests.c.id).where(
+        operation_requests.c.create_time < before, operation_requests.c.lease_expires_at < now
+    )
+    for keys in chunks(connection.execute(old).scalars().all()):
+        connection.execute(delete(operation_nodes).where(operation_nodes.c.operation_request_id.in_(keys)))
+        connection.execute(delete(operation_requests).where(operation_requests.c.id.in_(keys)))
