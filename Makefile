@@ -31,7 +31,7 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 	$(AS_ROOT) $(BIN)/python -m kadeploy_demo run --nodes $(NODES) --environment $(ENVIRONMENT) $(if $(KEEP),--keep)
 
 .PHONY: test
-test: root ready environment-tiny ## All tests, real PXE deployments in the lab among them
+test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
 	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
@@ -42,7 +42,7 @@ test-fast: setup proto ## All tests but those that boot machines
 	$(BIN)/python -m pytest -m "not lab and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-lab
-test-lab: root ready environment-tiny ## The tests that boot machines
+test-lab: root ready environment-tiny environment-raw ## The tests that boot machines
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 .PHONY: test-compose
@@ -133,8 +133,8 @@ lab-down: ## End every lab of this checkout, also one that a crash left
 deployenv: setup $(KEY) ## Kernel and initramfs of the deployment environment
 	$(PYTHON) deployenv/build.py --output build/deployenv --authorized-key $(KEY).pub
 
-.PHONY: environment-tiny environment-debian
-environment-tiny environment-debian: environment-%: setup ## An environment to deploy
+.PHONY: environment-tiny environment-raw environment-debian
+environment-tiny environment-raw environment-debian: environment-%: setup ## An environment to deploy
 	$(AS_ROOT) $(PYTHON) lab/environments/build.py $* --output build/environments/$*
 
 ##@ Set-up

@@ -41,7 +41,7 @@ def deployment_system(packages: Path, *, kernel_release: str, wheel: Path) -> Fi
     for path in recipe.FILES:
         tree.file(path, (packages / path).read_bytes())
     add_kernel_modules(tree, packages, kernel_release, recipe.KERNEL_MODULES)
-    _add_python(tree, packages, wheel)
+    add_broadcast(tree, packages, wheel)
     add_libraries(tree, packages)
     tree.copy_tree(ROOTFS)
     return tree
@@ -95,7 +95,8 @@ def add_kernel_modules(tree: FileTree, packages: Path, kernel_release: str, want
     tree.file(f"{home}/modules.builtin", (root / "modules.builtin").read_bytes())
 
 
-def _add_python(tree: FileTree, packages: Path, wheel: Path) -> None:
+def add_broadcast(tree: FileTree, packages: Path, wheel: Path) -> None:
+    """Adds the node's side of the broadcast with the modules that it needs; Python itself comes as a program."""
     wanted = set(recipe.PYTHON_MODULES)
     if BROADCAST.exists():
         wanted |= imported_names(BROADCAST.read_text())

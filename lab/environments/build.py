@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds an environment: a root file system as tar.zst, its description and its post-install archive.
+"""Builds an environment: an image of a root file system, its description and its post-install archive.
 
 The images hold no keys: the deployer brings the user's, and the post-install script makes the node's.
 """
@@ -27,14 +27,17 @@ from deployenv.workspace import (  # noqa: E402
     write_whole,
 )
 from environments.description import Description  # noqa: E402
-from environments.image import Image, stored_image  # noqa: E402
+from environments.image import SUFFIXES, Image, stored_image  # noqa: E402
 
 HOME = REPOSITORY / "lab/environments"
 CACHE = REPOSITORY / "build/cache"
 
 
+# Where an environment has none of its own.
+_POSTINSTALLS = {"raw": "tiny"}
 DESCRIPTIONS = {
     "tiny": "busybox and dropbear on Debian's kernel, for tests",
+    "raw": "the tiny system as a raw image of a partition with its own boot loader, for tests",
     "debian": "Debian 12 with systemd and OpenSSH, as small as it gets",
 }
 
@@ -48,7 +51,8 @@ def build(name: str, *, output: Path, cache: Path) -> bool:
         if is_current(output, inputs):
             return False
         image = stored_image(name, cache)
-        place(image.archive, output / f"{name}.tar.zst")
+        packed = image_file(name)
+        place(image.archive, output / packed)
         files = {
             f"{name}-postinstall.tgz": postinstall_archive(name),
             f"{name}.env": describe(name, image, output.absolute()).render().encode(),
@@ -58,7 +62,7 @@ def build(name: str, *, output: Path, cache: Path) -> bool:
         write_manifest(
             output,
             inputs=inputs,
-            files=(f"{name}.tar.zst", *files),
+            files=(packed, *files),
             facts={
                 "files_in_image": image.file_count,
                 "unpacked_bytes": image.unpacked_bytes,
@@ -66,6 +70,11 @@ def build(name: str, *, output: Path, cache: Path) -> bool:
             },
         )
     return True
+
+
+def image_file(name: str) -> str:
+    """Returns the name of an environment's image."""
+    return f"{name}.{SUFFIXES[name]}"
 
 
 def describe(name: str, image: Image, folder: Path) -> Description:
@@ -76,10 +85,10 @@ def describe(name: str, image: Image, folder: Path) -> Description:
         description=DESCRIPTIONS[name],
         author="root@localhost",
         size=-(-image.unpacked_bytes // 1_000_000),
-        kernelpath=image.kernel,
+        kernelpath=image.kernel or "chainload",
         initrdpath=image.initrd,
-        kernelparam="console=ttyS0,115200 net.ifnames=0 mitigations=off quiet",
-        filebase=str(folder / f"{name}.tar.zst"),
+        kernelparam="console=ttyS0,115200 net.ifnames=0 mitigations=off quiet" if image.kernel else "",
+        filebase=str(folder / image_file(name)),
         filesite=str(folder / f"{name}-postinstall.tgz"),
         fdisktype="83",
         filesystem="ext4",
@@ -90,7 +99,7 @@ def postinstall_archive(name: str) -> bytes:
     """Returns the archive that is unpacked into /rambin, with traitement.ash in it."""
     tree = FileTree()
     tree.copy_tree(HOME / "postinstall")
-    tree.copy_tree(HOME / name / "postinstall")
+    tree.copy_tree(HOME / _POSTINSTALLS.get(name, name) / "postinstall")
     return gzip.compress(tar(tree.entries()), mtime=0)
 
 
@@ -122,8 +131,8 @@ def main() -> int:
     except BuildFailure as failure:
         print(f"environment {options.name}: {failure}", file=sys.stderr)
         return 1
-    size = (output / f"{options.name}.tar.zst").stat().st_size / 1e6
-    print(f"{output}: {'built' if fresh else 'up to date'}, {options.name}.tar.zst {size:.1f} MB")
+    size = (output / image_file(options.name)).stat().st_size / 1e6
+    print(f"{output}: {'built' if fresh else 'up to date'}, {image_file(options.name)} {size:.1f} MB")
     return 0
 
 

@@ -22,9 +22,9 @@ class Description:
     optsupport: int = 0
 
     def render(self) -> str:
-        """Returns the text of the description file."""
+        """Returns the text of the description file; what is empty is left out."""
         values = {field.name: str(getattr(self, field.name)) for field in fields(self)}
         for key, value in values.items():
             if "\n" in value or value != value.strip():
                 raise ValueError(f"{key} cannot be written on one line: {value!r}")
-        return "".join(f"{key} = {value}\n" for key, value in values.items())
+        return "".join(f"{key} = {value}\n" for key, value in values.items() if value)

@@ -48,6 +48,7 @@ def machine_argv(spec: MachineSpec, *, disk_first: bool = False) -> list[str]:
     return [
         "qemu-system-x86_64",
         *("-name", node.name),
+        *("-uuid", node.uuid),
         "-nodefaults",
         # Without graphics the firmware talks on the serial port, so the log tells the PXE part too.
         *("-machine", "q35,graphics=off" if node.firmware == plan.UEFI else "pc,graphics=off"),

@@ -43,6 +43,11 @@ class LabNode:
     firmware: str = BIOS
 
     @property
+    def uuid(self) -> str:
+        """The machine's UUID, as its firmware tells it."""
+        return f"6b61646c-6162-4000-8000-{self.mac.replace(':', '')}"
+
+    @property
     def variables(self) -> Path:
         """What the machine's UEFI firmware remembers; a machine with a BIOS has none."""
         return self.disk.with_name("variables.img")

@@ -37,6 +37,12 @@ def test_a_description_is_one_line_per_key() -> None:
     )
 
 
+def test_what_is_empty_is_left_out() -> None:
+    text = replace(TINY, kernelpath="chainload", initrdpath="", kernelparam="").render()
+    assert "kernelpath = chainload\nfilebase" in text
+    assert "initrdpath" not in text
+
+
 def test_a_value_that_would_not_be_read_back_is_refused() -> None:
     with pytest.raises(ValueError, match="description cannot be written on one line"):
         replace(TINY, description="two\nlines").render()

@@ -9,6 +9,10 @@ write_fstab 0
 open_tmp
 write_release
 
+# The loader of a raw image knows its root by its label, and two copies on one disk would have the same.
+loader=$target/boot/extlinux/extlinux.conf
+[ ! -f "$loader" ] || sed -i "s|root=LABEL=[^ ]*|root=$KADEPLOY_DEPLOY_PART|" "$loader"
+
 key=$target/etc/dropbear/dropbear_ed25519_host_key
 mkdir -p "$target/etc/dropbear" "$target/etc/ssh"
 rm -f "$key"
