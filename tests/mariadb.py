@@ -1,4 +1,7 @@
-"""A private MariaDB server in memory, for the tests that are marked `mariadb`. It takes Debian's mariadb-server."""
+"""A private MariaDB server in memory, for the tests that are marked `mariadb`. It takes Debian's mariadb-server.
+
+It speaks TLS with a certificate of an authority of its own, and leaves it to each account whether plain text will do.
+"""
 
 import os
 import shutil
@@ -15,6 +18,9 @@ from pathlib import Path
 import pymysql
 from sqlalchemy.engine import URL
 
+from kadeploy_rpckit.tls import TlsFiles
+from tests.fakes.site_certificates import SiteCertificates
+
 START_SECONDS = 30
 STOP_SECONDS = 10
 STARTS = 3
@@ -25,18 +31,30 @@ SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MariadbServer:
-    """A server that runs, with an administrator `root` who needs no password on the socket."""
+    """A server that runs, with an administrator `root` who needs no password on the socket.
+
+    Attributes:
+        socket: its Unix socket.
+        port: its port on 127.0.0.1, which is also the one host that its certificate names.
+        certificates: the authority that it believes; None for one that speaks no TLS.
+    """
 
     socket: Path
     port: int
+    certificates: SiteCertificates | None
 
     def url(self, database: str) -> URL:
         """Returns the URL of a database, as the administrator."""
-        return URL.create("mysql+pymysql", username="root", database=database, query={"unix_socket": str(self.socket)})
+        return URL.create(
+            "mysql+pymysql",
+            username="root",
+            database=database,
+            query={"unix_socket": str(self.socket), "ssl_disabled": "true"},
+        )
 
     def run(self, *statements: str) -> Sequence[Sequence[object]]:
         """Runs statements as the administrator and returns the rows of the last."""
-        connection = pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True)
+        connection = pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True, ssl_disabled=True)
         with connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
@@ -53,9 +71,27 @@ class MariadbServer:
         finally:
             self.run(f"DROP DATABASE IF EXISTS {name}")
 
+    @contextmanager
+    def showing(self, files: TlsFiles) -> Iterator[None]:
+        """Shows another certificate for a while; and reads the revocation list again."""
+        self._show(files)
+        try:
+            yield
+        finally:
+            self._show(self._authority.files("service", "mariadb"))
+
+    def _show(self, files: TlsFiles) -> None:
+        _lay_out(files, self._authority, self.socket.parent / "tls")
+        self.run("FLUSH SSL")
+
+    @property
+    def _authority(self) -> SiteCertificates:
+        assert self.certificates is not None, "this server speaks no TLS"
+        return self.certificates
+
 
 @contextmanager
-def running_server() -> Iterator[MariadbServer]:
+def running_server(*, tls: bool = True) -> Iterator[MariadbServer]:
     """Yields a server, and ends it, whatever happens. Its files go with it, or with the next run after a kill."""
     programs = {name: shutil.which(name, path=SEARCH_PATH) for name in ("mariadbd", "mariadb-install-db", "setpriv")}
     lacking = [name for name, path in programs.items() if path is None]
@@ -68,6 +104,7 @@ def running_server() -> Iterator[MariadbServer]:
     try:
         if os.geteuid() == 0:
             shutil.chown(home, SERVER_USER, SERVER_USER)
+        certificates = _certificates(home) if tls else None
         install = [str(programs["mariadb-install-db"]), "--no-defaults", f"--datadir={home / 'data'}", "--skip-test-db"]
         install += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
         done = subprocess.run(
@@ -75,14 +112,35 @@ def running_server() -> Iterator[MariadbServer]:
         )
         if done.returncode != 0:
             raise RuntimeError(f"mariadb-install-db failed: {(done.stdout + done.stderr).decode(errors='replace')}")
-        yield from _serving(str(programs["mariadbd"]), home)
+        yield from _serving(str(programs["mariadbd"]), home, certificates)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _serving(program: str, home: Path) -> Iterator[MariadbServer]:
+def _certificates(home: Path) -> SiteCertificates:
+    """Makes an authority that outlives no test, and lays out what the server reads."""
+    certificates = SiteCertificates(home / "pki")
+    _lay_out(certificates.issue("service", "mariadb"), certificates, home / "tls")
+    return certificates
+
+
+def _lay_out(files: TlsFiles, authority: SiteCertificates, place: Path) -> None:
+    place.mkdir(exist_ok=True)
+    for source, name in (
+        (files.certificate, "certificate.pem"),
+        (files.private_key, "private_key.pem"),
+        (authority.authority.certificate_file, "ca.pem"),
+        (authority.revocation_list, "revoked.pem"),
+    ):
+        shutil.copy(source, place / name)
+        if os.geteuid() == 0:
+            shutil.chown(place / name, SERVER_USER)
+
+
+def _serving(program: str, home: Path, certificates: SiteCertificates | None) -> Iterator[MariadbServer]:
+    tls = {"ssl-cert": "certificate", "ssl-key": "private_key", "ssl-ca": "ca", "ssl-crl": "revoked"}
     for _ in range(STARTS):
-        server = MariadbServer(socket=home / "s", port=_free_port())
+        server = MariadbServer(socket=home / "s", port=_free_port(), certificates=certificates)
         flags = {
             "datadir": home / "data",
             "socket": server.socket,
@@ -94,6 +152,7 @@ def _serving(program: str, home: Path) -> Iterator[MariadbServer]:
             "innodb-doublewrite": 0,
             "innodb-buffer-pool-size": "64M",
             "character-set-server": "utf8mb4",
+            **({key: home / "tls" / f"{name}.pem" for key, name in tls.items()} if certificates else {}),
         }
         command = [
             program,

@@ -1,7 +1,8 @@
 """X.509 of the site: the authority's certificate, those of its holders, and the revocation list. No files here.
 
 EC P-256 keys. A user's certificate is for clients alone; a service's is for both sides, since the deployer calls the
-others, and names the hosts at which clients will look for it.
+others and all call the database, and names the hosts at which clients will look for it; the database server's is for
+servers alone.
 """
 
 import ipaddress
@@ -53,7 +54,7 @@ def make_certificate(
     signer: Signer, holder: Holder, key: Key, *, hosts: Sequence[str], now: datetime, lifetime: timedelta
 ) -> x509.Certificate:
     """Returns a new certificate of a holder, which never outlives the authority's."""
-    uses = [ExtendedKeyUsageOID.CLIENT_AUTH]
+    uses = [ExtendedKeyUsageOID.CLIENT_AUTH] if holder.calls else []
     end = min(now + lifetime, signer.certificate.not_valid_after_utc)
     authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
     builder = (
@@ -63,7 +64,7 @@ def make_certificate(
         .add_extension(_key_usage(authority=False), critical=True)
         .add_extension(authority_key, critical=False)
     )
-    if holder.kind == "service":
+    if holder.is_called:
         uses.append(ExtendedKeyUsageOID.SERVER_AUTH)
         builder = builder.add_extension(x509.SubjectAlternativeName(map(_host, hosts)), critical=False)
     return builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False).sign(signer.key, hashes.SHA256())

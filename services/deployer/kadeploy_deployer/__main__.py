@@ -6,10 +6,12 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from kadeploy_deployer import bootstrap, database_commands, service
 from kadeploy_deployer.app.ports import ShellError
+from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.errors import DomainError
@@ -52,11 +54,17 @@ async def _serve_until_told(settings: Settings, database: Database) -> int:
             service=service.SERVICE,
             address=settings.address,
             service_names=service.SERVICE_NAMES,
-            on_drain=parts.log.close,
+            on_drain=partial(_end_streams, parts),
             tls=settings.tls,
             insecure=settings.insecure,
             audit_log=settings.audit_log,
         )
+
+
+def _end_streams(parts: Parts) -> None:
+    """Ends the calls that would never end, and those whose work goes on elsewhere."""
+    parts.log.close()
+    parts.control.operations.leave()
 
 
 def _complain(sentence: str, status: int) -> int:
@@ -77,13 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
     )
     serve.set_defaults(run=_serve)
-    add_database_verbs(
-        commands,
-        shared,
-        init=database_commands.init,
-        upgrade=database_commands.upgrade,
-        check=database_commands.check,
-    )
+    add_database_verbs(commands, shared, database_commands.databases)
     return parser
 
 

@@ -35,7 +35,7 @@ class UnusableKeyFile(Invalid):
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
     """Yields the database; closes it at the end."""
-    database = Database(settings.database.url)
+    database = Database(settings.database.url, settings.database.channel)
     try:
         yield database
     finally:

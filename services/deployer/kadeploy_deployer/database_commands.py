@@ -1,57 +1,37 @@
-"""`kadeploy-deployer db …`: makes, migrates and checks the database."""
+"""What `kadeploy-deployer db …` looks after: the one database, and where it stands."""
 
-import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import URL
 
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import make_engine
-from kadeploy_sqlkit.access import MariadbAccess
-from kadeploy_sqlkit.accounts import make_accounts
-from kadeploy_sqlkit.command_line import administrator
-from kadeploy_sqlkit.privileges import findings
+from kadeploy_sqlkit.database_commands import Databases
 
-FAILURE = 1
+NAME = "deploy_state"
 
 
-def init(settings: Settings, options: argparse.Namespace) -> int:
-    """Makes what is missing: database and accounts on MariaDB, the file on SQLite, tables on both."""
-    for line in make_accounts(settings.database, administrator(options)):
-        sys.stdout.write(f"{line}\n")
-    return upgrade(settings, options) or check(settings, options)
+def databases(settings: Settings) -> Databases:
+    """Returns what the commands need to know."""
+    return Databases(
+        program="kadeploy-deployer",
+        accesses={NAME: settings.database},
+        open_engine=make_engine,
+        upgrade=upgrade,
+        outdated=outdated,
+    )
 
 
-def upgrade(settings: Settings, _options: argparse.Namespace) -> int:
+def upgrade(engines: Mapping[str, Engine]) -> None:
     """Brings the tables to the present version."""
-    with _opened(settings.database.migration_url) as engine:
-        sys.stdout.write(f"the database has schema {schema.upgrade(engine)}\n")
-    return 0
+    schema.upgrade(engines[NAME])
 
 
-def check(settings: Settings, _options: argparse.Namespace) -> int:
-    """Says what is wrong with tables and privileges."""
-    status = 0
-    with _opened(settings.database.url) as engine:
-        schema.check(engine)
-        if isinstance(settings.database, MariadbAccess):
-            with engine.connect() as connection:
-                for finding in findings(connection, settings.database):
-                    sys.stderr.write(f"kadeploy-deployer: {finding}: run `kadeploy-deployer db init`\n")
-                    status = FAILURE
-    if status == 0:
-        sys.stdout.write(f"the database has schema {schema.newest()}, as this release needs\n")
-    return status
-
-
-@contextmanager
-def _opened(url: URL) -> Iterator[Engine]:
-    engine = make_engine(url)
+def outdated(engines: Mapping[str, Engine]) -> Sequence[str]:
+    """Returns a sentence when this release cannot work with the database."""
     try:
-        yield engine
-    finally:
-        engine.dispose()
+        schema.check(engines[NAME])
+    except schema.SchemaOutdated as error:
+        return [error.message]
+    return ()

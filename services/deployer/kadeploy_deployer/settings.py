@@ -75,8 +75,9 @@ class Settings:
 def read_settings(table: Table) -> Settings:
     """Returns what the file says."""
     private_key = table.path("ssh_private_key")
+    tls = read_tls(table.table("tls"))
     return Settings(
-        database=read_access(table.table("database"), "deploy_state", user="kadeploy_deployer"),
+        database=read_access(table.table("database"), "deploy_state", user="kadeploy_deployer", tls=tls),
         ssh_private_key=private_key,
         ssh_public_key=table.path("ssh_public_key", Path(f"{private_key}.pub")),
         deployment_host_keys=table.path("deployment_host_keys"),
@@ -88,7 +89,7 @@ def read_settings(table: Table) -> Settings:
         lease_seconds=table.number("lease_seconds", 30, least=SHORTEST_LEASE, most=LONGEST_LEASE, unit="seconds"),
         image_directories=table.paths("image_directories"),
         broadcast=_broadcast(table.table("broadcast")),
-        tls=read_tls(table.table("tls")),
+        tls=tls,
         audit_log=table.optional_path("audit_log"),
     )
 

@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.server import serve_sync
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
+from kadeploy_sqlkit.database_commands import closing
 
 USAGE, FAILURE = 2, 1
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
@@ -39,15 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
-    with database_commands.opened(bootstrap.open_engines(settings)) as engines:
+    with closing(bootstrap.open_engines(settings)) as engines:
         return _serve_on(settings, engines)
 
 
-def _serve_on(settings: Settings, engines: dict[str, Engine]) -> int:
+def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
     if all(is_embedded(engine) for engine in engines.values()):
         schema.upgrade(engines)
-    if database_commands.tell_standings(engines) != 0:
-        return FAILURE
+    if found := database_commands.outdated(engines):
+        return _complain("; ".join(found), FAILURE)
     runtime = bootstrap.build_runtime(settings, engines)
     return serve_sync(
         bootstrap.registration(runtime),
@@ -79,13 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
     )
     serve.set_defaults(run=_serve)
-    add_database_verbs(
-        commands,
-        shared,
-        init=database_commands.init,
-        upgrade=database_commands.upgrade,
-        check=database_commands.check,
-    )
+    add_database_verbs(commands, shared, database_commands.databases)
     return parser
 
 

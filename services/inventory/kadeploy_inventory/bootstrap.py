@@ -1,7 +1,7 @@
 """Where real adapters are chosen and servicers are put on a server. The one module that knows all the others."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import grpc
@@ -34,12 +34,12 @@ SERVICE_NAMES = tuple(inventory_service_pb2.DESCRIPTOR.services_by_name[name].fu
 def open_engines(settings: Settings) -> dict[str, Engine]:
     """Returns the engines of the two databases by the databases' names."""
     return {
-        "deploy": open_engine(settings.deploy_database.url),
-        "deploy_right": open_engine(settings.deploy_right_database.url),
+        "deploy": open_engine(settings.deploy_database.url, settings.deploy_database.channel),
+        "deploy_right": open_engine(settings.deploy_right_database.url, settings.deploy_right_database.channel),
     }
 
 
-def build_runtime(settings: Settings, engines: dict[str, Engine]) -> Runtime:
+def build_runtime(settings: Settings, engines: Mapping[str, Engine]) -> Runtime:
     """Returns what the use cases are run with."""
     return Runtime(
         store=SqlStore(deploy=engines["deploy"], deploy_right=engines["deploy_right"]),

@@ -44,14 +44,14 @@ class Settings:
 
 def read_settings(table: Table) -> Settings:
     """Returns what the file says."""
-    databases = table.table("database")
+    databases, tls = table.table("database"), read_tls(table.table("tls"))
     settings = Settings(
-        deploy_database=read_access(databases, "deploy", user="kadeploy_inventory"),
-        deploy_right_database=read_access(databases, "deploy_right", user="kadeploy_rights"),
+        deploy_database=read_access(databases, "deploy", user="kadeploy_inventory", tls=tls),
+        deploy_right_database=read_access(databases, "deploy_right", user="kadeploy_rights", tls=tls),
         address=table.text("address", DEFAULT_ADDRESS),
         administrators=table.names("administrators", {"root"}),
         maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
-        tls=read_tls(table.table("tls")),
+        tls=tls,
         audit_log=table.optional_path("audit_log"),
     )
     if settings.deploy_database == settings.deploy_right_database:

@@ -11,12 +11,16 @@
     password_file = "/etc/kadeploy/deploy.password"
     migration_user = "kadeploy_inventory_migration"
     migration_password_file = "/etc/kadeploy/deploy.password.migration"
+    ca = "/etc/kadeploy/tls/ca.pem"             these three: as in [tls], unless the site says another
+    certificate = "/etc/kadeploy/tls/certificate.pem"
+    private_key = "/etc/kadeploy/tls/private_key.pem"
 
+`channel_settings` has the rules for the last three.
 Passwords stand in files of their own. They are read when an engine is made, and are in no setting, log or message.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +28,9 @@ from sqlalchemy.engine import URL
 
 from kadeploy_rpckit.private_file import read_private
 from kadeploy_rpckit.settings_file import Table
+from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_sqlkit.channel import Channel
+from kadeploy_sqlkit.channel_settings import read_protection
 
 DEFAULT_PORT: Final = 3306
 LAST_PORT: Final = 65535
@@ -51,6 +58,11 @@ class SqliteAccess:
         """The same: a file has no accounts."""
         return self.url
 
+    @property
+    def channel(self) -> None:
+        """None: nothing carries anything anywhere."""
+        return
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -71,6 +83,8 @@ class MariadbAccess:
         host: the server, unless there is a socket.
         port: the server's.
         socket: its Unix socket.
+        tls: what TCP is protected with; without it there is a socket, or plain text on loopback that was asked for.
+        setting: the table that says so, for messages.
     """
 
     database: str
@@ -79,6 +93,15 @@ class MariadbAccess:
     host: str = "localhost"
     port: int = DEFAULT_PORT
     socket: Path | None = None
+    tls: TlsFiles | None = None
+    setting: str = field(default="database", compare=False)
+
+    @property
+    def channel(self) -> Channel:
+        """How connections are made."""
+        server = str(self.socket or f"{self.host}:{self.port}")
+        insecure = self.socket is None and self.tls is None
+        return Channel(setting=self.setting, server=server, tls=self.tls, insecure=insecure)
 
     @property
     def url(self) -> URL:
@@ -105,13 +128,14 @@ class MariadbAccess:
 DatabaseAccess = SqliteAccess | MariadbAccess
 
 
-def read_access(databases: Table, name: str, *, user: str) -> DatabaseAccess:
+def read_access(databases: Table, name: str, *, user: str, tls: TlsFiles | None) -> DatabaseAccess:
     """Returns the access to a database, or raises BadSettings.
 
     Args:
         databases: the table [database].
         name: the key within it, which is also the database's name unless the site says another.
         user: the account's name unless the site says another.
+        tls: the service's own certificates, which are used where the section names none.
     """
     if databases.is_text(name) or not databases.has(name):
         return SqliteAccess(path=_file(databases, name))
@@ -138,6 +162,8 @@ def read_access(databases: Table, name: str, *, user: str) -> DatabaseAccess:
         host=host,
         port=port,
         socket=socket,
+        tls=read_protection(table, host=host, port=port, socket=socket, tls=tls),
+        setting=databases.name(name),
     )
 
 

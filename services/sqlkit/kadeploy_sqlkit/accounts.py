@@ -1,7 +1,8 @@
 """Makes the database and the accounts of a service on MariaDB, each with the privileges that it needs and no others.
 
 The service's account reads and writes rows. The migration account changes tables besides; only `db init` and
-`db upgrade` use it. Both know one database. Running it twice changes nothing, and repairs what somebody changed.
+`db upgrade` use it. Both know one database, and over TLS both demand the service's certificate besides the password.
+Running it twice changes nothing, and repairs what somebody changed.
 """
 
 import secrets
@@ -66,25 +67,41 @@ def make_accounts(access: DatabaseAccess, administrator: Administrator) -> Seque
     if _make_password(access.migration, owner=""):
         done.append(f"wrote a new password to {access.migration.password_file}")
     hosts = administrator.hosts or _hosts(access)
+    subject = access.channel.subject
     with _cursor(access, administrator) as cursor:
         if cursor.execute("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", (access.database,)) == 0:
             cursor.execute(f"CREATE DATABASE `{access.database}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
             done.append(f"made the database {access.database}")
         for account, wanted in ((access.account, ROWS), (access.migration, ROWS | TABLES)):
             for host in hosts:
+                done.extend(_let_in(cursor, account, host, subject))
                 done.extend(_grant(cursor, account, host, access.database, wanted))
     return done
 
 
-def _grant(cursor: Any, account: Account, host: str, database: str, wanted: frozenset[str]) -> Iterator[str]:
-    """Makes one account and brings its privileges on one database to what is wanted."""
+def _let_in(cursor: Any, account: Account, host: str, subject: str) -> Iterator[str]:
+    """Makes one account and brings what it demands of who logs in to its password and, with TLS, its certificate."""
     # One argument each: the driver quotes it, and nothing with a password is built from strings.
     who = (account.user, host)
     password = read_private(account.password_file)
+    cursor.execute("CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s", (*who, password))
+    cursor.execute("SELECT ssl_type, x509_subject FROM mysql.user WHERE user = %s AND host = %s", who)
+    before = tuple(_text(value) for value in cursor.fetchone())
+    if subject:
+        cursor.execute("ALTER USER %s@%s IDENTIFIED BY %s REQUIRE SUBJECT %s", (*who, password, subject))
+        if before != ("SPECIFIED", subject):
+            yield f"{account.user}@{host} now demands the certificate of {subject}"
+    else:
+        cursor.execute("ALTER USER %s@%s IDENTIFIED BY %s REQUIRE NONE", (*who, password))
+        if before[0]:
+            yield f"{account.user}@{host} demands no certificate any more"
+
+
+def _grant(cursor: Any, account: Account, host: str, database: str, wanted: frozenset[str]) -> Iterator[str]:
+    """Brings the privileges of one account on one database to what is wanted."""
+    who = (account.user, host)
     # An underscore stands for any letter in a grant, and deploy_right is not deployXright.
     pattern = database.replace("_", "\\_")
-    cursor.execute("CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s", (*who, password))
-    cursor.execute("ALTER USER %s@%s IDENTIFIED BY %s", (*who, password))
     cursor.execute(
         "SELECT privilege_type FROM information_schema.schema_privileges"
         " WHERE grantee = %s AND table_schema IN (%s, %s)",
@@ -149,11 +166,14 @@ def _cursor(access: MariadbAccess, administrator: Administrator) -> Iterator[Any
 
 
 def _connect(access: MariadbAccess, administrator: Administrator) -> Any:
+    """Returns a connection as the administrator, over a socket or with the protection that the service's has."""
     if administrator.defaults_file is None:
         socket = access.socket or DEFAULT_SOCKET
-        return pymysql.connect(unix_socket=str(socket), autocommit=True, connect_timeout=CONNECT_SECONDS)
+        return pymysql.connect(
+            unix_socket=str(socket), autocommit=True, connect_timeout=CONNECT_SECONDS, ssl_disabled=True
+        )
     check_private(administrator.defaults_file)
-    return pymysql.connect(
+    return access.channel.connect(
         read_default_file=str(administrator.defaults_file),
         host=access.host,
         port=access.port,
@@ -161,3 +181,8 @@ def _connect(access: MariadbAccess, administrator: Administrator) -> Any:
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
     )
+
+
+def _text(value: Any) -> str:
+    # These columns are blobs on some servers.
+    return value.decode() if isinstance(value, bytes) else str(value or "")

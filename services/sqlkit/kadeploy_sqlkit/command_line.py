@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from kadeploy_sqlkit.accounts import Administrator
+from kadeploy_sqlkit.database_commands import Databases, check, init, upgrade
 
 
-def add_database_verbs(
-    commands: Any,
-    shared: argparse.ArgumentParser,
-    *,
-    init: Callable[..., int],
-    upgrade: Callable[..., int],
-    check: Callable[..., int],
-) -> None:
-    """Adds `db init`, `db upgrade` and `db check` to a command line; what is given runs them (as `options.run`)."""
+def add_database_verbs(commands: Any, shared: argparse.ArgumentParser, databases: Callable[[Any], Databases]) -> None:
+    """Adds `db init`, `db upgrade` and `db check` to a command line, to be run as `options.run(settings, options)`.
+
+    Args:
+        commands: what commands are added to.
+        shared: the options that all commands have.
+        databases: returns the databases that settings of the service name.
+    """
     verbs = commands.add_parser("db", help="look after the databases").add_subparsers(required=True, metavar="VERB")
     first = verbs.add_parser(
         "init", parents=[shared], help="make databases, accounts, password files and tables; may be repeated"
@@ -42,13 +42,15 @@ def add_database_verbs(
         metavar="USER",
         help="who gets the files with the service's passwords (not the migration's)",
     )
-    first.set_defaults(run=init)
+    first.set_defaults(run=lambda settings, options: init(databases(settings), administrator(options)))
     verbs.add_parser(
         "upgrade", parents=[shared], help="bring the tables to the present version, as the migration account"
-    ).set_defaults(run=upgrade)
+    ).set_defaults(run=lambda settings, _options: upgrade(databases(settings)))
     verbs.add_parser(
-        "check", parents=[shared], help="say what is wrong with tables and privileges; status 1 when something is"
-    ).set_defaults(run=check)
+        "check",
+        parents=[shared],
+        help="say how the databases are reached, and what is wrong with tables and accounts, with status 1",
+    ).set_defaults(run=lambda settings, _options: check(databases(settings)))
 
 
 def administrator(options: argparse.Namespace) -> Administrator:

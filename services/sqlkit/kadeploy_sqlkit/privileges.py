@@ -1,22 +1,24 @@
-"""What is wrong with the account that a service uses, as `db check` tells it."""
+"""What is wrong with the accounts of a service, and with the way they log in, as `db check` tells it."""
 
 import re
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from kadeploy_sqlkit.access import MariadbAccess
-from kadeploy_sqlkit.accounts import ROWS
+from kadeploy_sqlkit.access import Account, MariadbAccess
 
 _GRANT = re.compile(r"GRANT (?P<privileges>.+?) ON (?P<object>\S+) TO ", re.IGNORECASE)
+_DEMAND = re.compile(r" REQUIRE SUBJECT '(?P<subject>[^']*)'")
 
 
-def findings(connection: Connection, access: MariadbAccess) -> Sequence[str]:
-    """Returns a sentence for each privilege that the service's account lacks, or has beyond its need.
+def findings(connection: Connection, access: MariadbAccess, account: Account, wanted: frozenset[str]) -> Sequence[str]:
+    """Returns a sentence for each privilege that an account lacks, or has beyond its need, and for a missing demand.
 
     Args:
-        connection: one of the service's account.
+        connection: one of the account.
         access: where it leads.
+        account: whose privileges are looked at.
+        wanted: the privileges that it needs on the database.
     """
     names = {f"`{access.database}`.*", "`{}`.*".format(access.database.replace("_", "\\_"))}
     held: set[str] = set()
@@ -29,9 +31,25 @@ def findings(connection: Connection, access: MariadbAccess) -> Sequence[str]:
         if match and match["object"] in names:
             held |= privileges
         elif not match or match["object"] == "*.*":
-            found.append(f"{access.account.user} may {', '.join(sorted(privileges))} on everything")
-    if ROWS - held:
-        found.append(f"{access.account.user} may not {', '.join(sorted(ROWS - held))} on {access.database}")
-    if held - ROWS:
-        found.append(f"{access.account.user} may also {', '.join(sorted(held - ROWS))} on {access.database}")
+            found.append(f"{account.user} may {', '.join(sorted(privileges))} on everything")
+    if wanted - held:
+        found.append(f"{account.user} may not {', '.join(sorted(wanted - held))} on {access.database}")
+    if held - wanted:
+        found.append(f"{account.user} may also {', '.join(sorted(held - wanted))} on {access.database}")
+    subject = access.channel.subject
+    if subject and demanded_subject(connection) != subject:
+        found.append(f"{account.user} does not demand the certificate of {subject}, so its password alone opens it")
     return found
+
+
+def demanded_subject(connection: Connection) -> str:
+    """Returns the subject of the certificate without which this account lets nobody in; empty when it demands none."""
+    match = _DEMAND.search(connection.exec_driver_sql("SHOW CREATE USER CURRENT_USER").scalar_one())
+    return match["subject"] if match else ""
+
+
+def cipher(connection: Connection) -> str:
+    """Returns what encrypts a connection, in the server's own words; empty when nothing does."""
+    asked = "SHOW SESSION STATUS WHERE variable_name IN ('Ssl_cipher', 'Ssl_version')"
+    status = {row[0]: row[1] for row in connection.exec_driver_sql(asked)}
+    return f"{status['Ssl_version']} {status['Ssl_cipher']}" if status.get("Ssl_cipher") else ""

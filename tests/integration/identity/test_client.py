@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kadeploy_cli.commands.classic_nodes import kanodes
 from kadeploy_cli.commands.ka import ka
@@ -111,6 +113,25 @@ def test_a_site_is_set_up_renewed_and_revoked(pki: Pki) -> None:
     assert (place / "revoked.pem").read_bytes() == (pki.directory / "revoked.pem").read_bytes()
     pki("issue", "user", "alice")
     assert sorted(pki.states()["user alice"]) == ["revoked", "valid"]
+
+
+def test_the_database_servers_certificate_is_for_a_server_alone(pki: Pki) -> None:
+    pki("init")
+    pki("issue", "service", "mariadb", "--host", "db.example", "--host", "192.0.2.1")
+    pki("issue", "service", "inventory", "--host", "inventory.example")
+
+    def uses(name: str) -> set[x509.ObjectIdentifier]:
+        content = (pki.directory / "services" / name / "certificate.pem").read_bytes()
+        extensions = x509.load_pem_x509_certificate(content).extensions
+        return set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+
+    server, client = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+    # With it nobody can call a service; with theirs the services are let in by the database.
+    assert (uses("mariadb"), uses("inventory")) == ({server}, {server, client})
+    assert "db.example,192.0.2.1" in pki("list").stdout
+    pki("renew", "service", "mariadb")
+    pki("revoke", "service", "mariadb")
+    assert pki.states()["service mariadb"] == ["revoked", "revoked"]
 
 
 def test_private_keys_are_for_their_owner_alone(pki: Pki) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_rpckit.errors import Invalid
+from kadeploy_sqlkit.channel import Channel, last_words, lead
 
 _Result = TypeVar("_Result")
 
@@ -64,11 +65,16 @@ def _parsed(url: str | URL) -> URL:
     return parsed
 
 
-def make_engine(url: str | URL) -> Engine:
-    """Returns an engine with our settings for its kind, or raises InvalidDatabaseUrl."""
+def make_engine(url: str | URL, channel: Channel | None = None) -> Engine:
+    """Returns an engine with our settings for its kind; raises InvalidDatabaseUrl, and UnusableCertificate.
+
+    Args:
+        url: where the database is.
+        channel: how its server is reached.
+    """
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(
+        engine = create_engine(
             parsed,
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
@@ -76,6 +82,7 @@ def make_engine(url: str | URL) -> Engine:
             pool_size=8,
             connect_args={"connect_timeout": CONNECT_SECONDS, "charset": "utf8mb4"},
         )
+        return lead(engine, channel)
     Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
@@ -115,8 +122,8 @@ class Database:
     On SQLite one thread writes: rivals inside this process then queue in order, instead of polling for the file's lock.
     """
 
-    def __init__(self, url: str | URL) -> None:
-        self.engine = make_engine(url)
+    def __init__(self, url: str | URL, channel: Channel | None = None) -> None:
+        self.engine = make_engine(url, channel)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # A reader sees one moment; that is how SQLite always does it.
         moment: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
@@ -154,9 +161,9 @@ class Database:
                 if not _worth_another_try(error):
                     if isinstance(error, IntegrityError):
                         raise
-                    raise StoreUnreachable(f"the database does not answer: {error.orig}") from error
+                    raise StoreUnreachable(f"the database does not answer: {last_words(error.orig)}") from error
                 if number + 1 == TRIES:
-                    raise StoreUnreachable(f"the database is too busy: {error.orig}") from error
+                    raise StoreUnreachable(f"the database is too busy: {last_words(error.orig)}") from error
             # Not in step with the rival, or both meet again.
             await asyncio.sleep(FIRST_PAUSE * 2**number * (0.5 + random.random()))  # noqa: S311 - no secret
         raise AssertionError

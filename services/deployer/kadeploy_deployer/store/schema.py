@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_rpckit.errors import NotInState
+from kadeploy_sqlkit.channel import last_words
 from kadeploy_sqlkit.migration_lock import migration_lock
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -69,4 +70,4 @@ def check(engine: Engine) -> None:
 
 
 def _unreachable(error: DBAPIError) -> StoreUnreachable:
-    return StoreUnreachable(f"the database does not answer as it should: {error.orig}")
+    return StoreUnreachable(f"the database does not answer as it should: {last_words(error.orig)}")

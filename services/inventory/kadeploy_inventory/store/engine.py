@@ -6,27 +6,34 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
+from kadeploy_sqlkit.channel import Channel, lead
+
 WRITES = "kadeploy_writes"
 BUSY_TIMEOUT_SECONDS = 5
 CONNECT_TIMEOUT_SECONDS = 10
 
 
-def open_engine(url: str | URL) -> Engine:
+def open_engine(url: str | URL, channel: Channel | None = None) -> Engine:
     """Returns the engine of a database.
 
     Args:
         url: `sqlite:////path` or `mysql+pymysql://user:password@host/database`.
+        channel: how the server is reached.
+
+    Raises:
+        UnusableCertificate: the channel cannot be made.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
-    return create_engine(
+    engine = create_engine(
         parsed,
         max_overflow=-1,  # as many as there are workers
         pool_pre_ping=True,
         pool_recycle=3600,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "charset": "utf8mb4"},
     )
+    return lead(engine, channel)
 
 
 def is_embedded(engine: Engine) -> bool:

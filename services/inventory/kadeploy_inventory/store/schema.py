@@ -1,6 +1,6 @@
 """Brings the tables of both databases to the present version, and says where they stand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from kadeploy_inventory.domain.errors import DatabaseUnreachable
 from kadeploy_inventory.store.engine import WRITES
 from kadeploy_inventory.store.tables import DEPLOY, DEPLOY_RIGHT
+from kadeploy_sqlkit.channel import last_words
 from kadeploy_sqlkit.migration_lock import migration_lock
 
 METADATA: dict[str, MetaData] = {"deploy": DEPLOY, "deploy_right": DEPLOY_RIGHT}
@@ -39,7 +40,7 @@ class Standing:
         return self.revision is not None and self.revision not in _known_revisions()
 
 
-def upgrade(engines: dict[str, Engine]) -> None:
+def upgrade(engines: Mapping[str, Engine]) -> None:
     """Brings both databases to the present version; what is there already stays."""
     for name, engine in engines.items():
         writing = engine.execution_options(**{WRITES: True})
@@ -47,7 +48,7 @@ def upgrade(engines: dict[str, Engine]) -> None:
             command.upgrade(_config(connection, name), "head")
 
 
-def standings(engines: dict[str, Engine]) -> list[Standing]:
+def standings(engines: Mapping[str, Engine]) -> list[Standing]:
     """Returns where each database stands."""
     wanted = ScriptDirectory.from_config(_config(None, "")).get_current_head()
     found = []
@@ -79,5 +80,5 @@ def asking(name: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        message = f"the database {name} does not answer: {error.orig}"
+        message = f"the database {name} does not answer: {last_words(error.orig)}"
         raise DatabaseUnreachable(message, metadata={"database": name}) from error

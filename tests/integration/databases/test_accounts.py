@@ -1,9 +1,6 @@
 """`db init`, `db upgrade` and `db check` on a real server: who may do what, and nothing else."""
 
-import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,84 +18,17 @@ from kadeploy_inventory.domain.right import Right
 from kadeploy_inventory.settings import Settings as InventorySettings
 from kadeploy_inventory.store.sql_store import SqlStore
 from tests.fakes.deployment_world import new_deployment
-from tests.mariadb import MariadbServer
+from tests.integration.databases.conftest import DatabaseSite
 from tests.unit.inventory.builders import disk, node
 
 pytestmark = [pytest.mark.integration, pytest.mark.mariadb]
 
-ADMINISTRATOR = ("site_admin", "pass word #1")
 NODE = "INSERT INTO {deploy}.clusters VALUES ('c', '{{}}', 'e', NOW(6), NOW(6))"
 RIGHT = "INSERT INTO {deploy_right}.rights VALUES ('alice', 'node-1', 'sda3', NULL)"
 RIGHT_DELETED = "DELETE FROM {deploy_right}.rights"
 STATE = "UPDATE {deploy_state}.partition_states SET state = 'deployed'"
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 DENIED = (1044, 1142, 1227)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseSite:
-    """The settings of both services on one server, and the names that are only of this test."""
-
-    server: MariadbServer
-    directory: Path
-    defaults_file: Path
-    names: Mapping[str, str]
-
-    def config(self, service: str) -> str:
-        return str(self.directory / f"{service}.toml")
-
-    def init(self, service: Callable[[list[str]], int], name: str) -> int:
-        options = ["--config", self.config(name), "--admin-defaults-file", str(self.defaults_file)]
-        return service(["db", "init", *options])
-
-    def as_account(self, database: str, kind: str, statement: str) -> None:
-        """Runs a statement over TCP as the account of a database."""
-        suffix = {"service": "", "migration": ".migration"}[kind]
-        user = self.names[database].replace("test_", "u_") + {"service": "", "migration": "_migration"}[kind]
-        connection = pymysql.connect(
-            host="127.0.0.1",
-            port=self.server.port,
-            user=user,
-            password=(self.directory / "secrets" / f"{database}{suffix}").read_text().strip(),
-            autocommit=True,
-        )
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement.format(**self.names))
-
-
-@pytest.fixture
-def site(mariadb_server: MariadbServer, tmp_path: Path) -> Iterator[DatabaseSite]:
-    unique = f"{os.getpid()}_{tmp_path.name[-4:]}".replace("-", "_")
-    names = {
-        database: f"test_{short}_{unique}"
-        for database, short in (("deploy", "d"), ("deploy_right", "dr"), ("deploy_state", "ds"))
-    }
-
-    def section(database: str) -> str:
-        return (
-            f'[database.{database}]\nengine = "mariadb"\nhost = "127.0.0.1"\nport = {mariadb_server.port}\n'
-            f'name = "{names[database]}"\nuser = "{names[database].replace("test_", "u_")}"\n'
-            f'password_file = "secrets/{database}"\n'
-        )
-
-    (tmp_path / "inventory.toml").write_text(section("deploy") + section("deploy_right"))
-    (tmp_path / "deployer.toml").write_text(
-        'ssh_private_key = "k"\ndeployment_host_keys = "h"\ncache_directory = "c"\n' + section("deploy_state")
-    )
-    user, password = ADMINISTRATOR
-    defaults_file = tmp_path / "admin.cnf"
-    defaults_file.touch(mode=0o600)
-    defaults_file.write_text(f"[client]\nuser={user}\npassword='{password}'\n")
-    mariadb_server.run(
-        f"CREATE OR REPLACE USER '{user}'@'%' IDENTIFIED BY '{password}'",
-        f"GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION",
-    )
-    yield DatabaseSite(server=mariadb_server, directory=tmp_path, defaults_file=defaults_file, names=names)
-    accounts = mariadb_server.run(
-        "SELECT CONCAT(QUOTE(user), '@', QUOTE(host)) FROM mysql.user WHERE user LIKE 'u\\_%'"
-    )
-    mariadb_server.run(*(f"DROP USER {account[0]}" for account in accounts), f"DROP USER '{user}'@'%'")
-    mariadb_server.run(*(f"DROP DATABASE IF EXISTS {name}" for name in names.values()))
 
 
 def test_init_makes_everything_once_and_check_is_content(
@@ -113,7 +43,14 @@ def test_init_makes_everything_once_and_check_is_content(
     assert made.count("made the database") == 3
 
     assert (site.init(inventory, "inventory"), site.init(deployer, "deployer")) == (0, 0)
-    assert capsys.readouterr().out.count("\n") == 2, "the second time only the deployer's schema is told"
+    told = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in told] == [
+        "the database deploy",
+        "the database deploy_right",
+        "all is as this release needs it",
+        "the database deploy_state",
+        "all is as this release needs it",
+    ], "the second time nothing is done"
     assert [path.read_text().strip() for path in (site.directory / "secrets").iterdir()] == passwords
 
 
