@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.operation_store import NewOperation, OperationStore, Renewal
+from kadeploy_deployer.app.operation_store import (
+    AskedBefore,
+    NewOperation,
+    NodeNote,
+    OperationStore,
+    Renewal,
+    RequestName,
+)
+from kadeploy_deployer.domain.control_errors import NodeNotFound, PowerFailed
+from kadeploy_deployer.domain.trouble import noted
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.operations import SqlOperationStore
 from tests.fakes.deployment_world import make_database
@@ -59,3 +68,76 @@ async def test_what_is_held_is_renewed_and_what_is_not_is_not(store: OperationSt
 async def test_nothing_is_known_of_nodes_that_were_never_deployed(store: OperationStore) -> None:
     known = await store.knowledge(["n1"])
     assert (known["n1"].host_keys, known["n1"].systems) == ((), ())
+
+
+# --- requests that can be made again ---
+
+REQUEST = RequestName(owner="alice", request_id="r-1", fingerprint="reboot n1 n2")
+NO_NODE = noted(NodeNotFound("n9"))
+
+
+async def outcomes(store: OperationStore) -> dict[str, str]:
+    """Returns the reasons of the nodes that have an outcome, empty where it went well."""
+    known = await store.known_request("alice", "r-1")
+    assert known is not None
+    return {node: trouble.reason if trouble else "" for node, trouble in known.outcomes.items()}
+
+
+async def test_a_request_has_one_operation_and_remembers_what_became_of_each_node(store: OperationStore) -> None:
+    assert await store.known_request("alice", "r-1") is None
+    refused = {"n9": NO_NODE}
+    assert await store.open_request(operation("a"), REQUEST, ["n1", "n2", "n9"], refused=refused) == refused
+    with pytest.raises(AskedBefore):
+        await store.open_request(operation("b"), REQUEST, ["n1", "n2"], refused={})
+    trouble = noted(PowerFailed("n2 has no controller", metadata={"node": "n2"}))
+    assert await store.note_nodes("op-a", [NodeNote(node="n1"), NodeNote(node="n2", ended=True, trouble=trouble)])
+    assert not await store.note_nodes("op-b", [NodeNote(node="n1", ended=True)])
+    assert await outcomes(store) == {"n9": "NODE_NOT_FOUND", "n2": "POWER_FAILED"}
+
+    await store.note_nodes("op-a", [NodeNote(node="n1", ended=True)])
+    await store.release("op-a")
+    known = await store.known_request("alice", "r-1")
+    assert known is not None
+    assert known.ended
+    assert known.outcomes == {"n1": None, "n2": trouble, "n9": NO_NODE}
+    with pytest.raises(AskedBefore):
+        await store.open_request(operation("c"), REQUEST, ["n1", "n2"], refused={})
+
+
+async def test_the_same_id_of_another_user_is_another_request(store: OperationStore) -> None:
+    await store.open_request(operation("a"), REQUEST, ["n1"], refused={})
+    assert await store.known_request("bob", "r-1") is None
+    other = RequestName(owner="bob", request_id="r-1", fingerprint="")
+    assert await store.open_request(operation("b", owner="bob"), other, ["n1"], refused={}) == {}
+
+
+@pytest.mark.parametrize("end", ["died", "stopped in order"])
+async def test_who_takes_a_request_over_gets_what_was_not_begun(store: OperationStore, end: str) -> None:
+    first = operation("a", age=60.0 if end == "died" else 0.0)
+    await store.open_request(first, REQUEST, ["n1", "n2", "n3"], refused={})
+    await store.note_nodes("op-a", [NodeNote(node="n1", ended=True), NodeNote(node="n2")])
+    if end != "died":
+        await store.release("op-a")
+
+    found = await store.open_request(operation("b"), REQUEST, ["n1", "n2", "n3"], refused={})
+    assert {node: trouble and trouble.reason for node, trouble in found.items()} == {
+        "n1": None,
+        "n2": "OUTCOME_UNKNOWN",
+    }
+    # The old one wakes up, and can change nothing.
+    assert not await store.note_nodes("op-a", [NodeNote(node="n3")])
+    assert await store.note_nodes("op-b", [NodeNote(node="n2", ended=True), NodeNote(node="n3", ended=True)])
+    assert await outcomes(store) == {"n1": "", "n2": "OUTCOME_UNKNOWN", "n3": ""}
+
+
+async def test_whoever_drives_a_request_learns_with_his_lease_that_it_is_to_stop(store: OperationStore) -> None:
+    assert not await store.ask_stop("alice", "r-1")
+    await store.open_request(operation("a"), REQUEST, ["n1"], refused={})
+    await store.lock_nodes(operation("a"), ["n1"])
+    now = time.time()
+    assert not (await store.renew("op-a", now=now, lease_expires_at=now + 30)).stop_asked
+    assert await store.ask_stop("alice", "r-1")
+    assert await store.renew("op-a", now=now, lease_expires_at=now + 40) == Renewal(held=1, stop_asked=True)
+    known = await store.known_request("alice", "r-1")
+    assert known is not None
+    assert (known.is_abandoned(now + 35), known.is_abandoned(now + 45)) == (False, True)

@@ -1,14 +1,15 @@
 """What the calls on nodes work with, made of fakes: machines that answer, locks in memory, time that jumps."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kadeploy_deployer.app.control import ControlParts
 from kadeploy_deployer.app.keeper import Keeper
 from kadeploy_deployer.app.operation_request import Operations
-from kadeploy_deployer.app.operation_store import DeployedSystem, NodeKnowledge
-from kadeploy_deployer.app.ports import Resolution, ResolvedNode
+from kadeploy_deployer.app.operation_store import DeployedSystem, NodeKnowledge, OperationStore
+from kadeploy_deployer.app.ports import Clock, Resolution, ResolvedNode
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
@@ -66,6 +67,15 @@ class ControlRoom:
         self.told: dict[str, DomainError | None] = {}
         for name in names:
             self.deploy(name)
+
+    def on(self, store: OperationStore, *, clock: Clock | None = None) -> ControlParts:
+        """Returns the parts of another deployer, which shares the nodes and this store with others.
+
+        A store that takes its time needs a clock that does not jump meanwhile.
+        """
+        clock = clock or self.workshop.clock
+        keeper = Keeper(store=store, clock=clock, lease_seconds=30.0)
+        return replace(self.parts, keeper=keeper, operations=Operations(store, clock))
 
     def tell(self, node: str, error: DomainError | None) -> None:
         """Notes what became of a node."""

@@ -69,6 +69,10 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
             ended = deployer_service_pb2.CommandEnded(status=status, exit_status=self.exits.get(node, 0))
             yield deployer_service_pb2.RunCommandResponse(node=node, ended=ended)
 
+    def StopOperation(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        return deployer_service_pb2.StopOperationResponse()
+
     def AttachConsole(self, requests: Any, context: Any) -> Iterator[Any]:
         self.requests.append(next(requests))
         if self.denied:

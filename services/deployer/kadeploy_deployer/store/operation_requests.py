@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, insert,
 from kadeploy_deployer.app.operation_store import AskedBefore, KnownRequest, NewOperation, NodeNote, RequestName
 from kadeploy_deployer.domain.control_errors import OutcomeUnknown
 from kadeploy_deployer.domain.trouble import Trouble, noted
-from kadeploy_deployer.store.bulk import insert_rows
 from kadeploy_deployer.store.codec import dumps, loads
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.tables import operation_nodes, operation_requests
@@ -20,7 +19,6 @@ from kadeploy_deployer.store.tables import operation_nodes, operation_requests
 KEPT_SECONDS = 24 * 3600.0
 """How long a request is known: far longer than anybody asks again for an answer that was lost."""
 WENT_WELL = ""
-NODE_COLUMNS = ("operation_request_id", "node", "begun", "outcome")
 
 
 def open_request(
@@ -54,8 +52,9 @@ def open_request(
         key = row.id
         _take_over(connection, key, operation)
     known = set(connection.execute(select(operation_nodes.c.node).where(_of(key))).scalars())
-    fresh = [node for node in nodes if node not in known]
-    insert_rows(connection, operation_nodes, NODE_COLUMNS, [(key, node, 0, None) for node in fresh])
+    fresh = [{"operation_request_id": key, "node": node, "begun": False} for node in nodes if node not in known]
+    if fresh:
+        connection.execute(insert(operation_nodes), fresh)
     _write(connection, key, [NodeNote(node=node, ended=True, trouble=trouble) for node, trouble in refused.items()])
     return _outcomes(connection, key)
 
