@@ -1,22 +1,22 @@
-"""Ways to boot on real machines, side by side in one lab: BIOS by a GRUB image, UEFI by GRUB, BIOS by a chainload.
+"""Ways to boot on real machines, side by side in one lab, told in order: each story begins where the last one ended.
 
-Each way ends in the deployed system, which says itself what it is.
+BIOS: a raw image by its own loader, another one by GRUB from the disk, and the disk alone for a machine without an
+entry. UEFI: by GRUB over the network. Each ends in the deployed system, which says itself what it is.
 """
 
 import os
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
+from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_demo.node_login import NodeAnswer, ask_node
 from kadeploy_demo.run import lab_site
-from kadeploy_demo.story import Build, Story
+from kadeploy_demo.story import USER, Build, Story
 from kadeploy_lab import Lab
 from kadeploy_rpckit.channel import open_channel
 
@@ -24,11 +24,10 @@ pytestmark = pytest.mark.lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TINY = CHECKOUT / "build" / "environments" / "tiny" / "tiny.env"
-GRUB = Path("/usr/lib/grub/i386-pc")
-SECTOR = 512
+RAW = CHECKOUT / "build" / "environments" / "raw" / "raw.env"
+MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
+BOOTED_FROM_PARTITION_3 = "tiny: started as node-1 on /dev/vda3"
 SECONDS = 600.0
-
-ENDED = {deployment_pb2.DEPLOYMENT_STATE_TERMINATED, deployment_pb2.DEPLOYMENT_STATE_ERROR}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +48,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         site.start()
         story = Story(lab=lab, site=site, build=build, directory=directory, say=print)
         story.describe_cluster()
-        story.administrator.run("ka", "node", "update", "node-2", "--firmware", "uefi")
+        administrator = story.administrator
+        administrator.run("ka", "node", "update", "node-2", "--firmware", "uefi")
+        administrator.run("karecordenv", "-fe", str(RAW), "--visibility", "public")
+        # The same image, described as one without a loader: somebody else has to know its kernel.
+        kernel = ("-k", "/boot/vmlinuz", "-i", "/boot/initrd.img", "-p", "console=ttyS0,115200 net.ifnames=0 quiet")
+        administrator.run("karecordenv", "-fe", str(RAW), "-n", "plain", *kernel, "--visibility", "public")
+        administrator.run("kaadduser", "-l", USER, "-m", "node-1", "-p", "vda2")
         yield story
     finally:
         try:
@@ -58,38 +63,49 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             lab.down()
 
 
-@pytest.fixture(scope="module")
-def deployed(story: Story) -> dict[str, deployment_pb2.Deployment]:
-    """What became of the two deployments, by node. They run at the same time."""
-    methods = {"node-1": deployment_pb2.BOOT_METHOD_GRUB, "node-2": deployment_pb2.BOOT_METHOD_NETWORK}
-    with open_channel(story.site.addresses["deployer"], caller="user:root") as channel:
-        stub = deployer_service_pb2_grpc.DeploymentServiceStub(channel)
-        names: dict[str, str] = {}
-        for node, method in methods.items():
-            spec = deployment_pb2.DeploymentSpec(
-                nodes=node, environment_name="tiny", boot_method=method, write_partition_table=True
-            )
-            request = deployer_service_pb2.CreateDeploymentRequest(request_id=str(uuid.uuid4()), spec=spec)
-            names[node] = stub.CreateDeployment(request, timeout=30).id
-        deadline = time.monotonic() + SECONDS
-        while True:
-            found = {
-                node: stub.GetDeployment(deployer_service_pb2.GetDeploymentRequest(id=name), timeout=30)
-                for node, name in names.items()
-            }
-            if all(one.state in ENDED for one in found.values()):
+def told_of(story: Story, node: str) -> dict[str, Any]:
+    """Returns what the last deployment of a node tells of it."""
+    for entry in story.user.read_json("ka", "deployment", "list", "-o", "json"):
+        shown = story.user.read_json("ka", "deployment", "show", entry["id"], "-o", "json")
+        for told in shown["nodes"]:
+            if told["node"] == node:
+                found: dict[str, Any] = told
                 return found
-            assert time.monotonic() < deadline, "the deployments do not end"
-            time.sleep(1)
+    raise AssertionError(f"{node} was never deployed")
 
 
-def answer_of(story: Story, deployed: dict[str, deployment_pb2.Deployment], name: str) -> NodeAnswer:
+def deploy(story: Story, *commands: tuple[str, ...]) -> list[int]:
+    """Runs kadeploy with each of the options, all at the same time, and returns the exit statuses."""
+    running = [
+        subprocess.Popen(
+            story.user.argv(["kadeploy", *options]), env=story.user.environment(), stdin=subprocess.DEVNULL
+        )
+        for options in commands
+    ]
+    try:
+        return [one.wait(SECONDS) for one in running]
+    finally:
+        for one in running:
+            one.kill()
+
+
+@pytest.fixture(scope="module")
+def deployed(story: Story) -> dict[str, dict[str, Any]]:
+    """What became of two deployments, by node. They run at the same time."""
+    target = ("-p", "vda3", "--partition-disk")
+    statuses = deploy(story, ("-e", "raw", "-m", "node-1", *target), ("-e", "tiny", "-m", "node-2", *target))
+    told = {name: told_of(story, name) for name in ("node-1", "node-2")}
+    assert [one["state"] for one in told.values()] == ["deployed", "deployed"], told
+    assert statuses == [0, 0]
+    return told
+
+
+def answer_of(story: Story, told: dict[str, Any]) -> NodeAnswer:
     """Logs in on a node with the host keys of its deployment."""
-    told = deployed[name].nodes[0]
-    assert told.state == deployment_pb2.PARTITION_STATE_DEPLOYED, told.description
+    name = told["node"]
     return ask_node(
         story.lab.node(name).ip,
-        host_keys=list(told.host_keys),
+        host_keys=told["host_keys"],
         private_key=story.build.cluster_key,
         known_hosts=story.directory / f"known_hosts.{name}",
         wrap=story.lab.exec_argv,
@@ -97,23 +113,22 @@ def answer_of(story: Story, deployed: dict[str, deployment_pb2.Deployment], name
 
 
 def fetched(story: Story) -> str:
+    """Returns what the TFTP server was asked for since the lab is up."""
     return (story.lab.directory / "tftpd.log").read_text(errors="replace")
 
 
-def test_a_bios_machine_boots_its_new_system_by_a_grub_image_from_its_disk(
-    story: Story, deployed: dict[str, deployment_pb2.Deployment]
-) -> None:
-    answer = answer_of(story, deployed, "node-1")
+def test_a_raw_image_boots_by_its_own_loader(story: Story, deployed: dict[str, dict[str, Any]]) -> None:
+    answer = answer_of(story, deployed["node-1"])
     assert (answer.root_device, answer.host_name) == ("/dev/vda3", "node-1")
-    # The kernel that GRUB read from the disk, not one that came over the network.
-    assert "BOOT_IMAGE=(hd0,3)/boot/vmlinuz" in answer.kernel_command_line
-    assert ".lkrn" in fetched(story)
+    # The command line is the loader's own, so no token can stand on it: the marker in the system has proved it.
+    assert "own.loader=1" in answer.kernel_command_line
+    assert "kadeploy.token" not in answer.kernel_command_line
+    assert answer.boot_id == deployed["node-1"]["boot_id"] != deployed["node-1"]["deployment_boot_id"]
+    assert "chain.c32" in fetched(story)
 
 
-def test_a_uefi_machine_boots_both_systems_by_grub(
-    story: Story, deployed: dict[str, deployment_pb2.Deployment]
-) -> None:
-    answer = answer_of(story, deployed, "node-2")
+def test_a_uefi_machine_boots_both_systems_by_grub(story: Story, deployed: dict[str, dict[str, Any]]) -> None:
+    answer = answer_of(story, deployed["node-2"])
     assert (answer.root_device, answer.host_name) == ("/dev/vda3", "node-2")
     assert "PXEClient/images_grub/sha256-" in answer.kernel_command_line
     assert "BOOTIF=01-52-54-00-4b-00-02" in answer.kernel_command_line
@@ -122,64 +137,88 @@ def test_a_uefi_machine_boots_both_systems_by_grub(
     assert "pxelinux.cfg/grub.cfg-01-52-54-00-4b-00-02" in log
 
 
-def test_no_machine_is_deployed_again_by_its_next_boot(
-    story: Story, deployed: dict[str, deployment_pb2.Deployment]
-) -> None:
-    assert {one.state for one in deployed.values()} == {deployment_pb2.DEPLOYMENT_STATE_TERMINATED}
+def test_no_machine_is_deployed_again_by_its_next_boot(story: Story, deployed: dict[str, dict[str, Any]]) -> None:
+    assert len(deployed) == len(story.lab.nodes)
     with open_channel(story.site.addresses["bootctl"], caller="user:root") as channel:
         stub = bootctl_service_pb2_grpc.BootServiceStub(channel)
         found = stub.ListBootEntries(bootctl_service_pb2.ListBootEntriesRequest(), timeout=30).entries
     # The new system, and not the deployment environment that stood there before.
     assert {entry.node.name: entry.target.WhichOneof("kind") for entry in found} == {
-        "node-1": "grub_disk",
+        "node-1": "chainload",
         "node-2": "network",
     }
 
 
-def test_a_bios_machine_chainloads_the_boot_sector_of_its_partition(
-    story: Story, deployed: dict[str, deployment_pb2.Deployment]
+@pytest.fixture(scope="module")
+def from_production(story: Story, deployed: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What became of a second deployment, made from the system that runs since the first one."""
+    begin = fetched(story)
+    assert deploy(story, ("-e", "plain", "-m", "node-1", "-p", "vda2", "-u", "--boot-method", "grub")) == [0]
+    # It never left that system for the deployment environment.
+    assert "deploy-vmlinuz" not in fetched(story)[len(begin) :]
+    told = told_of(story, "node-1")
+    assert told["deployment_boot_id"] == deployed["node-1"]["boot_id"]
+    return told
+
+
+def test_a_raw_image_is_deployed_from_the_running_system_and_grub_boots_it_from_the_disk(
+    story: Story, from_production: dict[str, Any]
 ) -> None:
-    before = answer_of(story, deployed, "node-1")
+    answer = answer_of(story, from_production)
+    assert (answer.root_device, answer.host_name) == ("/dev/vda2", "node-1")
+    # The kernel that GRUB read from the disk, not one that came over the network.
+    assert "BOOT_IMAGE=(hd0,2)/boot/vmlinuz" in answer.kernel_command_line
+    assert "kadeploy.token=" in answer.kernel_command_line
+    assert answer.boot_id == from_production["boot_id"]
+    assert ".lkrn" in fetched(story)
+
+
+@pytest.fixture(scope="module")
+def rebooted(
+    story: Story, deployed: dict[str, dict[str, Any]], from_production: dict[str, Any]
+) -> tuple[str, NodeAnswer]:
+    """What kareboot said, and the node that runs what was deployed first again."""
+    assert from_production["state"] == "deployed"
+    said = story.user.run("kareboot", "-e", "raw", "--soft", "-m", "node-1")
+    return said, answer_of(story, deployed["node-1"])
+
+
+def test_kareboot_brings_an_earlier_environment_back_by_its_own_loader(
+    deployed: dict[str, dict[str, Any]], rebooted: tuple[str, NodeAnswer]
+) -> None:
+    said, answer = rebooted
+    assert "node-1" in said
+    assert answer.root_device == "/dev/vda3"
+    assert "own.loader=1" in answer.kernel_command_line
+    assert answer.boot_id != deployed["node-1"]["boot_id"]
+
+
+def test_a_machine_without_an_entry_boots_from_its_disk(
+    story: Story, deployed: dict[str, dict[str, Any]], rebooted: tuple[str, NodeAnswer]
+) -> None:
     node = story.lab.node("node-1")
-    power = [*story.lab.ipmi_argv(node, ["chassis", "power"])]
-    subprocess.run(story.lab.exec_argv([*power, "off"]), check=True, timeout=30)
+    story.user.run("kapower", "--off", "-m", "node-1")
     assert not story.lab.has_power(node)
-    write_own_loader(node.disk, story.directory)
-    entry = boot_entry_pb2.BootEntry(
-        node=boot_entry_pb2.BootNode(name=node.name, mac_address=node.mac, ip_address=node.ip),
-        target=boot_entry_pb2.BootTarget(chainload=boot_entry_pb2.ChainloadTarget(disk=0, partition=3)),
-        owner="the test",
-    )
     with open_channel(story.site.addresses["bootctl"], caller="user:root") as channel:
         stub = bootctl_service_pb2_grpc.BootServiceStub(channel)
-        request = bootctl_service_pb2.SetBootEntriesRequest(entries=[entry])
-        assert stub.SetBootEntries(request, timeout=30).results[0].status.code == 0
-    subprocess.run(story.lab.exec_argv([*power, "on"]), check=True, timeout=30)
-    answer = answer_of(story, deployed, "node-1")
-    assert answer.boot_id != before.boot_id
-    assert "own.loader=1" in answer.kernel_command_line
-    assert answer.root_device == "/dev/vda3"
+        cleared = stub.ClearBootEntries(bootctl_service_pb2.ClearBootEntriesRequest(nodes="node-1"), timeout=30).results
+    assert [result.status.code for result in cleared] == [0]
+    write_boot_code(node.disk)
+    asked, console = fetched(story), node.serial_log.read_text(errors="replace")
+    story.user.run("kapower", "--on", "-m", "node-1")
+    deadline = time.monotonic() + SECONDS
+    while BOOTED_FROM_PARTITION_3 not in node.serial_log.read_text(errors="replace")[len(console) :]:
+        assert time.monotonic() < deadline, node.serial_log.read_text(errors="replace")[-2000:]
+        time.sleep(0.5)
+    assert "pxelinux.cfg/default" in fetched(story)[len(asked) :]
+    answer = answer_of(story, deployed["node-1"])
+    assert answer.boot_id != rebooted[1].boot_id
+    assert (answer.root_device, "own.loader=1" in answer.kernel_command_line) == ("/dev/vda3", True)
 
 
-def write_own_loader(disk: Path, directory: Path) -> None:
-    """Puts GRUB on a machine's disk, as a site's own loader: its first sector into partition 3, the rest before it."""
-    configuration, core = directory / "own.cfg", directory / "own.img"
-    kernel = (
-        "linux (hd0,3)/boot/vmlinuz root=/dev/vda3 rw console=ttyS0,115200 net.ifnames=0 mitigations=off own.loader=1"
-    )
-    configuration.write_text(f"{kernel}\ninitrd (hd0,3)/boot/initrd.img\nboot\n")
-    modules = ["biosdisk", "part_msdos", "ext2", "normal", "linux", "boot"]
-    make = ["grub-mkimage", "-O", "i386-pc", "-p", "/", "-c", str(configuration), "-o", str(core), *modules]
-    subprocess.run(make, check=True, timeout=60)
+def write_boot_code(disk: Path) -> None:
+    """Lets a disk boot its third partition, as the installer of a site's own system does."""
     with disk.open("r+b") as file:
-        table = file.read(SECTOR)
-        # The third entry of the partition table: its first sector.
-        start = int.from_bytes(table[446 + 2 * 16 + 8 : 446 + 2 * 16 + 12], "little")
-        first = int.from_bytes(table[446 + 8 : 446 + 12], "little")
-        assert table[510:] == b"\x55\xaa"
-        assert core.stat().st_size < (first - 1) * SECTOR
-        # boot.img looks for the rest in the disk's second sector unless an installer says otherwise.
-        file.seek(SECTOR)
-        file.write(core.read_bytes())
-        file.seek(start * SECTOR)
-        file.write((GRUB / "boot.img").read_bytes())
+        file.write(MBR.read_bytes())
+        file.seek(446 + 2 * 16)
+        file.write(b"\x80")
