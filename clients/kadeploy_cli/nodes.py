@@ -21,6 +21,7 @@ from kadeploy_cli.session import Session
 from kadeploy_rpckit.status import from_status
 
 COLUMNS = ("NODE", "MAC ADDRESS", "IP ADDRESS", "CLUSTER", "FIRMWARE", "DISKS")
+UUID = "UUID"
 
 
 NODES_FILE = "clusternodes"
@@ -113,10 +114,12 @@ def fetch(session: Session, nodes: str, cluster: str = "") -> list[node_pb2.Node
 def show_list(session: Session, nodes: str, cluster: str = "") -> ExitCode:
     """Prints the nodes of a set, all for the empty one."""
     found = fetch(session, nodes, cluster)
+    # Few sites know the UUIDs of their machines.
+    uuids = any(node.uuid for node in found)
     output.show(
         session.form,
-        columns=COLUMNS,
-        rows=[_row(node) for node in found],
+        columns=(*COLUMNS, UUID) if uuids else COLUMNS,
+        rows=[(*_row(node), node.uuid) if uuids else _row(node) for node in found],
         data=[plain(node) for node in found],
         names=[node.name for node in found],
     )
@@ -151,6 +154,7 @@ def show_one(session: Session, name: str) -> ExitCode:
             ("ip address", node.ip_address),
             ("cluster", node.cluster),
             ("firmware", word(node_pb2.Firmware.DESCRIPTOR, node.firmware)),
+            ("uuid", node.uuid),
             ("bmc address", node.bmc_address or f"{node.name}-bmc (the default)"),
             ("labels", ", ".join(f"{key}={value}" for key, value in sorted(node.labels.items()))),
             *(

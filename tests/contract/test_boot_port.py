@@ -151,6 +151,19 @@ async def test_what_is_shown_is_what_is_written(bootctl: str, tree: Path) -> Non
     await boot.close()
 
 
+async def test_a_machine_whose_uuid_is_known_has_its_files_under_that_name_too(bootctl: str, tree: Path) -> None:
+    boot = GrpcBoot(bootctl)
+    nodes = {
+        "node-1": snapshots.a_node(uuid="b8945908-d6a6-41a9-611d-74a6ab80b83d"),
+        "node-2": snapshots.a_node("node-2"),
+    }
+    assert await boot.set_entries({name: BootLocalDisk() for name in nodes}, nodes, owner="d-1") == {}
+    written = {path.name for path in (tree.parent / "tftp/PXEClient/pxelinux.cfg").iterdir()}
+    uuids = {"085994b8-a6d6-a941-611d-74a6ab80b83d", "b8945908-d6a6-41a9-611d-74a6ab80b83d"}
+    assert {name for name in written if len(name) == len("b8945908-d6a6-41a9-611d-74a6ab80b83d")} == uuids
+    await boot.close()
+
+
 async def test_an_unknown_label_is_told(bootctl: str) -> None:
     boot = GrpcBoot(bootctl)
     problems = await boot.set_entries(

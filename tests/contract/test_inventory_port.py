@@ -28,7 +28,7 @@ from kadeploy_deployer.domain.snapshot import (
     ProfileSnapshot,
     StepPolicy,
 )
-from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
@@ -56,6 +56,7 @@ NODE = node_pb2.Node(
     ip_address="10.0.0.1",
     disks=[DISK],
     labels={"rack": "7"},
+    uuid="b8945908-d6a6-41a9-611d-74a6ab80b83d",
     commands=command_template_pb2.CommandTemplates(
         power_on=command_template_pb2.CommandTemplate(arguments=["own", "{name}"])
     ),
@@ -95,6 +96,7 @@ PROFILE = cluster_pb2.ClusterProfile(
     step_policies=[cluster_pb2.StepPolicy(step="broadcast", timeout=duration_pb2.Duration(seconds=60), retries=3)],
     mkfs_options={"ext4": "-b 4096"},
     default_device="vda",
+    boot_method=cluster_pb2.BOOT_METHOD_GRUB,
 )
 
 EXPECTED = Resolution(
@@ -109,6 +111,7 @@ EXPECTED = Resolution(
                 device="vda",
                 partition=3,
                 bmc_address="node-1-bmc",
+                uuid="b8945908-d6a6-41a9-611d-74a6ab80b83d",
                 labels={"rack": "7"},
                 disks=(
                     DiskSnapshot(
@@ -150,6 +153,7 @@ EXPECTED = Resolution(
             reboot_window_pause=0.0,
             reboot_ladder=(RebootLevel.SOFT, RebootLevel.HARD),
             mkfs_options={"ext4": "-b 4096"},
+            boot_method=BootMethod.GRUB,
             step_policies={"broadcast": StepPolicy(timeout=60.0, retries=3)},
         )
     },

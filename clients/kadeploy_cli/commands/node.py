@@ -83,6 +83,7 @@ def register(session: Session, /, *, file: str, dry_run: bool, **options: Any) -
 @click.option("--firmware", type=click.Choice(list(FIRMWARES)), help="How they boot.")
 @click.option("--mac", metavar="ADDRESS", help="The MAC address (one node alone).")
 @click.option("--ip", metavar="ADDRESS", help="The IPv4 address (one node alone).")
+@click.option("--uuid", metavar="UUID", help="What the firmware calls the machine (one node alone).")
 @click.option(
     "--bmc",
     "--bmc-address",
@@ -106,6 +107,7 @@ def update(
     firmware: str | None,
     mac: str | None,
     ip: str | None,
+    uuid: str | None,
     bmc: str | None,
     labels: tuple[str, ...],
     commands: str | None,
@@ -113,12 +115,13 @@ def update(
 ) -> None:
     """Changes nodes."""
     wanted = node_names.required([node_set], None)
-    if (mac or ip) and len(wanted) > 1:
-        raise UsageFailure("--mac and --ip are for one node alone")
+    if (mac or ip or uuid) and len(wanted) > 1:
+        raise UsageFailure("--mac, --ip and --uuid are for one node alone")
     values = {
         "cluster": cluster,
         "mac_address": mac.lower() if mac else mac,
         "ip_address": ip,
+        "uuid": uuid.lower() if uuid else uuid,
         "bmc_address": bmc,
         "firmware": FIRMWARES[firmware] if firmware else None,
     }

@@ -16,7 +16,7 @@ from kadeploy_cli.descriptions.text import shown
 from kadeploy_cli.descriptions.yaml_text import Place
 
 SHARED = ("cluster", "firmware", "labels", "commands", "disks")
-KEYS = ("name", "mac", "ip", "bmc", *SHARED)
+KEYS = ("name", "mac", "ip", "bmc", "uuid", *SHARED)
 PARTITION_KEYS = ("number", "size", "role", "type", "type_id", "label", "environment")
 FIRMWARES = {"bios": node_pb2.FIRMWARE_BIOS, "uefi": node_pb2.FIRMWARE_UEFI}
 TABLES = {"mbr": node_pb2.PARTITION_TABLE_MBR, "gpt": node_pb2.PARTITION_TABLE_GPT}
@@ -32,6 +32,7 @@ ROLES = {
     "production": node_pb2.PARTITION_ROLE_PRODUCTION,
     "prod": node_pb2.PARTITION_ROLE_PRODUCTION,
 }
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SIZE = re.compile(r"([0-9]{1,15})\s*(MB|MiB|GiB|TiB)?")
 UNITS = {None: 1 << 20, "MB": 1 << 20, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 MAXIMUM_BYTES = 1 << 60
@@ -61,8 +62,8 @@ def parse(text: str, source: str, *, cluster: str = "") -> list[node_pb2.Node]:
     default = _described(shared, node_pb2.Node(cluster=cluster, firmware=node_pb2.FIRMWARE_BIOS))
     for entry in entries:
         for node in _entry(entry, default):
-            for word in (node.name, node.mac_address, node.ip_address):
-                if word in seen:
+            for word in (node.name, node.mac_address, node.ip_address, node.uuid):
+                if word and word in seen:
                     raise entry.failure(f"{word} stands on line {seen[word]} already")
                 seen[word] = entry.line
             nodes.append(node)
@@ -88,14 +89,17 @@ def _entry(entry: Place, default: node_pb2.Node) -> list[node_pb2.Node]:
     macs = [_mac(fields["mac"], word) for word in counted_words.read(fields["mac"], hexadecimal=True)]
     addresses = [_ip(fields["ip"], word) for word in counted_words.read(fields["ip"])]
     controllers = _controllers(fields.get("bmc"), names)
-    for key, words in (("mac", macs), ("ip", addresses)):
+    uuids = [_uuid(fields["uuid"], word) for word in counted_words.read(fields["uuid"])] if "uuid" in fields else []
+    for key, words in (("mac", macs), ("ip", addresses), *((("uuid", uuids),) if uuids else ())):
         if len(words) != len(names):
             raise fields[key].failure(_wanted(len(names), len(words)))
     nodes = []
-    for name, mac, address, controller in zip(names, macs, addresses, controllers, strict=True):
+    unknown = [""] * len(names)
+    for name, mac, address, controller, uuid in zip(names, macs, addresses, controllers, uuids or unknown, strict=True):
         node = node_pb2.Node()
         node.CopyFrom(described)
         node.name, node.mac_address, node.ip_address, node.bmc_address = name, mac, address, controller
+        node.uuid = uuid
         nodes.append(node)
     return nodes
 
@@ -152,6 +156,13 @@ def _ip(place: Place, word: str) -> str:
         return str(IPv4Address(word))
     except ValueError:
         raise place.failure(f"an IPv4 address is expected, such as 192.168.10.1, not {shown(word)}") from None
+
+
+def _uuid(place: Place, word: str) -> str:
+    if not UUID.fullmatch(word.lower()):
+        example = "b8945908-d6a6-41a9-611d-74a6ab80b83d"
+        raise place.failure(f"a UUID is expected, such as {example} (dmidecode -s system-uuid), not {shown(word)}")
+    return word.lower()
 
 
 def _disks(place: Place) -> list[node_pb2.Disk]:

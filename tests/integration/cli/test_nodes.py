@@ -161,6 +161,20 @@ def test_ka_node_update_changes_every_node_of_a_set(site: Site, run: Run, nodes_
     assert "vda3" in shown
 
 
+def test_the_uuid_of_a_machine_is_told_of_one_node_alone(site: Site, run: Run, nodes_file: Path) -> None:
+    run(kaaddnode, [str(nodes_file)])
+    uuid = "b8945908-d6a6-41a9-611d-74a6ab80b83d"
+    assert "UUID" not in run(kanodes, ["-listnode"]).stdout
+    refused = run(ka, ["node", "update", "node-[1-2]", "--uuid", uuid])
+    assert (refused.exit_code, "for one node alone" in refused.stderr) == (2, True)
+    assert run(ka, ["node", "update", "node-1", "--uuid", uuid.upper()]).exit_code == 0
+    assert site.inventory.nodes["node-1"].uuid == uuid
+    assert uuid in run(ka, ["node", "show", "node-1"]).stdout
+    header, first, *_ = run(kanodes, ["-listnode"]).stdout.splitlines()
+    assert header.endswith("UUID")
+    assert first.endswith(uuid)
+
+
 def test_a_node_that_is_not_there_is_exit_status_4(run: Run) -> None:
     result = run(ka, ["node", "show", "nobody"])
     assert result.exit_code == 4

@@ -120,6 +120,7 @@ def test_the_manuals_example_comes_back_exactly(run: Run, tmp_path: Path) -> Non
             ],
             "bmc_address": "",
             "labels": {},
+            "uuid": "",
         }
         for number in (1, 2, 3)
     ]

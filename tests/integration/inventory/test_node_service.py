@@ -82,18 +82,25 @@ def get_disks() -> list[node_pb2.Disk]:
     return [disk]
 
 
+TAKEN, TWICE = "b8945908-d6a6-41a9-611d-74a6ab80b83d", "b8945908-d6a6-41a9-611d-74a6ab80b83e"
+
+
 @pytest.mark.parametrize("validate_only", [False, True])
 @pytest.mark.parametrize(
     ("spoilt", "code", "reason", "field"),
     [
         (a_node(3, name="Node"), "INVALID_ARGUMENT", "INVALID_NODE", "nodes[1].name"),
         (a_node(3, mac_address="x"), "INVALID_ARGUMENT", "INVALID_NODE", "nodes[1].mac_address"),
+        (a_node(3, uuid="b8945908"), "INVALID_ARGUMENT", "INVALID_NODE", "nodes[1].uuid"),
+        (a_node(3, uuid="ffffffff-ffff-ffff-ffff-ffffffffffff"), "INVALID_ARGUMENT", "INVALID_NODE", "nodes[1].uuid"),
+        (a_node(3, uuid=TWICE), "INVALID_ARGUMENT", "INVALID_NODE", "nodes[1].uuid"),
         (a_node(3, ip_address="10.0.0.2"), "INVALID_ARGUMENT", "INVALID_NODE", "nodes[1].ip_address"),
         (a_node(3, name="node-2"), "INVALID_ARGUMENT", "INVALID_NODE", "nodes[1].name"),
         (a_node(3, cluster="none"), "NOT_FOUND", "CLUSTER_NOT_FOUND", ""),
         (a_node(3, mac_address="52:54:00:00:00:01"), "ALREADY_EXISTS", "ADDRESS_TAKEN", ""),
         (a_node(3, ip_address="10.0.0.1"), "ALREADY_EXISTS", "ADDRESS_TAKEN", ""),
-        (a_node(1, ip_address="10.0.0.9"), "ALREADY_EXISTS", "NODE_EXISTS", ""),
+        (a_node(3, uuid=TAKEN), "ALREADY_EXISTS", "ADDRESS_TAKEN", ""),
+        (a_node(1, uuid=TAKEN, ip_address="10.0.0.9"), "ALREADY_EXISTS", "NODE_EXISTS", ""),
         (
             a_node(3, disks=[node_pb2.Disk(device="sda", size_bytes=GIB, partitions=SDA.partitions)]),
             "INVALID_ARGUMENT",
@@ -105,8 +112,8 @@ def get_disks() -> list[node_pb2.Disk]:
 def test_one_bad_node_leaves_nothing_registered(
     site: Site, spoilt: node_pb2.Node, code: str, reason: str, field: str, *, validate_only: bool
 ) -> None:
-    site.root.nodes.RegisterNodes(registering(a_node(1)))
-    request = registering(a_node(2), spoilt, validate_only=validate_only)
+    site.root.nodes.RegisterNodes(registering(a_node(1, uuid=TAKEN)))
+    request = registering(a_node(2, uuid=TWICE), spoilt, validate_only=validate_only)
     error = refusal(lambda: site.root.nodes.RegisterNodes(request))
     assert (error.code.name, error.reason) == (code, reason)
     assert [each.field for each in error.violations] == ([field] if field else [])
@@ -260,6 +267,16 @@ def test_an_update_changes_the_fields_of_the_mask_alone(site: Site) -> None:
     assert after.uid == before.uid
     assert after.etag != before.etag
     assert get(site.alice, "node-1") == after
+
+
+def test_the_uuid_of_a_machine_is_told_later_kept_in_lower_case_and_taken_away_again(site: Site) -> None:
+    site.root.nodes.RegisterNodes(registering(a_node(1), a_node(2)))
+    assert update(site, node_pb2.Node(name="node-1", uuid=TAKEN.upper()), "uuid").uuid == TAKEN
+    assert get(site.alice, "node-1").uuid == TAKEN
+    error = refusal(lambda: update(site, node_pb2.Node(name="node-2", uuid=TAKEN), "uuid"))
+    assert (error.reason, error.metadata["holder"]) == ("ADDRESS_TAKEN", "node-1")
+    assert update(site, node_pb2.Node(name="node-1"), "uuid").uuid == ""
+    assert update(site, node_pb2.Node(name="node-2", uuid=TAKEN), "uuid").uuid == TAKEN
 
 
 def test_an_update_can_give_a_node_other_disks(site: Site) -> None:

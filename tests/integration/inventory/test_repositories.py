@@ -18,6 +18,7 @@ from tests.unit.inventory.builders import archive, disk, environment, full_profi
 
 pytestmark = pytest.mark.integration
 
+UUID = "b8945908-d6a6-41a9-611d-74a6ab80b83d"
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 MADE: dict[str, Any] = {"etag": "e", "create_time": NOW}
 
@@ -54,7 +55,8 @@ def test_a_page_begins_after_its_key_in_natural_order(store: SqlStore) -> None:
 
 
 def test_addresses_tell_their_holders(store: SqlStore) -> None:
-    add(store, a_stored_node(1))
+    add(store, a_stored_node(1, uuid=UUID), a_stored_node(2), a_stored_node(3))
+    assert store.read(lambda work: work.nodes.with_uuids([UUID, "x"])) == {UUID: "node-1"}
     macs = store.read(lambda work: work.nodes.with_mac_addresses(["52:54:00:00:00:01", "x"]))
     ips = store.read(lambda work: work.nodes.with_ip_addresses(["10.0.0.1"]))
     assert (macs, ips) == ({"52:54:00:00:00:01": "node-1"}, {"10.0.0.1": "node-1"})
@@ -82,13 +84,14 @@ def test_removing_takes_disks_and_partitions_along(store: SqlStore) -> None:
         {"name": "node-1"},
         {"mac_address": "52:54:00:00:00:01"},
         {"ip_address": "10.0.0.1"},
+        {"uuid": UUID},
         {"cluster": "none"},
     ],
 )
 def test_the_database_itself_refuses_doubles_and_strangers_and_keeps_nothing_of_the_call(
     store: SqlStore, spoilt: dict[str, str]
 ) -> None:
-    add(store, a_stored_node(1))
+    add(store, a_stored_node(1, uuid=UUID))
     with pytest.raises(ConcurrentChange):
         add(store, a_stored_node(2), a_stored_node(3, **spoilt))
     assert store.read(lambda work: work.nodes.named(["node-2", "node-3"])) == {}

@@ -19,6 +19,7 @@ nodes:
     ip: 10.0.0.[8-10]
     bmc: 10.1.0.[8-10]
   - name: [a, b]
+    uuid: [B8945908-D6A6-41A9-611D-74A6AB80B83D, b8945908-d6a6-41a9-611d-74a6ab80b83e]
     mac: ["52:54:00:00:01:01", "52:54:00:00:01:02"]
     ip: [10.0.1.1, 10.0.1.2]
 """
@@ -34,6 +35,8 @@ def test_names_and_addresses_go_together_in_the_order_they_are_written() -> None
         ("b", "02", "10.0.1.2", ""),
     ]
     assert {node.cluster for node in nodes} == {"lab"}
+    assert [node.uuid[-4:] for node in nodes] == ["", "", "", "b83d", "b83e"]
+    assert nodes[3].uuid.islower()
 
 
 def test_what_is_left_out_of_a_partition_follows_from_the_rest() -> None:
@@ -62,6 +65,9 @@ def test_what_is_left_out_of_a_partition_follows_from_the_rest() -> None:
         ("node-[8-10]", "node-[10-8]", 10, "the range 10-8 has no or too many members"),
         ("node-[8-10]", "node-[8-10]x[1-2]", 10, "one range in brackets is expected"),
         ("[a, b]", "[a, node-9]", 14, "node-9 stands on line 10 already"),
+        ("611d-74a6ab80b83e", "611d", 15, "a UUID is expected, such as b8945908-"),
+        (", b8945908-d6a6-41a9-611d-74a6ab80b83e", "", 15, "2 addresses are expected, as many as names, not 1"),
+        ("74a6ab80b83e", "74a6ab80b83d", 14, "b8945908-d6a6-41a9-611d-74a6ab80b83d stands on line 14 already"),
         ("cluster: lab", "klaster: lab", 1, "klaster: is no key here"),
         ("  - name: [a, b]\n", "  - bmc: x\n", 14, "nodes[1]: name is missing"),
     ],

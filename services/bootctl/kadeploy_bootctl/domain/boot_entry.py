@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from kadeploy_bootctl.domain.boot_target import BootTarget
 from kadeploy_bootctl.domain.errors import InvalidBootEntry
@@ -30,7 +31,7 @@ class Firmware(StrEnum):
 class BootNode:
     """The machine as its network card shows itself: MAC address lower-case with colons, IPv4 address dotted.
 
-    `uuid` is what its firmware calls the machine, empty when nobody told.
+    `uuid` is what its firmware calls the machine, as its operating system shows it; empty when nobody told.
     """
 
     name: str
@@ -79,9 +80,21 @@ def address_name(node: BootNode) -> str:
     return f"{int(ipaddress.IPv4Address(node.ip_address)):08X}"
 
 
+def uuid_names(node: BootNode) -> tuple[str, ...]:
+    """Returns the names that pxelinux may ask for by UUID; none when it is not known.
+
+    pxelinux prints the bytes as they lie in memory. Since SMBIOS 2.6 those of the first three groups lie there the
+    other way round than operating systems show them; older firmware, and some network cards, do not turn them.
+    """
+    if not node.uuid:
+        return ()
+    turned = str(UUID(bytes_le=UUID(node.uuid).bytes))
+    return tuple(dict.fromkeys((turned, node.uuid)))
+
+
 def file_names(node: BootNode) -> tuple[str, ...]:
     """Returns the names of the node's files, in the order in which its loader asks for them."""
     names = (hardware_name(node), address_name(node))
     if node.firmware is Firmware.UEFI:
         return tuple(f"{GRUB_PREFIX}{name}" for name in names)
-    return (node.uuid, *names) if node.uuid else names
+    return (*uuid_names(node), *names)

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from kadeploy_bootctl.app.ports import WrittenEntry
-from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode, address_name, file_names, hardware_name
+from kadeploy_bootctl.domain.boot_entry import (
+    BootEntry,
+    BootNode,
+    address_name,
+    file_names,
+    hardware_name,
+    uuid_names,
+)
 from kadeploy_bootctl.domain.errors import InvalidBootEntry
 
 
@@ -74,7 +81,7 @@ class EntryIndex:
 def addresses(node: BootNode) -> dict[str, str]:
     """Returns what only one node may have, with the field that says it."""
     taken = {hardware_name(node): "node.mac_address", address_name(node): "node.ip_address"}
-    return taken | {node.uuid: "node.uuid"} if node.uuid else taken
+    return taken | dict.fromkeys(uuid_names(node), "node.uuid")
 
 
 class Claims:

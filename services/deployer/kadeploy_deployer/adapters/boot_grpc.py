@@ -157,6 +157,7 @@ def _entry(wish: BootWish, node: NodeSnapshot, owner: str) -> boot_entry_pb2.Boo
         mac_address=node.mac_address,
         ip_address=node.ip_address,
         firmware=_FIRMWARE[node.firmware],
+        uuid=node.uuid,
     )
     return boot_entry_pb2.BootEntry(node=machine, target=_target(wish), owner=owner)
 

@@ -171,6 +171,7 @@ def _resolved(
         partition=message.partition,
         firmware=_FIRMWARES.get(node.firmware, "bios"),
         bmc_address=node.bmc_address or f"{node.name}-bmc",
+        uuid=node.uuid,
         labels=dict(node.labels),
         disks=tuple(_disk(disk) for disk in node.disks),
         commands=_commands(node.commands, clusters.get(node.cluster, cluster_pb2.ClusterProfile()).commands),

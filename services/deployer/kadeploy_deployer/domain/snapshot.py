@@ -50,7 +50,7 @@ class CommandSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSnapshot:
-    """One node with its target. `firmware`: "bios" or "uefi"."""
+    """One node with its target. `firmware`: "bios" or "uefi"; `uuid` empty where nobody knows it."""
 
     name: str
     mac_address: str
@@ -60,6 +60,7 @@ class NodeSnapshot:
     partition: int
     firmware: str = "bios"
     bmc_address: str = ""
+    uuid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     disks: tuple[DiskSnapshot, ...] = ()
     commands: CommandSnapshot = CommandSnapshot()

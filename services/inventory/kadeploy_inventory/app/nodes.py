@@ -153,11 +153,11 @@ def _checked(descriptions: Sequence[Node], *, path: str = "") -> list[Node]:
 
 
 def _check_doubles(nodes: Sequence[Node], problems: Problems) -> None:
-    for field in ("name", "mac_address", "ip_address"):
+    for field in ("name", "mac_address", "ip_address", "uuid"):
         first: dict[str, int] = {}
         for index, node in enumerate(nodes):
             value = getattr(node, field)
-            if first.setdefault(value, index) != index:
+            if value and first.setdefault(value, index) != index:
                 problems.add(f"nodes[{index}].{field}", f"{value} is that of nodes[{first[value]}] too")
 
 
@@ -173,11 +173,12 @@ def _check_clusters(nodes: Sequence[Node], work: Work) -> None:
 
 
 def _check_addresses(nodes: Sequence[Node], work: Work) -> None:
-    """Raises AddressTaken when an address belongs to a node of another name."""
+    """Raises AddressTaken when an address, or the UUID, belongs to a node of another name."""
     macs = work.nodes.with_mac_addresses([node.mac_address for node in nodes])
     ips = work.nodes.with_ip_addresses([node.ip_address for node in nodes])
+    uuids = work.nodes.with_uuids([node.uuid for node in nodes if node.uuid])
     for node in nodes:
-        for address, holders in ((node.mac_address, macs), (node.ip_address, ips)):
+        for address, holders in ((node.mac_address, macs), (node.ip_address, ips), (node.uuid, uuids)):
             holder = holders.get(address, node.name)
             if holder != node.name:
                 raise AddressTaken(

@@ -28,6 +28,10 @@ class Nodes(Protocol):
     def with_mac_addresses(self, addresses: Collection[str]) -> dict[str, str]:
         """Returns the name of the node at each address that is taken."""
 
+    def with_uuids(self, uuids: Collection[str]) -> dict[str, str]:
+        """Returns the name of the node with each UUID that is taken."""
+        ...
+
     def with_ip_addresses(self, addresses: Collection[str]) -> dict[str, str]:
         """Returns the name of the node at each address that is taken."""
 

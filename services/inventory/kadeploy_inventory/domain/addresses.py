@@ -1,9 +1,13 @@
-"""Addresses: MAC, IPv4 and management controllers. Each parser returns the normal form or raises ValueError."""
+"""What a machine is known by: MAC, IPv4 and controller addresses, its UUID.
+
+Each parser returns the normal form or raises ValueError.
+"""
 
 import ipaddress
 import re
 
 _MAC = re.compile(r"[0-9a-f]{2}(?P<sep>[:-])[0-9a-f]{2}(?:(?P=sep)[0-9a-f]{2}){4}\Z")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _CONTROLLER = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]{0,254}\Z")
 _MULTICAST_BIT = 0x01
 
@@ -37,3 +41,13 @@ def parse_controller_address(text: str) -> str:
     if text and not _CONTROLLER.match(text):
         raise ValueError(f"is no host name or address: {text!r}")
     return text
+
+
+def parse_machine_uuid(text: str) -> str:
+    """Returns a machine's UUID in lower case; the empty one, which nobody knows, stays."""
+    lower = text.lower()
+    if lower and not _UUID.match(lower):
+        raise ValueError(f"is no UUID such as b8945908-d6a6-41a9-611d-74a6ab80b83d: {text!r}")
+    if lower and len(set(lower) - {"-"}) == 1:
+        raise ValueError(f"is what boards without a UUID of their own say: {text!r}")
+    return lower

@@ -9,6 +9,7 @@ from kadeploy_inventory.domain.addresses import (
     parse_controller_address,
     parse_ip_address,
     parse_mac_address,
+    parse_machine_uuid,
 )
 from kadeploy_inventory.domain.cluster import DEFAULT_CLUSTER
 from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates, check_commands
@@ -50,6 +51,7 @@ class Node:
     bmc_address: str = ""
     commands: CommandTemplates = NO_COMMANDS
     labels: Mapping[str, str] = field(default_factory=dict)
+    uuid: str = ""
     uid: str = ""
     etag: str = ""
     create_time: datetime | None = None
@@ -82,7 +84,7 @@ class Node:
 
 
 # What a description says of a node, its disks aside.
-_SAID = ("name", "mac_address", "ip_address", "cluster", "firmware", "bmc_address", "commands", "labels")
+_SAID = ("name", "mac_address", "ip_address", "cluster", "firmware", "bmc_address", "commands", "labels", "uuid")
 
 
 def _said_alike(wanted: Disk, found: Disk | None) -> Disk:
@@ -148,6 +150,7 @@ def check_node(node: Node, values: Problems, tables: Problems, disk_checks: Disk
         ip_address=values.take("ip_address", parse_ip_address, node.ip_address),
         cluster=values.take("cluster", parse_cluster_name, cluster),
         bmc_address=values.take("bmc_address", parse_controller_address, node.bmc_address),
+        uuid=values.take("uuid", parse_machine_uuid, node.uuid),
         disks=disks,
     )
 

@@ -48,6 +48,7 @@ def node_from_message(message: node_pb2.Node, known: dict[bytes, Disk] | None = 
         bmc_address=message.bmc_address,
         commands=commands_from_message(message.commands),
         labels=dict(message.labels),
+        uuid=message.uuid,
     )
 
 
@@ -72,6 +73,7 @@ def node_to_message(node: Node, known: dict[int, tuple[Disk, node_pb2.Disk]] | N
         bmc_address=node.bmc_address,
         commands=commands_to_message(node.commands),
         labels=node.labels,
+        uuid=node.uuid,
         uid=node.uid,
         etag=node.etag,
         create_time=write_time(node.create_time),

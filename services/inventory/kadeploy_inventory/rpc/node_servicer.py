@@ -20,7 +20,7 @@ from kadeploy_rpckit.status import ok_status, to_status
 
 ERROR_DOMAIN = "inventory.kadeploy"
 CHANGEABLE = frozenset(
-    {"mac_address", "ip_address", "cluster", "firmware", "disks", "bmc_address", "commands", "labels"}
+    {"mac_address", "ip_address", "cluster", "firmware", "disks", "bmc_address", "commands", "labels", "uuid"}
 )
 
 

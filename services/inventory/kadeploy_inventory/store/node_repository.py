@@ -54,6 +54,10 @@ class NodeRepository:
         """Returns the name of the node at each address that is taken."""
         return self._holders(nodes.c.ip_address, addresses)
 
+    def with_uuids(self, uuids: Collection[str]) -> dict[str, str]:
+        """Returns the name of the node with each UUID that is taken."""
+        return self._holders(nodes.c.uuid, uuids)
+
     def page(self, *, names: Collection[str] | None, cluster: str, after: Key | None, limit: int) -> list[Node]:
         """Returns the next nodes in natural order; no names and no cluster mean all."""
         query = select(nodes).order_by(nodes.c.sort_key, nodes.c.name).limit(limit)
@@ -138,6 +142,7 @@ def _node_row(node: Node) -> dict[str, Any]:
         "bmc_address": node.bmc_address,
         "commands": _NO_COMMANDS_DOCUMENT if node.commands is NO_COMMANDS else to_document(node.commands),
         "labels": dict(node.labels),
+        "uuid": node.uuid or None,
         "etag": node.etag,
         "create_time": node.create_time,
         "update_time": node.update_time,
@@ -159,6 +164,7 @@ def _node(row: RowMapping, its_disks: tuple[Disk, ...]) -> Node:
         bmc_address=row["bmc_address"],
         commands=_commands(row["commands"]),
         labels=row["labels"],
+        uuid=row["uuid"] or "",
         uid=row["uid"],
         etag=row["etag"],
         create_time=row["create_time"],

@@ -50,10 +50,13 @@ nodes = Table(
     Column("bmc_address", word(255), nullable=False),
     Column("commands", JSON, nullable=False),
     Column("labels", JSON, nullable=False),
+    # NULL where nobody knows it: of those there may be many.
+    Column("uuid", word(36), nullable=True),
     Column("etag", word(32), nullable=False),
     Column("create_time", UtcTime, nullable=False),
     Column("update_time", UtcTime, nullable=False),
     Index("ix_nodes_sort_key", "sort_key", "name"),
+    Index("ix_nodes_uuid", "uuid", unique=True),
 )
 
 disks = Table(

@@ -1,3 +1,5 @@
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,6 +8,7 @@ from kadeploy_inventory.domain.addresses import (
     parse_controller_address,
     parse_ip_address,
     parse_mac_address,
+    parse_machine_uuid,
 )
 
 UNICAST = st.binary(min_size=6, max_size=6).filter(lambda octets: not octets[0] & 1 and any(octets))
@@ -71,3 +74,30 @@ def test_a_controller_is_a_name_or_an_address(text: str) -> None:
 def test_a_controller_is_never_an_option_or_a_script(text: str) -> None:
     with pytest.raises(ValueError, match="no host name"):
         parse_controller_address(text)
+
+
+@given(st.uuids(), st.booleans())
+def test_a_uuid_has_one_normal_form(uuid: UUID, upper: bool) -> None:
+    text = str(uuid)
+    assert parse_machine_uuid(text.upper() if upper else text) == text
+
+
+def test_a_uuid_that_nobody_knows_is_none() -> None:
+    assert parse_machine_uuid("") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "b8945908",
+        "b8945908d6a641a9611d74a6ab80b83d",
+        "b8945908-d6a6-41a9-611d-74a6ab80b83g",
+        "b8945908-d6a6-41a9-611d-74a6ab80b83d\n",
+        "{b8945908-d6a6-41a9-611d-74a6ab80b83d}",
+        "00000000-0000-0000-0000-000000000000",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+    ],
+)
+def test_other_texts_and_those_of_boards_without_one_are_no_uuid(text: str) -> None:
+    with pytest.raises(ValueError, match="UUID"):
+        parse_machine_uuid(text)

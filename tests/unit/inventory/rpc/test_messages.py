@@ -31,6 +31,7 @@ FULL_NODE = node(
     bmc_address="10.1.0.1",
     commands=CommandTemplates(console=("conman", "{name}")),
     labels=MappingProxyType({"rack": "r1"}),
+    uuid="b8945908-d6a6-41a9-611d-74a6ab80b83d",
     disks=(
         complete_disk(disk(partition(1, label="root", role=PartitionRole.PRODUCTION, environment="debian"))),
         complete_disk(disk(partition(9), device="sdb", partition_table=PartitionTable.GPT)),
