@@ -32,6 +32,8 @@ ADVICE: dict[str, str] = {
     "NOT_THERE_AFTER_REBOOT": "`kaconsole -m NODE` shows what the node says.",
     "NODE_UNREACHABLE": "The deployer logs in on systems that it deployed; `kaconsole -m NODE` shows what runs there.",
     "COMMAND_TIMED_OUT": "--timeout S gives it more time.",
+    "OUTCOME_UNKNOWN": "`kapower --status` and `kaconsole` show how the node is; then repeat the command for it.",
+    "OPERATION_STOPPED": "Repeat the command for the nodes that were left alone.",
     "NOT_ADMINISTRATOR": FOR_ADMINISTRATORS,
     "ADMINISTRATORS_ONLY": FOR_ADMINISTRATORS,
     "NOT_YOURS": "Its owner or an administrator can do this.",

@@ -1,14 +1,13 @@
 """Reboots and power: what is done to nodes from outside."""
 
-import uuid
 from dataclasses import dataclass
 
 from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.deployer.v1 import deployer_service_pb2
-from kadeploy_cli import deploy, node_results, output
+from kadeploy_cli import deploy, node_results, operations, output
 from kadeploy_cli.exit_codes import ExitCode
-from kadeploy_cli.node_results import NodeOutcome, outcome, streamed
+from kadeploy_cli.node_results import NodeOutcome, outcome
 from kadeploy_cli.plain import word
 from kadeploy_cli.session import Session
 
@@ -22,8 +21,6 @@ ACTIONS = {
     "off": deployer_service_pb2.POWER_ACTION_OFF,
     "cycle": deployer_service_pb2.POWER_ACTION_CYCLE,
 }
-LONGEST_SECONDS = 6 * 3600.0
-"""No reboot of many nodes, window by window, takes longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,26 +38,22 @@ class Lists:
 def reboot(session: Session, request: deployer_service_pb2.RebootNodesRequest, lists: Lists) -> ExitCode:
     """Reboots nodes, says of each when it is there, and returns the exit status."""
     lists.check()
-    request.request_id = str(uuid.uuid4())
-    deployer = session.deployer
-    with streamed(deployer, deployer.control.RebootNodes(request, timeout=LONGEST_SECONDS)) as answers:
-        outcomes = [_told(outcome(answer.result.node, answer.result.status)) for answer in answers]
-    return node_results.show(session, outcomes, good_file=lists.good_file, bad_file=lists.bad_file)
+    return _finish(
+        session, operations.carry_out(session.deployer, session.deployer.control.RebootNodes, request, _say), lists
+    )
 
 
 def set_power(session: Session, nodes: NodeSet, action: str, level: str | None, lists: Lists) -> ExitCode:
     """Switches the power of nodes and returns the exit status."""
     lists.check()
-    deployer = session.deployer
     request = deployer_service_pb2.SetPowerRequest(
-        request_id=str(uuid.uuid4()),
         nodes=str(nodes),
         action=ACTIONS[action],
         level=LEVELS[level] if level else deployer_service_pb2.CONTROL_LEVEL_UNSPECIFIED,
     )
-    with streamed(deployer, deployer.control.SetPower(request, timeout=LONGEST_SECONDS)) as answers:
-        outcomes = [_told(outcome(answer.result.node, answer.result.status)) for answer in answers]
-    return node_results.show(session, outcomes, good_file=lists.good_file, bad_file=lists.bad_file)
+    return _finish(
+        session, operations.carry_out(session.deployer, session.deployer.control.SetPower, request, _say), lists
+    )
 
 
 def show_power(session: Session, nodes: NodeSet) -> ExitCode:
@@ -82,7 +75,13 @@ def show_power(session: Session, nodes: NodeSet) -> ExitCode:
     return node_results.exit_code(outcomes)
 
 
-def _told(found: NodeOutcome) -> NodeOutcome:
+def _say(found: NodeOutcome) -> None:
     """Says at once of a node what became of it: the others may take a while."""
     output.say(f"{found.node}: {found.failure.message if found.failure else 'ok'}")
-    return found
+
+
+def _finish(session: Session, operation: operations.Operation, lists: Lists) -> ExitCode:
+    """Prints what became of all nodes and returns the exit status."""
+    outcomes = list(operation.outcomes.values())
+    code = node_results.show(session, outcomes, good_file=lists.good_file, bad_file=lists.bad_file)
+    return ExitCode.INTERRUPTED if operation.interrupted else code

@@ -1,14 +1,17 @@
 """A deployer that does nothing to nodes and says what the test wrote: for tests of the commands."""
 
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
+import grpc
 from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_rpckit.errors import Denied, DomainError, NotInState
 from kadeploy_rpckit.status import ok_status, to_status
 
+PATIENCE = 60.0
 SERVICE = "kadeploy.deployer.v1.NodeControlService"
 
 
@@ -28,6 +31,8 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         exits: exit statuses of commands, by node; 0 for the others.
         off: nodes without power.
         denied: whether the caller has no right.
+        breaks: so many answers break off after their first result.
+        hold: whether a reboot goes on after its first node until it is stopped.
         typed: what was typed on the console so far; the console echoes it and ends at Ctrl-D.
     """
 
@@ -36,12 +41,26 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.exits: dict[str, int] = {}
         self.off: set[str] = set()
         self.denied = False
+        self.breaks = 0
+        self.hold = False
+        self.waiting, self.stopped = Event(), Event()
         self.typed = b""
         self.requests: list[Any] = []
 
     def RebootNodes(self, request: Any, context: Any) -> Iterator[Any]:
-        for node in self._nodes(request):
+        nodes = self._nodes(request)
+        context.send_initial_metadata((("kadeploy-accepted", "yes"),))
+        for number, node in enumerate(nodes):
+            if number and self.hold:
+                self.waiting.set()
+                self.stopped.wait(PATIENCE)
             yield deployer_service_pb2.RebootNodesResponse(result=self._result(node))
+            if self.breaks:
+                self.breaks -= 1
+                # As gRPC itself says it; an `abort` would be taken for a fault of ours.
+                context.set_code(grpc.StatusCode.UNAVAILABLE)
+                context.set_details("Socket closed")
+                return
 
     def SetPower(self, request: Any, context: Any) -> Iterator[Any]:
         for node in self._nodes(request):
@@ -71,6 +90,8 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
 
     def StopOperation(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
+        self.hold = False
+        self.stopped.set()
         return deployer_service_pb2.StopOperationResponse()
 
     def AttachConsole(self, requests: Any, context: Any) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """kareboot, kapower, karemote, kaaddkeys, kaconsole and kastats, against a deployer that only says so."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,46 @@ def test_a_reboot_says_what_became_of_each_node_and_writes_the_lists(run: Run, s
     assert "ka deployment list" in result.stderr
     request = site.deployer.control.requests[0]
     assert (request.WhichOneof("target"), request.level) == ("simple", deployer_service_pb2.CONTROL_LEVEL_UNSPECIFIED)
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again_under_the_same_name(run: Run, site: Site) -> None:
+    site.deployer.control.breaks = 2
+    result = run(kareboot, ["-m", "node-[1-3]"])
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("lost the deployer") == 1
+    assert result.stderr.count("node-1: ok") == 1
+    assert [line.split() for line in result.stdout.splitlines()[1:]] == [[f"node-{n}", "ok"] for n in (1, 2, 3)]
+    requests = site.deployer.control.requests
+    assert len(requests) == 3
+    assert len({request.request_id for request in requests}) == 1
+
+
+def test_a_deployer_that_was_never_reached_is_told_at_once(run: Run, site: Site, tmp_path: Path) -> None:
+    del site
+    config = tmp_path / "nobody.toml"
+    config.write_text('insecure = true\n[deployer]\naddress = "127.0.0.1:1"\n')
+    result = run(kareboot, ["-m", "node-1", "--config", str(config)])
+    assert result.exit_code == 3
+    assert "the deployer service does not answer at 127.0.0.1:1" in result.stderr
+    assert "asking again" not in result.stderr
+
+
+def test_ctrl_c_stops_the_operation_and_says_how_far_it_was(site: Site) -> None:
+    from tests.integration.cli.test_processes import finish, start  # noqa: PLC0415
+
+    site.deployer.control.hold = True
+    process = start("kareboot", "-m", "node-[1-2]", config=str(site.client_file))
+    assert site.deployer.control.waiting.wait(60)
+    process.send_signal(signal.SIGINT)
+    status, out, err = finish(process)
+    assert status == 130, err
+    assert [line.split() for line in out.splitlines()[1:]] == [["node-1", "ok"], ["node-2", "ok"]]
+    first, stop, last = site.deployer.control.requests
+    assert (stop.DESCRIPTOR.name, stop.request_id, last.request_id) == (
+        "StopOperationRequest",
+        first.request_id,
+        first.request_id,
+    )
 
 
 def test_the_options_of_a_reboot_say_what_is_booted_and_how(run: Run, site: Site) -> None:
