@@ -10,7 +10,8 @@ import asyncssh
 import pytest
 
 from kadeploy_deployer.adapters.command_line import command_line, command_word
-from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell, UnusablePrivateKey
+from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
+from kadeploy_deployer.adapters.ssh.login import UnusablePrivateKey
 from kadeploy_deployer.app.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,
@@ -117,6 +118,56 @@ async def test_every_line_is_told_even_without_an_end(subject: Subject) -> None:
     lines: list[str] = []
     await subject.shell.run(subject.host, ("printf", "a\nb\n\nc"), timeout=SECONDS, on_line=lines.append)
     assert lines == ["a", "b", "", "c"]
+
+
+async def test_what_is_printed_on_either_output_is_passed_on(subject: Subject) -> None:
+    printed: dict[bool, bytes] = {False: b"", True: b""}
+
+    async def take(part: bytes, is_error: bool) -> None:
+        printed[is_error] += part
+
+    await subject.shell.run(subject.host, ("sh", "-c", "printf a; printf b >&2"), timeout=SECONDS, on_part=take)
+    assert printed == {False: b"a", True: b"b"}
+
+
+async def test_both_outputs_are_passed_on_while_the_command_runs(
+    ssh_shell: SshRemoteShell, server: LocalSshServer
+) -> None:
+    passed: list[tuple[bytes, bool]] = []
+    go_on = asyncio.Event()
+
+    async def answers() -> AsyncIterator[bytes]:
+        for _ in range(2):
+            await go_on.wait()
+            go_on.clear()
+            yield b"more\n"
+
+    async def take(part: bytes, is_error: bool) -> None:
+        passed.append((part, is_error))
+        go_on.set()
+
+    # It prints the next word only when it has heard that the one before came through.
+    script = "echo one >&2; read x; echo two; read x; echo three >&2"
+    await ssh_shell.run(server.host, ("sh", "-c", script), timeout=SECONDS, stdin=answers(), on_part=take)
+    assert passed == [(b"one\n", True), (b"two\n", False), (b"three\n", True)]
+
+
+async def test_a_command_waits_for_a_reader_who_takes_his_time(
+    ssh_shell: SshRemoteShell, server: LocalSshServer, tmp_path: Path
+) -> None:
+    everything = tmp_path / "everything"
+    taken = 0
+
+    async def take(part: bytes, _is_error: bool) -> None:
+        nonlocal taken
+        taken += len(part)
+        if taken < 1_000_000:
+            # The command is far from its end: nobody has taken what it wants to print.
+            assert not everything.exists()
+
+    script = f"head -c 20000000 /dev/zero; : >{everything}"
+    await ssh_shell.run(server.host, ("sh", "-c", script), timeout=SECONDS, on_part=take)
+    assert (taken, everything.exists()) == (20_000_000, True)
 
 
 async def test_only_the_end_of_a_long_output_is_kept(subject: Subject) -> None:

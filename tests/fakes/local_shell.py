@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 
-from kadeploy_deployer.app.ports import LAST_OUTPUT_BYTES, CommandResult, CommandTimedOut, NodeUnreachable, ShellHost
+from kadeploy_deployer.app.ports import (
+    LAST_OUTPUT_BYTES,
+    CommandResult,
+    CommandTimedOut,
+    NodeUnreachable,
+    OnPart,
+    ShellHost,
+)
 
 _GOODBYE_SECONDS = 1.0
 
@@ -33,8 +40,10 @@ class LocalShell:
         stdin: bytes | AsyncIterator[bytes] = b"",
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_part: OnPart | None = None,
     ) -> CommandResult:
-        """As in the port."""
+        """As in the port, but for `on_part`: nobody who works with this shell uses it."""
+        assert on_part is None
         self._reach(host)
         program = self.programs_of.get(host.name) or self.programs.get(arguments[0], arguments[:1])
         pipe = asyncio.subprocess.PIPE

@@ -4,7 +4,14 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kadeploy_deployer.app.ports import LAST_OUTPUT_BYTES, CommandResult, NodeUnreachable, ShellError, ShellHost
+from kadeploy_deployer.app.ports import (
+    LAST_OUTPUT_BYTES,
+    CommandResult,
+    NodeUnreachable,
+    OnPart,
+    ShellError,
+    ShellHost,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +84,7 @@ class ScriptedRemoteShell:
         stdin: bytes | AsyncIterator[bytes] = b"",
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_part: OnPart | None = None,
     ) -> CommandResult:
         """As in the port."""
         content = stdin if isinstance(stdin, bytes) else b"".join([part async for part in stdin])
@@ -92,6 +100,9 @@ class ScriptedRemoteShell:
         for line in answer.stdout.splitlines():
             if on_line is not None:
                 on_line(line)
+        for text, is_error in ((answer.stdout, False), (answer.stderr, True)):
+            if on_part is not None and text:
+                await on_part(text.encode(), is_error)
         return CommandResult(
             exit_status=answer.exit_status,
             stdout=answer.stdout[-LAST_OUTPUT_BYTES:],

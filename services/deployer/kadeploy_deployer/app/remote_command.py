@@ -1,6 +1,6 @@
 """Running a command as root on nodes, and handing on what it prints as it comes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from kadeploy_deployer.app.control import ControlParts, admit
@@ -17,10 +17,10 @@ LONGEST_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandOutput:
-    """A piece of what a command printed on a node; `is_error`: on standard error."""
+    """A piece of what a command printed on a node, not always a whole line; `is_error`: on standard error."""
 
     node: str
-    text: str
+    content: bytes
     is_error: bool = False
 
 
@@ -41,12 +41,12 @@ async def run_command(
     stdin: bytes,
     actor: Actor,
     parts: ControlParts,
-    tell: Callable[[CommandOutput | CommandEnd], None],
+    show: Callable[[CommandOutput], Awaitable[None]],
+    tell: Callable[[CommandEnd], None],
 ) -> None:
-    """Runs a command on nodes and tells, for each, its output and then how it ended.
+    """Runs a command on nodes and tells, for each, what it prints, as it comes, and then how it ended.
 
-    Lines of standard output come as they are printed; what was printed on standard error comes at the end of the
-    command, the last 64 KiB of it.
+    While a piece is not taken the command has to wait, so a caller who reads slowly may make it run out of time.
 
     Args:
         nodes: a node set.
@@ -55,7 +55,8 @@ async def run_command(
         stdin: what the command reads.
         actor: who calls.
         parts: the world.
-        tell: told everything.
+        show: shows what was printed; waits when the caller does not read.
+        tell: told how it ended.
 
     Raises:
         InvalidNodeSet, RightMissing: see `control.admit`.
@@ -78,15 +79,13 @@ async def run_command(
         # Whatever of ours runs there: a system that we deployed, or the deployment environment.
         keys = (*known[name].all_host_keys, *parts.deployment_host_keys)
         host = ShellHost(name=name, address=admitted.nodes[name].ip_address, host_keys=keys)
+
+        async def on_part(content: bytes, is_error: bool) -> None:
+            await show(CommandOutput(node=name, content=content, is_error=is_error))
+
         result = await parts.ports.shell.run(
-            host,
-            arguments,
-            timeout=timeout or DEFAULT_SECONDS,
-            stdin=stdin,
-            on_line=lambda line: tell(CommandOutput(node=name, text=f"{line}\n")),
+            host, arguments, timeout=timeout or DEFAULT_SECONDS, stdin=stdin, on_part=on_part
         )
-        if result.stderr:
-            tell(CommandOutput(node=name, text=result.stderr, is_error=True))
         ended[name] = result.exit_status
 
     async def work(held: Held, free: Sequence[str]) -> None:

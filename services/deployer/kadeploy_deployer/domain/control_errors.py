@@ -79,15 +79,6 @@ class RunsOutOfTime(Exhausted):
     reason = "COMMAND_TIMED_OUT"
 
 
-class ReaderTooSlow(Exhausted):
-    """The caller does not read what nodes print as fast as they print it."""
-
-    reason = "READER_TOO_SLOW"
-
-    def __init__(self) -> None:
-        super().__init__("the answers are not read as fast as they come; let the command print less, or into a file")
-
-
 class ConsoleNotConfigured(NotInState):
     """The site has no way to the console of the node, or it does not work."""
 

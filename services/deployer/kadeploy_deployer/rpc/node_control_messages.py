@@ -114,10 +114,9 @@ def node_power(node: str, power: bool | DomainError | None) -> deployer_service_
 def command_message(told: CommandOutput | CommandEnd) -> deployer_service_pb2.RunCommandResponse:
     """Returns a piece of a command's story."""
     if isinstance(told, CommandOutput):
-        content = told.text.encode()
         if told.is_error:
-            return deployer_service_pb2.RunCommandResponse(node=told.node, error_output=content)
-        return deployer_service_pb2.RunCommandResponse(node=told.node, output=content)
+            return deployer_service_pb2.RunCommandResponse(node=told.node, error_output=told.content)
+        return deployer_service_pb2.RunCommandResponse(node=told.node, output=told.content)
     status = ok_status() if told.error is None else to_status(told.error, domain=DOMAIN)
     ended = deployer_service_pb2.CommandEnded(status=status, exit_status=told.exit_status)
     return deployer_service_pb2.RunCommandResponse(node=told.node, ended=ended)

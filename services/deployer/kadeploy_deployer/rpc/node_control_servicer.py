@@ -92,9 +92,11 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         relay: Relay[deployer_service_pb2.RunCommandResponse] = Relay()
         actor, timeout = self._callers.actor(), request.timeout.ToTimedelta().total_seconds()
 
-        def tell(told: CommandOutput | CommandEnd) -> None:
-            message = command_message(told)
-            relay.push(message, size=message.ByteSize())
+        async def show(output: CommandOutput) -> None:
+            await relay.send(command_message(output), size=len(output.content))
+
+        def tell(end: CommandEnd) -> None:
+            relay.push(command_message(end))
 
         work = partial(
             remote_command.run_command,
@@ -104,6 +106,7 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
             stdin=request.input,
             actor=actor,
             parts=self._parts,
+            show=show,
             tell=tell,
         )
         async for response in relay.run(work, context):

@@ -1,6 +1,6 @@
 """From work that runs in a task of its own to the stream of answers that a caller reads.
 
-However the call ends (the caller hangs up, reads too slowly, the service stops) the task is cancelled, and with it goes
+However the call ends (the caller hangs up, the service stops) the task is cancelled, and with it goes
 everything that the work holds: locks, sessions, processes.
 """
 
@@ -13,10 +13,8 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 
-from kadeploy_deployer.domain.control_errors import ReaderTooSlow
-
-MOST_PENDING_BYTES = 16 * 1024 * 1024
 FEW_PENDING_BYTES = 64 * 1024
+SMALL = 64
 ACCEPTED = ("kadeploy-accepted", "yes")
 """Stands in the first metadata of an answer that may take long."""
 
@@ -37,13 +35,11 @@ class Relay(Generic[_Item]):
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
 
-    def push(self, item: _Item, *, size: int = 64) -> None:
-        """Adds an answer at once. Raises ReaderTooSlow when too much waits already."""
-        if self._pending > MOST_PENDING_BYTES:
-            raise ReaderTooSlow
-        self._add(item, size)
+    def push(self, item: _Item) -> None:
+        """Adds an answer at once; for those of which there are not more than nodes."""
+        self._add(item, SMALL)
 
-    async def send(self, item: _Item, *, size: int = 64) -> None:
+    async def send(self, item: _Item, *, size: int) -> None:
         """Adds an answer as soon as the caller has read most of what came before."""
         while self._pending > FEW_PENDING_BYTES:
             self._room.clear()

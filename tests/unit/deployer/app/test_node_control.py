@@ -94,8 +94,19 @@ async def test_nothing_that_is_off_can_be_asked_to_switch_itself_on(room: Contro
 
 async def run(room: ControlRoom, *arguments: str, timeout: float = 0.0) -> list[CommandOutput | CommandEnd]:
     told: list[CommandOutput | CommandEnd] = []
+
+    async def show(output: CommandOutput) -> None:
+        told.append(output)
+
     await run_command(
-        "node-[1-2]", arguments, timeout=timeout, stdin=b"in", actor=ALICE, parts=room.parts, tell=told.append
+        "node-[1-2]",
+        arguments,
+        timeout=timeout,
+        stdin=b"in",
+        actor=ALICE,
+        parts=room.parts,
+        show=show,
+        tell=told.append,
     )
     return told
 
@@ -105,12 +116,11 @@ async def test_a_command_tells_output_errors_and_status_of_each_node(room: Contr
     room.workshop.shell.answer("uptime", node="node-2", stderr="no\n", exit_status=3)
     told = await run(room, "uptime")
     assert [one for one in told if one.node == "node-1"] == [
-        CommandOutput(node="node-1", text="up\n"),
-        CommandOutput(node="node-1", text="long\n"),
+        CommandOutput(node="node-1", content=b"up\nlong\n"),
         CommandEnd(node="node-1"),
     ]
     assert [one for one in told if one.node == "node-2"] == [
-        CommandOutput(node="node-2", text="no\n", is_error=True),
+        CommandOutput(node="node-2", content=b"no\n", is_error=True),
         CommandEnd(node="node-2", exit_status=3),
     ]
     ran = room.workshop.shell.ran[0]

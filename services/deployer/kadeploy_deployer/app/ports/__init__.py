@@ -1,0 +1,97 @@
+"""The ports: all that the deployer wants of the world, and nothing about how it is done.
+
+One file each. Each has a real adapter in `adapters/` (or `broadcast/`) and a named fake in the tests; both pass the
+same contract tests. Whoever needs a port imports it from here.
+"""
+
+from kadeploy_deployer.app.ports.boot import (
+    Boot,
+    BootChainload,
+    BootDeploymentKernel,
+    BootError,
+    BootGrubDisk,
+    BootLocalDisk,
+    BootNetworkKernel,
+    BootUnreachable,
+    BootWish,
+)
+from kadeploy_deployer.app.ports.broadcast import (
+    Broadcast,
+    BroadcastSink,
+    BroadcastTarget,
+    Received,
+)
+from kadeploy_deployer.app.ports.clock import (
+    Clock,
+)
+from kadeploy_deployer.app.ports.console import (
+    Console,
+    ConsoleError,
+    ConsoleLine,
+)
+from kadeploy_deployer.app.ports.image_store import (
+    BootFiles,
+    DigestDiffers,
+    ImageError,
+    ImageStore,
+)
+from kadeploy_deployer.app.ports.inventory import (
+    Inventory,
+    NodeResolution,
+    Resolution,
+    ResolvedNode,
+)
+from kadeploy_deployer.app.ports.power import (
+    Power,
+    PowerError,
+)
+from kadeploy_deployer.app.ports.remote_shell import (
+    LAST_OUTPUT_BYTES,
+    CommandResult,
+    CommandTimedOut,
+    NodeUnreachable,
+    OnPart,
+    OtherHostKey,
+    RemoteShell,
+    ShellError,
+    ShellHost,
+)
+
+__all__ = [
+    "LAST_OUTPUT_BYTES",
+    "Boot",
+    "BootChainload",
+    "BootDeploymentKernel",
+    "BootError",
+    "BootFiles",
+    "BootGrubDisk",
+    "BootLocalDisk",
+    "BootNetworkKernel",
+    "BootUnreachable",
+    "BootWish",
+    "Broadcast",
+    "BroadcastSink",
+    "BroadcastTarget",
+    "Clock",
+    "CommandResult",
+    "CommandTimedOut",
+    "Console",
+    "ConsoleError",
+    "ConsoleLine",
+    "DigestDiffers",
+    "ImageError",
+    "ImageStore",
+    "Inventory",
+    "NodeResolution",
+    "NodeUnreachable",
+    "OnPart",
+    "OtherHostKey",
+    "Power",
+    "PowerError",
+    "Received",
+    "RemoteShell",
+    "Resolution",
+    "ResolvedNode",
+    "ShellError",
+    "ShellHost",
+]
