@@ -26,6 +26,8 @@ partition() {
 fstab_line() {
     kind=$(blkid -o value -s TYPE "$1") || return 0
     id=$(blkid -o value -s UUID "$1") || return 0
+    # An empty partition is no failure for blkid: it has an identity of its own in the partition table.
+    [ -n "$kind" ] && [ -n "$id" ] || return 0
     case $2:$kind in none:swap) ;; none:* | *:swap) return 0 ;; esac
     echo "UUID=$id $2 $kind $3 0 $4"
 }
