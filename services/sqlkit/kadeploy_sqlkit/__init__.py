@@ -1,4 +1,4 @@
-"""How a service gets at its databases: the section of the settings, the accounts on MariaDB, their privileges.
+"""How a service gets at its databases: section of the settings, way to the server, accounts, column types, `db` commands.
 
 Shared by the services that have a database. Tables, migrations and queries are each service's own.
 """

@@ -27,7 +27,7 @@ from sqlalchemy import (
     false,
 )
 
-from kadeploy_deployer.store.column_types import long_text, word
+from kadeploy_sqlkit.column_types import long_text, word
 
 NAME = word(255)
 WORD = word(64)

@@ -1,14 +1,17 @@
-"""Column types that mean the same on SQLite and on MariaDB."""
+"""Column types that mean the same on SQLite and on MariaDB.
+
+Migrations that have been released use them too: what one of them makes must not change.
+"""
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect, String
-from sqlalchemy.dialects.mysql import DATETIME, VARCHAR
+from sqlalchemy import DateTime, Dialect, String, Text
+from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT, VARCHAR
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 def word(length: int) -> TypeEngine[str]:
-    """Returns a type for words that compare letter by letter, as keys must.
+    """Returns a type for words that compare letter by letter, as keys must, whatever the server's habit.
 
     In Unicode, although what we store is ASCII: MariaDB would refuse to look for any other word in an ASCII column.
     """
@@ -20,6 +23,11 @@ def ascii_word(length: int) -> TypeEngine[str]:
     """Returns a type for long ASCII words of our own making, which an index has room for."""
     exact = VARCHAR(length, charset="ascii", collation="ascii_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+def long_text() -> TypeEngine[str]:
+    """Returns a type for texts beyond the 64 KiB at which MariaDB's plain TEXT ends."""
+    return Text().with_variant(LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
 class UtcTime(TypeDecorator[datetime]):
