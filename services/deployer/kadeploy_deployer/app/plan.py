@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from kadeploy_deployer.app.ports import BootError, ImageError, Inventory
 from kadeploy_deployer.app.request import Actor, Prepared, prepare
-from kadeploy_deployer.app.runner import RunnerSettings, policy
+from kadeploy_deployer.app.runner import RunnerSettings
 from kadeploy_deployer.app.silence import Silence
+from kadeploy_deployer.app.step_run import policy
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.domain.errors import NodesBusy
 from kadeploy_deployer.domain.facts import NodeFacts

@@ -11,33 +11,21 @@ from dataclasses import dataclass, replace
 
 from kadeploy_deployer.app.event_log import EventLog
 from kadeploy_deployer.app.recorder import JournalRecorder
+from kadeploy_deployer.app.step_run import Cancelled, StepRun, described, first_line, policy
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import RunData
+from kadeploy_deployer.app.waiting import Waiting, cancel_reason
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment, verdict
-from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
-from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, PartitionTrigger, advance_partition
 from kadeploy_deployer.domain.outcome import Failure, Outcome
-from kadeploy_deployer.domain.snapshot import StepPolicy
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
 
 logger = logging.getLogger(__name__)
 
-GRACE = 10.0
-"""How long after its own timeout a step is given to come back with its outcomes."""
 RECOVERY_TIMEOUT = 240.0
-STOP_SECONDS = 15.0
-"""How long a step is given to stop when it is cancelled."""
-WAIT_POLL = 1.0
-LAST_WORDS = 400
-"""How long the description of a failure may be."""
 
 LeaveBootable = Callable[[StepContext, Sequence[str]], Awaitable[Mapping[str, Outcome]]]
-
-
-class Cancelled(Exception):
-    """The deployment is to be cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +50,10 @@ class Runner:
         self._recorder = JournalRecorder(store=store, lease=lease, log=log, clock=self._clock)
         self._states: dict[str, PartitionState] = {}
         self._cancelled = asyncio.Event()
+        self._waiting = Waiting(
+            lease=lease, store=store, clock=self._clock, recorder=self._recorder, cancelled=self._cancelled
+        )
+        self._steps = StepRun(deployment_id=lease.deployment_id, recorder=self._recorder, cancelled=self._cancelled)
 
     def cancel(self) -> None:
         """Makes the deployment end as cancelled, as soon as the step at hand has been stopped."""
@@ -73,7 +65,7 @@ class Runner:
         if data.deployment.cancel_requested:
             self._cancelled.set()
         if data.deployment.state is DeploymentState.WAITING:
-            if not await self._acquire(data):
+            if not await self._waiting.acquire(data):
                 return
             data = await self._store.load(self._lease.deployment_id)
         context = self._context(data)
@@ -84,57 +76,10 @@ class Runner:
                 text = "the plan ended without a word on this node"
                 await self._fail_the_rest(FailureReason.INTERNAL, text, PartitionTrigger.FAIL)
         except Cancelled:
-            await self._fail_the_rest(FailureReason.CANCELLED, await self._cancel_reason(), PartitionTrigger.CANCEL)
-        await self._finish(context)
-
-    # --- waiting ---
-
-    async def _acquire(self, data: RunData) -> bool:
-        """Waits for the nodes; ends the deployment and returns False when they do not become free."""
-        told: Mapping[str, str] = {}
-        while not self._cancelled.is_set():
-            busy = await self._store.acquire(self._lease, now=self._clock.now())
-            if not busy:
-                return True
-            if busy != told:
-                held = ", ".join(f"{node} ({in_words(holder)})" for node, holder in list(busy.items())[:10])
-                await self._recorder.remark("", f"waiting for {len(busy)} nodes: {held}")
-                told = busy
-            if self._clock.now() >= data.deployment.wait_until:
-                await self._give_up(data, busy)
-                return False
-            await self._clock.sleep(WAIT_POLL)
-        reason = await self._cancel_reason()
-        nodes = [node.node for node in data.deployment.nodes if node.active]
-        await self._store.end(
-            self._lease,
-            trigger=DeploymentTrigger.CANCELLED,
-            description=reason,
-            failures={node: Failure(reason=FailureReason.CANCELLED, description=reason) for node in nodes},
-            node_trigger=PartitionTrigger.CANCEL,
-            now=self._clock.now(),
-        )
-        return False
-
-    async def _give_up(self, data: RunData, busy: Mapping[str, str]) -> None:
-        failures = {
-            node.node: Failure(
-                reason=FailureReason.BUSY,
-                description=f"held by {in_words(busy[node.node])}"
-                if node.node in busy
-                else "other nodes of the deployment did not become free",
+            await self._fail_the_rest(
+                FailureReason.CANCELLED, await cancel_reason(self._store, self._lease), PartitionTrigger.CANCEL
             )
-            for node in data.deployment.nodes
-            if node.active
-        }
-        waited = self._clock.now() - data.deployment.create_time
-        await self._store.end(
-            self._lease,
-            trigger=DeploymentTrigger.GAVE_UP,
-            description=f"{len(busy)} nodes did not become free within {waited:.0f} s",
-            failures=failures,
-            now=self._clock.now(),
-        )
+        await self._finish(context)
 
     # --- the plan ---
 
@@ -186,7 +131,9 @@ class Runner:
             for node in pending:
                 self._states[node] = advance_partition(self._states[node], ENTERS[step.partition_state])
             self._recorder.begin(step.name, attempt)
-            outcomes = await self._act(step, context, pending)
+            present = {node: context.nodes[node] for node in self._states}
+            narrowed = replace(context, nodes=present, facts={node: context.facts[node] for node in present})
+            outcomes = await self._steps.act(step, narrowed, pending)
             pending = await self._judge(step, context, outcomes, attempt, last=last)
             attempt += 1
 
@@ -217,57 +164,7 @@ class Runner:
             del self._states[node]
         return list(again)
 
-    async def _act(self, step: Step, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """Runs the step once, bounded, and returns an outcome for every node whatever the step does."""
-        timeout = max(policy(step, context, node).timeout for node in nodes)
-        present = {node: context.nodes[node] for node in self._states}
-        narrowed = replace(
-            context,
-            nodes=present,
-            facts={node: context.facts[node] for node in present},
-            timeout=timeout,
-        )
-        try:
-            found = await self._until_cancelled(step.run(narrowed, nodes), timeout + GRACE)
-        except (Cancelled, LeaseLost, StoreUnreachable):
-            # None of these is the step's fault: they are about the whole deployment.
-            raise
-        except TimeoutError:
-            failure = Failure(reason=step.timeout_reason, description=f"no answer within {timeout:.0f} s")
-            return self._unless_done(nodes, failure)
-        except Exception as error:
-            logger.exception("deployment=%s step=%s unforeseen error", self._lease.deployment_id, step.name)
-            text = f"the step broke off: {type(error).__name__}: {first_line(str(error))}"
-            failure = Failure(reason=FailureReason.INTERNAL, description=text, retriable=False)
-            return self._unless_done(nodes, failure)
-        missing = Failure(reason=FailureReason.INTERNAL, description="the step gave no outcome", retriable=False)
-        return {node: found.get(node, missing) for node in nodes}
-
-    def _unless_done(self, nodes: Sequence[str], failure: Failure) -> Mapping[str, Outcome]:
-        """Returns the failure for the nodes that had not said before that they are done."""
-        return {node: None if node in self._recorder.done else failure for node in nodes}
-
-    async def _until_cancelled(self, work: Awaitable[Mapping[str, Outcome]], timeout: float) -> Mapping[str, Outcome]:
-        """Waits for a step. Raises TimeoutError when its time is over, Cancelled when the deployment is cancelled."""
-        task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self._cancelled.wait())
-        try:
-            await asyncio.wait({task, stop}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            if stop.done():
-                raise Cancelled
-            raise TimeoutError
-        finally:
-            stop.cancel()
-            await _ended(task)
-            await self._recorder.flush()
-
     # --- the end ---
-
-    async def _cancel_reason(self) -> str:
-        deployment = await self._store.get(self._lease.deployment_id)
-        return deployment.cancel_reason or "cancelled"
 
     async def _fail_the_rest(self, reason: FailureReason, text: str, trigger: PartitionTrigger) -> None:
         failures = {node: Failure(reason=reason, description=text) for node in self._states}
@@ -306,41 +203,6 @@ class Runner:
         await asyncio.gather(*told)
 
 
-def policy(step: Step, context: StepContext, node: str) -> StepPolicy:
-    """Returns timeout and retries of a step for a node: its cluster's, or else the step's own."""
-    own = StepPolicy(timeout=step.timeout, retries=step.retries)
-    wanted = context.profile(node).step_policies.get(step.name, own)
-    return wanted if wanted.timeout > 0 else replace(wanted, timeout=own.timeout)
-
-
-def described(failure: Failure, step: str) -> Failure:
-    """Returns the failure with its reason in front and its step behind, as users read it."""
-    words = failure.reason.replace("_", " ")
-    text = failure.description.strip()
-    if not text.startswith(words):
-        text = f"{words}: {text}" if text else words
-    if len(text) > LAST_WORDS:
-        text = text[: LAST_WORDS - 1] + "…"
-    return replace(failure, description=f"{text} (step {step})")
-
-
-def first_line(text: str) -> str:
-    """Returns the first line of an error's text, bounded."""
-    return (text.strip().splitlines() or ["no text"])[0][:200]
-
-
 def _left_to_do(nodes: Mapping[str, NodeDeployment], pending: Sequence[str], step: str) -> list[str]:
     """Returns the nodes that have not done the journalled step yet."""
     return [node for node in pending if not (nodes[node].step == step and nodes[node].step_done)]
-
-
-async def _ended(task: "asyncio.Future[Mapping[str, Outcome]]") -> None:
-    """Stops a task and waits until it has; what it still had to say is of no interest."""
-    if task.done():
-        return
-    task.cancel()
-    _, left = await asyncio.wait({task}, timeout=STOP_SECONDS)
-    if left:
-        logger.error("a step does not stop within %.0f s after it was cancelled; going on without it", STOP_SECONDS)
-    elif not task.cancelled() and task.exception() is not None:
-        logger.warning("a step that was stopped ended with an error", exc_info=task.exception())

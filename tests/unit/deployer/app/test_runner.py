@@ -114,7 +114,7 @@ async def test_a_failure_that_no_retry_can_help_is_final(database: Database) -> 
 async def test_a_step_that_does_not_come_back_fails_its_nodes_with_its_own_reason(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kadeploy_deployer.app.runner.GRACE", 0.05)
+    monkeypatch.setattr("kadeploy_deployer.app.step_run.GRACE", 0.05)
     plan = straight_plan(boot=ScriptedStep("boot", PartitionState.TO_DEPLOY, timeout=0.05, holds=asyncio.Event()))
 
     deployment = await World(database=database, plan=plan).run()
