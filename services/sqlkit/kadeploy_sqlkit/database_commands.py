@@ -50,7 +50,10 @@ def upgrade(databases: Databases) -> int:
     urls = {name: access.migration_url for name, access in databases.accesses.items()}
     with _opened(databases, urls) as engines:
         databases.upgrade(engines)
-        return _complain(databases, databases.outdated(engines))
+        status = _complain(databases, databases.outdated(engines))
+    if status == SUCCESS:
+        sys.stdout.write(f"the tables are of this release: {', '.join(databases.accesses)}\n")
+    return status
 
 
 def check(databases: Databases) -> int:

@@ -45,9 +45,11 @@ def test_init_makes_everything_once_and_check_is_content(
     assert (site.init(inventory, "inventory"), site.init(deployer, "deployer")) == (0, 0)
     told = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in told] == [
+        "the tables are of this release",
         "the database deploy",
         "the database deploy_right",
         "all is as this release needs it",
+        "the tables are of this release",
         "the database deploy_state",
         "all is as this release needs it",
     ], "the second time nothing is done"
