@@ -1,7 +1,7 @@
 """From the options of kadeploy to what is wanted: target, keys, and how long to wait."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +70,13 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
         wait_timeout=_duration(options.wait_timeout),
         write_partition_table=options.write_partition_table,
         reformat_tmp=options.reformat_tmp,
-        boot_method=boot_method(options),
+        boot_method=boot_method(
+            {
+                "--boot-method": options.boot_method,
+                "-F": "kexec" if options.kexec else None,
+                "--grub": "grub" if options.grub else None,
+            }
+        ),
         use_production_system=options.use_production_system,
         authorized_keys=[key for file in options.key_files for key in read_keys(file)],
         kernel_arguments=options.kernel_arguments,
@@ -83,12 +89,11 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
     return spec
 
 
-def boot_method(options: Options) -> "deployment_pb2.BootMethod.ValueType":
-    """Returns how the new system is to be booted; unspecified when nothing was said: its environment decides."""
-    asked = {"--boot-method": options.boot_method, "-F": "kexec" * options.kexec, "--grub": "grub" * options.grub}
-    words = {option: word for option, word in asked.items() if word}
+def boot_method(said: Mapping[str, str | None]) -> "deployment_pb2.BootMethod.ValueType":
+    """Returns how a system is to be booted, which several options may say; unspecified when none does."""
+    words = {option: word for option, word in said.items() if word}
     if len(set(words.values())) > 1:
-        raise UsageFailure(f"{' and '.join(words)} say different things: the new system boots in one way")
+        raise UsageFailure(f"{' and '.join(words)} say different things: a system boots in one way")
     return BOOT_METHODS[next(iter(words.values()))] if words else deployment_pb2.BOOT_METHOD_UNSPECIFIED
 
 

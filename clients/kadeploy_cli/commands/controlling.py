@@ -5,12 +5,14 @@ from typing import Any, TypeVar
 
 import click
 
-from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli import deployment_spec, node_names
 from kadeploy_cli.failures import UsageFailure
 from kadeploy_cli.node_control import LEVELS, Lists
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+# A kexec needs the deployment environment.
+METHODS = [word for word in deployment_spec.BOOT_METHODS if word != "kexec"]
 SECONDS = click.FloatRange(0, 86_400, min_open=True)
 
 REBOOT = (
@@ -33,6 +35,12 @@ REBOOT = (
     click.option(
         "-kp", "--kernel-parameters", "kernel_arguments", default="", metavar="TEXT", help="Instead of the target's."
     ),
+    click.option(
+        "--boot-method",
+        type=click.Choice(METHODS),
+        help="With -e or -p: how it boots, from now on.  [default: as it was deployed]",
+    ),
+    click.option("--grub", is_flag=True, help="The same as --boot-method grub."),
 )
 LISTS = (
     click.option("-o", "--output-ok-nodes", "good_file", metavar="FILE", help="Write the nodes that did it there."),
@@ -73,6 +81,7 @@ def reboot_request(nodes: str, options: dict[str, Any]) -> deployer_service_pb2.
         nodes=nodes,
         prepare_only=options["prepare_only"],
         kernel_arguments=options["kernel_arguments"],
+        boot_method=_boot_method(options),
         level=LEVELS[levels[0].replace("_", "-")] if levels else deployer_service_pb2.CONTROL_LEVEL_UNSPECIFIED,
     )
     if options["deployment_kernel"]:
@@ -87,6 +96,14 @@ def reboot_request(nodes: str, options: dict[str, Any]) -> deployer_service_pb2.
     else:
         request.simple.SetInParent()
     return request
+
+
+def _boot_method(options: dict[str, Any]) -> "deployment_pb2.BootMethod.ValueType":
+    said = {"--boot-method": options["boot_method"], "--grub": "grub" if options["grub"] else None}
+    method = deployment_spec.boot_method(said)
+    if method and not (options["environment"] or options["partition"]):
+        raise UsageFailure("--boot-method and --grub say nothing without -e or -p")
+    return method
 
 
 def one_node(machines: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli.commands.classic_control import kaaddkeys, kaconsole, kapower, kareboot, karemote, kastats
 from kadeploy_cli.commands.ka import ka
 from tests.fakes.site import Run, Site
@@ -78,20 +78,38 @@ def test_the_options_of_a_reboot_say_what_is_booted_and_how(run: Run, site: Site
         ["-d", "--label", "rescue", "-s"],
         ["-e", "debian", "--env-version", "3", "-l", "bob", "-h"],
         ["-p", "/dev/vda3", "-kp", "single", "-n"],
-        ["-p", "2", "--very-hard"],
+        ["-p", "2", "--very-hard", "--boot-method", "chainload"],
+        ["-e", "debian", "--grub"],
     ):
         assert run(kareboot, ["-m", "node-1", *arguments]).exit_code == 0
-    kernel, environment, partition, number = site.deployer.control.requests
+    kernel, environment, partition, number, grub = site.deployer.control.requests
     assert (kernel.deployment_kernel.label, kernel.level) == ("rescue", deployer_service_pb2.CONTROL_LEVEL_SOFT)
     assert (environment.environment.name, environment.environment.version) == ("debian", 3)
     assert (environment.environment.owner, environment.level) == ("bob", deployer_service_pb2.CONTROL_LEVEL_HARD)
     assert (partition.partition.device, partition.partition.partition) == ("vda", 3)
     assert (partition.kernel_arguments, partition.prepare_only) == ("single", True)
     assert (number.partition.device, number.level) == ("", deployer_service_pb2.CONTROL_LEVEL_VERY_HARD)
+    assert (environment.boot_method, number.boot_method, grub.boot_method) == (
+        deployment_pb2.BOOT_METHOD_UNSPECIFIED,
+        deployment_pb2.BOOT_METHOD_CHAINLOAD,
+        deployment_pb2.BOOT_METHOD_GRUB,
+    )
 
 
 @pytest.mark.parametrize(
-    "arguments", [["-d", "-p", "3"], ["-s", "-h"], ["-n", "-s"], ["--label", "x"], ["-l", "bob"], ["-p", "vda"]]
+    "arguments",
+    [
+        ["-d", "-p", "3"],
+        ["-s", "-h"],
+        ["-n", "-s"],
+        ["--label", "x"],
+        ["-l", "bob"],
+        ["-p", "vda"],
+        ["--grub"],
+        ["-d", "--boot-method", "network"],
+        ["-p", "3", "--grub", "--boot-method", "network"],
+        ["-p", "3", "--boot-method", "kexec"],
+    ],
 )
 def test_options_that_exclude_each_other_are_refused(run: Run, site: Site, arguments: list[str]) -> None:
     assert run(kareboot, ["-m", "node-1", *arguments]).exit_code == 2

@@ -26,7 +26,7 @@ from kadeploy_deployer.app.reboot_targets import (
 )
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidControl, NothingDeployedThere
-from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from kadeploy_deployer.steps.boot_files import prepare_boot
 from kadeploy_deployer.steps.feasibility import chainloads, impossible
 from kadeploy_deployer.steps.reboot_window import RebootWindow, Turns
@@ -47,6 +47,7 @@ class RebootWish:
         level: this one way to reboot and no other; None: the cluster's ladder.
         prepare_only: write the boot files and leave the nodes as they are.
         kernel_arguments: instead of those that the target has.
+        boot_method: of a deployed system; None: as it was deployed.
     """
 
     nodes: str
@@ -54,6 +55,7 @@ class RebootWish:
     level: RebootLevel | None = None
     prepare_only: bool = False
     kernel_arguments: str = ""
+    boot_method: BootMethod | None = None
 
 
 async def reboot_nodes(
@@ -116,6 +118,10 @@ def _check(wish: RebootWish) -> None:
         raise InvalidControl("kernel_arguments", "cannot be given for a simple reboot; name what is to be booted")
     if isinstance(wish.target, DeployedEnvironment) and not wish.target.name:
         raise InvalidControl("environment.name", "names no environment")
+    if wish.boot_method and not isinstance(wish.target, DeployedEnvironment | DeployedPartition):
+        raise InvalidControl("boot_method", "is for a deployed system alone; name its environment or partition")
+    if wish.boot_method is BootMethod.KEXEC:
+        raise InvalidControl("boot_method", "cannot be kexec: only a deployment starts its system so")
 
 
 async def _check_partitions(admitted: Admitted, actor: Actor, parts: ControlParts) -> None:
@@ -161,6 +167,7 @@ class _Reboot:
             admitted=self.admitted,
             tokens=tokens,
             kernel_arguments=self.wish.kernel_arguments,
+            boot_method=self.wish.boot_method,
             parts=self.parts,
         )
         problems = await self._write_entries(held.id, nodes, tokens, contexts)
@@ -212,6 +219,10 @@ class _Reboot:
                 problems.update(dict.fromkeys(nodes, str(error)))
         for context in contexts:
             sentence = impossible(context)
+            if not sentence and self.wish.kernel_arguments and chainloads(context):
+                sentence = (
+                    f"{context.environment.name} boots by its own loader, which takes no kernel arguments from here"
+                )
             try:
                 if not sentence:
                     problems.update(await prepare_boot(context, list(context.nodes)))

@@ -113,6 +113,7 @@ def boot_contexts(
     admitted: Admitted,
     tokens: Mapping[str, str],
     kernel_arguments: str,
+    boot_method: BootMethod | None,
     parts: ControlParts,
 ) -> list[StepContext]:
     """Returns what preparing the boot of deployed systems takes: one context for each deployment that made them.
@@ -125,8 +126,11 @@ def boot_contexts(
     contexts = []
     for group in groups.values():
         one = next(iter(group.values()))
-        method = BootMethod.NETWORK if one.spec.boot_method is BootMethod.KEXEC else one.spec.boot_method
-        spec = replace(one.spec, boot_method=method, kernel_arguments=kernel_arguments or one.spec.kernel_arguments)
+        spec = replace(
+            one.spec,
+            boot_method=boot_method or one.spec.boot_method,
+            kernel_arguments=kernel_arguments or one.spec.kernel_arguments,
+        )
         facts = {node: replace(system.facts, system_token=tokens[node]) for node, system in group.items()}
         contexts.append(
             StepContext(

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.app.operation_request import OperationRequest
 from kadeploy_deployer.app.operation_store import RequestName
 from kadeploy_deployer.app.power import PowerAction
@@ -17,7 +17,7 @@ from kadeploy_deployer.app.reboot_targets import (
 from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
 from kadeploy_deployer.app.request import LONGEST_REQUEST_ID
 from kadeploy_deployer.domain.control_errors import InvalidControl
-from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.status import ok_status, to_status
 
@@ -28,6 +28,13 @@ _LEVELS = {
     deployer_service_pb2.CONTROL_LEVEL_SOFT: RebootLevel.SOFT,
     deployer_service_pb2.CONTROL_LEVEL_HARD: RebootLevel.HARD,
     deployer_service_pb2.CONTROL_LEVEL_VERY_HARD: RebootLevel.VERY_HARD,
+}
+_BOOT_METHODS = {
+    deployment_pb2.BOOT_METHOD_UNSPECIFIED: None,
+    deployment_pb2.BOOT_METHOD_NETWORK: BootMethod.NETWORK,
+    deployment_pb2.BOOT_METHOD_GRUB: BootMethod.GRUB,
+    deployment_pb2.BOOT_METHOD_CHAINLOAD: BootMethod.CHAINLOAD,
+    deployment_pb2.BOOT_METHOD_KEXEC: BootMethod.KEXEC,
 }
 _ACTIONS = {
     deployer_service_pb2.POWER_ACTION_ON: PowerAction.ON,
@@ -77,7 +84,14 @@ def read_reboot(request: deployer_service_pb2.RebootNodesRequest) -> RebootWish:
         level=read_level(request.level),
         prepare_only=request.prepare_only,
         kernel_arguments=request.kernel_arguments,
+        boot_method=_boot_method(request.boot_method),
     )
+
+
+def _boot_method(value: "deployment_pb2.BootMethod.ValueType") -> BootMethod | None:
+    if value not in _BOOT_METHODS:
+        raise InvalidControl("boot_method", f"is unknown: {value}")
+    return _BOOT_METHODS[value]
 
 
 def _target(request: deployer_service_pb2.RebootNodesRequest) -> Target:

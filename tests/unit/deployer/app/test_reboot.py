@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kadeploy_deployer.app.operation_request import OperationRequest
-from kadeploy_deployer.app.ports import BootDeploymentKernel, BootNetworkKernel
+from kadeploy_deployer.app.ports import BootChainload, BootDeploymentKernel, BootGrubDisk, BootNetworkKernel
 from kadeploy_deployer.app.reboot import RebootWish, reboot_nodes
 from kadeploy_deployer.app.reboot_targets import (
     DeployedEnvironment,
@@ -19,7 +19,7 @@ from kadeploy_deployer.app.reboot_targets import (
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain.control_errors import InvalidControl, NothingDeployedThere
 from kadeploy_deployer.domain.errors import InvalidNodeSet, RightMissing
-from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from tests.fakes.control_room import ALICE, ROOT, SYSTEM_KEY, ControlRoom, system
 from tests.fakes.fake_machines import DEPLOYMENT, PREVIOUS, SYSTEM, token_of
 
@@ -106,6 +106,25 @@ async def test_own_kernel_arguments_replace_the_environment_s(room: ControlRoom)
     assert entry.arguments.startswith("root=/dev/vda3 single kadeploy.token=")
 
 
+async def test_a_deployed_system_boots_in_another_way_when_it_is_asked_for(room: ControlRoom) -> None:
+    await reboot(room, DeployedPartition(partition=3), boot_method=BootMethod.GRUB)
+    assert room.told == {"node-1": None, "node-2": None}
+    entry = room.workshop.boot.entries["node-1"]
+    assert isinstance(entry, BootGrubDisk)
+    assert (entry.device, entry.partition, entry.kernel_path) == ("vda", 3, "/vmlinuz")
+    room.told.clear()
+    await reboot(room, DeployedPartition(partition=3), boot_method=BootMethod.CHAINLOAD, prepare_only=True)
+    assert room.workshop.boot.entries["node-1"] == BootChainload(disk=0, partition=3)
+
+
+async def test_arguments_that_no_kernel_would_get_are_told_and_nothing_reboots(room: ControlRoom) -> None:
+    before = {name: machine.boots_done for name, machine in room.machines.machines.items()}
+    await reboot(room, DeployedPartition(partition=3), boot_method=BootMethod.CHAINLOAD, kernel_arguments="single")
+    assert room.reasons() == {"node-1": "BOOT_FILES_FAILED", "node-2": "BOOT_FILES_FAILED"}
+    assert "takes no kernel arguments" in str(room.told["node-1"])
+    assert {name: machine.boots_done for name, machine in room.machines.machines.items()} == before
+
+
 async def test_preparing_writes_the_entries_and_leaves_the_nodes_running(room: ControlRoom) -> None:
     before = {name: machine.boot_id for name, machine in room.machines.machines.items()}
     await reboot(room, DeployedPartition(partition=3), prepare_only=True)
@@ -186,6 +205,9 @@ async def test_an_unknown_node_is_told_beside_the_others(room: ControlRoom) -> N
         (PresentEntry(), {"kernel_arguments": "quiet"}),
         (DeploymentKernel(), {"kernel_arguments": "quiet\ninitrd=evil"}),
         (DeployedEnvironment(name=""), {}),
+        (PresentEntry(), {"boot_method": BootMethod.GRUB}),
+        (DeploymentKernel(), {"boot_method": BootMethod.NETWORK}),
+        (DeployedPartition(partition=3), {"boot_method": BootMethod.KEXEC}),
     ],
 )
 async def test_what_makes_no_sense_is_refused(room: ControlRoom, target: Target, wish: dict[str, Any]) -> None:
