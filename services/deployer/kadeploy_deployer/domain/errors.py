@@ -152,12 +152,34 @@ class AnotherDeploymentWaiting(NotInState):
 
     reason = "ANOTHER_DEPLOYMENT_WAITING"
 
-    def __init__(self, deployment_id: str, owner: str, *, ahead: int = 0) -> None:
-        who = f"deployment {deployment_id} of {owner} is waiting for its nodes" if deployment_id else ""
+    def __init__(
+        self, deployment_id: str, owner: str, *, ahead: int = 0, waited: float = 0.0, will_wait: float = 0.0
+    ) -> None:
+        """Says who holds the place.
+
+        Args:
+            deployment_id: of the one that waits for its nodes; empty when none does.
+            owner: its owner.
+            ahead: how many requests came before this one.
+            waited: for how many seconds it has waited.
+            will_wait: for how many more it will wait at most.
+        """
+        who = (
+            f"deployment {deployment_id} of {owner} is waiting for its nodes, for {waited:.0f} s until now and for "
+            f"{will_wait:.0f} s more at most"
+            if deployment_id
+            else ""
+        )
         others = f"{ahead} earlier request{'s' if ahead > 1 else ''} came before this one" if ahead else ""
         super().__init__(
-            f"{', and '.join(text for text in (who, others) if text)}; try again later, or wait longer",
-            metadata={"id": deployment_id, "owner": owner, "ahead": str(ahead)},
+            f"not its turn: {', and '.join(text for text in (who, others) if text)}; try again later, or wait longer",
+            metadata={
+                "id": deployment_id,
+                "owner": owner,
+                "ahead": str(ahead),
+                "waited": f"{waited:.0f}",
+                "will_wait": f"{will_wait:.0f}",
+            },
         )
 
 

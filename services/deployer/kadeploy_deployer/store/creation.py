@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, in
 
 from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.deployment import Lease
-from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, NodesBusy, NoNodeLeft
+from kadeploy_deployer.domain.errors import NodesBusy, NoNodeLeft
 from kadeploy_deployer.domain.events import DeploymentStateChanged, EventKind, PartitionStateChanged
 from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, advance_deployment
@@ -69,7 +69,7 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     turn = turns.turn(connection, ticket, now=new.now)
     if not turn.has_come:
         if new.wait_until <= new.now:
-            raise AnotherDeploymentWaiting(turn.waiting_id, turn.waiting_owner, ahead=turn.ahead)
+            raise turn.refusal()
         turns.keep_place(connection, ticket, owner=new.owner, request_id=new.request_id, now=new.now)
         return Queued(ticket=ticket)
     left_out = {node.name: node.left_out for node in new.nodes if node.left_out is not None}

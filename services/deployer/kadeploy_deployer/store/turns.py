@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting
 from kadeploy_deployer.store.tables import deployments, queue_places, turnstile
 
 PLACE_SECONDS = 10.0
@@ -17,16 +18,32 @@ WAITING_SLOT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """Who comes before a request: the deployment that waits for its nodes ("" for none), and earlier requests."""
+    """Who comes before a request.
+
+    Attributes:
+        waiting_id: the deployment that waits for its nodes; empty when none does.
+        waiting_owner: its owner.
+        waited: for how many seconds it has waited.
+        will_wait: for how many more it will wait at most.
+        ahead: how many requests came before.
+    """
 
     waiting_id: str
     waiting_owner: str
+    waited: float
+    will_wait: float
     ahead: int
 
     @property
     def has_come(self) -> bool:
         """True when nobody comes before."""
         return not self.waiting_id and not self.ahead
+
+    def refusal(self) -> AnotherDeploymentWaiting:
+        """Returns what somebody is told who does not wait until it has."""
+        return AnotherDeploymentWaiting(
+            self.waiting_id, self.waiting_owner, ahead=self.ahead, waited=self.waited, will_wait=self.will_wait
+        )
 
 
 def pass_turnstile(connection: Connection) -> int:
@@ -38,12 +55,16 @@ def pass_turnstile(connection: Connection) -> int:
 
 def turn(connection: Connection, ticket: int, *, now: float) -> Turn:
     """Returns who comes before a ticket."""
-    waiting = select(deployments.c.id, deployments.c.owner).where(deployments.c.waiting_slot == WAITING_SLOT)
+    waiting = select(deployments.c.id, deployments.c.owner, deployments.c.create_time, deployments.c.wait_until).where(
+        deployments.c.waiting_slot == WAITING_SLOT
+    )
     row = connection.execute(waiting).one_or_none()
     earlier = select(func.count()).where(queue_places.c.ticket < ticket, queue_places.c.expires_at >= now)
     return Turn(
         waiting_id=row.id if row else "",
         waiting_owner=row.owner if row else "",
+        waited=max(now - row.create_time, 0.0) if row else 0.0,
+        will_wait=max(row.wait_until - now, 0.0) if row else 0.0,
         ahead=connection.execute(earlier).scalar_one(),
     )
 
