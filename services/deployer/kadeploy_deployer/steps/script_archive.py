@@ -16,6 +16,17 @@ from kadeploy_deployer.steps.step import StepContext
 
 NO_SCRIPT = "none"
 PART_BYTES = 256 * 1024
+RUN_VARIABLE = "KADEPLOY_RUN"
+"""In the environment of each script and all that it starts: of which deployment, step and archive it is."""
+
+# Kernel threads have no program, and so no environment that is worth the time.
+_END_EARLIER_RUN = """
+for place in /proc/[0-9]*; do
+  [ -e "$place/exe" ] || continue
+  tr '\\0' '\\n' <"$place/environ" | grep -qxF "$1" && kill -9 "${place#/proc/}"
+done 2>/dev/null
+:
+"""
 TAR_OPTIONS = {"none": (), "gzip": ("--gzip",), "bzip2": ("--bzip2",), "xz": ("--xz",), "zstd": ("--zstd",)}
 
 
@@ -48,9 +59,12 @@ async def run_archives(
             return all_failed(nodes, reason, str(error))
 
     async def one(node: str) -> Outcome:
-        for archive in archives[node]:
+        for number, archive in enumerate(archives[node], start=1):
+            run = f"{context.deployment_id}/{step}/{number}"
+            if archive.script != NO_SCRIPT:
+                await _end_earlier_run(context, node, run)
             await _unpack(context, node, archive, contents[archive.file.uri])
-            failure = await _run(context, node, archive, step=step, reason=reason)
+            failure = await _run(context, node, archive, run, step=step, reason=reason)
             if failure is not None:
                 return failure
         return None
@@ -73,8 +87,14 @@ async def _unpack(context: StepContext, node: str, archive: ArchiveSnapshot, con
     await command(context, node, arguments, what=what, timeout=context.timeout, stdin=_parts(content))
 
 
+async def _end_earlier_run(context: StepContext, node: str, run: str) -> None:
+    """Ends what a deployer that died left running of the same script: two at a time would spoil each other's work."""
+    arguments = ("sh", "-c", _END_EARLIER_RUN, "end-earlier-run", f"{RUN_VARIABLE}={run}")
+    await command(context, node, arguments, what="ending an earlier run of the script")
+
+
 async def _run(
-    context: StepContext, node: str, archive: ArchiveSnapshot, *, step: str, reason: FailureReason
+    context: StepContext, node: str, archive: ArchiveSnapshot, run: str, *, step: str, reason: FailureReason
 ) -> Outcome:
     if archive.script == NO_SCRIPT:
         return None
@@ -83,7 +103,7 @@ async def _run(
         node,
         (_script_path(archive.script), DIRECTORY),
         timeout=context.timeout,
-        environment=script_variables(context, node),
+        environment={**script_variables(context, node), RUN_VARIABLE: run},
     )
     text = result.stdout + result.stderr
     if text:

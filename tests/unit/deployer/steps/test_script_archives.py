@@ -22,16 +22,30 @@ def after(workshop: Workshop, *archives: ArchiveSnapshot) -> StepContext:
     return workshop.context(environment=snapshots.an_environment(workshop.image, postinstalls=archives, options="-x"))
 
 
+def without_clearing(workshop: Workshop) -> list[tuple[str, ...]]:
+    """Returns what ran on the node but for what ends earlier runs."""
+    return [words for words in workshop.shell.commands("node-1") if "end-earlier-run" not in words]
+
+
 async def test_archives_are_unpacked_and_run_in_order(workshop: Workshop) -> None:
     context = after(workshop, archive(workshop, "a", "first"), archive(workshop, "b", "sub/second", b"b"))
     assert await outcome(POSTINSTALL, context) is None
-    assert workshop.shell.commands("node-1") == [
+    assert without_clearing(workshop) == [
         UNPACK,
         ("/rambin/first", "/rambin"),
         UNPACK,
         ("/rambin/sub/second", "/rambin"),
     ]
     assert [ran.stdin for ran in workshop.shell.ran if ran.arguments == UNPACK] == [CONTENT, b"b"]
+
+
+async def test_an_earlier_run_of_the_same_script_is_ended_first_and_no_other(workshop: Workshop) -> None:
+    context = after(workshop, archive(workshop, "a", "first"), archive(workshop, "b", "second", b"b"))
+    assert await outcome(POSTINSTALL, context) is None
+    ended = [words[-1] for words in workshop.shell.commands("node-1") if "end-earlier-run" in words]
+    runs = [ran.environment["KADEPLOY_RUN"] for ran in workshop.shell.ran if "KADEPLOY_RUN" in ran.environment]
+    assert ended == [f"KADEPLOY_RUN={run}" for run in runs]
+    assert len(set(runs)) == 2
 
 
 async def test_scripts_know_where_they_are(workshop: Workshop) -> None:
@@ -97,7 +111,7 @@ async def test_the_environment_s_preinstall_goes_before_the_profile_s(workshop: 
     assert await outcome(PREINSTALL, workshop.context(profiles=profiles)) is None
     environment = snapshots.an_environment(workshop.image, preinstall=own)
     assert await outcome(PREINSTALL, workshop.context(profiles=profiles, environment=environment)) is None
-    ran = [words[0] for words in workshop.shell.commands("node-1") if words != UNPACK]
+    ran = [words[0] for words in without_clearing(workshop) if words != UNPACK]
     assert ran == ["/rambin/shared.ash", "/rambin/own.ash"]
 
 
