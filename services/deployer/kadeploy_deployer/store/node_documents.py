@@ -1,31 +1,32 @@
 """The snapshots of all nodes of a deployment as one text: a thousand nodes share a few disk layouts and commands.
 
-A field that is not there takes its default, so texts written by an older release stay readable.
+Column by column: one that is the same for all nodes is written once. A column that is not there takes the field's
+default, so texts written by an older release stay readable.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot
 from kadeploy_deployer.store.codec import dumps, loads
 
 SHARED = ("disks", "commands")
-"""Fields of which a row holds the number only."""
+"""Fields of which a column holds the numbers only."""
 PLAIN = tuple(field.name for field in fields(NodeSnapshot) if field.name not in SHARED)
-_plain_values = attrgetter(*PLAIN)
 
 _Value = TypeVar("_Value", bound=Hashable)
-_Scalar = str | int | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Document:
-    columns: tuple[str, ...]
+    """`same`: the columns that have one value; `columns`: the others, with one value a node."""
+
     disks: tuple[tuple[DiskSnapshot, ...], ...]
     commands: tuple[CommandSnapshot, ...]
-    rows: Sequence[Sequence[_Scalar]]
+    same: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 class _Distinct(Generic[_Value]):
@@ -46,9 +47,17 @@ class _Distinct(Generic[_Value]):
 def pack(nodes: Sequence[NodeSnapshot]) -> str:
     """Returns snapshots as text."""
     disks, commands = _Distinct[tuple[DiskSnapshot, ...]](), _Distinct[CommandSnapshot]()
-    rows = [(*_plain_values(node), disks.number(node.disks), commands.number(node.commands)) for node in nodes]
+    columns: dict[str, list[Any]] = {name: list(map(attrgetter(name), nodes)) for name in PLAIN}
+    columns["disks"] = [disks.number(node.disks) for node in nodes]
+    columns["commands"] = [commands.number(node.commands) for node in nodes]
+    same = {name: values[0] for name, values in columns.items() if values and values.count(values[0]) == len(values)}
+    # The names tell how many nodes there are.
+    same.pop("name", None)
     document = _Document(
-        columns=(*PLAIN, *SHARED), disks=tuple(disks.values), commands=tuple(commands.values), rows=rows
+        disks=tuple(disks.values),
+        commands=tuple(commands.values),
+        same=same,
+        columns={name: values for name, values in columns.items() if name not in same},
     )
     return dumps(document)
 
@@ -56,12 +65,14 @@ def pack(nodes: Sequence[NodeSnapshot]) -> str:
 def unpack(text: str) -> Mapping[str, NodeSnapshot]:
     """Returns the snapshots that `pack` wrote, by name."""
     document = loads(_Document, text)
-    known = {field.name for field in fields(NodeSnapshot)}
+    known = {*PLAIN, *SHARED}
+    same = {name: value for name, value in document.same.items() if name in known}
+    columns = {name: values for name, values in document.columns.items() if name in known}
     found = {}
-    for row in document.rows:
-        values = {name: value for name, value in zip(document.columns, row, strict=True) if name in known}
-        values["disks"] = document.disks[values["disks"]]  # type: ignore[index, assignment]
-        values["commands"] = document.commands[values["commands"]]  # type: ignore[index, assignment]
-        node = NodeSnapshot(**values)  # type: ignore[arg-type]
+    for row in zip(*columns.values(), strict=True):
+        values = {**same, **dict(zip(columns, row, strict=True))}
+        values["disks"] = document.disks[values["disks"]]
+        values["commands"] = document.commands[values["commands"]]
+        node = NodeSnapshot(**values)
         found[node.name] = node
     return found
