@@ -82,13 +82,14 @@ async def create_deployment(
             supervisor.start(created.lease)
         return created
 
-    return await store.get(await _in_turn(attempt, wait_until=wait_until, store=store, clock=clock))
+    created = await _in_turn(attempt, wait_until=wait_until, store=store, clock=clock)
+    return created.deployment or await store.get(created.deployment_id)
 
 
 async def _in_turn(
     attempt: Callable[[int], Awaitable[Created | Queued]], *, wait_until: float, store: DeploymentStore, clock: Clock
-) -> str:
-    """Attempts a creation when its turn has come and returns the deployment; at the latest at the end of the wait."""
+) -> Created:
+    """Attempts a creation when its turn has come and returns what it made; at the latest at the end of the wait."""
     ticket = 0
     while True:
         # In one piece, even if the caller hangs up: what is stored is driven.
@@ -96,7 +97,7 @@ async def _in_turn(
         try:
             answer = await asyncio.shield(attempting)
             if isinstance(answer, Created):
-                return answer.deployment_id
+                return answer
             ticket = answer.ticket
             renewal = min(clock.now() + RENEWAL_SECONDS, wait_until)
             while clock.now() < renewal and not await store.is_next(ticket, now=clock.now()):

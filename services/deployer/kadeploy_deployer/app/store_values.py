@@ -46,10 +46,14 @@ class NewDeployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """What became of a creation. `lease` is None when the request had been made before: nothing was done again."""
+    """What became of a creation, and the deployment as it stood then.
+
+    `lease` and `deployment` are None when the request had been made before: nothing was done again.
+    """
 
     deployment_id: str
     lease: Lease | None
+    deployment: Deployment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

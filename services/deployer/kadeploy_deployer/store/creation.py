@@ -4,25 +4,29 @@ Creations pass a turnstile, so a rival sees who holds what and none fails on a u
 INSERT … SELECT, whatever their number.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, not_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, select, update
 
 from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
-from kadeploy_deployer.domain.deployment import Lease
+from kadeploy_deployer.domain.deployment import Lease, NodeDeployment
 from kadeploy_deployer.domain.errors import NodesBusy, NoNodeLeft
 from kadeploy_deployer.domain.events import DeploymentStateChanged, EventKind, PartitionStateChanged
+from kadeploy_deployer.domain.facts import NOTHING_LEARNED
 from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.store import turns
-from kadeploy_deployer.store.bulk import insert_rows
+from kadeploy_deployer.store.bulk import insert_rows, put_rows
 from kadeploy_deployer.store.codec import dumps
-from kadeploy_deployer.store.database import chunks
+from kadeploy_deployer.store.database import CHUNK
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.lease import hold
 from kadeploy_deployer.store.node_documents import pack
+from kadeploy_deployer.store.queries import get_without_nodes
 from kadeploy_deployer.store.tables import (
     deployment_inputs,
     deployment_nodes,
@@ -31,8 +35,6 @@ from kadeploy_deployer.store.tables import (
     node_records,
     partition_states,
 )
-
-NODE_COLUMNS = ("deployment_id", "node", "position", "device", "partition_number", "state", "reason", "description")
 
 
 def find_request(connection: Connection, owner: str, request_id: str) -> str | None:
@@ -44,11 +46,11 @@ def find_request(connection: Connection, owner: str, request_id: str) -> str | N
 
 def holders(connection: Connection, nodes: Sequence[str]) -> Mapping[str, str]:
     """Returns the nodes that are held, with the deployments and operations that hold them, in the order given."""
-    held: dict[str, str] = {}
-    for names in chunks(nodes):
-        holder = func.coalesce(node_locks.c.deployment_id, node_locks.c.operation_id).label("holder")
-        query = select(node_locks.c.node, holder).where(node_locks.c.node.in_(names))
-        held.update((row.node, row.holder) for row in connection.execute(query))
+    query = select(node_locks.c.node, func.coalesce(node_locks.c.deployment_id, node_locks.c.operation_id))
+    # Many names take longer to ask for than all locks to read, of which there are no more than nodes.
+    if len(nodes) <= CHUNK:
+        query = query.where(node_locks.c.node.in_(nodes))
+    held = dict(connection.execute(query).all())
     return {node: held[node] for node in nodes if node in held}
 
 
@@ -86,7 +88,9 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     if len(left_out) == len(new.nodes):
         raise NoNodeLeft({node: failure.description for node, failure in left_out.items()})
     turns.leave(connection, ticket)
-    _insert(connection, new, left_out)
+    begins = not (busy and waits)
+    nodes = _nodes(new, left_out, start_time=new.now if begins else None)
+    _insert(connection, new, nodes)
     told: list[tuple[str, EventKind]] = [("", DeploymentStateChanged(state=DeploymentState.WAITING))]
     told += [
         (node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
@@ -94,9 +98,11 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     ]
     append_events(connection, new.id, new.now, told)
     lease = Lease(deployment_id=new.id, driver=new.driver, fence=1)
-    if not (busy and waits):
+    if begins:
         _lock(connection, lease, now=new.now)
-    return Created(deployment_id=new.id, lease=lease)
+    # What was just written is not read again: that would take as long as writing it.
+    deployment = replace(get_without_nodes(connection, new.id), nodes=nodes)
+    return Created(deployment_id=new.id, lease=lease, deployment=deployment)
 
 
 def acquire(connection: Connection, lease: Lease, *, now: float) -> Mapping[str, str]:
@@ -106,11 +112,34 @@ def acquire(connection: Connection, lease: Lease, *, now: float) -> Mapping[str,
     query = select(deployment_nodes.c.node).where(_of(lease.deployment_id))
     busy = holders(connection, connection.execute(query.order_by(deployment_nodes.c.position)).scalars().all())
     if not busy:
+        connection.execute(update(deployment_nodes).where(_of(lease.deployment_id)).values(start_time=now))
         _lock(connection, lease, now=now)
     return busy
 
 
-def _insert(connection: Connection, new: NewDeployment, left_out: Mapping[str, Failure]) -> None:
+def _nodes(
+    new: NewDeployment, left_out: Mapping[str, Failure], *, start_time: float | None
+) -> tuple[NodeDeployment, ...]:
+    """Returns the nodes of a new deployment, in its order; those that take part start at `start_time`."""
+    nodes = []
+    for node in new.nodes:
+        failure = left_out.get(node.name)
+        nodes.append(
+            NodeDeployment(
+                node=node.name,
+                state=None if failure else PartitionState.TO_DEPLOY,
+                device=node.snapshot.device if node.snapshot else "",
+                partition=node.snapshot.partition if node.snapshot else 0,
+                facts=NOTHING_LEARNED,
+                start_time=None if failure else start_time,
+                reason=failure.reason if failure else None,
+                description=failure.description if failure else "",
+            )
+        )
+    return tuple(nodes)
+
+
+def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDeployment]) -> None:
     connection.execute(
         insert(deployments).values(
             id=new.id,
@@ -134,23 +163,28 @@ def _insert(connection: Connection, new: NewDeployment, left_out: Mapping[str, F
             description="",
         )
     )
+    taken = {node.node for node in nodes if node.included}
     connection.execute(
         insert(deployment_inputs).values(
             deployment_id=new.id,
             secret=new.secret,
             profiles=dumps(new.profiles),
-            nodes=pack([node.snapshot for node in new.nodes if node.snapshot and node.name not in left_out]),
+            nodes=pack([node.snapshot for node in new.nodes if node.snapshot and node.name in taken]),
         )
     )
-    rows = []
-    for position, node in enumerate(new.nodes):
-        failure = left_out.get(node.name)
-        target = (node.snapshot.device, node.snapshot.partition) if node.snapshot else ("", 0)
-        became = (
-            ("", failure.reason.value, failure.description) if failure else (PartitionState.TO_DEPLOY.value, "", "")
-        )
-        rows.append((new.id, node.name, position, *target, *became))
-    insert_rows(connection, deployment_nodes, NODE_COLUMNS, rows)
+    _insert_nodes(connection, new.id, nodes)
+
+
+def _insert_nodes(connection: Connection, deployment_id: str, nodes: Sequence[NodeDeployment]) -> None:
+    # All but the name is the same for most nodes: it travels once for all of them.
+    names = ("deployment_id", "device", "partition_number", "state", "reason", "description", "start_time")
+    alike: dict[tuple[object, ...], list[tuple[str, int]]] = defaultdict(list)
+    for position, node in enumerate(nodes):
+        written = (node.state or "", node.reason or "", node.description, node.start_time)
+        alike[deployment_id, node.device, node.partition, *written].append((node.node, position))
+    for values, rows in alike.items():
+        same = dict(zip(names, values, strict=True))
+        insert_rows(connection, deployment_nodes, ("node", "position"), sorted(rows), same=same)
 
 
 def _of(deployment_id: str) -> ColumnElement[bool]:
@@ -169,33 +203,22 @@ def _lock(connection: Connection, lease: Lease, *, now: float) -> None:
     connection.execute(insert(node_locks).from_select(names, source.where(of_it).order_by(deployment_nodes.c.node)))
     _remember_nodes(connection, lease.deployment_id, of_it)
     _choose_partitions(connection, lease.deployment_id, of_it, now)
-    connection.execute(update(deployment_nodes).where(of_it).values(start_time=now))
     append_events(connection, lease.deployment_id, now, [("", DeploymentStateChanged(state=state))])
 
 
 def _remember_nodes(connection: Connection, deployment_id: str, of_it: ColumnElement[bool]) -> None:
     """Hands the keys of the systems that run now to the deployment, and notes who took the nodes last."""
     keys = select(node_records.c.host_keys).where(node_records.c.node == deployment_nodes.c.node)
-    known = exists().where(node_records.c.node == deployment_nodes.c.node)
-    ran_ours = known.where(node_records.c.host_keys.is_not(None))
+    ran_ours = exists().where(node_records.c.node == deployment_nodes.c.node, node_records.c.host_keys.is_not(None))
     connection.execute(
         update(deployment_nodes).where(of_it, ran_ours).values(previous_host_keys=keys.scalar_subquery())
     )
-    taken = select(deployment_nodes.c.node).where(of_it)
-    connection.execute(
-        update(node_records).where(node_records.c.node.in_(taken)).values(last_deployment_id=deployment_id)
-    )
-    missing = select(deployment_nodes.c.node, literal(deployment_id)).where(of_it, not_(known))
-    connection.execute(insert(node_records).from_select(["node", "last_deployment_id"], missing))
+    taken = select(deployment_nodes.c.node, literal(deployment_id)).where(of_it).order_by(deployment_nodes.c.node)
+    put_rows(connection, node_records, ["node", "last_deployment_id"], taken)
 
 
 def _choose_partitions(connection: Connection, deployment_id: str, of_it: ColumnElement[bool], now: float) -> None:
     """Says of each target that it was chosen, and by whom."""
-    same = and_(
-        deployment_nodes.c.node == partition_states.c.node,
-        deployment_nodes.c.device == partition_states.c.device,
-        deployment_nodes.c.partition_number == partition_states.c.partition_number,
-    )
     values = {
         "deployment_id": deployment_id,
         "state": PartitionState.TO_DEPLOY,
@@ -203,12 +226,11 @@ def _choose_partitions(connection: Connection, deployment_id: str, of_it: Column
         "description": "",
         "update_time": now,
     }
-    connection.execute(update(partition_states).where(exists().where(same, of_it)).values(values))
-    missing = select(
-        deployment_nodes.c.node,
-        deployment_nodes.c.device,
-        deployment_nodes.c.partition_number,
-        *(literal(value) for value in values.values()),
-    ).where(of_it, not_(exists().where(same)))
-    names = ["node", "device", "partition_number", *values]
-    connection.execute(insert(partition_states).from_select(names, missing))
+    target = (deployment_nodes.c.node, deployment_nodes.c.device, deployment_nodes.c.partition_number)
+    chosen = select(*target, *(literal(value) for value in values.values())).where(of_it)
+    put_rows(
+        connection,
+        partition_states,
+        ["node", "device", "partition_number", *values],
+        chosen.order_by(deployment_nodes.c.node),
+    )

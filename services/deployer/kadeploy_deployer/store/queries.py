@@ -48,15 +48,21 @@ NODE_COLUMNS = (
 _STATES: Mapping[str, PartitionState | None] = {"": None, **{state.value: state for state in PartitionState}}
 
 
-def get(connection: Connection, deployment_id: str, *, secret: str = "") -> Deployment:
-    """Returns a deployment with its nodes; without its secret, nodes of which nothing was learned have no tokens."""
+def get_without_nodes(connection: Connection, deployment_id: str) -> Deployment:
+    """Returns a deployment alone."""
     row = connection.execute(select(deployments).where(deployments.c.id == deployment_id)).one_or_none()
     if row is None:
         raise DeploymentNotFound(deployment_id)
+    return _deployment(row)
+
+
+def get(connection: Connection, deployment_id: str, *, secret: str = "") -> Deployment:
+    """Returns a deployment with its nodes; without its secret, nodes of which nothing was learned have no tokens."""
+    alone = get_without_nodes(connection, deployment_id)
     records = _step_records(connection, deployment_id)
     query = select(*NODE_COLUMNS).where(deployment_nodes.c.deployment_id == deployment_id)
     rows = connection.execute(query.order_by(deployment_nodes.c.position)).all()
-    return _deployment(row, tuple(_node(one, records.get(one[0], ()), secret) for one in rows))
+    return replace(alone, nodes=tuple(_node(one, records.get(one[0], ()), secret) for one in rows))
 
 
 def load(connection: Connection, deployment_id: str) -> RunData:
@@ -89,7 +95,7 @@ def list_deployments(
         same_time = and_(deployments.c.create_time == time, deployments.c.id < last)
         query = query.where(or_(deployments.c.create_time < time, same_time))
     query = query.order_by(deployments.c.create_time.desc(), deployments.c.id.desc()).limit(limit)
-    return [_deployment(row, ()) for row in connection.execute(query)]
+    return [_deployment(row) for row in connection.execute(query)]
 
 
 def position(connection: Connection, deployment_id: str) -> Position:
@@ -202,7 +208,7 @@ def _node(row: Sequence[Any], records: tuple[StepRecord, ...], secret: str) -> N
     )
 
 
-def _deployment(row: Row[Any], nodes: tuple[NodeDeployment, ...]) -> Deployment:
+def _deployment(row: Row[Any]) -> Deployment:
     return Deployment(
         id=row.id,
         state=DeploymentState(row.state),
@@ -222,5 +228,4 @@ def _deployment(row: Row[Any], nodes: tuple[NodeDeployment, ...]) -> Deployment:
         cancel_reason=row.cancel_reason,
         wait_until=row.wait_until,
         last_sequence=row.last_sequence,
-        nodes=nodes,
     )
