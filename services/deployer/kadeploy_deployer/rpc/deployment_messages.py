@@ -161,7 +161,7 @@ def environment_message(environment: EnvironmentSnapshot) -> deployment_pb2.Reso
 
 def deployment_message(deployment: Deployment) -> deployment_pb2.Deployment:
     """Returns a deployment with the nodes that it was read with."""
-    return deployment_pb2.Deployment(
+    message = deployment_pb2.Deployment(
         id=deployment.id,
         state=deployment_state(deployment.state),
         owner=deployment.owner,
@@ -170,26 +170,44 @@ def deployment_message(deployment: Deployment) -> deployment_pb2.Deployment:
         create_time=timestamp(deployment.create_time),
         start_time=timestamp(deployment.start_time),
         end_time=timestamp(deployment.end_time),
-        nodes=[_node_message(node) for node in deployment.nodes],
         description=deployment.description,
         etag=str(deployment.version),
         driver=deployment.driver,
     )
+    # Of thousands of nodes that are in no step, most are told alike: all but the name is written once.
+    alike: dict[tuple[object, ...], deployment_pb2.NodeDeployment] = {}
+    for node in deployment.nodes:
+        told = _node_message(node, alike)
+        told.node = node.node
+        message.nodes.append(told)
+    return message
 
 
-def _node_message(node: NodeDeployment) -> deployment_pb2.NodeDeployment:
+def _node_message(
+    node: NodeDeployment, alike: dict[tuple[object, ...], deployment_pb2.NodeDeployment]
+) -> deployment_pb2.NodeDeployment:
+    """Returns what is told of a node, but for its name."""
+    key = (node.state, node.device, node.partition, node.start_time, node.end_time, node.reason, node.description)
+    if (known := alike.get(key)) is None:
+        known = alike[key] = _standing_message(node)
+    if not node.step:
+        return known
+    message = deployment_pb2.NodeDeployment()
+    message.CopyFrom(known)
+    _tell_progress(message, node)
+    return message
+
+
+def _standing_message(node: NodeDeployment) -> deployment_pb2.NodeDeployment:
     message = deployment_pb2.NodeDeployment(
-        node=node.node, state=_PARTITION_STATES[node.state], device=node.device, partition=node.partition
+        state=_PARTITION_STATES[node.state], device=node.device, partition=node.partition
     )
-    # Only what is there: of thousands of nodes that were only just reserved, most of it is not.
     if node.start_time is not None:
         _set_time(message.start_time, node.start_time)
     if node.end_time is not None:
         _set_time(message.end_time, node.end_time)
     if node.reason is not None:
         message.reason, message.description = failure_reason(node.reason), node.description
-    if node.step:
-        _tell_progress(message, node)
     return message
 
 
