@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_cli import output
+from kadeploy_cli import creation, output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.plain import plain
@@ -19,7 +18,6 @@ from kadeploy_cli.watching.follow import Detached, Follower, View
 from kadeploy_cli.watching.lines import LineView
 from kadeploy_cli.watching.live import LiveView
 
-CREATE_ATTEMPTS = 3
 SCRIPT_PATIENCE = 3600.0
 
 
@@ -32,24 +30,10 @@ class Aftermath:
     script: str | None = None
 
 
-def create(session: Session, spec: deployment_pb2.DeploymentSpec) -> deployment_pb2.Deployment:
-    """Creates the deployment. A call without an answer is repeated: the request's id keeps it from deploying twice."""
-    deployer = session.deployer
-    request = deployer_service_pb2.CreateDeploymentRequest(request_id=str(uuid.uuid4()), spec=spec)
-    deadline = deployer.deadlines.call + spec.wait_timeout.ToTimedelta().total_seconds()
-    for attempt in range(1, CREATE_ATTEMPTS + 1):
-        try:
-            return deployer.call(deployer.deployments.CreateDeployment, request, deadline=deadline)
-        except Failure as failure:
-            if failure.exit_code != ExitCode.UNREACHABLE or attempt == CREATE_ATTEMPTS:
-                raise
-    raise AssertionError
-
-
 def run(session: Session, spec: deployment_pb2.DeploymentSpec, *, detach: bool, aftermath: Aftermath) -> ExitCode:
     """Deploys and returns the exit status: 0 only if every node that was asked for is deployed."""
     check(aftermath)
-    deployment = create(session, spec)
+    deployment = creation.create(session, spec)
     if detach:
         names = [deployment.id]
         output.show(session.form, columns=("DEPLOYMENT",), rows=[names], data=plain(deployment), names=names)

@@ -66,6 +66,10 @@ class DeployerServices(
         self.gone: list[int] = []
         self.hold = threading.Event()
         self.hold.set()
+        # Cleared: it is nobody's turn until somebody asks for the list of deployments.
+        self.turn = threading.Event()
+        self.turn.set()
+        self.asked = threading.Event()
         self.deployments: dict[str, deployment_pb2.Deployment] = {}
         self.events: dict[str, list[deployment_event_pb2.DeploymentEvent]] = {}
         self.partitions: list[deployer_service_pb2.PartitionStatus] = []
@@ -86,6 +90,8 @@ class DeployerServices(
 
     def CreateDeployment(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
+        self.asked.set()
+        self.turn.wait(PATIENCE)
         if request.request_id in self.by_request_id:
             return self.deployments[self.by_request_id[request.request_id]]
         names = list(NodeSet(request.spec.nodes))
@@ -192,7 +198,9 @@ class DeployerServices(
 
     def ListDeployments(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
-        rows = list(reversed(self.deployments.values()))
+        self.turn.set()
+        wanted = request.filter.states
+        rows = [row for row in reversed(self.deployments.values()) if not wanted or row.state in wanted]
         page, token = paged(rows, lambda row: str(row.id), request, "")
         return deployer_service_pb2.ListDeploymentsResponse(deployments=page, next_page_token=token)
 

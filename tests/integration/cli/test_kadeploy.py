@@ -191,3 +191,32 @@ def test_kadeploy_without_nodes_is_a_usage_error(site: Site, run: Run) -> None:
     assert result.exit_code == 2
     assert "no node is named" in result.stderr
     assert not site.deployer.requests
+
+
+def test_a_user_whose_turn_has_not_come_is_told_whom_he_waits_for(
+    run: Run, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kadeploy_cli.creation.LOOK_SECONDS", 0.05)
+    site.deployer.deployments["D-7"] = deployment_pb2.Deployment(
+        id="D-7",
+        owner="bob",
+        state=deployment_pb2.DEPLOYMENT_STATE_WAITING,
+        spec=deployment_pb2.DeploymentSpec(nodes="node-[2-3]"),
+    )
+    site.deployer.turn.clear()
+    result = run(kadeploy, ["-e", "debian", "-m", "node-1", "--wait-timeout", "30"])
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("deployment D-7 of bob waits for its nodes (node-[2-3])") == 1
+
+
+def test_ctrl_c_in_the_queue_gives_the_place_up(site: Site) -> None:
+    from tests.integration.cli.test_processes import finish, start  # noqa: PLC0415
+
+    site.deployer.turn.clear()
+    process = start("kadeploy", "-e", "debian", "-m", "node-1", "--wait-timeout", "60", config=str(site.client_file))
+    assert site.deployer.asked.wait(60)
+    process.send_signal(signal.SIGINT)
+    status, _, err = finish(process)
+    site.deployer.turn.set()
+    assert status == 130, err
+    assert "its place in the queue is given up" in err
