@@ -1,6 +1,7 @@
 """A container engine in namespaces of its own: this host's network, mounts and processes stay as they are."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 ENTER = Path(__file__).parent / "enter-engine"
 CGROUPS = Path("/sys/fs/cgroup")
-CGROUP = "kadeploy-test-engine"
+CGROUP_PREFIX = "kadeploy-test-engine-"
 
 
 class EngineError(Exception):
@@ -85,7 +86,10 @@ def private_engine(directory: Path, *, visible: Sequence[Path]) -> Iterator[Engi
     directory.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         lock = stack.enter_context(directory.with_suffix(".lock").open("a"))
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EngineError(f"another run uses {directory}: wait for its end") from None
         tree = engine_tree()
         _remove_traces(directory)
         directory.mkdir()
@@ -96,7 +100,7 @@ def private_engine(directory: Path, *, visible: Sequence[Path]) -> Iterator[Engi
             [
                 "setpriv", "--pdeathsig", "KILL",
                 "unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--",
-                ENTER, tree, directory, *visible,
+                ENTER, tree, directory, cgroup_of(directory), *visible,
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
@@ -147,6 +151,17 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait(STOP_SECONDS)
 
 
+def cgroup_of(directory: Path) -> str:
+    """Returns the name of the control group of an engine, which no other checkout's has."""
+    return f"{CGROUP_PREFIX}{hashlib.sha256(str(directory).encode()).hexdigest()[:12]}"
+
+
+def cgroups_left(directory: Path) -> list[Path]:
+    """Returns the control groups of an engine that are there, of either version."""
+    name = cgroup_of(directory)
+    return [*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(name)]
+
+
 def _remove_traces(directory: Path) -> None:
     """Removes the engine's data and its cgroups; all its processes are dead, but the kernel may still be at it."""
     deadline = time.monotonic() + STOP_SECONDS
@@ -157,7 +172,7 @@ def _remove_traces(directory: Path) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
-    for top in (*CGROUPS.glob(f"*/{CGROUP}"), *CGROUPS.glob(CGROUP)):
+    for top in cgroups_left(directory):
         for folder, _, _ in os.walk(top, topdown=False):
             _remove_cgroup(Path(folder), deadline)
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ from tests.containers.tools import CHECKOUT
 
 DIRECTORY = CHECKOUT / "build" / "compose"
 COMPOSE_FILE = CHECKOUT / "compose.yaml"
+QUICK_HEALTH = Path(__file__).parent / "quick-health.yaml"
+MANUAL = CHECKOUT / "docs" / "compose.md"
 PREPARE = CHECKOUT / "services" / "compose" / "prepare-site"
 PROGRAMS = Path(sys.executable).parent
 BUILD_SECONDS = 900.0
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 COMMAND_SECONDS = 60.0
 PORTS = {"inventory": 7401, "deployer": 7402, "bootctl": 7403}
 
@@ -33,13 +36,14 @@ class ComposedSite:
     engine: Engine
     directory: Path
 
-    def compose(self, *arguments: str, timeout: float = START_SECONDS) -> str:
-        """Runs a Compose command on the project."""
-        return self.engine.compose("--file", COMPOSE_FILE, *arguments, timeout=timeout)
+    def compose(self, *arguments: str, timeout: float = START_SECONDS, overrides: Sequence[Path] = ()) -> str:
+        """Runs a Compose command on the project, with what is laid over compose.yaml."""
+        files = [word for path in (COMPOSE_FILE, QUICK_HEALTH, *overrides) for word in ("--file", path)]
+        return self.engine.compose(*files, *arguments, timeout=timeout)
 
-    def start(self) -> None:
-        """Starts everything and waits until it is healthy."""
-        self.compose("up", "--detach", "--wait", "--pull", "never", "--no-build")
+    def start(self, *overrides: Path) -> None:
+        """Starts everything, what has changed anew, and waits until it is healthy."""
+        self.compose("up", "--detach", "--wait", "--pull", "never", "--no-build", overrides=overrides)
 
     def restart(self, service: str) -> None:
         """Restarts one service and waits until it is healthy again."""
@@ -102,6 +106,16 @@ def composed_site() -> Iterator[ComposedSite]:
             site.compose("--profile", "tools", "down", "--volumes")
         finally:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def write_manuals_override(directory: Path, *, parent: str) -> Path:
+    """Writes the manual's own compose.override.yaml, for an interface of this name to the nodes' network."""
+    _, _, rest = MANUAL.read_text(encoding="utf-8").partition("in `compose.override.yaml`:\n\n")
+    block = textwrap.dedent(rest.partition("\n\n")[0])
+    assert "parent: eth1}" in block, "the manual does not say how the nodes' network is attached"
+    path = directory / "compose.override.yaml"
+    path.write_text(block.replace("parent: eth1}", f"parent: {parent}}}"))
+    return path
 
 
 def _prepare(site: ComposedSite) -> None:

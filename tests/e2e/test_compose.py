@@ -1,12 +1,14 @@
 """compose.yaml for real: images built, started on an engine of our own, used through the published ports."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.engine import CGROUP, CGROUPS, EngineError
-from tests.containers.site import DIRECTORY, PORTS, PROGRAMS, ComposedSite, composed_site
+from tests.containers.engine import EngineError, cgroups_left
+from tests.containers.segment import ANSWER_ONCE, CONNECT, FETCH_BLOCK, NODE_ADDRESS, PARENT, node_on_segment
+from tests.containers.site import DIRECTORY, PORTS, PROGRAMS, ComposedSite, composed_site, write_manuals_override
 
 pytestmark = pytest.mark.compose
 
@@ -27,7 +29,7 @@ def site() -> Iterator[ComposedSite]:
     with composed_site() as running:
         yield running
     assert not (DIRECTORY / "engine").exists()
-    assert [*CGROUPS.glob(f"*/{CGROUP}"), *CGROUPS.glob(CGROUP)] == []
+    assert cgroups_left(DIRECTORY / "engine") == []
 
 
 def register(site: ComposedSite, name: str, number: int) -> None:
@@ -163,6 +165,92 @@ def test_the_database_is_reached_by_its_users_alone(site: ComposedSite) -> None:
     for service in ("bootctl", "tftp"):
         with pytest.raises(EngineError):
             site.compose("exec", "-T", service, "python3", "-c", connect, address)
+
+
+OWN_END = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as connection:
+    print(connection.getsockname()[0])
+"""
+
+
+def test_on_the_nodes_own_network_no_address_is_translated(site: ComposedSite) -> None:
+    override = write_manuals_override(site.directory, parent=PARENT)
+    with node_on_segment(site.engine) as node:
+        site.start(override)
+        try:
+            with subprocess.Popen(node.argv(ANSWER_ONCE, NODE_ADDRESS), stdout=subprocess.PIPE, text=True) as listener:
+                assert listener.stdout is not None
+                port = listener.stdout.readline().strip()
+                own = site.compose("exec", "-T", "deployer", "python3", "-c", OWN_END, NODE_ADDRESS, port).strip()
+                seen = listener.stdout.readline().strip()
+            # What the deployer takes for its address is what nodes see it at, and where they reach it.
+            assert (own, seen) == ("192.0.2.3", "192.0.2.3")
+            node.run(CONNECT, own, str(PORTS["deployer"]))
+            assert node.run(FETCH_BLOCK, "192.0.2.4", "PXEClient/pxelinux.0") == "192.0.2.4 512"
+            # And clients still reach it at the host's.
+            listed = site.call("root", "ka", "deployment", "list")
+            assert listed.returncode == 0, listed.stderr
+        finally:
+            site.start()
+
+
+LOGIN = """
+import pathlib, pymysql, ssl, sys
+user, secret, protection = sys.argv[1:]
+tls = "/etc/kadeploy/tls"
+context = ssl.create_default_context(cafile=f"{tls}/ca.pem")
+if protection == "certificate":
+    context.load_cert_chain(f"{tls}/certificate.pem", f"{tls}/private_key.pem")
+options = {"ssl_disabled": True} if protection == "none" else {"ssl": context}
+password = pathlib.Path("/run/secrets", secret).read_text().strip()
+with pymysql.connect(host="mariadb", user=user, password=password, **options) as connection:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+        print(cursor.fetchone()[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "user", "secret"),
+    [
+        ("inventory", "kadeploy_inventory", "deploy"),
+        ("inventory", "kadeploy_rights", "deploy_right"),
+        ("deployer", "kadeploy_deployer", "deploy_state"),
+    ],
+)
+def test_the_database_lets_a_service_in_with_its_certificate_alone(
+    site: ComposedSite, service: str, user: str, secret: str
+) -> None:
+    login = ["exec", "-T", service, "python3", "-c", LOGIN, user, secret]
+    assert site.compose(*login, "certificate").startswith("TLS_")
+    for protection in ("ca", "none"):
+        with pytest.raises(EngineError, match="Access denied"):
+            site.compose(*login, protection)
+
+
+def test_the_database_hears_nobody_in_plain_text_not_even_its_administrator(site: ComposedSite) -> None:
+    networks = site.containers()["mariadb"]["NetworkSettings"]["Networks"]
+    (address,) = [one["IPAddress"] for one in networks.values()]
+    login = "import pymysql, sys; pymysql.connect(host=sys.argv[1], user='root', password=open(sys.argv[2]).read(), {})"
+    secret = str(site.directory / "passwords" / "database_root")
+
+    def as_root(protection: str) -> "subprocess.CompletedProcess[str]":
+        program = login.format(protection)
+        return site.run(site.engine.inside([PROGRAMS / "python", "-c", program, address, secret]), {})
+
+    encrypted = as_root("")
+    assert encrypted.returncode == 0, encrypted.stderr
+    assert "Access denied for user 'root'" in as_root("ssl_disabled=True").stderr
+
+
+def test_check_tells_that_the_way_to_the_database_is_encrypted(site: ComposedSite) -> None:
+    for service, databases in (("inventory", ("deploy", "deploy_right")), ("deployer", ("deploy_state",))):
+        command = [f"kadeploy-{service}", "db", "check", "--config", f"/etc/kadeploy/{service}.toml"]
+        told = site.compose("exec", "-T", service, *command)
+        for database in databases:
+            assert f"the database {database}: reached at mariadb:3306, encrypted with TLS" in told
+        assert told.count(f"demands the certificate of /CN={service}\n") == len(databases)
 
 
 def test_the_client_container_speaks_for_the_administrator(site: ComposedSite) -> None:
