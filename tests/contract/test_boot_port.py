@@ -17,6 +17,7 @@ from kadeploy_deployer.app.ports import (
     BootDeploymentKernel,
     BootError,
     BootGrubDisk,
+    BootHypervisor,
     BootLocalDisk,
     BootNetworkKernel,
     BootWish,
@@ -104,6 +105,13 @@ async def test_entries_of_every_kind_are_written(boot: Boot, kernel: Path) -> No
         BootLocalDisk(),
         BootChainload(disk=0, partition=3),
         BootGrubDisk(device="vda", partition=3, kernel_path="/vmlinuz", initrd_path="/initrd.img", arguments="rw"),
+        BootHypervisor(
+            hypervisor_digest=digest,
+            hypervisor_arguments="dom0_mem=512M",
+            kernel_digest=digest,
+            initrd_digest=digest,
+            arguments="root=/dev/vda3",
+        ),
     ]
     for wish in wishes:
         assert await boot.set_entries({"node-1": wish, "node-2": wish}, NODES, owner="d-1") == {}
@@ -138,6 +146,24 @@ async def test_an_entry_is_shown_before_its_files_are_uploaded(boot: Boot) -> No
     wish = BootNetworkKernel(kernel_digest=digest_of(b"later"), initrd_digest="", arguments="root=/dev/vda3")
     shown = await boot.render_entries({"node-1": wish}, NODES, owner="d-1")
     assert all("root=/dev/vda3" in text for _, text in shown["node-1"])
+
+
+async def test_a_hypervisor_boots_with_its_kernel_and_the_kernel_s_arguments(bootctl: str) -> None:
+    boot = GrpcBoot(bootctl)
+    xen, kernel, initrd = (digest_of(word) for word in (b"xen", b"kernel", b"initrd"))
+    wish = BootHypervisor(
+        hypervisor_digest=xen,
+        hypervisor_arguments="dom0_mem=512M",
+        kernel_digest=kernel,
+        initrd_digest=initrd,
+        arguments="root=/dev/vda3 kadeploy.token=t",
+    )
+    [(_, text), *_] = (await boot.render_entries({"node-1": wish}, NODES, owner="d-1"))["node-1"]
+    modules = text[text.index("APPEND ") :].splitlines()[0].split(" --- ")
+    assert modules[0].endswith(f"{xen.replace(':', '-')} dom0_mem=512M")
+    assert modules[1].endswith(f"{kernel.replace(':', '-')} root=/dev/vda3 kadeploy.token=t")
+    assert modules[2].endswith(initrd.replace(":", "-"))
+    await boot.close()
 
 
 async def test_what_is_shown_is_what_is_written(bootctl: str, tree: Path) -> None:

@@ -93,6 +93,17 @@ async def test_boot_files_come_with_their_digests(subject: Subject, initrd: str)
         assert (found.initrd, found.initrd_digest) == (None, "")
 
 
+async def test_a_hypervisor_comes_with_its_kernel(subject: Subject) -> None:
+    image = subject.add(archive("boot/vmlinuz", "boot/initrd.img", "boot/xen.gz"))
+    plain = await subject.store.boot_files(environment(image, initrd=""))
+    assert (plain.hypervisor, plain.hypervisor_digest) == (None, "")
+    xen = replace(environment(image, initrd=""), boot_kind="multiboot", hypervisor_path="/boot/xen.gz")
+    found = await subject.store.boot_files(xen)
+    assert found.hypervisor is not None
+    assert found.hypervisor_digest == f"sha256:{hashlib.sha256(found.hypervisor.read_bytes()).hexdigest()}"
+    assert found.kernel_digest == plain.kernel_digest != found.hypervisor_digest
+
+
 async def test_boot_files_of_an_image_that_is_not_there_are_an_image_error(subject: Subject) -> None:
     image = replace(subject.add(b"content"), uri=subject.absent)
     with pytest.raises(ImageError):

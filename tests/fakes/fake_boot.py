@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kadeploy_deployer.app.ports import BootError, BootNetworkKernel, BootUnreachable, BootWish
+from kadeploy_deployer.app.ports import BootError, BootHypervisor, BootNetworkKernel, BootUnreachable, BootWish
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 
 
@@ -57,9 +57,10 @@ class FakeBoot:
     def _problem(self, name: str, wish: BootWish) -> str:
         if name in self.refused:
             return self.refused[name]
-        if isinstance(wish, BootNetworkKernel):
-            wanted = [digest for digest in (wish.kernel_digest, wish.initrd_digest) if digest]
-            missing = [digest for digest in wanted if digest not in self.files]
+        if isinstance(wish, BootNetworkKernel | BootHypervisor):
+            hypervisor = wish.hypervisor_digest if isinstance(wish, BootHypervisor) else ""
+            wanted = (hypervisor, wish.kernel_digest, wish.initrd_digest)
+            missing = [digest for digest in wanted if digest and digest not in self.files]
             if missing:
                 return f"bootctl has no file {missing[0]}"
         return ""

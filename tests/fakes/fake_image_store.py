@@ -38,13 +38,16 @@ class FakeImageStore:
         return path
 
     async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:
-        """As in the port; kernel and initrd are the bytes of their paths."""
+        """As in the port; each file is the bytes of its path."""
         await self.fetch(environment.image)
         kernel = self.add(f"boot:{environment.kernel_path}", environment.kernel_path.encode())
         initrd = self.add(f"boot:{environment.initrd_path}", environment.initrd_path.encode())
+        hypervisor = self.add(f"boot:{environment.hypervisor_path}", environment.hypervisor_path.encode())
         return BootFiles(
             kernel=self.paths[kernel.uri],
             kernel_digest=kernel.digest,
             initrd=self.paths[initrd.uri] if environment.initrd_path else None,
             initrd_digest=initrd.digest if environment.initrd_path else "",
+            hypervisor=self.paths[hypervisor.uri] if environment.hypervisor_path else None,
+            hypervisor_digest=hypervisor.digest if environment.hypervisor_path else "",
         )

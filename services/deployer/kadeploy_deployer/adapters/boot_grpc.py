@@ -13,6 +13,7 @@ from kadeploy_deployer.app.ports import (
     BootDeploymentKernel,
     BootError,
     BootGrubDisk,
+    BootHypervisor,
     BootLocalDisk,
     BootNetworkKernel,
     BootUnreachable,
@@ -176,6 +177,8 @@ def _target(wish: BootWish) -> boot_entry_pb2.BootTarget:
             return boot_entry_pb2.BootTarget(local_disk=boot_entry_pb2.LocalDiskTarget())
         case BootChainload(disk=disk, partition=partition):
             return boot_entry_pb2.BootTarget(chainload=boot_entry_pb2.ChainloadTarget(disk=disk, partition=partition))
+        case BootHypervisor():
+            return boot_entry_pb2.BootTarget(multiboot=_multiboot(wish))
         case BootGrubDisk():
             return boot_entry_pb2.BootTarget(
                 grub_disk=boot_entry_pb2.GrubDiskTarget(
@@ -186,6 +189,15 @@ def _target(wish: BootWish) -> boot_entry_pb2.BootTarget:
                     arguments=wish.arguments,
                 )
             )
+
+
+def _multiboot(wish: BootHypervisor) -> boot_entry_pb2.MultibootTarget:
+    modules = [boot_entry_pb2.MultibootModule(digest=wish.kernel_digest, arguments=wish.arguments)]
+    if wish.initrd_digest:
+        modules.append(boot_entry_pb2.MultibootModule(digest=wish.initrd_digest))
+    return boot_entry_pb2.MultibootTarget(
+        hypervisor_digest=wish.hypervisor_digest, hypervisor_arguments=wish.hypervisor_arguments, modules=modules
+    )
 
 
 async def _upload_parts(

@@ -63,7 +63,8 @@ class FileImageStore:
             raise ImageError(f"{name} is no tar archive, so its kernel cannot be booted over the network")
         if not environment.kernel_path:
             raise ImageError(f"{name} names no kernel, so it cannot be booted over the network")
-        key = json.dumps([environment.image.digest, environment.kernel_path, environment.initrd_path])
+        paths = (environment.kernel_path, environment.initrd_path, environment.hypervisor_path)
+        key = json.dumps([environment.image.digest, *paths])
         kept = self._cache / "boot" / hashlib.sha256(key.encode()).hexdigest()
         async with self._lock(str(kept)):
             found = await _in_thread(lambda _: _read_boot_files(kept))
@@ -194,9 +195,12 @@ def _make_boot_files(environment: EnvironmentSnapshot, image: Path, kept: Path, 
     kept.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".making-"))
     try:
-        wanted = {scratch / "kernel": environment.kernel_path}
-        if environment.initrd_path:
-            wanted[scratch / "initrd"] = environment.initrd_path
+        named = {
+            "kernel": environment.kernel_path,
+            "initrd": environment.initrd_path,
+            "hypervisor": environment.hypervisor_path,
+        }
+        wanted = {scratch / name: path for name, path in named.items() if path}
         extract(image, environment.image.compression, wanted, stopped=stopped)
         digests = {path.name: _digest_of(path) for path in wanted}
         (scratch / "digests.json").write_text(json.dumps(digests))
@@ -221,10 +225,11 @@ def _read_boot_files(kept: Path) -> BootFiles | None:
 
 
 def _boot_files(kept: Path, digests: dict[str, str]) -> BootFiles:
-    initrd_digest = digests.get("initrd", "")
     return BootFiles(
         kernel=kept / "kernel",
         kernel_digest=digests["kernel"],
-        initrd=kept / "initrd" if initrd_digest else None,
-        initrd_digest=initrd_digest,
+        initrd=kept / "initrd" if "initrd" in digests else None,
+        initrd_digest=digests.get("initrd", ""),
+        hypervisor=kept / "hypervisor" if "hypervisor" in digests else None,
+        hypervisor_digest=digests.get("hypervisor", ""),
     )

@@ -16,6 +16,8 @@ def chosen(asked: BootMethod | None, environment: EnvironmentSnapshot, *, defaul
         return asked
     if environment.boot_kind == "chainload":
         return BootMethod.CHAINLOAD
+    if environment.boot_kind == "multiboot":
+        return BootMethod.NETWORK
     if environment.kind == "dd" and default is BootMethod.NETWORK:
         # Nothing can be taken out of a raw image without writing it first; GRUB reads the disk itself.
         return BootMethod.GRUB
@@ -40,8 +42,8 @@ def boots_by_grub(method: BootMethod | None, environment: EnvironmentSnapshot) -
 def impossible(method: BootMethod | None, environment: EnvironmentSnapshot) -> str:  # noqa: PLR0911 - one for each reason
     """Returns in one sentence why an environment cannot be booted so, empty if nothing speaks against it."""
     name = environment.name
-    if environment.boot_kind == "multiboot":
-        return f"{name} boots a hypervisor, which is not available yet"
+    if environment.boot_kind == "multiboot" and method in {BootMethod.GRUB, BootMethod.KEXEC}:
+        return f"{name} boots a hypervisor, which {method} cannot start; it boots over the network"
     if method is BootMethod.NETWORK and environment.boot_kind == "chainload":
         return f"{name} brings its own loader and names no kernel to boot over the network; deploy it by chainload"
     if method is BootMethod.GRUB and not environment.kernel_path:

@@ -9,6 +9,7 @@ from kadeploy_deployer.app.ports import (
     BootError,
     BootFiles,
     BootGrubDisk,
+    BootHypervisor,
     BootNetworkKernel,
     BootWish,
     DigestDiffers,
@@ -48,9 +49,10 @@ class PrepareBoot:
         if boots_by_grub(context):
             arguments = system_arguments(context, node, token=TOKEN_SHOWN)
             return [f"let GRUB boot {environment.kernel_path} on {node}'s own disk with {arguments}"]
-        files = [path for path in (environment.kernel_path, environment.initrd_path) if path]
+        named = (environment.hypervisor_path, environment.kernel_path, environment.initrd_path)
+        files = [path for path in named if path]
         arguments = system_arguments(context, node, token=TOKEN_SHOWN)
-        return [f"take {' and '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
+        return [f"take {', '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
 
     async def boot_wishes(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootWish]:
         """As in the protocol. Raises ImageError."""
@@ -90,13 +92,24 @@ def system_wishes(context: StepContext, nodes: Sequence[str], files: BootFiles |
     if files is None:
         return {node: _chainload(context.nodes[node]) for node in nodes}
     return {
-        node: BootNetworkKernel(
-            kernel_digest=files.kernel_digest,
-            initrd_digest=files.initrd_digest,
-            arguments=system_arguments(context, node, token=context.facts[node].system_token),
+        node: network_wish(
+            files, context.environment, system_arguments(context, node, token=context.facts[node].system_token)
         )
         for node in nodes
     }
+
+
+def network_wish(files: BootFiles, environment: EnvironmentSnapshot, arguments: str) -> BootWish:
+    """Returns how uploaded files of an environment boot. `arguments`: of its kernel."""
+    if environment.boot_kind == "multiboot":
+        return BootHypervisor(
+            hypervisor_digest=files.hypervisor_digest,
+            hypervisor_arguments=environment.hypervisor_arguments,
+            kernel_digest=files.kernel_digest,
+            initrd_digest=files.initrd_digest,
+            arguments=arguments,
+        )
+    return BootNetworkKernel(kernel_digest=files.kernel_digest, initrd_digest=files.initrd_digest, arguments=arguments)
 
 
 async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[str, str]:
@@ -115,11 +128,13 @@ async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[st
 
 
 async def upload_boot_files(boot: Boot, files: BootFiles, environment: EnvironmentSnapshot) -> None:
-    """Brings an environment's kernel and initrd to the TFTP host. Raises BootError."""
+    """Brings what boots an environment to the TFTP host. Raises BootError."""
     label = f"{environment.name} version {environment.version} of {environment.owner}"
     await boot.upload(files.kernel, digest=files.kernel_digest, description=f"kernel of {label}")
     if files.initrd is not None:
         await boot.upload(files.initrd, digest=files.initrd_digest, description=f"initrd of {label}")
+    if files.hypervisor is not None:
+        await boot.upload(files.hypervisor, digest=files.hypervisor_digest, description=f"hypervisor of {label}")
 
 
 def needs_files(context: StepContext) -> bool:

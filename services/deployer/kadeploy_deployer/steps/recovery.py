@@ -10,7 +10,6 @@ from kadeploy_deployer.app.ports import (
     BootError,
     BootFiles,
     BootLocalDisk,
-    BootNetworkKernel,
     BootWish,
     ImageError,
     ShellHost,
@@ -18,7 +17,7 @@ from kadeploy_deployer.app.ports import (
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import DefaultSystemSnapshot
 from kadeploy_deployer.domain.states import FailureReason, RebootLevel
-from kadeploy_deployer.steps.boot_files import upload_boot_files
+from kadeploy_deployer.steps.boot_files import network_wish, upload_boot_files
 from kadeploy_deployer.steps.deployment_shell import deployment_host, working_host
 from kadeploy_deployer.steps.each_node import all_failed, on_each_node
 from kadeploy_deployer.steps.ladder import Sight, reboot_over_ssh, try_look
@@ -79,11 +78,7 @@ async def default_wishes(context: StepContext, nodes: Sequence[str]) -> dict[str
         if found is not None:
             root = f"root={partition_device(default.device, default.partition)}"
             words = (root, default.environment.kernel_arguments or context.profile(node).kernel_arguments)
-            wishes[node] = BootNetworkKernel(
-                kernel_digest=found.kernel_digest,
-                initrd_digest=found.initrd_digest,
-                arguments=" ".join(word for word in words if word),
-            )
+            wishes[node] = network_wish(found, default.environment, " ".join(word for word in words if word))
     return wishes
 
 

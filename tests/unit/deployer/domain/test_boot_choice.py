@@ -27,6 +27,7 @@ OWN_LOADER = {"boot_kind": "chainload", "kernel_path": "", "initrd_path": ""}
         (None, RAW, KEXEC, KEXEC),
         (None, RAW | OWN_LOADER, KEXEC, CHAINLOAD),
         (CHAINLOAD, RAW, NETWORK, CHAINLOAD),
+        (None, {"boot_kind": "multiboot"}, GRUB, NETWORK),
     ],
 )
 def test_the_request_s_word_comes_first_then_the_environment_s_need_then_the_cluster_s(

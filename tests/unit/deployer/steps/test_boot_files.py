@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_deployer.app.ports import BootChainload, BootGrubDisk, BootNetworkKernel
+from kadeploy_deployer.app.ports import BootChainload, BootGrubDisk, BootHypervisor, BootNetworkKernel
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
 from kadeploy_deployer.steps.boot_files import PREPARE_BOOT as STEP
@@ -77,6 +77,23 @@ async def test_grub_boots_the_kernel_on_the_node_s_own_disk(workshop: Workshop, 
     )
     assert workshop.boot.files == {}
     assert "own disk" in STEP.describe(context, "node-1")[0]
+
+
+async def test_a_hypervisor_is_uploaded_and_gets_the_kernel_as_its_module(workshop: Workshop) -> None:
+    environment = snapshots.an_environment(
+        workshop.image, boot_kind="multiboot", hypervisor_path="/boot/xen.gz", hypervisor_arguments="dom0_mem=512M"
+    )
+    context = workshop.context(environment=environment)
+    assert await outcome(STEP, context) is None
+    entry = workshop.boot.entries["node-1"]
+    assert isinstance(entry, BootHypervisor)
+    assert (entry.hypervisor_arguments, entry.arguments) == (
+        "dom0_mem=512M",
+        "root=/dev/vda3 console=ttyS0 rw kadeploy.token=system-node-1",
+    )
+    assert workshop.boot.files[entry.hypervisor_digest] == "hypervisor of debian version 1 of alice"
+    assert {entry.hypervisor_digest, entry.kernel_digest, entry.initrd_digest} == set(workshop.boot.files)
+    assert STEP.describe(context, "node-1")[0].startswith("take /boot/xen.gz, /vmlinuz, /initrd.img out of the image")
 
 
 async def test_an_image_without_the_kernel_is_told(workshop: Workshop) -> None:

@@ -21,7 +21,8 @@ def spec(method: BootMethod | None) -> DeploymentSpec:
     [
         (BootMethod.GRUB, {"kernel_path": ""}, "GRUB cannot start it"),
         (BootMethod.GRUB, {"file_system": "ntfs"}, "GRUB cannot read ntfs"),
-        (BootMethod.NETWORK, {"boot_kind": "multiboot"}, "hypervisor"),
+        (BootMethod.GRUB, {"boot_kind": "multiboot"}, "a hypervisor, which grub cannot start"),
+        (BootMethod.KEXEC, {"boot_kind": "multiboot"}, "a hypervisor, which kexec cannot start"),
         (BootMethod.KEXEC, {"kernel_path": ""}, "names no kernel"),
         (BootMethod.NETWORK, {"kind": "dd"}, "its kernel cannot be booted over the network"),
         (BootMethod.NETWORK, {"boot_kind": "chainload", "kernel_path": ""}, "brings its own loader"),
@@ -45,6 +46,8 @@ async def test_it_is_refused_before_a_node_reboots(
     ("method", "changes"),
     [
         (BootMethod.NETWORK, {}),
+        (BootMethod.NETWORK, {"boot_kind": "multiboot"}),
+        (BootMethod.CHAINLOAD, {"boot_kind": "multiboot"}),
         (BootMethod.KEXEC, {}),
         (BootMethod.KEXEC, {"kind": "dd"}),
         (BootMethod.GRUB, {}),

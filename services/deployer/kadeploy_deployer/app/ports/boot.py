@@ -57,7 +57,18 @@ class BootGrubDisk:
     arguments: str
 
 
-BootWish = BootDeploymentKernel | BootNetworkKernel | BootLocalDisk | BootChainload | BootGrubDisk
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootHypervisor:
+    """Boot an uploaded hypervisor with an uploaded kernel, whose arguments are `arguments`. The initrd may be empty."""
+
+    hypervisor_digest: str
+    hypervisor_arguments: str
+    kernel_digest: str
+    initrd_digest: str
+    arguments: str
+
+
+BootWish = BootDeploymentKernel | BootNetworkKernel | BootLocalDisk | BootChainload | BootGrubDisk | BootHypervisor
 
 
 class Boot(Protocol):

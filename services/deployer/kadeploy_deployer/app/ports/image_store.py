@@ -17,12 +17,14 @@ class DigestDiffers(ImageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFiles:
-    """Kernel and initrd taken out of an image, as local files. `initrd` None when the environment has none."""
+    """What boots an environment, taken out of its image, as local files; None where the environment has none."""
 
     kernel: Path
     kernel_digest: str
     initrd: Path | None
     initrd_digest: str
+    hypervisor: Path | None = None
+    hypervisor_digest: str = ""
 
 
 class ImageStore(Protocol):
@@ -33,7 +35,7 @@ class ImageStore(Protocol):
         ...
 
     async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:
-        """Takes kernel and initrd out of the image, following links inside it; kept by the image's digest.
+        """Takes kernel, initrd and hypervisor out of the image, following links inside it; kept by the image's digest.
 
         Raises ImageError.
         """
