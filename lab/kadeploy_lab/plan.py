@@ -44,8 +44,8 @@ class LabNode:
 
     @property
     def uuid(self) -> str:
-        """The machine's UUID, as its firmware tells it."""
-        return f"6b61646c-6162-4000-8000-{self.mac.replace(':', '')}"
+        """The machine's UUID, as its firmware tells it; one of those that pxelinux holds for a UUID."""
+        return f"6b61646c-6162-4b61-8000-{self.mac.replace(':', '')}"
 
     @property
     def variables(self) -> Path:

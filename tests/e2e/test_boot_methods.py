@@ -50,6 +50,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         story.describe_cluster()
         administrator = story.administrator
         administrator.run("ka", "node", "update", "node-2", "--firmware", "uefi")
+        administrator.run("ka", "node", "update", "node-1", "--uuid", lab.node("node-1").uuid)
         administrator.run("karecordenv", "-fe", str(RAW), "--visibility", "public")
         # The same image, described as one without a loader: somebody else has to know its kernel.
         kernel = ("-k", "/boot/vmlinuz", "-i", "/boot/initrd.img", "-p", "console=ttyS0,115200 net.ifnames=0 quiet")
@@ -125,6 +126,16 @@ def test_a_raw_image_boots_by_its_own_loader(story: Story, deployed: dict[str, d
     assert "kadeploy.token" not in answer.kernel_command_line
     assert answer.boot_id == deployed["node-1"]["boot_id"] != deployed["node-1"]["deployment_boot_id"]
     assert "chain.c32" in fetched(story)
+
+
+def test_a_machine_whose_uuid_is_known_finds_its_file_at_the_first_name_that_it_asks_for(
+    story: Story, deployed: dict[str, dict[str, Any]]
+) -> None:
+    assert deployed["node-1"]["state"] == "deployed"
+    log = fetched(story)
+    # The UUID as it lies in memory: its operating system says 6b61646c-6162-4b61-…
+    assert "pxelinux.cfg/6c64616b-6261-614b-8000-5254004b0001" in log
+    assert "pxelinux.cfg/01-52-54-00-4b-00-01" not in log
 
 
 def test_a_uefi_machine_boots_both_systems_by_grub(story: Story, deployed: dict[str, dict[str, Any]]) -> None:

@@ -20,7 +20,7 @@ def test_a_machine_boots_from_its_network_card_and_logs_its_serial_port() -> Non
     assert machine_argv(spec) == [
         "qemu-system-x86_64",
         *("-name", "node-1"),
-        *("-uuid", "6b61646c-6162-4000-8000-5254004b0001"),
+        *("-uuid", "6b61646c-6162-4b61-8000-5254004b0001"),
         "-nodefaults",
         *("-machine", "pc,graphics=off"),
         *("-accel", "tcg,thread=multi,tb-size=64"),
