@@ -1,8 +1,11 @@
 """Reboots and power as operations with a name: an answer that is lost is asked for again, and nothing is done twice."""
 
+import contextlib
+import signal
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +47,21 @@ def carry_out(deployer: Deployer, method: Any, request: Any, tell: Callable[[Nod
         tell: told of each node.
     """
     request.request_id = str(uuid.uuid4())
-    return _Asking(deployer, method, request, tell).run()
+    with _terminated_as_interrupted():
+        return _Asking(deployer, method, request, tell).run()
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Lets SIGTERM stop an operation as Ctrl-C does: a batch job that is ended gives its nodes back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Asking:

@@ -55,13 +55,14 @@ def test_a_deployer_that_was_never_reached_is_told_at_once(run: Run, site: Site,
     assert "asking again" not in result.stderr
 
 
-def test_ctrl_c_stops_the_operation_and_says_how_far_it_was(site: Site) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_the_operation_and_says_how_far_it_was(site: Site, number: signal.Signals) -> None:
     from tests.integration.cli.test_processes import finish, start  # noqa: PLC0415
 
     site.deployer.control.hold = True
     process = start("kareboot", "-m", "node-[1-2]", config=str(site.client_file))
     assert site.deployer.control.waiting.wait(60)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     status, out, err = finish(process)
     assert status == 130, err
     assert [line.split() for line in out.splitlines()[1:]] == [["node-1", "ok"], ["node-2", "ok"]]
