@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from kadeploy_sqlkit.access import Account, DatabaseAccess, MariadbAccess
 from kadeploy_sqlkit.accounts import ROWS, TABLES, Administrator, DatabaseServerUnreachable, make_accounts
 from kadeploy_sqlkit.channel import Channel, last_words
-from kadeploy_sqlkit.privileges import cipher, demanded_subject, findings
+from kadeploy_sqlkit.privileges import demanded_subject, encryption, findings
 
 SUCCESS, FAILURE = 0, 1
 
@@ -106,7 +106,7 @@ def _way(connection: Connection, access: MariadbAccess) -> str:
     channel = access.channel
     if access.socket is not None:
         return f"reached by the socket {channel.server}"
-    found = cipher(connection)
+    found = encryption(connection)
     if not found:
         return f"reached at {channel.server} in PLAIN TEXT"
     demanded = demanded_subject(connection)

@@ -48,8 +48,11 @@ def demanded_subject(connection: Connection) -> str:
     return match["subject"] if match else ""
 
 
-def cipher(connection: Connection) -> str:
-    """Returns what encrypts a connection, in the server's own words; empty when nothing does."""
-    asked = "SHOW SESSION STATUS WHERE variable_name IN ('Ssl_cipher', 'Ssl_version')"
+def encryption(connection: Connection) -> str:
+    """Returns what encrypts a connection, in the server's own words, and until when; empty when nothing does."""
+    asked = "SHOW SESSION STATUS WHERE variable_name IN ('Ssl_cipher', 'Ssl_version', 'Ssl_server_not_after')"
     status = {row[0]: row[1] for row in connection.exec_driver_sql(asked)}
-    return f"{status['Ssl_version']} {status['Ssl_cipher']}" if status.get("Ssl_cipher") else ""
+    if not status.get("Ssl_cipher"):
+        return ""
+    how = f"{status['Ssl_version']} {status['Ssl_cipher']}"
+    return f"{how}, by a certificate of the server that ends on {status['Ssl_server_not_after']}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from cryptography import x509
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -71,6 +72,9 @@ def test_check_says_what_encrypts_and_what_the_accounts_demand(
         place = f"127.0.0.1:{ready.server.port}"
         assert f"the database {database}: reached at {place}, encrypted with TLSv1.3 TLS_" in told
         assert f"{ready.user(database)} demands the certificate of /CN=inventory\n" in told
+    certificate = x509.load_pem_x509_certificate(authority(ready).files("service", "mariadb").certificate.read_bytes())
+    end = certificate.not_valid_after_utc
+    assert told.count(f"ends on {end:%b} {end.day:2} {end:%H:%M:%S %Y} GMT; ") == 2
 
 
 def test_what_the_services_open_is_encrypted(ready: DatabaseSite) -> None:
