@@ -56,7 +56,7 @@ lint: proto ## Contracts, style, layers, shell scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run docs/examples/batch/* \
+	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
 	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
 	$(BIN)/hadolint services/Dockerfile
