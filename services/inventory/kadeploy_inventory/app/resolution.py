@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from kadeploy_inventory.app.environments import Asker, get_environment
 from kadeploy_inventory.app.ports import Clock, Work
-from kadeploy_inventory.app.rights import is_production, rights_of
+from kadeploy_inventory.app.rights import granted_to, is_production
 from kadeploy_inventory.domain.cluster import (
     DEFAULT_CLUSTER,
     Cluster,
@@ -17,7 +17,6 @@ from kadeploy_inventory.domain.names import parse_device_name, parse_user_name, 
 from kadeploy_inventory.domain.node import Node
 from kadeploy_inventory.domain.node_set import expand
 from kadeploy_inventory.domain.problems import Problems
-from kadeploy_inventory.domain.right import allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +63,14 @@ def resolve_deployment(
         for name, cluster in work.clusters.named(wanted).items()
     }
     environment = None if reference is None else get_environment(reference, asker=Asker(user=user), work=work)
-    rights = rights_of(user, names, work=work, now=clock())
+    granted = granted_to(user, names, work=work, now=clock())
     resolved = []
     for name in names:
         node = present.get(name)
         profile = profiles[node.cluster if node else DEFAULT_CLUSTER].profile
         target = _target(profile, device, partition)
         word = partition_word(*target)
-        allowed = node is not None and allows(
-            rights, user=user, node=name, partition=word, is_production=is_production(node, word)
-        )
-        if node is not None:
-            node = replace(node, bmc_address=node.controller)
+        allowed = node is not None and granted.allows(name, word, is_production=is_production(node, word))
         resolved.append(ResolvedNode(name=name, node=node, allowed=allowed, device=target[0], partition=target[1]))
     used = {node.cluster for node in present.values()}
     return Resolution(

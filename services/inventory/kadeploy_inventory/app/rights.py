@@ -12,10 +12,9 @@ from kadeploy_inventory.domain.node_set import expand
 from kadeploy_inventory.domain.partition_table import PartitionRole
 from kadeploy_inventory.domain.right import (
     MAXIMUM_RIGHTS,
+    Granted,
     Right,
-    allows,
     check_words,
-    partitions_named,
 )
 from kadeploy_rpckit.errors import FieldViolation
 
@@ -84,28 +83,22 @@ def check_rights(*, user: str, nodes: str, partition: str, work: Work, clock: Cl
     """Says per node of a set whether a user has a right; with no partition named, any right counts."""
     check_words([user], [partition] if partition else [])
     names = expand(nodes)
-    rights = rights_of(user, names, work=work, now=clock())
+    granted = granted_to(user, names, work=work, now=clock())
     present = work.nodes.named(names) if partition else {}
     return [
         Check(
             node=name,
-            allowed=allows(
-                rights,
-                user=user,
-                node=name,
-                partition=partition,
-                is_production=is_production(present.get(name), partition),
-            ),
-            partitions=partitions_named(rights, user=user, node=name),
+            allowed=granted.allows(name, partition, is_production=is_production(present.get(name), partition)),
+            partitions=tuple(sorted(granted.partitions(name))),
         )
         for name in names
     ]
 
 
-def rights_of(user: str, nodes: Sequence[str], *, work: Work, now: datetime) -> list[Right]:
-    """Returns the rights of a user on nodes that are in force."""
+def granted_to(user: str, nodes: Sequence[str], *, work: Work, now: datetime) -> Granted:
+    """Returns what the rights of a user on nodes open now."""
     found = work.rights.matching(users=[user, WILDCARD], nodes=[*nodes, WILDCARD], partitions=[])
-    return [right for right in found if not right.is_expired(now)]
+    return Granted((right for right in found if not right.is_expired(now)), user=user)
 
 
 def is_production(node: Node | None, partition: str) -> bool:

@@ -1,5 +1,6 @@
 """Rights: user x node x partition, each of which may be the wildcard."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,28 +29,32 @@ class Right:
         """Returns whether the right counts as gone."""
         return self.expire_time is not None and self.expire_time <= now
 
-    def names(self, user: str, node: str) -> bool:
-        """Returns whether the right speaks of this user on this node."""
-        return self.user in {user, WILDCARD} and self.node in {node, WILDCARD}
 
+class Granted:
+    """What rights, none of which is expired, open for one user. Each node looks at those that speak of it alone."""
 
-def allows(rights: Iterable[Right], *, user: str, node: str, partition: str, is_production: bool = False) -> bool:
-    """Returns whether one of the rights, none of which is expired, allows the partition.
+    def __init__(self, rights: Iterable[Right], *, user: str) -> None:
+        self._partitions: dict[str, set[str]] = defaultdict(set)
+        for right in rights:
+            if right.user in {user, WILDCARD}:
+                self._partitions[right.node].add(right.partition)
 
-    Args:
-        rights: the rights to look at.
-        user: who wants to.
-        node: where.
-        partition: the partition's word; empty when any right on the node will do.
-        is_production: true for the site's own partition, which a right must name and no wildcard opens.
-    """
-    wanted = {partition} if is_production else {partition, WILDCARD}
-    return any(right.names(user, node) and (not partition or right.partition in wanted) for right in rights)
+    def partitions(self, node: str) -> frozenset[str]:
+        """Returns the partitions' words that the rights name on a node."""
+        return frozenset(self._partitions.get(node, ())).union(self._partitions.get(WILDCARD, ()))
 
+    def allows(self, node: str, partition: str, *, is_production: bool = False) -> bool:
+        """Returns whether a partition may be used.
 
-def partitions_named(rights: Iterable[Right], *, user: str, node: str) -> tuple[str, ...]:
-    """Returns the partitions that the user's rights on a node name."""
-    return tuple(sorted({right.partition for right in rights if right.names(user, node)}))
+        Args:
+            node: where.
+            partition: the partition's word; empty when any right on the node will do.
+            is_production: true for the site's own partition, which a right must name and no wildcard opens.
+        """
+        named = self.partitions(node)
+        if not partition:
+            return bool(named)
+        return partition in named or (WILDCARD in named and not is_production)
 
 
 def check_words(users: Sequence[str], partitions: Sequence[str]) -> None:

@@ -17,6 +17,9 @@ from kadeploy_inventory.rpc.wire_values import read_enum, write_enum, write_time
 _FIRMWARE, _TABLE = "FIRMWARE_", "PARTITION_TABLE_"
 _TYPE, _ROLE = "PARTITION_TYPE_", "PARTITION_ROLE_"
 
+KnownDisks = dict[int, tuple[Disk, node_pb2.Disk]]
+"""Disks that were written, by their identity: the nodes of a cluster share theirs."""
+
 
 def nodes_from_messages(messages: Iterable[node_pb2.Node]) -> list[Node]:
     """Returns the descriptions of a call. Nodes that have the same disk share one value."""
@@ -26,7 +29,7 @@ def nodes_from_messages(messages: Iterable[node_pb2.Node]) -> list[Node]:
 
 def nodes_to_messages(nodes: Iterable[Node]) -> list[node_pb2.Node]:
     """Returns the messages of an answer. A disk that several nodes share is written once."""
-    disks: dict[int, tuple[Disk, node_pb2.Disk]] = {}
+    disks: KnownDisks = {}
     return [node_to_message(node, disks) for node in nodes]
 
 
@@ -52,7 +55,7 @@ def node_from_message(message: node_pb2.Node, known: dict[bytes, Disk] | None = 
     )
 
 
-def node_to_message(node: Node, known: dict[int, tuple[Disk, node_pb2.Disk]] | None = None) -> node_pb2.Node:
+def node_to_message(node: Node, known: KnownDisks | None = None) -> node_pb2.Node:
     """Returns the message of a node.
 
     Args:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -43,6 +44,7 @@ def read_enum(kind: type[EnumT], number: int, names: Any, *, prefix: str, defaul
         raise UnreadableValue.of(prefix.removesuffix("_").lower(), number) from None
 
 
+@cache
 def write_enum(value: StrEnum, names: Any, *, prefix: str) -> Any:
     """Returns the number on the wire of a domain's word."""
     return names.Value(f"{prefix}{value.name}")

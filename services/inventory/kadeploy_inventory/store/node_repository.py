@@ -24,6 +24,17 @@ from kadeploy_inventory.store.tables import disks, nodes, partitions
 # Engines bound the values of one statement; a few hundred keep every one of them content.
 CHUNK = 500
 _NO_COMMANDS_DOCUMENT = to_document(NO_COMMANDS)
+# In the orders in which `_disk` and `_partition` take them.
+_OF_DISK = (disks.c.size_bytes, disks.c.partition_table)
+_OF_PARTITION = (
+    partitions.c.number,
+    partitions.c.size_bytes,
+    partitions.c.type,
+    partitions.c.type_id,
+    partitions.c.label,
+    partitions.c.role,
+    partitions.c.environment,
+)
 
 
 class NodeRepository:
@@ -111,16 +122,23 @@ class NodeRepository:
         return [_node(row, tuple(disks_of[row["uid"]])) for row in rows]
 
     def _read_disks(self, uids: Sequence[str]) -> dict[str, list[Disk]]:
-        partitions_of: dict[tuple[str, str], list[Partition]] = defaultdict(list)
+        """Returns the disks of nodes. Alike ones are one value: a cluster has few kinds of disks, and many nodes."""
+        known: dict[tuple[Any, ...], Disk] = {}
         disks_of: dict[str, list[Disk]] = defaultdict(list)
         for chunk in _chunks(uids):
-            of_chunk = select(partitions).where(partitions.c.node_uid.in_(chunk))
-            for row in self._connection.execute(of_chunk.order_by(partitions.c.number)).mappings():
-                partitions_of[row["node_uid"], row["device"]].append(_partition(row))
-            on_chunk = select(disks).where(disks.c.node_uid.in_(chunk)).order_by(disks.c.place)
-            for row in self._connection.execute(on_chunk).mappings():
-                key = row["node_uid"], row["device"]
-                disks_of[row["node_uid"]].append(_disk(row, tuple(partitions_of[key])))
+            partitions_of: dict[tuple[str, str], list[tuple[Any, ...]]] = defaultdict(list)
+            of_chunk = select(partitions.c.node_uid, partitions.c.device, *_OF_PARTITION)
+            of_chunk = of_chunk.where(partitions.c.node_uid.in_(chunk)).order_by(partitions.c.number)
+            for uid, device, *values in self._connection.execute(of_chunk):
+                partitions_of[uid, device].append(tuple(values))
+            on_chunk = select(disks.c.node_uid, disks.c.device, *_OF_DISK)
+            on_chunk = on_chunk.where(disks.c.node_uid.in_(chunk)).order_by(disks.c.place)
+            for uid, device, *values in self._connection.execute(on_chunk):
+                its_partitions = tuple(partitions_of[uid, device])
+                key = (device, *values, its_partitions)
+                if key not in known:
+                    known[key] = _disk(device, values, its_partitions)
+                disks_of[uid].append(known[key])
         return disks_of
 
 
@@ -182,12 +200,13 @@ def _disk_row(node: Node, place: int, disk: Disk) -> dict[str, Any]:
     }
 
 
-def _disk(row: RowMapping, its_partitions: tuple[Partition, ...]) -> Disk:
+def _disk(device: str, values: Sequence[Any], its_partitions: Sequence[Sequence[Any]]) -> Disk:
+    size_bytes, partition_table = values
     return Disk(
-        device=row["device"],
-        size_bytes=row["size_bytes"],
-        partition_table=PartitionTable(row["partition_table"]),
-        partitions=its_partitions,
+        device=device,
+        size_bytes=size_bytes,
+        partition_table=PartitionTable(partition_table),
+        partitions=tuple(_partition(each) for each in its_partitions),
     )
 
 
@@ -205,13 +224,14 @@ def _partition_row(node: Node, disk: Disk, partition: Partition) -> dict[str, An
     }
 
 
-def _partition(row: RowMapping) -> Partition:
+def _partition(values: Sequence[Any]) -> Partition:
+    number, size_bytes, kind, type_id, label, role, environment = values
     return Partition(
-        number=row["number"],
-        size_bytes=row["size_bytes"],
-        type=PartitionType(row["type"]),
-        type_id=row["type_id"],
-        label=row["label"],
-        role=PartitionRole(row["role"]),
-        environment=row["environment"],
+        number=number,
+        size_bytes=size_bytes,
+        type=PartitionType(kind),
+        type_id=type_id,
+        label=label,
+        role=PartitionRole(role),
+        environment=environment,
     )

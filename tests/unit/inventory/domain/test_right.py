@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kadeploy_inventory.domain.errors import InvalidRight
-from kadeploy_inventory.domain.right import Right, allows, check_words, partitions_named
+from kadeploy_inventory.domain.right import Granted, Right, check_words
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -14,22 +14,22 @@ def right(user: str = "alice", node: str = "n1", partition: str = "sda3") -> Rig
 
 @pytest.mark.parametrize("granted", [right(), right("*"), right(node="*"), right(partition="*"), right("*", "*", "*")])
 def test_each_word_of_a_right_may_be_the_wildcard(granted: Right) -> None:
-    assert allows([granted], user="alice", node="n1", partition="sda3")
+    assert Granted([granted], user="alice").allows("n1", "sda3")
 
 
 @pytest.mark.parametrize("granted", [right("bob"), right(node="n10"), right(partition="sda30")])
 def test_another_word_allows_nothing(granted: Right) -> None:
-    assert not allows([granted], user="alice", node="n1", partition="sda3")
+    assert not Granted([granted], user="alice").allows("n1", "sda3")
 
 
 def test_any_right_on_the_node_will_do_when_no_partition_is_named() -> None:
-    assert allows([right()], user="alice", node="n1", partition="")
-    assert not allows([right(node="n2")], user="alice", node="n1", partition="")
+    assert Granted([right()], user="alice").allows("n1", "")
+    assert not Granted([right(node="n2")], user="alice").allows("n1", "")
 
 
 def test_the_site_s_own_system_is_opened_by_no_wildcard() -> None:
     def opened(granted: Right) -> bool:
-        return allows([granted], user="alice", node="n1", partition="sda3", is_production=True)
+        return Granted([granted], user="alice").allows("n1", "sda3", is_production=True)
 
     assert not opened(right(partition="*"))
     assert opened(right())
@@ -43,9 +43,9 @@ def test_a_right_is_gone_when_its_time_comes(after: int, expired: bool) -> None:
     assert not right().is_expired(NOW)
 
 
-def test_the_partitions_that_rights_name_are_listed_once() -> None:
-    rights = [right(), right("*"), right(partition="*"), right("bob", partition="sdb1")]
-    assert partitions_named(rights, user="alice", node="n1") == ("*", "sda3")
+def test_the_partitions_that_rights_name_are_known_node_by_node() -> None:
+    rights = [right(), right("*"), right(node="*", partition="*"), right("bob", partition="sdb1"), right(node="n2")]
+    assert Granted(rights, user="alice").partitions("n1") == {"*", "sda3"}
 
 
 def test_words_that_are_no_users_or_partitions_are_refused_by_their_place() -> None:
