@@ -10,14 +10,21 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from kadeploy_cli.commands.classic_nodes import kaaddnode
 from kadeploy_cli.settings import VARIABLE
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_rpckit.server import start_sync
+from tests.integration.cli_inventory.batch import Scheduler, serving_scheduler
 
 Run = Callable[..., Result]
 DATABASES = ("deploy", "deploy_right")
+NODES = """\
+nodes:
+  - {name: "node-[1-4]", mac: "52:54:00:00:00:[01-04]", ip: "10.0.0.[1-4]"}
+disks: [{device: sda, size: 8000, partitions: [{number: 3, size: 4000}]}]
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +89,12 @@ def run(site: Site) -> Run:
         return CliRunner().invoke(command, list(arguments), input=stdin, env={VARIABLE: settings})
 
     return invoke
+
+
+@pytest.fixture
+def scheduler(site: Site, run: Run, tmp_path: Path) -> Iterator[Scheduler]:
+    """A scheduler's host, and four nodes that it knows."""
+    assert run(kaaddnode, ["-"], stdin=NODES).exit_code == 0
+    settings = site.client_file("root").read_text()
+    with serving_scheduler(settings, tmp_path, site.directory / "d") as made:
+        yield made
