@@ -1,6 +1,6 @@
 """The inventory's messages as the deployer's own data. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from google.protobuf import duration_pb2
 
@@ -75,7 +75,7 @@ def resolution(
     known = defaults or {}
     clusters = {cluster.name: cluster.profile for cluster in response.clusters}
     return Resolution(
-        nodes=tuple(_resolved(node, clusters) for node in response.nodes),
+        nodes=_nodes(response.nodes, clusters),
         environment=environment(response.environment),
         profiles={name: profile(message, known.get(name)) for name, message in clusters.items()},
     )
@@ -85,7 +85,7 @@ def node_resolution(response: inventory_service_pb2.ResolveDeploymentResponse) -
     """Returns what a node set resolved to."""
     clusters = {cluster.name: cluster.profile for cluster in response.clusters}
     return NodeResolution(
-        nodes=tuple(_resolved(node, clusters) for node in response.nodes),
+        nodes=_nodes(response.nodes, clusters),
         profiles={name: profile(message) for name, message in clusters.items()},
     )
 
@@ -156,9 +156,38 @@ def profile(
     )
 
 
-def _resolved(
-    message: inventory_service_pb2.ResolvedNode, clusters: dict[str, cluster_pb2.ClusterProfile]
-) -> ResolvedNode:
+class _Shared:
+    """Disks and commands that many nodes share, by their bytes on the wire: each kind is read once, as one value."""
+
+    def __init__(self, clusters: Mapping[str, cluster_pb2.ClusterProfile]) -> None:
+        self._clusters = clusters
+        self._disks: dict[tuple[bytes, ...], tuple[DiskSnapshot, ...]] = {}
+        self._commands: dict[tuple[str, bytes], CommandSnapshot] = {}
+
+    def disks(self, node: node_pb2.Node) -> tuple[DiskSnapshot, ...]:
+        """Returns the disks of a node."""
+        wire = tuple(disk.SerializeToString(deterministic=True) for disk in node.disks)
+        if wire not in self._disks:
+            self._disks[wire] = tuple(_disk(disk) for disk in node.disks)
+        return self._disks[wire]
+
+    def commands(self, node: node_pb2.Node) -> CommandSnapshot:
+        """Returns the commands of a node, its own before those of its cluster."""
+        key = node.cluster, node.commands.SerializeToString(deterministic=True)
+        if key not in self._commands:
+            profile = self._clusters.get(node.cluster, cluster_pb2.ClusterProfile())
+            self._commands[key] = _commands(node.commands, profile.commands)
+        return self._commands[key]
+
+
+def _nodes(
+    messages: Iterable[inventory_service_pb2.ResolvedNode], clusters: Mapping[str, cluster_pb2.ClusterProfile]
+) -> tuple[ResolvedNode, ...]:
+    shared = _Shared(clusters)
+    return tuple(_resolved(message, shared) for message in messages)
+
+
+def _resolved(message: inventory_service_pb2.ResolvedNode, shared: _Shared) -> ResolvedNode:
     if not message.HasField("node"):
         return ResolvedNode(name=message.name, snapshot=None, allowed=message.allowed)
     node = message.node
@@ -173,8 +202,8 @@ def _resolved(
         bmc_address=node.bmc_address or f"{node.name}-bmc",
         uuid=node.uuid,
         labels=dict(node.labels),
-        disks=tuple(_disk(disk) for disk in node.disks),
-        commands=_commands(node.commands, clusters.get(node.cluster, cluster_pb2.ClusterProfile()).commands),
+        disks=shared.disks(node),
+        commands=shared.commands(node),
     )
     return ResolvedNode(name=message.name, snapshot=snapshot, allowed=message.allowed)
 
