@@ -1,6 +1,7 @@
 """What every Boot does: the fake one, and the one that speaks to a real bootctl."""
 
 import hashlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -121,6 +122,29 @@ async def test_entries_of_every_kind_are_written(boot: Boot, kernel: Path) -> No
 async def test_a_file_may_be_uploaded_twice(boot: Boot, kernel: Path) -> None:
     for _ in range(2):
         await boot.upload(kernel, digest=digest_of(KERNEL), description="kernel of debian")
+
+
+async def test_a_file_that_bootctl_has_is_wanted_for_another_hour(bootctl: str, tree: Path, kernel: Path) -> None:
+    boot = GrpcBoot(bootctl)
+    digest = digest_of(KERNEL)
+    await boot.upload(kernel, digest=digest, description="kernel of debian")
+    note = tree.parent / "tftp/PXEClient/images_grub/.bootctl/files" / digest.replace(":", "-")
+    os.utime(note, (1.0, 1.0))
+    # The file on this side may be gone: nothing of it is sent.
+    await boot.upload(kernel.with_name("gone"), digest=digest, description="kernel of debian")
+    assert note.stat().st_mtime > 1.0
+    await boot.close()
+
+
+async def test_a_file_that_bootctl_lost_in_one_place_is_uploaded_again(bootctl: str, tree: Path, kernel: Path) -> None:
+    boot = GrpcBoot(bootctl)
+    digest = digest_of(KERNEL)
+    await boot.upload(kernel, digest=digest, description="kernel of debian")
+    lost = tree.parent / "tftp/X86PC/linux/images_grub" / digest.replace(":", "-")
+    lost.unlink()
+    await boot.upload(kernel, digest=digest, description="kernel of debian")
+    assert lost.read_bytes() == KERNEL
+    await boot.close()
 
 
 async def test_a_file_with_another_digest_is_refused(boot: Boot, kernel: Path) -> None:

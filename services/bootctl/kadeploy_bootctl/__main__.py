@@ -39,16 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     runtime = bootstrap.open_runtime(settings)
-    return serve_sync(
-        bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=settings.address,
-        service_names=bootstrap.SERVICE_NAMES,
-        maximum_workers=settings.maximum_workers,
-        tls=settings.tls,
-        insecure=settings.insecure,
-        audit_log=settings.audit_log,
-    )
+    with bootstrap.collector(runtime):
+        return serve_sync(
+            bootstrap.registration(runtime),
+            service=bootstrap.SERVICE,
+            address=settings.address,
+            service_names=bootstrap.SERVICE_NAMES,
+            maximum_workers=settings.maximum_workers,
+            tls=settings.tls,
+            insecure=settings.insecure,
+            audit_log=settings.audit_log,
+        )
 
 
 def _init(settings: Settings, options: argparse.Namespace) -> int:

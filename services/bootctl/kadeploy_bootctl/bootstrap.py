@@ -7,6 +7,9 @@ from typing import Any
 import grpc
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
+from kadeploy_bootctl.app.boot_files import delete_unused_boot_files
+from kadeploy_bootctl.app.collector import PAUSE_SECONDS, Collector
+from kadeploy_bootctl.domain.boot_file import BootFile
 from kadeploy_bootctl.render import grub, pxelinux
 from kadeploy_bootctl.render.site import Site
 from kadeploy_bootctl.rpc.boot_file_servicer import BootFileServicer
@@ -110,6 +113,21 @@ def open_runtime(settings: Settings) -> Runtime:
         maximum_file_bytes=settings.maximum_file_bytes,
         is_administrator=lambda caller: caller.user in settings.administrators,
     )
+
+
+def collector(runtime: Runtime, *, pause: float = PAUSE_SECONDS) -> Collector:
+    """Returns what collects unused boot files while the service runs."""
+
+    def collect() -> list[BootFile]:
+        return delete_unused_boot_files(
+            validate_only=False,
+            files=runtime.files,
+            images=runtime.images,
+            entries=runtime.entries,
+            clock=runtime.clock,
+        )
+
+    return Collector(collect, pause=pause)
 
 
 def registration(runtime: Runtime) -> Callable[[grpc.Server], None]:

@@ -1,6 +1,8 @@
 """Uploading, listing and collecting boot files; nothing but the announced content is ever kept."""
 
+import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,16 @@ import grpc
 import pytest
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
+from kadeploy_bootctl import bootstrap
+from kadeploy_bootctl.settings import Settings
+from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_rpckit.status import RemoteError, from_rpc_error
 from tests.integration.bootctl.conftest import age, digest_of
 
 pytestmark = pytest.mark.integration
 
 KERNEL = b"kernel" * 100_000
+SECONDS = 20.0
 
 
 def header(digest: str, size: int, description: str = "a file") -> bootctl_service_pb2.UploadBootFileRequest:
@@ -158,6 +164,25 @@ def test_only_files_that_are_old_and_unused_are_collected(laid_out: Any, deploye
     assert digest_of(b"old").replace(":", "-") not in names
     assert not (notes / digest_of(b"old").replace(":", "-")).exists()
     assert digest_of(b"used").replace(":", "-") in names
+
+
+def test_what_is_old_and_unused_goes_by_itself_while_the_service_runs(laid_out: Any) -> None:
+    runtime = bootstrap.open_runtime(Settings.load(laid_out.settings_file))
+    assert isinstance(runtime.entries, TftpEntryStore)
+    try:
+        digest = digest_of(b"old")
+        with runtime.files.receive(digest, 3) as incoming:
+            incoming.write(b"old")
+            incoming.keep(description="kernel of debian", now=datetime.now(UTC) - timedelta(hours=2))
+        stored = laid_out.first / "images_grub" / digest.replace(":", "-")
+        assert stored.exists()
+        with bootstrap.collector(runtime, pause=0.01):
+            deadline = time.monotonic() + SECONDS
+            while stored.exists():
+                assert time.monotonic() < deadline, "it is not collected"
+                time.sleep(0.01)
+    finally:
+        runtime.entries.close()
 
 
 def test_a_file_that_is_lost_in_one_repository_is_uploaded_again(laid_out: Any, deployer: Any) -> None:

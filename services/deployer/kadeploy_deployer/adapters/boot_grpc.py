@@ -103,7 +103,8 @@ class GrpcBoot:
 
     async def upload(self, path: Path, *, digest: str, description: str) -> None:
         """As in the port."""
-        if await self._has(digest):
+        known = await self._known(digest)
+        if known is not None and await self._renew(known, description):
             return
         broken: list[OSError] = []
         try:
@@ -123,14 +124,28 @@ class GrpcBoot:
         """Closes the channel."""
         await self._channel.close()
 
-    async def _has(self, digest: str) -> bool:
+    async def _known(self, digest: str) -> boot_entry_pb2.BootFile | None:
         request = bootctl_service_pb2.GetBootFileRequest(digest=digest)
         try:
-            await self._files.GetBootFile(request, timeout=self._call_seconds)
+            return await self._files.GetBootFile(request, timeout=self._call_seconds)
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
-                return False
+                return None
             self._refuse(f"bootctl cannot say whether it has {digest}", error)
+
+    async def _renew(self, file: boot_entry_pb2.BootFile, description: str) -> bool:
+        """Tells bootctl that a file is wanted, so that it is not collected before an entry names it."""
+        header = bootctl_service_pb2.BootFileHeader(
+            digest=file.digest, size_bytes=file.size_bytes, description=description
+        )
+        announced = bootctl_service_pb2.UploadBootFileRequest(header=header)
+        try:
+            await self._files.UploadBootFile(iter([announced]), timeout=self._call_seconds)
+        except grpc.RpcError as error:
+            if error.code() in _NO_ANSWER:
+                self._refuse(f"{description} cannot be uploaded", error)
+            # It went in this moment, and its content is missed now.
+            return False
         return True
 
     def _refuse(self, what: str, error: grpc.RpcError) -> NoReturn:
