@@ -1,6 +1,7 @@
 """Names: of nodes, clusters, users, environments and devices. Each parser returns the name or raises ValueError."""
 
 import re
+from functools import lru_cache
 
 WILDCARD = "*"
 # Words that say what is on a partition; no environment can be called so.
@@ -91,6 +92,7 @@ def partition_word(device: str, number: int) -> str:
     return f"{device}{between}{number}"
 
 
+@lru_cache(maxsize=20_000)
 def natural_key(name: str) -> str:
     """Returns a key under which `node-2` comes before `node-10` when compared letter by letter.
 

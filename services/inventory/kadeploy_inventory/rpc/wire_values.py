@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -58,8 +58,9 @@ def read_time(message: Timestamp, field: str) -> datetime:
         raise UnreadableValue.of(field, message.seconds) from None
 
 
+@lru_cache(maxsize=256)
 def write_time(value: datetime | None) -> Timestamp | None:
-    """Returns a point in time as a message; None stays absent."""
+    """Returns a point in time as a message, to be copied into another; None stays absent."""
     if value is None:
         return None
     message = Timestamp()

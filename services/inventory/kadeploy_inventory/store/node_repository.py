@@ -1,10 +1,11 @@
 """Nodes, disks and partitions in the database `deploy`."""
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, RowMapping, Select, delete, insert, select, update
+from sqlalchemy import Column, Connection, RowMapping, Select, Text, delete, insert, select, type_coerce, update
 
 from kadeploy_inventory.app.ports import Key
 from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates
@@ -24,8 +25,11 @@ from kadeploy_inventory.store.tables import disks, nodes, partitions
 # Engines bound the values of one statement; a few hundred keep every one of them content.
 CHUNK = 500
 _NO_COMMANDS_DOCUMENT = to_document(NO_COMMANDS)
+# Documents as the text that they are: most nodes have the same, which is then read once.
+_DOCUMENTS = (nodes.c.commands, nodes.c.labels)
+_OF_NODE = tuple(type_coerce(column, Text).label(column.name) if column in _DOCUMENTS else column for column in nodes.c)
 # In the orders in which `_disk` and `_partition` take them.
-_OF_DISK = (disks.c.size_bytes, disks.c.partition_table)
+_OF_DISK = (disks.c.device, disks.c.size_bytes, disks.c.partition_table)
 _OF_PARTITION = (
     partitions.c.number,
     partitions.c.size_bytes,
@@ -53,7 +57,7 @@ class NodeRepository:
         """Returns those of the named nodes that are registered."""
         found: dict[str, Node] = {}
         for chunk in _chunks(names):
-            for node in self._read(select(nodes).where(nodes.c.name.in_(chunk))):
+            for node in self._read(select(*_OF_NODE).where(nodes.c.name.in_(chunk))):
                 found[node.name] = node
         return found
 
@@ -71,7 +75,7 @@ class NodeRepository:
 
     def page(self, *, names: Collection[str] | None, cluster: str, after: Key | None, limit: int) -> list[Node]:
         """Returns the next nodes in natural order; no names and no cluster mean all."""
-        query = select(nodes).order_by(nodes.c.sort_key, nodes.c.name).limit(limit)
+        query = select(*_OF_NODE).order_by(nodes.c.sort_key, nodes.c.name).limit(limit)
         if names is not None:
             query = query.where(nodes.c.name.in_(names))
         if cluster:
@@ -119,7 +123,12 @@ class NodeRepository:
     def _read(self, query: Select[Any]) -> list[Node]:
         rows = self._connection.execute(query).mappings().all()
         disks_of = self._read_disks([row["uid"] for row in rows])
-        return [_node(row, tuple(disks_of[row["uid"]])) for row in rows]
+        labels = {text: json.loads(text) for text in {row["labels"] for row in rows}}
+        commands = {text: _commands(json.loads(text)) for text in {row["commands"] for row in rows}}
+        return [
+            _node(row, tuple(disks_of[row["uid"]]), labels=labels[row["labels"]], commands=commands[row["commands"]])
+            for row in rows
+        ]
 
     def _read_disks(self, uids: Sequence[str]) -> dict[str, list[Disk]]:
         """Returns the disks of nodes. Alike ones are one value: a cluster has few kinds of disks, and many nodes."""
@@ -129,15 +138,15 @@ class NodeRepository:
             partitions_of: dict[tuple[str, str], list[tuple[Any, ...]]] = defaultdict(list)
             of_chunk = select(partitions.c.node_uid, partitions.c.device, *_OF_PARTITION)
             of_chunk = of_chunk.where(partitions.c.node_uid.in_(chunk)).order_by(partitions.c.number)
-            for uid, device, *values in self._connection.execute(of_chunk):
-                partitions_of[uid, device].append(tuple(values))
-            on_chunk = select(disks.c.node_uid, disks.c.device, *_OF_DISK)
+            for row in self._connection.execute(of_chunk).all():
+                partitions_of[row[0], row[1]].append(row[2:])
+            on_chunk = select(disks.c.node_uid, *_OF_DISK)
             on_chunk = on_chunk.where(disks.c.node_uid.in_(chunk)).order_by(disks.c.place)
-            for uid, device, *values in self._connection.execute(on_chunk):
-                its_partitions = tuple(partitions_of[uid, device])
-                key = (device, *values, its_partitions)
+            for uid, *values in self._connection.execute(on_chunk).all():
+                its_partitions = tuple(partitions_of[uid, values[0]])
+                key = (*values, its_partitions)
                 if key not in known:
-                    known[key] = _disk(device, values, its_partitions)
+                    known[key] = _disk(values, its_partitions)
                 disks_of[uid].append(known[key])
         return disks_of
 
@@ -171,7 +180,9 @@ def _commands(document: Any) -> CommandTemplates:
     return NO_COMMANDS if document == _NO_COMMANDS_DOCUMENT else from_document(CommandTemplates, document)
 
 
-def _node(row: RowMapping, its_disks: tuple[Disk, ...]) -> Node:
+def _node(
+    row: RowMapping, its_disks: tuple[Disk, ...], *, labels: Mapping[str, str], commands: CommandTemplates
+) -> Node:
     return Node(
         name=row["name"],
         mac_address=row["mac_address"],
@@ -180,8 +191,8 @@ def _node(row: RowMapping, its_disks: tuple[Disk, ...]) -> Node:
         firmware=Firmware(row["firmware"]),
         disks=its_disks,
         bmc_address=row["bmc_address"],
-        commands=_commands(row["commands"]),
-        labels=row["labels"],
+        commands=commands,
+        labels=labels,
         uuid=row["uuid"] or "",
         uid=row["uid"],
         etag=row["etag"],
@@ -200,8 +211,8 @@ def _disk_row(node: Node, place: int, disk: Disk) -> dict[str, Any]:
     }
 
 
-def _disk(device: str, values: Sequence[Any], its_partitions: Sequence[Sequence[Any]]) -> Disk:
-    size_bytes, partition_table = values
+def _disk(values: Sequence[Any], its_partitions: Sequence[Sequence[Any]]) -> Disk:
+    device, size_bytes, partition_table = values
     return Disk(
         device=device,
         size_bytes=size_bytes,
