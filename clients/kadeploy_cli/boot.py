@@ -1,10 +1,23 @@
 """Boot entries and deployment kernels, as bootctl tells them."""
 
+import re
+from collections.abc import Iterable
+
+from ClusterShell.NodeSet import NodeSet
+
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
-from kadeploy_cli import output
+from kadeploy.inventory.v1 import node_pb2
+from kadeploy_cli import node_names, node_results, output
+from kadeploy_cli import nodes as registered
+from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.exit_codes import ExitCode
+from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.plain import plain
 from kadeploy_cli.session import Session
+
+PLACE = re.compile(r"([0-9]{1,2})(?::([0-9]{1,3}))?")
+FIRMWARES = {node_pb2.FIRMWARE_UEFI: boot_entry_pb2.BOOT_FIRMWARE_UEFI}
+NODES_PER_CALL = 1000
 
 
 def show_list(session: Session, nodes: str) -> ExitCode:
@@ -46,6 +59,69 @@ def show_one(session: Session, name: str) -> ExitCode:
     for file in answer.files:
         output.show_text(f"\n{file.path}:", file.text)
     return ExitCode.OK
+
+
+def set_entries(session: Session, nodes: NodeSet, wanted: boot_entry_pb2.BootTarget) -> ExitCode:
+    """Says what nodes of the inventory boot from now on, and returns the exit status."""
+    known = {node.name: node for node in registered.fetch(session, str(nodes))}
+    unknown = NodeSet.fromlist([name for name in nodes if name not in known])
+    if unknown:
+        raise Failure(f"not registered: {unknown}", exit_code=ExitCode.NOT_FOUND, advice="`ka node list` shows all.")
+    results: list[bootctl_service_pb2.BootEntryResult] = []
+    for names in _parts(nodes):
+        entries = [_entry(known[name], wanted, owner=session.settings.user) for name in names]
+        request = bootctl_service_pb2.SetBootEntriesRequest(entries=entries)
+        results += session.bootctl.call(session.bootctl.boot.SetBootEntries, request).results
+    return node_results.show(session, [node_results.outcome(one.node, one.status) for one in results])
+
+
+def clear_entries(session: Session, nodes: NodeSet) -> ExitCode:
+    """Takes the entries of nodes away, so that they boot what the default file says; returns the exit status."""
+    results: list[bootctl_service_pb2.BootEntryResult] = []
+    for names in _parts(nodes):
+        request = bootctl_service_pb2.ClearBootEntriesRequest(nodes=str(NodeSet.fromlist(names)))
+        results += session.bootctl.call(session.bootctl.boot.ClearBootEntries, request).results
+    return node_results.show(session, [node_results.outcome(one.node, one.status) for one in results])
+
+
+def _parts(nodes: NodeSet) -> Iterable[list[str]]:
+    names = list(nodes)
+    return (names[start : start + NODES_PER_CALL] for start in range(0, len(names), NODES_PER_CALL))
+
+
+def _entry(node: node_pb2.Node, wanted: boot_entry_pb2.BootTarget, *, owner: str) -> boot_entry_pb2.BootEntry:
+    machine = boot_entry_pb2.BootNode(
+        name=node.name,
+        mac_address=node.mac_address,
+        ip_address=node.ip_address,
+        firmware=FIRMWARES.get(node.firmware, boot_entry_pb2.BOOT_FIRMWARE_BIOS),
+        uuid=node.uuid,
+    )
+    return boot_entry_pb2.BootEntry(node=machine, target=wanted, owner=owner)
+
+
+def chosen_target(
+    *, local_disk: bool, label: str, arguments: str, chainload: str, custom: str
+) -> boot_entry_pb2.BootTarget:
+    """Returns what the options of `ka boot set` ask for, or says what is wrong with them."""
+    if sum(map(bool, (local_disk, label, chainload, custom))) != 1:
+        raise UsageFailure(
+            "one of --local-disk, --label, --chainload and --custom is needed: a machine boots one thing"
+        )
+    if arguments and not label:
+        raise UsageFailure("--arguments says nothing without --label")
+    if label:
+        return boot_entry_pb2.BootTarget(label=boot_entry_pb2.LabelTarget(label=label, arguments=arguments))
+    if custom:
+        text = decode(node_names.read_file(custom), "stdin" if custom == "-" else custom)
+        return boot_entry_pb2.BootTarget(custom=boot_entry_pb2.CustomTarget(text=text))
+    if local_disk:
+        return boot_entry_pb2.BootTarget(local_disk=boot_entry_pb2.LocalDiskTarget())
+    found = PLACE.fullmatch(chainload)
+    if not found:
+        raise UsageFailure(f"--chainload {chainload!r} is not DISK or DISK:PARTITION, such as 0:3")
+    place = boot_entry_pb2.ChainloadTarget(disk=int(found[1]), partition=int(found[2] or 0))
+    return boot_entry_pb2.BootTarget(chainload=place)
 
 
 def show_labels(session: Session) -> ExitCode:

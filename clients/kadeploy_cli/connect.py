@@ -188,4 +188,5 @@ class Bootctl(Peer):
     def __init__(self, settings: Settings) -> None:
         super().__init__("bootctl", settings)
         self.boot = bootctl_service_pb2_grpc.BootServiceStub(self.channel)
+        self.files = bootctl_service_pb2_grpc.BootFileServiceStub(self.channel)
         self.tree = bootctl_service_pb2_grpc.TreeServiceStub(self.channel)
