@@ -16,6 +16,7 @@ import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli import output
+from kadeploy_cli.answers import Stopped, reader
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.session import Session
 from kadeploy_rpckit.status import from_rpc_error
@@ -26,7 +27,7 @@ READ_BYTES = 4096
 LOOK_SECONDS = 0.2
 
 
-def attach(session: Session, node: str) -> ExitCode:
+def attach(session: Session, node: str) -> int:
     """Joins this terminal and a console. Every key goes to the node, Ctrl-C too; Ctrl-] leaves.
 
     Without a terminal, stdin is what is typed, and that it ends ends nothing: the console is shown until it ends
@@ -36,21 +37,20 @@ def attach(session: Session, node: str) -> ExitCode:
     keyboard = _Keyboard(node, sys.stdin.fileno())
     # Said before the terminal is raw, and on stderr: stdout is the console's.
     output.say(f"console of {node}; Ctrl-] leaves it")
-    call = deployer.control.AttachConsole(keyboard.requests())
-    keyboard.leave = call.cancel
     try:
-        with raw_terminal(sys.stdin.fileno()):
-            for answer in call:
+        with raw_terminal(sys.stdin.fileno()), reader() as reading:
+            call = deployer.control.AttachConsole(keyboard.requests())
+            keyboard.leave = call.cancel
+            for answer in reading.answers(call):
                 sys.stdout.buffer.write(answer.output)
                 sys.stdout.buffer.flush()
     except grpc.RpcError as error:
         if not keyboard.left:
             raise deployer.failure(from_rpc_error(error)) from None
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+    except Stopped as stopped:
+        return 128 + stopped.signal
     finally:
         keyboard.stop.set()
-        call.cancel()
     output.say("" if keyboard.left else "the console has ended")
     return ExitCode.OK
 

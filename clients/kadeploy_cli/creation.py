@@ -1,6 +1,8 @@
 """Creating a deployment, and telling a user whose turn has not come whom he waits for."""
 
 import uuid
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import grpc
 
@@ -10,6 +12,8 @@ from kadeploy_cli.connect import Deployer
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure
 from kadeploy_cli.session import Session
+from kadeploy_cli.watching import interrupts
+from kadeploy_cli.watching.feed import Interrupted
 from kadeploy_rpckit.status import from_rpc_error
 
 ATTEMPTS = 3
@@ -32,26 +36,29 @@ def create(session: Session, spec: deployment_pb2.DeploymentSpec) -> deployment_
 
 def _asked(deployer: Deployer, request: deployer_service_pb2.CreateDeploymentRequest) -> deployment_pb2.Deployment:
     deadline = deployer.deadlines.call + request.spec.wait_timeout.ToTimedelta().total_seconds()
-    call = deployer.deployments.CreateDeployment.future(request, timeout=deadline)
+    items: SimpleQueue[Any] = SimpleQueue()
     told = ""
-    try:
-        while True:
+    with interrupts.caught(items):
+        call = deployer.deployments.CreateDeployment.future(request, timeout=deadline)
+        call.add_done_callback(items.put)
+        while not call.done():
             try:
-                deployment: deployment_pb2.Deployment = call.result(timeout=LOOK_SECONDS)
-            except grpc.FutureTimeoutError:
+                item = items.get(timeout=LOOK_SECONDS)
+            except Empty:
                 told = _tell_who_waits(deployer, told)
-            else:
-                return deployment
+                continue
+            if isinstance(item, Interrupted):
+                call.cancel()
+                raise Failure(
+                    "stopped before the deployer had answered; its place in the queue is given up",
+                    exit_code=ExitCode.INTERRUPTED,
+                    advice="`ka deployment list` shows whether it had begun in the same moment.",
+                )
+    try:
+        deployment: deployment_pb2.Deployment = call.result()
     except grpc.RpcError as error:
         raise deployer.failure(from_rpc_error(error)) from None
-    except KeyboardInterrupt:
-        raise Failure(
-            "stopped before the deployer had answered; its place in the queue is given up",
-            exit_code=ExitCode.INTERRUPTED,
-            advice="`ka deployment list` shows whether it had begun in the same moment.",
-        ) from None
-    finally:
-        call.cancel()
+    return deployment
 
 
 def _tell_who_waits(deployer: Deployer, told: str) -> str:

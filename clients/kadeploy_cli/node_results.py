@@ -9,6 +9,7 @@ import grpc
 from google.rpc import status_pb2
 
 from kadeploy_cli import deploy, output
+from kadeploy_cli.answers import Reader, Stopped, reader
 from kadeploy_cli.connect import Deployer, remote_failure
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure
@@ -51,19 +52,18 @@ def exit_code(outcomes: Sequence[NodeOutcome]) -> ExitCode:
 
 
 @contextlib.contextmanager
-def streamed(deployer: Deployer, call: Any) -> Iterator[Any]:
-    """Gives a stream of answers, ends it with the block, and turns its errors into failures.
+def streamed(deployer: Deployer) -> Iterator[Reader]:
+    """Gives what reads the answers of calls, and turns their errors into failures.
 
-    Ctrl-C ends the stream too, and with it the work on the nodes.
+    Ctrl-C ends a call, and with it the work on the nodes.
     """
     try:
-        yield call
+        with reader() as reading:
+            yield reading
     except grpc.RpcError as error:
         raise deployer.failure(from_rpc_error(error)) from None
-    except KeyboardInterrupt:
+    except Stopped:
         raise Failure("stopped from the keyboard", exit_code=ExitCode.INTERRUPTED) from None
-    finally:
-        call.cancel()
 
 
 def show(

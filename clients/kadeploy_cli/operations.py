@@ -1,11 +1,8 @@
 """Reboots and power as operations with a name: an answer that is lost is asked for again, and nothing is done twice."""
 
-import contextlib
-import signal
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +10,7 @@ import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli import output
+from kadeploy_cli.answers import Reader, Stopped, reader
 from kadeploy_cli.connect import Deployer
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure
@@ -47,26 +45,16 @@ def carry_out(deployer: Deployer, method: Any, request: Any, tell: Callable[[Nod
         tell: told of each node.
     """
     request.request_id = str(uuid.uuid4())
-    with _terminated_as_interrupted():
-        return _Asking(deployer, method, request, tell).run()
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Lets SIGTERM stop an operation as Ctrl-C does: a batch job that is ended gives its nodes back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with reader() as reading:
+        return _Asking(deployer, method, request, tell, reading).run()
 
 
 class _Asking:
-    def __init__(self, deployer: Deployer, method: Any, request: Any, tell: Callable[[NodeOutcome], None]) -> None:
+    def __init__(
+        self, deployer: Deployer, method: Any, request: Any, tell: Callable[[NodeOutcome], None], reading: Reader
+    ) -> None:
         self._deployer, self._method, self._request, self._tell = deployer, method, request, tell
+        self._reading = reading
         self._operation = Operation()
         self._accepted = False
         self._lost_since: float | None = None
@@ -76,7 +64,7 @@ class _Asking:
         try:
             while (error := self._ask(LONGEST_SECONDS)) is not None:
                 self._bear(error)
-        except KeyboardInterrupt:
+        except Stopped:
             self._stop()
         return self._operation
 
@@ -84,7 +72,7 @@ class _Asking:
         """Reads one answer to its end; returns what it broke off with."""
         call = self._method(self._request, timeout=patience)
         try:
-            for answer in call:
+            for answer in self._reading.answers(call):
                 self._lost_since, self._pause = None, FIRST_PAUSE
                 found = outcome(answer.result.node, answer.result.status)
                 if found.node not in self._operation.outcomes:
@@ -93,8 +81,6 @@ class _Asking:
         except grpc.RpcError as error:
             self._accepted |= ACCEPTED in dict(call.initial_metadata() or ())
             return from_rpc_error(error)
-        finally:
-            call.cancel()
         return None
 
     def _bear(self, error: RemoteError) -> None:
@@ -117,7 +103,7 @@ class _Asking:
                 exit_code=ExitCode.UNREACHABLE,
                 advice="`kapower --status` and `kaconsole` show how they are.",
             )
-        time.sleep(self._pause)
+        self._reading.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def _stop(self) -> None:
@@ -132,7 +118,7 @@ class _Asking:
             if failure.exit_code != ExitCode.NOT_FOUND:
                 raise
             return  # Nothing had been begun.
-        except KeyboardInterrupt:
+        except Stopped:
             raise Failure("stopped from the keyboard", exit_code=ExitCode.INTERRUPTED) from None
         if error is not None:
             raise self._deployer.failure(error)

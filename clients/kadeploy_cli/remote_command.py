@@ -44,8 +44,8 @@ def run(
     deployer = session.deployer
     patience = deployer.deadlines.call + seconds * math.ceil(len(nodes) / NODES_AT_ONCE)
     story = _Story(quiet=session.form is not output.Format.TABLE)
-    with streamed(deployer, deployer.control.RunCommand(request, timeout=patience)) as answers:
-        for answer in answers:
+    with streamed(deployer) as reading:
+        for answer in reading.answers(deployer.control.RunCommand(request, timeout=patience)):
             story.hear(answer)
     story.finish(session)
     return node_results.exit_code(story.outcomes)
