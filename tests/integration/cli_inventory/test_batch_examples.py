@@ -25,12 +25,22 @@ def seconds_left(run: Run, user: str) -> float:
     return datetime.fromisoformat(end).timestamp() - time.time()
 
 
-@pytest.mark.parametrize("walltime", ["7200", "2:00:00"])
-def test_an_oar_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler: Scheduler, walltime: str) -> None:
-    nodes = scheduler.directory / "nodes"
-    # OAR names a node once for each of its cores.
-    nodes.write_text("node-2\nnode-2\nnode-3\nnode-3\n")
-    job = ("42", "bob", str(nodes), walltime)
+def oar_job(scheduler: Scheduler, *nodes: str, kind: str = "deploy", walltime: str = "2:0:0") -> tuple[str, str, str]:
+    """Prepares what OAR 2.5.9 has of a job: three arguments for the scripts, and what oarstat says."""
+    description = f"Job_Id: 42\n    owner = bob\n    state = Launching\n    types = {kind}\n    walltime = {walltime}\n"
+    (scheduler.directory / "description").write_text(description)
+    write_script(
+        scheduler.directory / "bin/oarstat",
+        f'test "$*" = "--full --job 42" && exec cat {scheduler.directory}/description',
+    )
+    node_file = scheduler.directory / "nodes"
+    node_file.write_text("".join(f"{node}\n" for node in nodes))
+    return "42", "bob", str(node_file)
+
+
+def test_an_oar_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler: Scheduler) -> None:
+    # Where NODE_FILE_DB_FIELD says so, a node stands there once for each of its cores.
+    job = oar_job(scheduler, "node-2", "node-2", "node-3", "node-3")
     assert allowed(site.address, "bob") == []
     began = scheduler.run("oar-prologue", *job)
     assert began.returncode == 0, began.stderr
@@ -45,6 +55,25 @@ def test_an_oar_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler:
     listing, cancelling = scheduler.deployer.requests
     assert (listing.filter.owner, listing.filter.nodes) == ("bob", "node-[2-3]")
     assert (cancelling.id, cancelling.reason) == ("D-1", "job 42 has ended")
+
+
+@pytest.mark.parametrize("kind", ["cosystem", "", "besteffort, nodeploy"])
+def test_an_oar_job_of_another_type_gets_nothing_and_loses_nothing(
+    site: Site, run: Run, scheduler: Scheduler, kind: str
+) -> None:
+    job = oar_job(scheduler, "node-1", kind=kind)
+    assert scheduler.run("oar-prologue", *job).returncode == 0
+    assert allowed(site.address, "bob") == []
+    assert run(kaadduser, ["-l", "bob", "-m", "node-1", "-p", "sda3"]).exit_code == 0
+    assert scheduler.run("oar-epilogue", *job).returncode == 0
+    assert allowed(site.address, "bob") == ["node-1"]
+
+
+def test_an_oar_job_without_a_walltime_does_not_start(site: Site, scheduler: Scheduler) -> None:
+    refused = scheduler.run("oar-prologue", *oar_job(scheduler, "node-1", kind="besteffort, deploy", walltime=""))
+    assert refused.returncode == 1
+    assert "oarstat names no walltime" in refused.stderr
+    assert allowed(site.address, "bob") == []
 
 
 def test_a_slurm_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler: Scheduler) -> None:
@@ -75,9 +104,7 @@ def test_an_older_slurm_is_asked_for_the_end_and_other_partitions_get_nothing(si
 
 
 def test_a_job_whose_right_cannot_be_granted_does_not_start(site: Site, scheduler: Scheduler) -> None:
-    nodes = scheduler.directory / "nodes"
-    nodes.write_text("node-1 node-99\n")
-    refused = scheduler.run("oar-prologue", "42", "bob", str(nodes), "60")
+    refused = scheduler.run("oar-prologue", *oar_job(scheduler, "node-1", "node-99"))
     assert refused.returncode != 0
     assert "NODE_NOT_FOUND" in refused.stderr
     assert allowed(site.address, "bob") == []
