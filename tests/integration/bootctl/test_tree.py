@@ -1,5 +1,6 @@
 """Checking and reconciling the tree, labels, restarts."""
 
+import os
 from typing import Any
 
 import pytest
@@ -62,6 +63,41 @@ def test_a_check_tells_everything_that_keeps_machines_from_booting(laid_out: Any
             ("UNKNOWN_FILE", f"PXEClient/pxelinux.cfg/{UUID}", False),
         ]
     )
+
+
+def test_a_check_tells_loaders_that_are_not_the_installed_ones(laid_out: Any, administrator: Any) -> None:
+    before = check(administrator)
+    (laid_out.first / "ldlinux.c32").write_bytes(b"of another release")
+    (laid_out.first / "chain.c32").write_bytes(b"")
+    found = [one for one in check(administrator) if one not in before]
+    assert sorted(found) == [
+        ("CHANGED_FILE", "PXEClient/ldlinux.c32", False),
+        ("MISSING_LOADER", "PXEClient/chain.c32", False),
+    ]
+    # A host that has not the package installed cannot tell.
+    (laid_out.directory / "syslinux" / "modules" / "bios" / "ldlinux.c32").unlink()
+    assert [path for kind, path, _ in check(administrator) if kind == "CHANGED_FILE"] == []
+
+
+def test_a_check_tells_where_others_could_change_what_machines_boot(laid_out: Any, administrator: Any) -> None:
+    before = check(administrator)
+    for path, mode in (("PXEClient", 0o777), ("X86PC/linux/pxelinux.cfg", 0o757)):
+        (laid_out.tftp_root / path).chmod(mode)
+    (laid_out.first / "images_grub" / ".bootctl").chmod(0o755)
+    found = [one for one in check(administrator) if one not in before]
+    assert sorted(found) == [
+        ("UNSAFE_PERMISSIONS", "PXEClient", False),
+        ("UNSAFE_PERMISSIONS", "PXEClient/images_grub/.bootctl", False),
+        ("UNSAFE_PERMISSIONS", "X86PC/linux/pxelinux.cfg", False),
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
+def test_a_check_by_root_tells_a_directory_that_is_another_s_than_the_notes(laid_out: Any, capsys: Any) -> None:
+    os.chown(laid_out.second / "images_grub", 65534, 65534)
+    assert laid_out.run("check") == 1
+    said = capsys.readouterr().out
+    assert "not_writable: X86PC/linux/images_grub: it belongs to nobody and bootctl's notes to root: chown it" in said
 
 
 def test_labels_are_listed(deployer: Any) -> None:

@@ -14,6 +14,7 @@ class FindingKind(StrEnum):
     CHANGED_FILE = "changed_file"
     UNKNOWN_FILE = "unknown_file"
     LITTLE_SPACE = "little_space"
+    UNSAFE_PERMISSIONS = "unsafe_permissions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

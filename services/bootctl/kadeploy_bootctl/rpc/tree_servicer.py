@@ -16,6 +16,7 @@ _KINDS = {
     FindingKind.CHANGED_FILE: bootctl_service_pb2.TREE_FINDING_KIND_CHANGED_FILE,
     FindingKind.UNKNOWN_FILE: bootctl_service_pb2.TREE_FINDING_KIND_UNKNOWN_FILE,
     FindingKind.LITTLE_SPACE: bootctl_service_pb2.TREE_FINDING_KIND_LITTLE_SPACE,
+    FindingKind.UNSAFE_PERMISSIONS: bootctl_service_pb2.TREE_FINDING_KIND_UNSAFE_PERMISSIONS,
 }
 
 
