@@ -1,3 +1,5 @@
+"""The commands for environments against services that note what they are asked."""
+
 import hashlib
 import json
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""kadeploy from the user's side: what is asked of the deployer, what is shown, how it ends."""
+
 import json
 import os
 import signal

@@ -1,3 +1,5 @@
+"""The commands for nodes against services that note what they are asked."""
+
 import json
 from pathlib import Path
 

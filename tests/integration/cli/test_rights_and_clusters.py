@@ -1,3 +1,5 @@
+"""The commands for rights and clusters against services that note what they are asked."""
+
 import json
 from pathlib import Path
 

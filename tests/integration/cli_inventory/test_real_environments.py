@@ -1,3 +1,5 @@
+"""Recording, finding, changing and removing environments, on a real inventory."""
+
 import hashlib
 import http.server
 import json

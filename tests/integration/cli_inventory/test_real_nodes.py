@@ -1,3 +1,5 @@
+"""Node descriptions in every form, registered in a real inventory and read back."""
+
 import json
 from collections.abc import Callable
 from pathlib import Path

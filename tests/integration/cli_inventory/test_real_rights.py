@@ -1,3 +1,5 @@
+"""Granting, listing and taking away rights, on a real inventory."""
+
 import json
 from collections.abc import Callable
 

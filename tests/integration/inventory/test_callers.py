@@ -1,3 +1,5 @@
+"""Whom the inventory lets do what, by the names that callers give on a socket."""
+
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass

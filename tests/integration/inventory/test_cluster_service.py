@@ -1,3 +1,5 @@
+"""ClusterService over a real server, on both databases."""
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask

@@ -1,3 +1,5 @@
+"""kadeploy-inventory as an administrator starts it: settings, databases, refusals in one sentence."""
+
 import select
 import signal
 import subprocess

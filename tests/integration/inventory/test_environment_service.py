@@ -1,3 +1,5 @@
+"""EnvironmentService over a real server, on both databases: recording, lookup, visibility."""
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 

@@ -1,3 +1,5 @@
+"""NodeService over a real server, on both databases: all or nothing, pages, changes, etags."""
+
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 

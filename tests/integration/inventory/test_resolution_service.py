@@ -1,3 +1,5 @@
+"""ResolutionService over a real server: what a deployment is told before it begins."""
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 

@@ -1,3 +1,5 @@
+"""RightService over a real server, on both databases: wildcards, expiry, the site's own partitions."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,3 +1,5 @@
+"""The inventory's migrations: from nothing, again, from the first version; files that cannot be upgraded."""
+
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path

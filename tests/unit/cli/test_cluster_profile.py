@@ -1,3 +1,5 @@
+"""The description of a cluster's profile in YAML."""
+
 from pathlib import Path
 
 import pytest

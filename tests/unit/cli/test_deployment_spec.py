@@ -1,3 +1,5 @@
+"""How kadeploy's options become a request."""
+
 from pathlib import Path
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""The classic description of an environment: "key = value" lines."""
+
 from pathlib import Path
 
 import pytest

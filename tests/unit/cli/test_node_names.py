@@ -1,3 +1,5 @@
+"""Node sets from options, files and stdin."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The classic two-part description of nodes."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

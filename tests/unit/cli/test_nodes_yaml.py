@@ -1,3 +1,5 @@
+"""The description of nodes in YAML."""
+
 import pytest
 
 from kadeploy.inventory.v1 import node_pb2

@@ -1,3 +1,5 @@
+"""Results as tables, JSON and names, and errors without a traceback."""
+
 import json
 import sys
 

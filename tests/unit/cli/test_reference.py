@@ -1,3 +1,5 @@
+"""The reference in docs/commands.md is what the commands are."""
+
 from pathlib import Path
 
 from kadeploy_cli import reference

@@ -1,3 +1,5 @@
+"""client.toml: where it is looked for, and each wrong line in one sentence."""
+
 import os
 import pwd
 from pathlib import Path

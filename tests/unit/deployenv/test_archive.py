@@ -1,3 +1,5 @@
+"""cpio and tar archives: entries in order, the same bytes each time."""
+
 import io
 import tarfile
 

@@ -1,3 +1,5 @@
+"""Which libraries a program needs."""
+
 import struct
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The description beside an environment that the project builds."""
+
 from dataclasses import replace
 
 import pytest

@@ -1,3 +1,5 @@
+"""The tree that an archive is made of: order, modes, links."""
+
 import stat
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Which kernel modules go in, with those that they need."""
+
 import pytest
 
 from deployenv.failure import BuildFailure

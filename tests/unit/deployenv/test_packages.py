@@ -1,3 +1,5 @@
+"""The list of packages of the deployment environment."""
+
 import pytest
 from environments.debian_system import installed_packages
 

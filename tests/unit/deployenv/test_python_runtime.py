@@ -1,3 +1,5 @@
+"""Which of Python's modules the programs of the deployment environment import."""
+
 from deployenv.python_runtime import imported_names
 
 PROGRAM = """

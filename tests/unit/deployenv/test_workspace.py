@@ -1,3 +1,5 @@
+"""Whether a build is current: digests of what it was made from and of what it made."""
+
 from pathlib import Path
 
 from deployenv.workspace import digest_files, is_current, write_manifest, write_whole

@@ -1,3 +1,5 @@
+"""inventory.toml: every key, and each wrong line in one sentence."""
+
 from pathlib import Path
 
 import pytest

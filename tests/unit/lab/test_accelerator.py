@@ -1,3 +1,5 @@
+"""Whether KVM works here, or emulation must do."""
+
 import json
 import os
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""A machine's BMC: power commands become presses of its buttons."""
+
 import pytest
 
 from kadeploy_lab.chassis import DONE, FAILED, INVALID_FIELD, NOT_IN_THIS_STATE, Chassis

@@ -1,3 +1,5 @@
+"""Finding the labs of this checkout, also those that a crash left."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The command lines of QEMU and the lab's daemons."""
+
 from pathlib import Path
 
 from kadeploy_lab import network, plan, services

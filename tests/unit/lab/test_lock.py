@@ -1,3 +1,5 @@
+"""One lab at a time."""
+
 from pathlib import Path
 
 import pytest

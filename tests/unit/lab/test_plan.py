@@ -1,3 +1,5 @@
+"""Names and addresses of a lab's machines."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a lab needs of its host, told before it begins."""
+
 import re
 from pathlib import Path
 

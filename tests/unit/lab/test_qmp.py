@@ -1,3 +1,5 @@
+"""QMP, spoken with a machine."""
+
 import json
 import socket
 import threading

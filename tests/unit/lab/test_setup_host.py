@@ -1,3 +1,5 @@
+"""lab/setup-host on a Debian of scripts: installs what is missing, says what it cannot."""
+
 import subprocess
 from pathlib import Path
 

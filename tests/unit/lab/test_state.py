@@ -1,3 +1,5 @@
+"""What a lab notes about itself, so that a later run can end it."""
+
 import json
 import os
 from pathlib import Path

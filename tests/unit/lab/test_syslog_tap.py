@@ -1,3 +1,5 @@
+"""Lines of syslog, as the lab keeps them."""
+
 import pytest
 
 from kadeploy_lab.syslog_tap import readable

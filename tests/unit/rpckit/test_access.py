@@ -1,3 +1,5 @@
+"""The table of callers and calls, read from the contracts."""
+
 from collections.abc import Callable
 from typing import Any
 

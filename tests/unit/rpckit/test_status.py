@@ -1,3 +1,5 @@
+"""Errors as statuses and back."""
+
 import base64
 from urllib.parse import quote
 

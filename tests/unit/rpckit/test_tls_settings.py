@@ -1,3 +1,5 @@
+"""The table [tls] of a service's settings."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a node is told about its place in the chain."""
+
 import json
 
 from deployenv.kabroadcast import Document

@@ -1,3 +1,5 @@
+"""The blocks of an image and their digests."""
+
 import hashlib
 import os
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""MAC and IP addresses: written in one way, refused when they are none."""
+
 from uuid import UUID
 
 import pytest

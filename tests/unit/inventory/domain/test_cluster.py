@@ -1,3 +1,5 @@
+"""Clusters and their profiles: defaults and bounds."""
+
 from dataclasses import replace
 from datetime import timedelta
 

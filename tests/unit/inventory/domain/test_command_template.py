@@ -1,3 +1,5 @@
+"""Command templates: what stands in braces, and what cannot."""
+
 import pytest
 
 from kadeploy_inventory.domain.command_template import CommandTemplates, check_commands, parse_argument

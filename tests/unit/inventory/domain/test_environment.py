@@ -1,3 +1,5 @@
+"""Environments: what belongs together, and what is refused."""
+
 from dataclasses import replace
 
 import pytest

@@ -1,3 +1,5 @@
+"""Names of nodes, users, environments and partitions."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

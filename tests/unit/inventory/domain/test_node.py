@@ -1,3 +1,5 @@
+"""Nodes with their disks: unique, within bounds."""
+
 from datetime import UTC, datetime
 
 import pytest

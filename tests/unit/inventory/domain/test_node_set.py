@@ -1,3 +1,5 @@
+"""Node sets: expanded in order, bounded, refused with a reason."""
+
 import pytest
 from ClusterShell.NodeSet import NodeSet
 from hypothesis import given

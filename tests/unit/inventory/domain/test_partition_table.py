@@ -1,3 +1,5 @@
+"""The rules of MBR and GPT."""
+
 from dataclasses import replace
 
 import pytest

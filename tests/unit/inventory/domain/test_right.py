@@ -1,3 +1,5 @@
+"""Who may do what where: wildcards, the site's own partitions, expiry."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest

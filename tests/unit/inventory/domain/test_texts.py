@@ -1,3 +1,5 @@
+"""Kernel arguments, digests and addresses of images."""
+
 import pytest
 
 from kadeploy_inventory.domain import texts

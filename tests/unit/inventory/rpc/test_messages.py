@@ -1,3 +1,5 @@
+"""Messages to domain and back, without loss."""
+
 from datetime import UTC, datetime
 from types import MappingProxyType
 

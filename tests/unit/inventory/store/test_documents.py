@@ -1,3 +1,5 @@
+"""Profiles as JSON documents in a column."""
+
 import json
 
 from kadeploy_inventory.domain.cluster import ClusterProfile

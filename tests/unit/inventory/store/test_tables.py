@@ -1,3 +1,5 @@
+"""The tables as both databases make them."""
+
 import pytest
 from sqlalchemy import Table
 from sqlalchemy.dialects import mysql, sqlite
