@@ -23,7 +23,7 @@ COLUMNS = ("NAME", "VERSION", "OWNER", "VISIBILITY", "IMAGE", "SIZE", "DESCRIPTI
 # The files of an environment, by the paths of an update.
 IMAGE, PREINSTALL, POSTINSTALLS = "image.digest", "preinstall.digest", "postinstalls"
 FILES = (IMAGE, PREINSTALL, POSTINSTALLS)
-YAML_OPTIONS = ("name", "version", "visibility")
+YAML_OPTIONS = ("name", "version", "visibility", "filebase")
 
 
 def record(session: Session, *, file: str | None, options: Mapping[str, str | None], owner: str = "") -> ExitCode:
@@ -44,16 +44,19 @@ def described(
         source = "stdin" if file == "-" else file
         text = decode(node_names.read_file(file), source)
         directory = Path.cwd() if file == "-" else Path(file).absolute().parent
-    given = {key: value for key, value in options.items() if value is not None}
+    # A path on the command line is relative to where the user stands, not to the file.
+    given = {
+        key: str(Path.cwd() / value) if value and key in {"filebase", "filesite"} and "://" not in value else value
+        for key, value in options.items()
+        if value is not None
+    }
     if file is not None and looks_like_yaml(text, source):
         environment = _from_yaml(text, source, given, directory, read_image)
         environment.owner = owner or environment.owner
         return environment
     settings = dict(settings_file.parse(text, source))
     for key, value in given.items():
-        # A path on the command line is relative to where the user stands, not to the file.
-        kept = str(Path.cwd() / value) if key in {"filebase", "filesite"} and "://" not in value else value
-        settings[key] = Setting(value=kept if value else "", source=f"option for {key}", line=0)
+        settings[key] = Setting(value=value, source=f"option for {key}", line=0)
     return environment_file.build(
         settings,
         owner=owner,

@@ -57,6 +57,15 @@ def kind_of(name: str) -> Kind | None:
     return None
 
 
+def kind_by_suffix(name: str) -> Kind:
+    """Returns what a file or the file at an address is by its suffix, or says that the suffix says nothing."""
+    kind = kind_of(urlsplit(name).path if is_remote(name) else name)
+    if kind is None:
+        suffixes = " ".join([*TAR_SUFFIXES, *DD_SUFFIXES])
+        raise UsageFailure(f"{name}: the suffix does not say what image this is; known are {suffixes}")
+    return kind
+
+
 def image(name: str, directory: Path, known: Kind | None = None) -> environment_pb2.Image:
     """Returns the image that a file is.
 
@@ -65,10 +74,7 @@ def image(name: str, directory: Path, known: Kind | None = None) -> environment_
         directory: what a relative path is relative to.
         known: what the image is, where a description says it; else its suffix says it.
     """
-    kind = known or kind_of(urlsplit(name).path if is_remote(name) else name)
-    if kind is None:
-        suffixes = " ".join([*TAR_SUFFIXES, *DD_SUFFIXES])
-        raise UsageFailure(f"{name}: the suffix does not say what image this is; known are {suffixes}")
+    kind = known or kind_by_suffix(name)
     stored = read(name, directory)
     return environment_pb2.Image(
         uri=stored.uri,

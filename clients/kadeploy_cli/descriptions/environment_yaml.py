@@ -15,7 +15,7 @@ from kadeploy_cli.descriptions.environment_file import (
     VISIBILITIES,
 )
 from kadeploy_cli.descriptions.yaml_text import Place
-from kadeploy_cli.image_files import Kind
+from kadeploy_cli.image_files import Kind, kind_by_suffix
 
 KEYS = (
     "name",
@@ -75,15 +75,15 @@ def parse(  # noqa: PLR0917
     Args:
         text: the file's content.
         source: how errors call it.
-        overrides: values of options, which win over the file: name, version, visibility.
+        overrides: values of options, which win over the file: name, version, visibility, and filebase for the image.
         directory: what relative paths of files are relative to.
         read_image: takes digest and size of the image.
         read_archive: the same for archives of scripts.
     """
     root = yaml_text.parse(text, source)
     fields = root.fields(KEYS)
-    for needed in ("name", "os", "image"):
-        if needed not in fields and needed not in overrides:
+    for needed, option in (("name", "name"), ("os", ""), ("image", "filebase")):
+        if needed not in fields and option not in overrides:
             raise root.failure(f"{needed} is missing")
     if ("multipart" in fields and fields["multipart"].boolean()) or "options" in fields:
         raise (fields.get("options") or fields["multipart"]).failure(SEVERAL)
@@ -103,7 +103,7 @@ def parse(  # noqa: PLR0917
         cluster=_text(fields, "cluster"),
     )
     _override(environment, overrides)
-    image, kind = _image(fields["image"])
+    image, kind = _image(fields, overrides)
     environment.boot.CopyFrom(_boot(root, fields, kind, environment.operating_system))
     if kind[0] == environment_pb2.IMAGE_KIND_TAR and not environment.file_system:
         raise root.failure("filesystem is missing: a tar image is unpacked into a fresh one, such as ext4")
@@ -146,7 +146,16 @@ def _override(environment: environment_pb2.Environment, overrides: Mapping[str, 
         environment.visibility = VISIBILITIES[overrides["visibility"]]
 
 
-def _image(place: Place) -> tuple[str, Kind]:
+def _image(fields: Mapping[str, Place], overrides: Mapping[str, str]) -> tuple[str, Kind]:
+    """Returns the image's file and what it is; that of an option counts, what the description says is checked too."""
+    if "filebase" not in overrides:
+        return _described_image(fields["image"])
+    if "image" in fields:
+        _described_image(fields["image"])
+    return overrides["filebase"], kind_by_suffix(overrides["filebase"])
+
+
+def _described_image(place: Place) -> tuple[str, Kind]:
     fields = place.fields(("file", "kind", "compression"))
     for needed in ("file", "kind", "compression"):
         if needed not in fields:

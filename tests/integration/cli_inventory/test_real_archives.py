@@ -1,3 +1,5 @@
+"""kaarchive and kacreateenv: real images of a system, recorded on a real inventory."""
+
 import json
 import os
 import signal
@@ -143,6 +145,26 @@ def test_kacreateenv_makes_the_image_and_records_it(run: Run, system: Path, tmp_
     assert found["image"]["uri"] == f"file://{tmp_path}/debian.tar.gz"
     assert found["image"]["size_bytes"] == (tmp_path / "debian.tar.gz").stat().st_size
     assert (found["version"], found["file_system"], found["boot"]["initrd_path"]) == (2, "xfs", "/initrd")
+
+
+@pytest.mark.parametrize("image", ["", "image: {file: /srv/other.tar.xz, kind: tar, compression: xz}\n"])
+def test_kacreateenv_takes_what_the_image_is_not_from_yaml(run: Run, system: Path, tmp_path: Path, image: str) -> None:
+    description = tmp_path / "debian.yaml"
+    description.write_text(
+        f"name: debian\nversion: 3\nos: linux\nfilesystem: ext4\n{image}boot: {{kernel: /vmlinuz}}\n"
+    )
+    arguments = ["--root-directory", str(system), "--output-directory", str(tmp_path), "--zstd", "-i", "made"]
+    result = run(kacreateenv, [*arguments, "-fe", str(description)])
+    assert result.exit_code == 0, result.output
+    found = json.loads(run(ka, ["environment", "show", "debian", "-o", "json"]).stdout)
+    assert found["image"]["uri"] == f"file://{tmp_path}/made.tar.zst"
+    assert (found["image"]["compression"], found["version"]) == ("zstd", 3)
+    made = (tmp_path / "made.tar.zst").stat().st_ino
+    assert run(kacreateenv, [*arguments, "-fe", str(description)]).exit_code == 5
+    description.write_text(description.read_text().replace("os: linux", "os: plan9"))
+    refused = run(kacreateenv, [*arguments, "-fe", str(description)])
+    assert (refused.exit_code, "debian.yaml, line 3: os" in refused.stderr) == (2, True), refused.stderr
+    assert (tmp_path / "made.tar.zst").stat().st_ino == made
 
 
 def test_kacreateenv_of_a_recorded_version_is_refused_before_the_image_is_touched(
