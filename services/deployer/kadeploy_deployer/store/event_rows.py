@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from kadeploy_deployer.domain.events import Event, EventKind
+from kadeploy_deployer.store.bulk import insert_rows
 from kadeploy_deployer.store.codec import dumps, loads
 from kadeploy_deployer.store.tables import deployments, events
 
@@ -36,17 +37,9 @@ def append_events(
     for sequence, (node, kind) in enumerate(told, start=last - len(told) + 1):
         if kind not in texts:
             texts[kind] = dumps(kind)
-        rows.append(
-            {
-                "deployment_id": deployment_id,
-                "sequence": sequence,
-                "time": (times or {}).get(node, now),
-                "node": node,
-                "kind": type(kind).__name__,
-                "payload": texts[kind],
-            }
-        )
-    connection.execute(insert(events), rows)
+        rows.append((sequence, (times or {}).get(node, now), node, type(kind).__name__, texts[kind]))
+    columns = ("sequence", "time", "node", "kind", "payload")
+    insert_rows(connection, events, columns, rows, same={"deployment_id": deployment_id})
 
 
 def read_events(connection: Connection, deployment_id: str, *, after: int, limit: int) -> Sequence[Event]:

@@ -11,7 +11,7 @@ from kadeploy_deployer.domain.events import Remark
 from kadeploy_deployer.store.codec import dumps
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.lease import hold
-from kadeploy_deployer.store.progress import note_done
+from kadeploy_deployer.store.step_records import note_done
 from kadeploy_deployer.store.tables import deployment_nodes, step_outputs
 
 
