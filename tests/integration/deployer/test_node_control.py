@@ -63,6 +63,29 @@ async def test_power_is_switched_and_asked_for(site: Site) -> None:
     ]
 
 
+async def test_a_request_made_again_with_its_id_switches_nothing_twice(site: Site) -> None:
+    request = cycle()
+    request.request_id = "r-1"
+    assert await results(site.control("alice").SetPower(request)) == {"node1": "", "node2": ""}
+    assert await results(site.control("alice").SetPower(request)) == {"node1": "", "node2": ""}
+    assert sorted(site.power.did) == [("node1", "very_hard"), ("node2", "very_hard")]
+    # Another user's is his own, and another request needs another id.
+    assert await results(site.control("root").SetPower(request)) == {"node1": "", "node2": ""}
+    assert len(site.power.did) == 4
+    invalid = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_CONTROL")
+    request.nodes = "node1"
+    assert await refusal(site.control("alice").SetPower(request)) == invalid
+    request.request_id = "r" * 65
+    assert await refusal(site.control("alice").SetPower(request)) == invalid
+
+
+async def test_a_request_that_cannot_be_stopped_is_told(site: Site) -> None:
+    request = deployer_service_pb2.StopOperationRequest(request_id="nobody's")
+    with pytest.raises(grpc.RpcError) as caught:
+        await site.control("alice").StopOperation(request)
+    assert from_rpc_error(caught.value).reason == "OPERATION_NOT_FOUND"
+
+
 async def test_a_command_s_output_and_end_come_from_every_node(site: Site) -> None:
     site.shell.answer("uname", stdout="Linux\n", node="node1")
     site.shell.answer("uname", error=NodeUnreachable("node2 refused the connection"), node="node2")

@@ -42,8 +42,7 @@ class Operations:
     def __init__(self, store: OperationStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._running: dict[asyncio.Task[None], RequestName] = {}
-        self._stops: dict[asyncio.Task[None], asyncio.Event] = {}
+        self._running: dict[asyncio.Task[None], OperationRequest] = {}
         self._leaving = False
 
     async def once(self, request: OperationRequest, work: Work, tell: Tell) -> None:
@@ -76,12 +75,12 @@ class Operations:
     async def stop(self, owner: str, request_id: str) -> None:
         """Asks for the end of an operation, wherever it is driven. Raises OperationNotFound."""
         mine = [
-            self._stops[task]
-            for task, name in self._running.items()
-            if (name.owner, name.request_id) == (owner, request_id)
+            request
+            for request in self._running.values()
+            if request.owner == owner and request.name is not None and request.name.request_id == request_id
         ]
-        for event in mine:
-            event.set()
+        for request in mine:
+            request.stop.set()
         if not await self._store.ask_stop(owner, request_id) and not mine:
             raise OperationNotFound(request_id)
 
@@ -117,8 +116,7 @@ class Operations:
     async def _carry_out(self, request: OperationRequest, name: RequestName, work: Work, tell: Tell) -> None:
         """Does the work in a task that outlives the caller."""
         task = asyncio.create_task(work(tell))
-        self._running[task] = name
-        self._stops[task] = request.stop
+        self._running[task] = request
         task.add_done_callback(self._ended)
         try:
             await asyncio.shield(task)
@@ -128,8 +126,7 @@ class Operations:
             raise
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        name = self._running.pop(task)
-        del self._stops[task]
+        request = self._running.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, AskedBefore):
             # Its caller may be gone; if not, he is told too.
-            logger.info("request=%s of %s ended early: %s", name.request_id, name.owner, error)
+            logger.info("an operation of %s ended early: %s", request.owner, error)
