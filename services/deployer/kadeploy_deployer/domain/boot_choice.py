@@ -39,6 +39,11 @@ def boots_by_grub(method: BootMethod | None, environment: EnvironmentSnapshot) -
     return method is BootMethod.GRUB or (method is BootMethod.KEXEC and environment.kind == "dd")
 
 
+def needs_files(method: BootMethod | None, environment: EnvironmentSnapshot) -> bool:
+    """Returns whether kernel and initrd have to be taken out of the image, for the TFTP host."""
+    return not chainloads(method, environment) and not boots_by_grub(method, environment)
+
+
 def impossible(method: BootMethod | None, environment: EnvironmentSnapshot) -> str:  # noqa: PLR0911 - one for each reason
     """Returns in one sentence why an environment cannot be booted so, empty if nothing speaks against it."""
     name = environment.name
@@ -53,7 +58,7 @@ def impossible(method: BootMethod | None, environment: EnvironmentSnapshot) -> s
     if boots_by_grub(method, environment) and environment.file_system and environment.file_system not in MOUNTABLE:
         return f"GRUB cannot read {environment.file_system} on {name}; it reads {', '.join(MOUNTABLE)}"
     if environment.kind == "dd":
-        if not chainloads(method, environment) and not boots_by_grub(method, environment):
+        if needs_files(method, environment):
             return (
                 f"{name} is a raw image, and its kernel cannot be booted over the network: boot it by grub from the "
                 f"node's disk, by chainload if it has a loader of its own, or by kexec"

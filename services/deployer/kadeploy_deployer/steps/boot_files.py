@@ -15,9 +15,10 @@ from kadeploy_deployer.app.ports import (
     DigestDiffers,
     ImageError,
 )
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
-from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.each_node import all_failed
 from kadeploy_deployer.steps.feasibility import boots_by_grub, chainloads
@@ -87,16 +88,32 @@ def system_arguments(context: StepContext, node: str, *, token: str) -> str:
 
 def system_wishes(context: StepContext, nodes: Sequence[str], files: BootFiles | None) -> dict[str, BootWish]:
     """Returns what the nodes boot next; `files` None: something on their own disk."""
-    if boots_by_grub(context):
-        return {node: _grub_disk(context, node) for node in nodes}
-    if files is None:
-        return {node: _chainload(context.nodes[node]) for node in nodes}
-    return {
-        node: network_wish(
-            files, context.environment, system_arguments(context, node, token=context.facts[node].system_token)
+    environment, method = context.environment, context.spec.boot_method
+    wishes: dict[str, BootWish] = {}
+    for node in nodes:
+        arguments = system_arguments(context, node, token=context.facts[node].system_token)
+        if files is None:
+            wishes[node] = disk_wish(context.nodes[node], environment, method, arguments)
+        else:
+            wishes[node] = network_wish(files, environment, arguments)
+    return wishes
+
+
+def disk_wish(
+    machine: NodeSnapshot, environment: EnvironmentSnapshot, method: BootMethod | None, arguments: str
+) -> BootWish:
+    """Returns how an environment boots from its target partition. `arguments`: of its kernel, where one is named."""
+    if boot_choice.boots_by_grub(method, environment):
+        return BootGrubDisk(
+            device=machine.device,
+            partition=machine.partition,
+            kernel_path=environment.kernel_path,
+            initrd_path=environment.initrd_path,
+            arguments=arguments,
         )
-        for node in nodes
-    }
+    devices = [disk.device for disk in machine.disks]
+    disk = devices.index(machine.device) if machine.device in devices else 0
+    return BootChainload(disk=disk, partition=machine.partition)
 
 
 def network_wish(files: BootFiles, environment: EnvironmentSnapshot, arguments: str) -> BootWish:
@@ -139,24 +156,7 @@ async def upload_boot_files(boot: Boot, files: BootFiles, environment: Environme
 
 def needs_files(context: StepContext) -> bool:
     """Returns whether kernel and initrd have to come from the TFTP host."""
-    return not chainloads(context) and not boots_by_grub(context)
-
-
-def _grub_disk(context: StepContext, node: str) -> BootGrubDisk:
-    machine, environment = context.nodes[node], context.environment
-    return BootGrubDisk(
-        device=machine.device,
-        partition=machine.partition,
-        kernel_path=environment.kernel_path,
-        initrd_path=environment.initrd_path,
-        arguments=system_arguments(context, node, token=context.facts[node].system_token),
-    )
-
-
-def _chainload(machine: NodeSnapshot) -> BootChainload:
-    devices = [disk.device for disk in machine.disks]
-    disk = devices.index(machine.device) if machine.device in devices else 0
-    return BootChainload(disk=disk, partition=machine.partition)
+    return boot_choice.needs_files(context.spec.boot_method, context.environment)
 
 
 PREPARE_BOOT = PrepareBoot()

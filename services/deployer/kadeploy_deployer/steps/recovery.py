@@ -5,6 +5,7 @@ What a node runs is interrupted only when it is nobody's work: a node that still
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from kadeploy_deployer.app.ports import (
     BootError,
@@ -14,10 +15,11 @@ from kadeploy_deployer.app.ports import (
     ImageError,
     ShellHost,
 )
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import DefaultSystemSnapshot
 from kadeploy_deployer.domain.states import FailureReason, RebootLevel
-from kadeploy_deployer.steps.boot_files import network_wish, upload_boot_files
+from kadeploy_deployer.steps.boot_files import disk_wish, network_wish, upload_boot_files
 from kadeploy_deployer.steps.deployment_shell import deployment_host, working_host
 from kadeploy_deployer.steps.each_node import all_failed, on_each_node
 from kadeploy_deployer.steps.ladder import Sight, reboot_over_ssh, try_look
@@ -72,13 +74,19 @@ async def default_wishes(context: StepContext, nodes: Sequence[str]) -> dict[str
         wishes[node] = BootLocalDisk()
         if default is None or _overwritten(context, node, default):
             continue
+        environment, profile = default.environment, context.profile(node)
+        method = boot_choice.chosen(None, environment, default=profile.boot_method)
+        root = f"root={partition_device(default.device, default.partition)}"
+        arguments = " ".join(filter(None, (root, environment.kernel_arguments or profile.kernel_arguments)))
+        if not boot_choice.needs_files(method, environment):
+            there = replace(machine, device=default.device, partition=default.partition)
+            wishes[node] = disk_wish(there, environment, method, arguments)
+            continue
         if machine.cluster not in files:
             files[machine.cluster] = await _default_files(context, node, default)
         found = files[machine.cluster]
         if found is not None:
-            root = f"root={partition_device(default.device, default.partition)}"
-            words = (root, default.environment.kernel_arguments or context.profile(node).kernel_arguments)
-            wishes[node] = network_wish(found, default.environment, " ".join(word for word in words if word))
+            wishes[node] = network_wish(found, environment, arguments)
     return wishes
 
 

@@ -1,11 +1,13 @@
 """What becomes of nodes that failed."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from kadeploy_deployer.app.ports import BootLocalDisk, BootNetworkKernel
+from kadeploy_deployer.app.ports import BootChainload, BootGrubDisk, BootLocalDisk, BootNetworkKernel, BootWish
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DefaultSystemSnapshot, DeploymentSpec
+from kadeploy_deployer.domain.states import BootMethod
 from kadeploy_deployer.steps.recovery import leave_bootable
 from tests.fakes import snapshots
 from tests.fakes.fake_machines import BLANK, DEPLOYMENT, PREVIOUS, FakeMachines
@@ -87,6 +89,13 @@ async def test_without_bootctl_nothing_is_rebooted(workshop: Workshop, machines:
     assert machines["node-1"].boots_done == 0
 
 
+GRUB_ON_PARTITION_2 = BootGrubDisk(
+    device="vda",
+    partition=2,
+    kernel_path="/vmlinuz",
+    initrd_path="/initrd.img",
+    arguments="root=/dev/vda2 console=ttyS0 rw",
+)
 DEFAULT = DefaultSystemSnapshot(environment=snapshots.an_environment(), device="vda", partition=2)
 
 
@@ -102,6 +111,29 @@ async def test_a_failed_node_boots_the_default_environment_of_its_cluster(
     assert entry.arguments == "root=/dev/vda2 console=ttyS0 rw"
     assert set(workshop.boot.files) == {entry.kernel_digest, entry.initrd_digest}
     assert machines["node-1"].boots_done == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "profile", "expected"),
+    [
+        ({"kind": "dd", "boot_kind": "chainload", "kernel_path": ""}, {}, BootChainload(disk=0, partition=2)),
+        ({"kind": "dd"}, {}, GRUB_ON_PARTITION_2),
+        ({}, {"boot_method": BootMethod.GRUB}, GRUB_ON_PARTITION_2),
+    ],
+)
+async def test_a_default_environment_boots_as_it_would_after_a_deployment(
+    workshop: Workshop,
+    machines: FakeMachines,
+    changes: dict[str, Any],
+    profile: dict[str, Any],
+    expected: BootWish,
+) -> None:
+    machines["node-1"].runs = DEPLOYMENT
+    default = replace(DEFAULT, environment=snapshots.an_environment(workshop.image, **changes))
+    context = workshop.context(profiles={"default": snapshots.a_profile(default_system=default, **profile)})
+    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    assert workshop.boot.entries == {"node-1": expected}
+    assert workshop.boot.files == {}
 
 
 @pytest.mark.parametrize("case", ["table", "target", "image"])
