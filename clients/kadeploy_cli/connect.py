@@ -149,10 +149,10 @@ def remote_failure(error: RemoteError) -> Failure:
     message = error.message or error.code.name
     if error.reason:
         message = f"{message} ({error.reason})"
-    fields = [f"{violation.field}: {violation.description}" for violation in error.violations]
-    for field in fields:
-        if field not in message:
-            message += f"\n  {field}"
+    for violation in error.violations:
+        # Most sentences tell of their fields already.
+        if violation.description not in message:
+            message += f"\n  {violation.field}: {violation.description}"
     return Failure(
         message,
         exit_code=KIND_CODES.get(error.kind, ExitCode.FAILED),

@@ -93,6 +93,9 @@ def tell(session: Session, final: deployment_pb2.Deployment) -> None:
 def check(aftermath: Aftermath) -> None:
     """Refuses files that cannot be written and scripts that cannot be run, before anything is deployed."""
     for name in (aftermath.good_file, aftermath.bad_file):
+        if name in tuple(output.Format):
+            advice = f"--output {name} is how the result is printed; a file of that name is ./{name}."
+            raise UsageFailure(f"-o and --output-ko-nodes name files, and {name} is hardly one", advice=advice)
         if name and not os.access(Path(name) if Path(name).exists() else Path(name).absolute().parent, os.W_OK):
             raise UsageFailure(f"{name} cannot be written")
     if aftermath.script and not os.access(aftermath.script, os.X_OK):

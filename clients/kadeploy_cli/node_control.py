@@ -77,7 +77,7 @@ def show_power(session: Session, nodes: NodeSet) -> ExitCode:
 
 def _say(found: NodeOutcome) -> None:
     """Says at once of a node what became of it: the others may take a while."""
-    output.say(f"{found.node}: {found.failure.message if found.failure else 'ok'}")
+    output.say(found.sentence)
 
 
 def _finish(session: Session, operation: operations.Operation, lists: Lists) -> ExitCode:

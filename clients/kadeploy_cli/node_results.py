@@ -26,6 +26,12 @@ class NodeOutcome:
     failure: Failure | None = None
 
     @property
+    def sentence(self) -> str:
+        """What became of the node, its name in front once."""
+        told = self.failure.message if self.failure else "ok"
+        return told if told.startswith(f"{self.node} ") else f"{self.node}: {told}"
+
+    @property
     def data(self) -> dict[str, Any]:
         """The outcome for programs."""
         error = self.failure.message if self.failure else ""

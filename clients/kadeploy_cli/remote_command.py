@@ -97,9 +97,12 @@ class _Story:
                 names=[each.node for each in ordered if each.failure is None],
             )
             return
-        bad = [f"{each.node} ({each.failure.message})" for each in self.outcomes if each.failure]
+        bad = [each for each in self.outcomes if each.failure]
         good = len(self.outcomes) - len(bad)
-        output.say(f"{good} of {len(self.outcomes)} nodes OK" + (f"; failed: {', '.join(bad)}" if bad else ""))
+        told = "; ".join(each.sentence for each in bad)
+        output.say(f"{good} of {len(self.outcomes)} nodes OK" + (f"; failed: {told}" if bad else ""))
+        if advice := next((each.failure.advice for each in bad if each.failure and each.failure.advice), ""):
+            output.say(advice)
 
     def _end(self, answer: deployer_service_pb2.RunCommandResponse) -> None:
         ended = answer.ended

@@ -8,12 +8,15 @@ from google.protobuf.duration_pb2 import Duration
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli import output
 from kadeploy_cli.exit_codes import ExitCode
+from kadeploy_cli.failures import UsageFailure
 from kadeploy_cli.plain import plain
 from kadeploy_cli.session import Session
 
 
 def show(session: Session, *, nodes: str, since: datetime | None, until: datetime | None) -> ExitCode:
     """Prints what was counted of the deployments begun in an interval, in the user's own time zone."""
+    if since is not None and until is not None and since >= until:
+        raise UsageFailure(f"--until {until:%Y-%m-%d} is not after --since {since:%Y-%m-%d}")
     deployer = session.deployer
     request = deployer_service_pb2.GetStatisticsRequest(nodes=nodes)
     if since is not None:

@@ -15,10 +15,28 @@ from kadeploy_cli.commands.controlling import (
     reboot_request,
 )
 from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.node_control import Lists
 from kadeploy_cli.node_names import node_options
 from kadeploy_cli.session import Session, command_options, finish
 
-DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m"])
+
+class Day(click.DateTime):
+    """A moment as people write it."""
+
+    name = "date"
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As in click, in the words of this command."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f'"{value}" is no day; write 2026-11-22, 2026-11 or "2026-11-22 14:00"', param, ctx)
+
+
+DAY = Day()
 
 version_option = click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
 
@@ -74,6 +92,8 @@ def kapower(
     nodes = node_names.required(machines, node_file)
     files = lists(options)
     if actions[0] == "status":
+        if files != Lists():
+            raise UsageFailure("-o and --output-ko-nodes say nothing with --status: nothing is done to any node")
         finish(node_control.show_power(session, nodes))
     finish(node_control.set_power(session, nodes, actions[0], level, files))
 

@@ -74,6 +74,9 @@ def reboot_request(nodes: str, options: dict[str, Any]) -> deployer_service_pb2.
     for option, word, needs in (("label", "--label", "deployment_kernel"), ("owner", "-l", "environment")):
         if options[option] and not options[needs]:
             raise UsageFailure(f"{word} says nothing without {'-d' if needs == 'deployment_kernel' else '-e'}")
+    if not wanted and (options["prepare_only"] or options["kernel_arguments"]):
+        word = "-n" if options["prepare_only"] else "-kp"
+        raise UsageFailure(f"{word} says nothing without -d, -e or -p: a simple reboot boots what the entry says")
     levels = [name for name in ("soft", "hard", "very_hard") if options[name]]
     if len(levels) > 1 or (levels and options["prepare_only"]):
         raise UsageFailure("of -s, -h, --very-hard and -n only one can be given")

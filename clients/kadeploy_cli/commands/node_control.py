@@ -17,6 +17,7 @@ from kadeploy_cli.commands.controlling import (
     reboot_options,
     reboot_request,
 )
+from kadeploy_cli.failures import UsageFailure
 from kadeploy_cli.session import Session, command_options, finish
 
 
@@ -43,6 +44,8 @@ def power(session: Session, /, *, node_set: str, action: str, level: str | None,
     nodes = node_names.required([node_set], None)
     files = lists(options)
     if action == "status":
+        if files != node_control.Lists():
+            raise UsageFailure("-o and --output-ko-nodes say nothing with status: nothing is done to any node")
         finish(node_control.show_power(session, nodes))
     finish(node_control.set_power(session, nodes, action, level, files))
 

@@ -27,6 +27,12 @@ def test_a_reboot_says_what_became_of_each_node_and_writes_the_lists(run: Run, s
         "node-2  node-2 is held by deployment D-0 (NODE_BUSY)",
         "node-3  ok",
     ]
+    # While it goes on, each node is named once.
+    assert result.stderr.splitlines()[:3] == [
+        "node-1: ok",
+        "node-2 is held by deployment D-0 (NODE_BUSY)",
+        "node-3: ok",
+    ]
     assert (good.read_text(), bad.read_text()) == ("node-1\nnode-3\n", "node-2\n")
     assert "ka deployment list" in result.stderr
     request = site.deployer.control.requests[0]
@@ -125,6 +131,9 @@ def test_power_is_switched_and_shown(run: Run, site: Site) -> None:
     shown = json.loads(run(ka, ["node", "power", "node-[1-2]", "status", "--output", "json"]).stdout)
     assert [(one["node"], one["power"]) for one in shown] == [("node-1", "on"), ("node-2", "off")]
     assert run(kapower, ["--on", "--off", "-m", "node-1"]).exit_code == 2
+    for command in ([kapower, "--status", "-m", "node-1"], [ka, "node", "power", "node-1", "status"]):
+        lists = run(command[0], [*command[1:], "-o", "good"])
+        assert (lists.exit_code, "says nothing" in lists.stderr or "say nothing" in lists.stderr) == (2, True)
     assert run(ka, ["node", "power", "node-1", "off", "-l", "soft"]).exit_code == 0
     assert site.deployer.control.requests[-1].level == deployer_service_pb2.CONTROL_LEVEL_SOFT
 
@@ -135,7 +144,7 @@ def test_each_line_of_a_command_has_its_node_before_it(run: Run, site: Site) -> 
     assert result.exit_code == 6
     assert result.stdout == ("node-1: first of node-1\nnode-1: last\nnode-2: first of node-2\nnode-2: last\n")
     assert "node-1: warning\n" in result.stderr
-    assert result.stderr.endswith("1 of 2 nodes OK; failed: node-2 (exit 3)\n")
+    assert result.stderr.endswith("1 of 2 nodes OK; failed: node-2: exit 3\n")
     request = site.deployer.control.requests[0]
     assert (list(request.arguments), request.timeout.seconds) == (["sh", "-c", "ls | wc"], 5)
 
@@ -199,6 +208,12 @@ def test_the_history_is_shown_per_month_node_and_step(run: Run, site: Site) -> N
     assert ["total", "5", "1", "12", "2.4"] in lines
     assert ["node-1", "3", "1", "33.3", "%"] in lines
     assert ["boot", "files", "12", "1", "1.5", "s", "0.0", "s"] in lines
+    for days, words in (
+        (["--since", "yesterday"], '"yesterday" is no day; write 2026-11-22'),
+        (["--since", "2026-11", "--until", "2026-10"], "--until 2026-10-01 is not after --since 2026-11-01"),
+    ):
+        refused = run(kastats, days)
+        assert (refused.exit_code, words in refused.stderr) == (2, True)
     request = site.deployer.requests[-1]
     assert (request.nodes, request.HasField("start_time"), request.HasField("end_time")) == ("node-1", True, False)
     shown = json.loads(run(ka, ["statistics", "-o", "json"]).stdout)

@@ -50,7 +50,7 @@ async def attach_console(
         raise NodeNotFound(name)
     (machine,) = admitted.nodes.values()
     if not machine.commands.console:
-        text = f"{machine.name} has no console command; `ka cluster update` gives its cluster one"
+        text = f"{machine.name} has no console command"
         raise ConsoleNotConfigured(text, metadata={"node": machine.name})
     operation = parts.keeper.begin("console", actor.user)
 
