@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
+from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli import node_names, node_results, output
 from kadeploy_cli import nodes as registered
@@ -15,6 +16,7 @@ from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.plain import plain
 from kadeploy_cli.session import Session
 
+BootText = bootctl_service_pb2.RenderedFile | deployment_pb2.PlannedFile
 PLACE = re.compile(r"([0-9]{1,2})(?::([0-9]{1,3}))?")
 FIRMWARES = {node_pb2.FIRMWARE_UEFI: boot_entry_pb2.BOOT_FIRMWARE_UEFI}
 NODES_PER_CALL = 1000
@@ -56,9 +58,17 @@ def show_one(session: Session, name: str) -> ExitCode:
             ("since", output.local_time(entry.update_time)),
         ]
     )
-    for file in answer.files:
-        output.show_text(f"\n{file.path}:", file.text)
+    for paths, text in by_text(answer.files):
+        output.show_text("\n" + "\n".join(f"{path}:" for path in paths), text)
     return ExitCode.OK
+
+
+def by_text(files: Iterable[BootText]) -> list[tuple[list[str], str]]:
+    """Returns boot files with the same text together: a machine's stand under several names in two repositories."""
+    paths: dict[str, list[str]] = {}
+    for file in files:
+        paths.setdefault(file.text, []).append(file.path)
+    return [(same, text) for text, same in paths.items()]
 
 
 def set_entries(session: Session, nodes: NodeSet, wanted: boot_entry_pb2.BootTarget) -> ExitCode:

@@ -3,7 +3,7 @@
 from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_cli import output
+from kadeploy_cli import boot, output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.nodes import partition_name
 from kadeploy_cli.plain import plain, word
@@ -148,7 +148,10 @@ def show_plan(session: Session, spec: deployment_pb2.DeploymentSpec) -> ExitCode
     else:
         environment = plan.environment
         output.show_fields(
-            [("environment", f"{environment.name} version {environment.version} of {environment.owner}")]
+            [
+                ("environment", f"{environment.name} version {environment.version} of {environment.owner}"),
+                ("boot method", word(deployment_pb2.BootMethod.DESCRIPTOR, plan.boot_method)),
+            ]
         )
         for node in plan.nodes:
             _show_plan(node)
@@ -166,8 +169,9 @@ def _show_plan(node: deployment_pb2.NodePlan) -> None:
     for step in node.steps:
         limit = f" (at most {_seconds(step.timeout)}, {step.retries} retries)" if step.HasField("timeout") else ""
         output.show_text(f"  {step_words(step.step)}{limit}", "\n".join(step.actions))
-        for file in step.files:
-            output.show_text(f"    writes {file.path}:", "\n".join(f"  {line}" for line in file.text.splitlines()))
+        for paths, text in boot.by_text(step.files):
+            lines = "\n".join(f"  {line}" for line in text.splitlines())
+            output.show_text("\n".join(f"    writes {path}:" for path in paths), lines)
 
 
 def _seconds(duration: Duration) -> str:

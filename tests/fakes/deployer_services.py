@@ -242,6 +242,7 @@ class DeployerServices(
         self.requests.append(request)
         plan = deployer_service_pb2.PlanDeploymentResponse()
         plan.environment.name, plan.environment.version = request.spec.environment_name, 1
+        plan.boot_method = deployment_pb2.BOOT_METHOD_NETWORK
         for name in NodeSet(request.spec.nodes):
             busy = name in self.busy
             node = plan.nodes.add(node=name, included=not busy, held_by="D-0" if busy else "")
@@ -250,7 +251,8 @@ class DeployerServices(
                 continue
             step = node.steps.add(step="boot_deployment_environment", retries=1, actions=["reboot softly"])
             step.timeout.FromSeconds(210)
-            step.files.add(path="pxelinux.cfg/01-52", text="DEFAULT deploy\n")
+            for path in ("pxelinux.cfg/01-52", "pxelinux.cfg/AC1F000B"):
+                step.files.add(path=path, text="DEFAULT deploy\n")
         return plan
 
     def GetStatistics(self, request: Any, context: Any) -> Any:

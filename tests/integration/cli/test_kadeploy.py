@@ -184,7 +184,10 @@ def test_the_plan_touches_nothing_and_says_who_is_left_out(site: Site, run: Run)
     assert result.exit_code == 6
     assert "node-1 would be deployed" in result.stdout
     assert "node-2 would be left out: busy (held by D-0)" in result.stdout
-    assert "DEFAULT deploy" in result.stdout
+    # The same text under all of its names, once.
+    assert result.stdout.count("DEFAULT deploy") == 1
+    assert "    writes pxelinux.cfg/01-52:\n    writes pxelinux.cfg/AC1F000B:\n" in result.stdout
+    assert "boot method: network" in result.stdout
     assert not site.deployer.deployments
 
 

@@ -208,6 +208,7 @@ async def test_a_plan_says_what_would_be_done_and_touches_nothing(site: Site) ->
     response = await site.deployments("alice").PlanDeployment(plan)
 
     assert [(node.node, node.included) for node in response.nodes] == [("node1", True), ("node2", True)]
+    assert response.boot_method == deployment_pb2.BOOT_METHOD_NETWORK
     assert [list(step.actions) for step in response.nodes[0].steps] == [
         ["boot node1"],
         ["write node1"],

@@ -55,6 +55,15 @@ class NodePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentPlan:
+    """What a request would come to. `spec`: with everything that was decided for it."""
+
+    spec: DeploymentSpec
+    environment: EnvironmentSnapshot
+    nodes: Sequence[NodePlan]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _BootFiles:
     """What a step would write for the nodes, and a sentence where that cannot be said."""
 
@@ -64,8 +73,8 @@ class _BootFiles:
 
 async def plan_deployment(
     spec: DeploymentSpec, *, actor: Actor, inventory: Inventory, store: DeploymentStore, settings: RunnerSettings
-) -> tuple[EnvironmentSnapshot, Sequence[NodePlan]]:
-    """Returns the environment, and what would be done to each node. Errors as for create_deployment."""
+) -> DeploymentPlan:
+    """Returns what would be done to each node. Errors as for create_deployment."""
     prepared = await prepare(spec, actor=actor, inventory=inventory)
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
@@ -80,7 +89,7 @@ async def plan_deployment(
             failure = Failure(reason=FailureReason.BUSY, description=f"held by {in_words(holder)}")
         steps = () if failure else _steps(context, node.name, settings, files)
         plans.append(NodePlan(node=node.name, obstacle=failure, held_by=holder, steps=steps))
-    return prepared.resolution.environment, plans
+    return DeploymentPlan(spec=prepared.spec, environment=prepared.resolution.environment, nodes=plans)
 
 
 def _context(prepared: Prepared, settings: RunnerSettings) -> StepContext:

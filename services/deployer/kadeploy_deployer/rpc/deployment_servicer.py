@@ -18,6 +18,7 @@ from kadeploy_deployer.rpc.deployment_messages import (
     plan_message,
     read_spec,
     read_state,
+    spec_message,
     watch_message,
 )
 from kadeploy_deployer.rpc.parts import Parts
@@ -52,7 +53,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         self, request: deployer_service_pb2.PlanDeploymentRequest, context: Context
     ) -> deployer_service_pb2.PlanDeploymentResponse:
         """As in the contract."""
-        environment, nodes = await plan.plan_deployment(
+        planned = await plan.plan_deployment(
             read_spec(request.spec),
             actor=self._callers.actor(),
             inventory=self._parts.inventory,
@@ -60,7 +61,9 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             settings=self._parts.runner_settings,
         )
         return deployer_service_pb2.PlanDeploymentResponse(
-            environment=environment_message(environment), nodes=[plan_message(node) for node in nodes]
+            environment=environment_message(planned.environment),
+            nodes=[plan_message(node) for node in planned.nodes],
+            boot_method=spec_message(planned.spec).boot_method,
         )
 
     async def GetDeployment(

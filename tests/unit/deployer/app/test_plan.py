@@ -13,6 +13,7 @@ from kadeploy_deployer.app.ports import Resolution, ResolvedNode
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.app.runner import RunnerSettings
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.domain.states import BootMethod
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
 from tests.fakes import snapshots
@@ -40,7 +41,7 @@ async def plan(workshop: Workshop, spec: DeploymentSpec = SPEC) -> Sequence[Node
         environment=context.environment,
         profiles=context.profiles,
     )
-    _, plans = await plan_deployment(
+    planned = await plan_deployment(
         spec,
         actor=Actor(user="alice"),
         inventory=FakeInventory(resolution),
@@ -53,7 +54,8 @@ async def plan(workshop: Workshop, spec: DeploymentSpec = SPEC) -> Sequence[Node
             cluster_public_key=context.cluster_public_key,
         ),
     )
-    return plans
+    assert (planned.environment, planned.spec.boot_method) == (context.environment, BootMethod.NETWORK)
+    return planned.nodes
 
 
 async def test_the_boot_files_are_shown_with_their_text_and_nothing_is_touched(workshop: Workshop) -> None:
