@@ -129,7 +129,7 @@ class OutcomeUnknown(Unreachable):
 
     def __init__(self, node: str) -> None:
         super().__init__(
-            f"nobody knows what became of {node}: its deployer died or stopped in the middle; look what runs there",
+            f"{node} was under way when the deployer died or stopped, and nobody knows what became of it",
             metadata={"node": node},
         )
 
