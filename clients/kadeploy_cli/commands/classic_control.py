@@ -8,7 +8,7 @@ import click
 from kadeploy_cli import console, deployment_spec, node_control, node_names, remote_command, statistics
 from kadeploy_cli.commands.controlling import (
     SECONDS,
-    list_options,
+    classic_list_options,
     lists,
     one_node,
     reboot_options,
@@ -44,7 +44,7 @@ version_option = click.version_option(None, "-V", "--version", "show_version", p
 @click.command()
 @reboot_options
 @node_options
-@list_options
+@classic_list_options
 @version_option
 @command_options("--output")
 def kareboot(session: Session, /, *, machines: tuple[str, ...], node_file: str | None, **options: Any) -> None:
@@ -73,7 +73,7 @@ def kareboot(session: Session, /, *, machines: tuple[str, ...], node_file: str |
     help="How hard: --off soft shuts the system down, --cycle hard resets. At once when left out.",
 )
 @node_options
-@list_options
+@classic_list_options
 @version_option
 @command_options("--output")
 def kapower(

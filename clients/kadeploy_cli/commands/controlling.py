@@ -42,10 +42,11 @@ REBOOT = (
     ),
     click.option("--grub", is_flag=True, help="The same as --boot-method grub."),
 )
-LISTS = (
-    click.option("-o", "--output-ok-nodes", "good_file", metavar="FILE", help="Write the nodes that did it there."),
-    click.option("--output-ko-nodes", "bad_file", metavar="FILE", help="Write the other nodes there."),
-)
+OK_HELP = "Write the nodes that did it there."
+BAD_LIST = click.option("--output-ko-nodes", "bad_file", metavar="FILE", help="Write the other nodes there.")
+CLASSIC_LISTS = (click.option("-o", "--output-ok-nodes", "good_file", metavar="FILE", help=OK_HELP), BAD_LIST)
+# With `ka`, -o is the form of the result, as everywhere.
+LISTS = (click.option("--output-ok-nodes", "good_file", metavar="FILE", help=OK_HELP), BAD_LIST)
 
 
 def _given(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Function]:
@@ -59,6 +60,7 @@ def _given(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Fu
 
 reboot_options = _given(REBOOT)
 list_options = _given(LISTS)
+classic_list_options = _given(CLASSIC_LISTS)
 
 
 def lists(options: dict[str, Any]) -> Lists:

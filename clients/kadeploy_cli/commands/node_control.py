@@ -25,7 +25,7 @@ from kadeploy_cli.session import Session, command_options, finish
 @click.argument("node_set", metavar="NODES")
 @reboot_options
 @list_options
-@command_options("--output")
+@command_options()
 def reboot(session: Session, /, *, node_set: str, **options: Any) -> None:
     """Reboots nodes and waits until each of them runs what it should; as kareboot."""
     nodes = node_names.required([node_set], None)
@@ -38,14 +38,16 @@ def reboot(session: Session, /, *, node_set: str, **options: Any) -> None:
 @click.argument("action", type=click.Choice([*node_control.ACTIONS, "status"]))
 @click.option("-l", "--level", type=click.Choice(list(node_control.LEVELS)), help="How hard; at once when left out.")
 @list_options
-@command_options("--output")
+@command_options()
 def power(session: Session, /, *, node_set: str, action: str, level: str | None, **options: Any) -> None:
     """Switches the power of nodes, or says whether it is on."""
     nodes = node_names.required([node_set], None)
     files = lists(options)
     if action == "status":
         if files != node_control.Lists():
-            raise UsageFailure("-o and --output-ko-nodes say nothing with status: nothing is done to any node")
+            raise UsageFailure(
+                "--output-ok-nodes and --output-ko-nodes say nothing with status: nothing is done to any node"
+            )
         finish(node_control.show_power(session, nodes))
     finish(node_control.set_power(session, nodes, action, level, files))
 

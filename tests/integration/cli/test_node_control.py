@@ -128,12 +128,12 @@ def test_power_is_switched_and_shown(run: Run, site: Site) -> None:
     assert run(kapower, ["--cycle", "-m", "node-1"]).exit_code == 0
     assert site.deployer.control.requests[0].action == deployer_service_pb2.POWER_ACTION_CYCLE
     assert run(kapower, ["--status", "-m", "node-[1-2]"]).stdout.splitlines()[1:] == ["node-1  on", "node-2  off"]
-    shown = json.loads(run(ka, ["node", "power", "node-[1-2]", "status", "--output", "json"]).stdout)
+    shown = json.loads(run(ka, ["node", "power", "node-[1-2]", "status", "-o", "json"]).stdout)
     assert [(one["node"], one["power"]) for one in shown] == [("node-1", "on"), ("node-2", "off")]
     assert run(kapower, ["--on", "--off", "-m", "node-1"]).exit_code == 2
     for command in ([kapower, "--status", "-m", "node-1"], [ka, "node", "power", "node-1", "status"]):
-        lists = run(command[0], [*command[1:], "-o", "good"])
-        assert (lists.exit_code, "says nothing" in lists.stderr or "say nothing" in lists.stderr) == (2, True)
+        lists = run(command[0], [*command[1:], "--output-ok-nodes", "good"])
+        assert (lists.exit_code, "say nothing" in lists.stderr) == (2, True)
     assert run(ka, ["node", "power", "node-1", "off", "-l", "soft"]).exit_code == 0
     assert site.deployer.control.requests[-1].level == deployer_service_pb2.CONTROL_LEVEL_SOFT
 
