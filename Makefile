@@ -106,7 +106,8 @@ bench-bootctl: setup proto ## 10,000 boot entries in one call, beside write+fsyn
 	$(BIN)/python -m tests.bench.bootctl
 
 .PHONY: bench-boot-http
-bench-boot-http: root ready ## Machines of the lab fetch their kernel by TFTP and by HTTP; build/bench/boot_http.json
+bench-boot-http: root ready ## Kernels by TFTP and by HTTP: machines of the lab, 300 at once, at a distance; build/bench/boot_http.json
+	lab/setup-host tests/bench/packages.txt
 	$(AS_ROOT) $(BIN)/python -m tests.bench.boot_http
 
 ##@ Services alone

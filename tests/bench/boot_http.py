@@ -1,10 +1,12 @@
-"""How long machines of the lab take into the deployment environment, kernels by TFTP and by HTTP.
+"""How long machines take into the deployment environment, kernels by TFTP and by HTTP.
 
 `python -m tests.bench.boot_http`, as root. Measured is from power-on until the environment says that it is ready, for a
-machine with a BIOS and one with UEFI, one after the other on an otherwise idle lab.
+machine with a BIOS and one with UEFI, one after the other on an otherwise idle lab; and, by `boot_crowd`, kernel and
+initrd alone for many machines at once and for one at a distance.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.app.ports import WrittenEntry
@@ -24,6 +27,7 @@ from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_bootctl.tree.installer import install_label, lay_out
 from kadeploy_lab import Lab, LabNode
+from tests.bench import boot_crowd
 from tests.bench.machine import machine, save, table
 
 BUILD = Path(__file__).parents[2] / "build" / "deployenv"
@@ -31,6 +35,7 @@ READY = b"kadeploy: deployment environment ready"
 ARGUMENTS = "console=ttyS0,115200 net.ifnames=0 mitigations=off quiet"
 LABEL = KernelLabel(name="deploy", kernel="deploy-vmlinuz", initrd="deploy-initrd", arguments=ARGUMENTS)
 SECONDS = 300.0
+FILES = ("vmlinuz", "initrd.img")
 FIRMWARES = {"node-1": "bios", "node-2": "uefi"}
 
 
@@ -50,14 +55,44 @@ def main() -> int:
     ratios = {name: round(took["tftp"][name] / took["http"][name], 2) for name in took["http"]}
     rows = [(name, f"{took['tftp'][name]:.1f}", f"{took['http'][name]:.1f}", f"x{ratios[name]}") for name in ratios]
     sys.stdout.write(table(("firmware", "by TFTP (s)", "by HTTP (s)", "TFTP / HTTP"), rows))
-    figures = {"seconds": took, "ratio_tftp_to_http": ratios, "bytes": size(), "machine": dict(machine())}
+    crowd = crowds()
+    show(crowd)
+    figures = {"seconds": took, "ratio_tftp_to_http": ratios, "crowd": crowd, "machine": dict(machine())}
     sys.stdout.write(f"\n{save('boot_http', figures)}\n")
-    return 0
+    failed = [one for row in crowd["by_machines"].values() for one in (row["tftp"]["failed"], row["http"]["failed"])]
+    return 1 if any(failed) else 0
 
 
-def size() -> int:
-    """Returns how many bytes of kernel and initrd a machine fetches."""
-    return sum((BUILD / name).stat().st_size for name in ("vmlinuz", "initrd.img"))
+def crowds() -> dict[str, Any]:
+    """Returns how long the files alone take for many machines, and for one at a distance."""
+    with tempfile.TemporaryDirectory(prefix="kadeploy-boot-crowd-") as scratch:
+        directory = Path(scratch)
+        directory.chmod(0o755)
+        for name in FILES:
+            (directory / name).touch(0o644)
+            shutil.copyfile(BUILD / name, directory / name)
+        return boot_crowd.measure(boot_crowd.Files(directory=directory, names=FILES))
+
+
+def show(crowd: dict[str, Any]) -> None:
+    """Prints the figures of a crowd."""
+    distant = crowd["at_a_distance"]
+    named = {f"{count} at once": row for count, row in crowd["by_machines"].items()}
+    named[f"1, round trip {distant['round_trip_milliseconds']} ms"] = distant
+    rows = [
+        (
+            name,
+            f"{row['tftp']['last']:.1f}",
+            f"{row['http']['last']:.1f}",
+            f"x{row['ratio_tftp_to_http']}",
+            str(row["tftp"]["failed"] + row["http"]["failed"]),
+        )
+        for name, row in named.items()
+    ]
+    sys.stdout.write(
+        f"\n{crowd['bytes'] / 1e6:.1f} MB for each machine, over a link of {crowd['link_megabits']} Mbit/s\n"
+    )
+    sys.stdout.write(table(("machines", "by TFTP (s)", "by HTTP (s)", "TFTP / HTTP", "failed"), rows))
 
 
 def prepare(lab: Lab, url: str) -> None:
