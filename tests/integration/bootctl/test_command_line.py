@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.__main__ import main
+from kadeploy_bootctl.app.ports import WrittenEntry
+from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode
+from kadeploy_bootctl.domain.boot_target import LabelTarget
+from kadeploy_bootctl.render.loader_file import render
+from kadeploy_bootctl.settings import Settings
+from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_rpckit.channel import open_channel
 
 pytestmark = pytest.mark.integration
@@ -37,6 +44,38 @@ def test_init_lays_the_tree_out_and_may_be_repeated(bed: Any, capsys: pytest.Cap
     assert bed.run("init") == 0
     assert capsys.readouterr().out == f"wrote PXEClient/chain.c32\n{bed.tftp_root} is laid out\n"
     assert (bed.first / "pxelinux.cfg" / "default").read_text() == "the administrator's own\n"
+
+
+def test_a_site_s_own_names_are_those_of_the_whole_tree(bed: Any) -> None:
+    names = {
+        "tftp_repository": "boot/cards/",
+        "tftp_repository_intel": "boot/other",
+        "pxe_rep": "nodes.cfg",
+        "pxe_rep_intel": "machines.cfg/",
+        "tftp_relative_path": "files",
+    }
+    own = "".join(f'{key} = "{value}"\n' for key, value in names.items())
+    bed.settings_file.write_text(own + bed.settings_file.read_text())
+    assert bed.run("init") == 0
+    kernel, initrd = str(bed.directory / "kernel"), str(bed.directory / "initrd")
+    assert bed.run("label", "install", "deploy", "--kernel", kernel, "--initrd", initrd) == 0
+    runtime = bootstrap.open_runtime(Settings.load(bed.settings_file))
+    assert isinstance(runtime.entries, TftpEntryStore)
+    try:
+        node = BootNode(name="node-11", mac_address="52:54:00:00:00:0b", ip_address="172.31.0.11")
+        entry = BootEntry(node=node, target=LabelTarget(label="deploy"))
+        text = render(entry, runtime.site)
+        assert list(runtime.entries.put([WrittenEntry(entry=entry, text=text)])) == [None]
+    finally:
+        runtime.entries.close()
+    assert "LINUX files/deploy-vmlinuz" in text
+    written = {str(path.parent.relative_to(bed.tftp_root)) for path in bed.tftp_root.rglob("AC1F000B")}
+    assert written == {"boot/cards/nodes.cfg", "boot/other/machines.cfg"}
+    for place, loader in (("boot/cards", "pxelinux.0"), ("boot/other", "linux.0")):
+        assert (bed.tftp_root / place / loader).exists()
+        assert (bed.tftp_root / place / "files" / "deploy-vmlinuz").read_bytes() == b"deployment kernel"
+    assert bed.run("check") == 1  # the label "absent" alone is not installed
+    assert not (bed.tftp_root / "PXEClient").exists()
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])

@@ -92,6 +92,15 @@ def test_a_check_tells_where_others_could_change_what_machines_boot(laid_out: An
     ]
 
 
+def test_a_check_tells_little_space(administrator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = check(administrator)
+    monkeypatch.setattr("kadeploy_bootctl.tree.directory.Directory.free_bytes", lambda _: 1000)
+    found = [path for kind, path, _ in check(administrator) if kind == "LITTLE_SPACE"]
+    places = [f"{place}/{name}" for place in ("PXEClient", "X86PC/linux") for name in ("pxelinux.cfg", "images_grub")]
+    assert sorted(found) == sorted(places)
+    assert len(check(administrator)) == len(before) + len(places)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
 def test_a_check_by_root_tells_a_directory_that_is_another_s_than_the_notes(laid_out: Any, capsys: Any) -> None:
     os.chown(laid_out.second / "images_grub", 65534, 65534)
