@@ -242,6 +242,26 @@ async def test_a_command_without_an_end_is_ended_by_its_timeout(
     assert result.stdout == "next\n"
 
 
+async def test_a_command_ends_with_whoever_wanted_it(
+    ssh_shell: SshRemoteShell, server: LocalSshServer, tmp_path: Path
+) -> None:
+    begun = asyncio.Event()
+
+    async def heard(_part: bytes, _is_error: bool) -> None:
+        begun.set()
+
+    script = 'echo $$ >"$1"; echo begun; exec sleep 60'
+    arguments = ("sh", "-c", script, "sleeper", str(tmp_path / "pid"))
+    running = asyncio.create_task(ssh_shell.run(server.host, arguments, timeout=SECONDS, on_part=heard))
+    await begun.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    process = Path("/proc", (tmp_path / "pid").read_text().strip())
+    async with asyncio.timeout(SECONDS):
+        while await asyncio.to_thread(process.exists):
+            pass
+
+
 async def test_another_host_key_is_told_from_silence(ssh_shell: SshRemoteShell, server: LocalSshServer) -> None:
     other = replace(server.host, host_keys=(public(asyncssh.generate_private_key("ssh-ed25519")),))
     with pytest.raises(OtherHostKey, match="node-1"):

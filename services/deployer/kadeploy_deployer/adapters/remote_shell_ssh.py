@@ -68,6 +68,11 @@ class SshRemoteShell:
             raise CommandTimedOut(
                 f"{command_word(arguments)} on {host.name} did not end within {timeout:g} s"
             ) from None
+        except asyncio.CancelledError:
+            # Whoever wanted it has gone: it must not go on without him.
+            with suppress(OSError):
+                process.kill()
+            raise
         except (asyncssh.Error, OSError) as error:
             reason = str(error) or type(error).__name__
             raise NodeUnreachable(
