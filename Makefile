@@ -46,7 +46,7 @@ test-lab: root ready environment-tiny environment-raw ## The tests that boot mac
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 .PHONY: test-compose
-test-compose: root setup proto ## The images and compose.yaml, on a container engine of its own (6 minutes)
+test-compose: root setup proto ## The images and compose.yaml, on a container engine of its own (2 minutes)
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: lint

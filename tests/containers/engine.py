@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.containers.tools import compose_program, engine_tree
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+START_SECONDS = 120.0
+STOP_SECONDS = 120.0
 ENTER = Path(__file__).parent / "enter-engine"
 CGROUPS = Path("/sys/fs/cgroup")
 CGROUP_PREFIX = "kadeploy-test-engine-"
@@ -172,6 +172,7 @@ def _remove_traces(directory: Path) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+    deadline = time.monotonic() + STOP_SECONDS
     for top in cgroups_left(directory):
         for folder, _, _ in os.walk(top, topdown=False):
             _remove_cgroup(Path(folder), deadline)

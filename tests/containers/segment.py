@@ -18,13 +18,13 @@ NODE_END = "node0"
 NODE_ADDRESS = "192.0.2.10"
 NETWORK_BITS = 24
 START_SECONDS = 30.0
-COMMAND_SECONDS = 60.0
+COMMAND_SECONDS = 180.0
 
 # Prints its port, then the address that the first caller comes from.
 ANSWER_ONCE = """
 import socket, sys
 with socket.create_server((sys.argv[1], 0)) as server:
-    server.settimeout(60)
+    server.settimeout(120)
     print(server.getsockname()[1], flush=True)
     connection, caller = server.accept()
     connection.close()

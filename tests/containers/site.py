@@ -25,7 +25,7 @@ PREPARE = CHECKOUT / "services" / "compose" / "prepare-site"
 PROGRAMS = Path(sys.executable).parent
 BUILD_SECONDS = 900.0
 START_SECONDS = 300.0
-COMMAND_SECONDS = 60.0
+COMMAND_SECONDS = 180.0
 PORTS = {"inventory": 7401, "deployer": 7402, "bootctl": 7403}
 
 
