@@ -28,6 +28,7 @@ vda 8000
 1 500 swap
 2 1000 empty
 3 4000 empty
+4 500 tmp
 """
 
 

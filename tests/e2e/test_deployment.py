@@ -3,26 +3,42 @@
 One lab of two machines for all stories here, told in order: each begins where the last one ended, as on a real site.
 """
 
+import io
 import json
 import os
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kadeploy_demo.node_login import ask_node
 from kadeploy_demo.report import Report
 from kadeploy_demo.run import lab_site
-from kadeploy_demo.story import Build, Story
+from kadeploy_demo.story import USER, Build, Story
 from kadeploy_lab import Lab
-from kadeploy_lab.plan import tap
 
 pytestmark = pytest.mark.lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TINY = CHECKOUT / "build" / "environments" / "tiny" / "tiny.env"
+
+
+FAILS_ON_NODE_2 = """#!/bin/sh
+set -eu
+if [ "$KADEPLOY_NODE" = node-2 ]; then
+    echo "no licence for node-2" >&2
+    exit 7
+fi
+tar -xzf "$1/all.tgz" -C "$1"
+exec "$1/traitement.ash" "$1"
+"""
+DEFAULT_STARTED = "tiny: started as node-2 on /dev/vda3"
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +176,17 @@ def test_power_is_told_and_nobody_without_a_right_is_heard(story: Story, first: 
         assert (refused.returncode, "RIGHT_MISSING" in refused.stderr) == (5, True), (command, refused.stderr)
 
 
+@pytest.fixture(scope="module")
+def to_deployment_environment(
+    story: Story, first: tuple[int, Report]
+) -> Iterator["Future[subprocess.CompletedProcess[str]]"]:
+    """A reboot of the second node into the deployment environment, beside what the first one does."""
+    assert first[1].succeeded
+    with ThreadPoolExecutor() as aside:
+        yield aside.submit(told, story, "kareboot", "-d", "-m", "node-2")
+
+
+@pytest.mark.usefixtures("to_deployment_environment")
 def test_a_reboot_into_the_partition_is_seen_on_the_console_and_proved(story: Story, first: tuple[int, Report]) -> None:
     before = first[1].nodes[0].boot_id
     user = story.user
@@ -199,6 +226,39 @@ def test_the_history_counts_the_deployment(story: Story, first: tuple[int, Repor
     ]
 
 
+def test_kareboot_brings_a_machine_into_the_deployment_environment(
+    story: Story, to_deployment_environment: "Future[subprocess.CompletedProcess[str]]"
+) -> None:
+    rebooted = to_deployment_environment.result(400)
+    assert rebooted.returncode == 0, rebooted.stderr
+    seen = told(story, "karemote", "-m", "node-2", "-c", "cat /proc/cmdline; grep -c ' / ' /proc/mounts")
+    assert seen.returncode == 0, seen.stderr
+    assert "kadeploy.node=node-2" in seen.stdout
+    assert "root=" not in seen.stdout
+
+
+def test_power_goes_off_and_on_and_through_a_cycle(
+    story: Story, to_deployment_environment: "Future[subprocess.CompletedProcess[str]]"
+) -> None:
+    assert to_deployment_environment.result(400).returncode == 0
+    machine = story.lab.node("node-2")
+
+    def switched(*options: str) -> tuple[int, bool]:
+        done = told(story, "kapower", *options, "-m", "node-2")
+        return done.returncode, story.lab.has_power(machine)
+
+    # The system that runs there shuts itself down.
+    assert switched("--off", "--level", "soft") == (0, False)
+    assert "Power down" in machine.serial_log.read_text(errors="replace").splitlines()[-1]
+    assert "off" in told(story, "kapower", "--status", "-m", "node-2").stdout
+    assert switched("--on") == (0, True)
+    assert switched("--cycle") == (0, True)
+    assert switched("--off") == (0, False)
+    buttons = machine.serial_log.with_name("bmc.log").read_text().splitlines()
+    pressed = [line.split("power ")[1] for line in buttons if " power " in line]
+    assert pressed[-3:] == ["on", "cycle", "off"]
+
+
 def refused_while_deploying(story: Story) -> Iterator[subprocess.CompletedProcess[str]]:
     """Gives what a tool is told of a node once its deployment runs."""
     deadline = time.monotonic() + 60
@@ -210,26 +270,89 @@ def refused_while_deploying(story: Story) -> Iterator[subprocess.CompletedProces
         time.sleep(0.5)
 
 
-def test_one_node_that_does_not_come_does_not_stop_the_other(story: Story, first: tuple[int, Report]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Second:
+    """The second deployment: kadeploy's exit status, what was refused meanwhile, and what is told of each node."""
+
+    status: int
+    refused: list[subprocess.CompletedProcess[str]]
+    shown: dict[str, Any]
+    console_before: int
+
+    def node(self, name: str) -> dict[str, Any]:
+        """Returns what is told of a node."""
+        told: dict[str, dict[str, Any]] = {entry["node"]: entry for entry in self.shown["nodes"]}
+        return told[name]
+
+
+@pytest.fixture(scope="module")
+def second(story: Story, first: tuple[int, Report]) -> Second:
+    """Another environment beside the first one, which is the cluster's default now; it fails on one of the nodes."""
+    assert first[1].succeeded
+    directory = story.directory
+    profile = json.loads((directory / "profile.yaml").read_text())
+    profile["default_environment"] = {"name": "tiny", "owner": "root", "device": "vda", "partition": 3}
+    (directory / "profile.yaml").write_text(json.dumps(profile))
+    with tarfile.open(directory / "half.tgz", "w:gz") as archive:
+        archive.add(TINY.with_name("tiny-postinstall.tgz"), "all.tgz")
+        script = FAILS_ON_NODE_2.encode()
+        member = tarfile.TarInfo("half.sh")
+        member.size, member.mode = len(script), 0o755
+        archive.addfile(member, io.BytesIO(script))
+    administrator = story.administrator
+    administrator.run("ka", "cluster", "update", "default", "--profile", str(directory / "profile.yaml"))
+    half = ("-n", "half", "-ft", str(directory / "half.tgz"), "--script", "half.sh", "--visibility", "public")
+    administrator.run("karecordenv", "-fe", str(TINY), *half)
+    administrator.run("kaadduser", "-l", USER, "-m", story.node_set, "-p", "vda2")
+    console_before = len(story.lab.node("node-2").serial_log.read_text(errors="replace"))
+    with ThreadPoolExecutor() as aside:
+        refused = aside.submit(lambda: list(refused_while_deploying(story)))
+        done = told(story, "kadeploy", "-e", "half", "-m", story.node_set, "-p", "vda2")
+    latest = story.user.read_json("ka", "deployment", "list", "-o", "json")[0]["id"]
+    return Second(
+        status=done.returncode,
+        refused=refused.result(),
+        shown=story.user.read_json("ka", "deployment", "show", latest, "-o", "json"),
+        console_before=console_before,
+    )
+
+
+def test_a_node_that_fails_does_not_stop_the_other(story: Story, first: tuple[int, Report], second: Second) -> None:
     before = {node.name: node.boot_id for node in first[1].nodes}
-    unplug = ["ip", "link", "set", tap(2), "down"]
-    subprocess.run(story.lab.exec_argv(unplug), check=True, timeout=10)
-    try:
-        with ThreadPoolExecutor() as aside:
-            refused = aside.submit(lambda: list(refused_while_deploying(story)))
-            status = story.deploy("--timeout-first", "120")
-        report = story.verify()
-    finally:
-        subprocess.run(story.lab.exec_argv([*unplug[:-1], "up"]), check=True, timeout=10)
-    assert [(one.returncode, "NODE_BUSY" in one.stderr) for one in refused.result()] == [(5, True)] * 2
-    good, bad = report.nodes
-    assert (good.state, good.verified, good.problem) == ("deployed", True, "")
-    assert good.boot_id not in {before["node-1"], good.deployenv_boot_id}
-    assert (bad.state, bad.verified) == ("error", False)
-    assert "not there on first check" in bad.problem
-    assert (status, report.state, report.succeeded) == (6, "error", False)
-    shown = story.user.read_json("ka", "deployment", "show", report.deployment, "-o", "json")
-    assert {entry["node"]: entry["reason"] for entry in shown["nodes"]}["node-2"] == "not_there_on_first_check"
+    good, bad = second.node("node-1"), second.node("node-2")
+    assert (second.status, second.shown["state"]) == (6, "error")
+    assert (good["state"], bad["state"], bad["reason"]) == ("deployed", "error", "postinstall_failed")
+    assert "exit 7: no licence for node-2" in bad["description"]
+    assert good["boot_id"] not in {before["node-1"], good["deployment_boot_id"]}
+    now = told(story, "karemote", "-m", "node-1", "-c", "cat /proc/cmdline")
+    assert "root=/dev/vda2" in now.stdout, now.stderr
+
+
+def test_nobody_else_gets_a_node_that_is_being_deployed(second: Second) -> None:
+    assert [(one.returncode, "NODE_BUSY" in one.stderr) for one in second.refused] == [(5, True)] * 2
+
+
+def test_a_node_that_failed_ends_in_the_default_environment_of_its_cluster(
+    story: Story, first: tuple[int, Report], second: Second
+) -> None:
+    node = story.lab.node("node-2")
+    deadline = time.monotonic() + 400
+    while DEFAULT_STARTED not in node.serial_log.read_text(errors="replace")[second.console_before :]:
+        assert time.monotonic() < deadline, node.serial_log.read_text(errors="replace")[-2000:]
+        time.sleep(0.5)
+    deployed = story.user.read_json("ka", "deployment", "show", first[1].deployment, "-o", "json")["nodes"]
+    answer = ask_node(
+        node.ip,
+        host_keys=next(entry["host_keys"] for entry in deployed if entry["node"] == "node-2"),
+        private_key=story.build.cluster_key,
+        known_hosts=story.directory / "known_hosts.default",
+        wrap=story.lab.exec_argv,
+    )
+    assert answer.root_device == "/dev/vda3"
+    assert answer.boot_id not in {first[1].nodes[1].boot_id, second.node("node-2")["deployment_boot_id"]}
+    # By the entry of the default environment, and not because an older one was left.
+    assert "root=/dev/vda3" in answer.kernel_command_line
+    assert "kadeploy.token" not in answer.kernel_command_line
 
 
 def test_the_report_says_it_all_for_programs(first: tuple[int, Report], tmp_path: Path) -> None:

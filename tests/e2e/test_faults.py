@@ -1,8 +1,9 @@
 """Faults on real machines: what is lost is named, what is whole is deployed.
 
-One lab of three machines and one deployment, in which everything goes wrong: in the middle of the copy one node loses
-its power and the deployer is killed and started again, and the post-install script of another node fails. The third
-node starts its new system by kexec.
+One lab of six machines and two deployments at the same time, in which everything goes wrong. In the first one: in the
+middle of the copy one node loses its power and the deployer is killed and started again, and the post-install script of
+another node fails; the third node starts its new system by kexec. In the second one: a disk smaller than the inventory
+says, a machine that reboots into the wrong system because somebody changed its boot file, and one without a cable.
 """
 
 import io
@@ -13,6 +14,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from kadeploy_demo.node_login import ask_node
 from kadeploy_demo.run import lab_site
 from kadeploy_demo.story import USER, Build, Story
 from kadeploy_lab import Lab
+from kadeploy_lab.plan import tap
 from kadeploy_rpckit.channel import open_channel
 
 pytestmark = pytest.mark.lab
@@ -32,6 +35,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 TINY = CHECKOUT / "build" / "environments" / "tiny"
 BOUND = 400.0
 NAMES = ("node-1", "node-2", "node-3")
+SMALL, ASTRAY, UNPLUGGED = "node-4", "node-5", "node-6"
+GIB = 1 << 30
 
 FAULTY_POSTINSTALL = """#!/bin/sh
 set -eu
@@ -79,7 +84,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         description=description,
         cluster_key=CHECKOUT / "build" / "keys" / "cluster_ed25519",
     )
-    lab = Lab.up("faults", directory / "lab", node_count=3, owner_pid=os.getpid())
+    lab = Lab.up("faults", directory / "lab", node_count=6, memory_mib=512, owner_pid=os.getpid())
+    os.truncate(lab.node(SMALL).disk, 2 * GIB)
     site = lab_site(lab, build, directory / "services")
     try:
         site.write_settings()
@@ -91,6 +97,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         site.start()
         story = Story(lab=lab, site=site, build=build, directory=directory, say=print)
         story.describe_cluster()
+        # Another cluster, in which nobody is waited for long.
+        profile = json.loads((directory / "profile.yaml").read_text())
+        (directory / "hasty.yaml").write_text(
+            json.dumps({**profile, "first_check_timeout": 20, "reboot_ladder": ["hard"]})
+        )
+        story.administrator.run("ka", "cluster", "create", "hasty", "--profile", str(directory / "hasty.yaml"))
+        story.administrator.run("ka", "node", "update", UNPLUGGED, "--cluster", "hasty")
         yield story
     finally:
         try:
@@ -157,9 +170,63 @@ def copying(node: str) -> Callable[[deployment_event_pb2.DeploymentEvent], bool]
     return check
 
 
+def lead_astray(story: Story) -> None:
+    """Puts a machine's first boot entry back as soon as the one for the new system is there, as a careless script does.
+
+    The machine has still to unmount and reboot then, and its firmware takes seconds before it asks for the file.
+    """
+    node = story.lab.node(ASTRAY)
+    entry = story.lab.tftp_root / "PXEClient" / "pxelinux.cfg" / f"01-{node.mac.replace(':', '-')}"
+    to_deployment_environment = wait_for_entry(entry, "deploy-vmlinuz")
+    wait_for_entry(entry, "root=/dev/vda3")
+    entry.write_text(to_deployment_environment)
+
+
+def wait_for_entry(entry: Path, words: str) -> str:
+    """Waits until a boot file says so and returns it."""
+    deadline = time.monotonic() + BOUND
+    while True:
+        text = entry.read_text() if entry.exists() else ""
+        if words in text:
+            return text
+        assert time.monotonic() < deadline, f"{entry} never says {words}: {text}"
+        time.sleep(0.05)
+
+
+def wait_for_a_deployment(story: Story) -> None:
+    """Waits until the deployer knows one."""
+    deadline = time.monotonic() + 60
+    while not story.user.read_json("ka", "deployment", "list", "-o", "json"):
+        assert time.monotonic() < deadline, "kadeploy began no deployment"
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="module")
-def first(story: Story) -> Ended:
+def second(story: Story) -> Iterator[Future[int]]:
+    """A deployment beside the first one, on three machines of which none can be deployed; kadeploy's exit status."""
+    subprocess.run(story.lab.exec_argv(["ip", "link", "set", tap(6), "down"]), check=True, timeout=10)
+    nodes = f"{SMALL},{ASTRAY},{UNPLUGGED}"
+    command = story.user.argv(["kadeploy", "-e", "tiny", "-p", "vda3", "-m", nodes, "--partition-disk"])
+    environment = story.user.environment()
+    story.administrator.run("karecordenv", "-fe", str(TINY / "tiny.env"), "--visibility", "public")
+    with ThreadPoolExecutor() as aside:
+        ended = aside.submit(
+            lambda: (
+                subprocess.run(
+                    command, env=environment, stdin=subprocess.DEVNULL, timeout=BOUND, check=False
+                ).returncode
+            )
+        )
+        astray = aside.submit(lead_astray, story)
+        wait_for_a_deployment(story)
+        yield ended
+    astray.result()
+
+
+@pytest.fixture(scope="module")
+def first(story: Story, second: Future[int]) -> Ended:
     """All options at once, and two nodes that come to grief."""
+    assert not second.done()
     directory = story.directory
     profile = json.loads((directory / "profile.yaml").read_text())
     profile["preinstall"] = {"archive": f"{directory}/preinstall.tgz"}
@@ -181,7 +248,7 @@ def first(story: Story) -> Ended:
 
     return deploy(
         story,
-        *("-m", story.node_set, "--partition-disk", "-F", "-k", f"{key}.pub", "--timeout-first", "200"),
+        *("-m", ",".join(NAMES), "--partition-disk", "-r", "ext4", "-F", "-k", f"{key}.pub", "--timeout-first", "400"),
         *("-s", str(script), "-o", f"{directory}/ok", "-n", f"{directory}/ko"),
         when=copying("node-2"),
         then=cut_the_power_and_kill_the_deployer,
@@ -243,3 +310,41 @@ def test_the_files_and_the_script_of_the_user_tell_the_nodes(first: Ended) -> No
 def test_each_node_has_its_own_seconds(first: Ended) -> None:
     seconds = {name: {step["step"]: step["duration"] for step in first.node(name)["step_durations"]} for name in NAMES}
     assert len({seconds[name]["boot_deployment_environment"] for name in NAMES}) == len(NAMES)
+
+
+def test_the_tmp_partition_was_made_anew_and_is_used(story: Story, first: Ended) -> None:
+    assert first.node("node-1")["state"] == "deployed"
+    mounted = story.user.run("karemote", "-m", "node-1", "-c", "grep ' /tmp ' /proc/mounts")
+    assert mounted.startswith("node-1: /dev/vda4 /tmp ext4 rw")
+
+
+@pytest.fixture(scope="module")
+def hopeless(story: Story, first: Ended, second: Future[int]) -> Ended:
+    """The second deployment at its end."""
+    status = second.result(BOUND)
+    for entry in story.user.read_json("ka", "deployment", "list", "-o", "json"):
+        if entry["id"] != first.shown["id"]:
+            shown = story.user.read_json("ka", "deployment", "show", entry["id"], "-o", "json")
+            return Ended(status=status, shown=shown, directory=story.directory)
+    raise AssertionError("there was no second deployment")
+
+
+def test_each_node_that_cannot_be_deployed_has_its_own_reason(hopeless: Ended) -> None:
+    assert (hopeless.status, hopeless.shown["state"]) == (1, "error")
+    found = {name: (hopeless.node(name)["state"], hopeless.node(name)["reason"]) for name in (SMALL, ASTRAY, UNPLUGGED)}
+    assert found == {
+        SMALL: ("error", "partition_too_small"),
+        ASTRAY: ("error", "wrong_system_booted"),
+        UNPLUGGED: ("error", "not_there_on_first_check"),
+    }
+    small, astray, unplugged = (hopeless.node(name)["description"] for name in found)
+    assert f"on a disk of {2 * GIB:,} bytes" in small
+    assert "the deployment environment, booted once more" in astray
+    assert "hard reboot" in astray
+    assert "power on (waited 20 s), hard reboot (waited 20 s)" in unplugged
+
+
+def test_nothing_was_written_to_the_disk_that_is_too_small(story: Story, hopeless: Ended) -> None:
+    assert hopeless.node(SMALL)["step_durations"]
+    with story.lab.node(SMALL).disk.open("rb") as disk:
+        assert disk.read(512) == bytes(512)
