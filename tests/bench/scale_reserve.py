@@ -1,6 +1,7 @@
 """Reserving nodes through the API: one client, and eight rivals for the same nodes, beside a plain executemany.
 
-The API is real: calls over a Unix socket, through the interceptors, to a commit on a database that syncs. There are two
+The API is real: calls over a Unix socket, through the interceptors, to a commit: SQLite syncs a file,
+MariaDB flushes its log to files in memory, so that no disk is measured there. There are two
 figures: with an inventory that is a value in memory, which leaves the deployer's own costs; and with a real one in
 a process of its own, which resolves the nodes, the environment and the user's right on each node at every call.
 """

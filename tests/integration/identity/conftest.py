@@ -1,7 +1,6 @@
 """The three real services over mutual TLS on loopback, and every kind of caller."""
 
 import asyncio
-import inspect
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +26,7 @@ from kadeploy_rpckit.server import start_aio, start_sync
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_sqlkit.access import SqliteAccess
 from tests.fakes.deployment_world import World, make_database
+from tests.fakes.fake_console import FakeConsole
 from tests.fakes.scripted_step import straight_plan
 from tests.fakes.site_certificates import SiteCertificates
 from tests.integration.bootctl.conftest import make_bed
@@ -176,10 +176,8 @@ def _deployer(directory: Path, tls: TlsFiles, audit_log: Path, inventory_address
     async def serve() -> None:
         world = World(database=database, plan=straight_plan())
         resolver = GrpcInventory(inventory_address, tls=tls)
-        more: dict[str, Any] = {"lease_seconds": 30.0}
-        if "console" in inspect.signature(deployer.run_parts).parameters:
-            more["console"] = None  # nobody comes as far as a console here
-        async with deployer.run_parts(database, world.settings, resolver, **more) as parts:
+        console = FakeConsole()
+        async with deployer.run_parts(database, world.settings, resolver, console=console, lease_seconds=30.0) as parts:
             server, address = await start_aio(
                 deployer.registration(parts, frozenset({"root"})),
                 service=deployer.SERVICE,
