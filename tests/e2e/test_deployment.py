@@ -146,7 +146,7 @@ def test_commands_run_on_nodes_and_every_line_names_its_node(story: Story, first
     ran = told(story, "karemote", "-m", "node-[1-2]", "-c", "cat /proc/sys/kernel/random/boot_id; exit $((1 - 1))")
     assert (ran.returncode, set(ran.stdout.splitlines())) == (0, expected), ran.stderr
     failed = told(story, "ka", "node", "run", "node-[1-2]", "--", "sh", "-c", "test $(hostname) = node-1")
-    assert (failed.returncode, "node-2 (exit 1)" in failed.stderr) == (6, True)
+    assert (failed.returncode, "node-2: exit 1" in failed.stderr) == (6, True)
 
 
 def test_keys_are_added_once(story: Story, first: tuple[int, Report], tmp_path: Path) -> None:
