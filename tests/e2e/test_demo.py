@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,15 @@ def children_of(session: int) -> list[int]:
     return found
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Lets children hear SIGINT. Tests that a shell started in the background ignore it, and so would their children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("milestone", ["lab: ", "boot deployment environment"])
 def test_ctrl_c_ends_everything_the_demo_started(milestone: str) -> None:
     with subprocess.Popen(
