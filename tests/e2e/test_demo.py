@@ -35,7 +35,7 @@ def children_of(session: int) -> list[int]:
 
 @pytest.fixture
 def heeds_ctrl_c() -> Iterator[None]:
-    """Lets children hear SIGINT. Tests that a shell started in the background ignore it, and so would their children."""
+    """Lets children hear SIGINT. Tests that a shell started in the background ignore it, and children inherit that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
