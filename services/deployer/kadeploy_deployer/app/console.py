@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from kadeploy_deployer.app.control import ControlParts, admit, must_have_right
+from kadeploy_deployer.app.keeper import taken
 from kadeploy_deployer.app.ports import ConsoleError, ConsoleLine
 from kadeploy_deployer.app.racing import first_of
 from kadeploy_deployer.app.request import Actor
@@ -55,7 +56,7 @@ async def attach_console(
     operation = parts.keeper.begin("console", actor.user)
 
     async def take_and_join() -> None:
-        user = await parts.keeper.store.take_console(operation, machine.name)
+        user = await taken(parts.keeper.store.take_console(operation, machine.name))
         if user:
             raise ConsoleInUse(machine.name, user)
         try:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from kadeploy_deployer.app.operation_store import NewOperation, OperationStore
 from kadeploy_deployer.app.ports import Clock
@@ -16,6 +17,24 @@ from kadeploy_deployer.domain.holder import OPERATION_PREFIX
 logger = logging.getLogger(__name__)
 
 RELEASE_SECONDS = 10.0
+
+_Result = TypeVar("_Result")
+
+
+async def taken(taking: Awaitable[_Result]) -> _Result:
+    """Waits for a write that takes something for an operation, in one piece.
+
+    A database's thread goes on when its caller is cancelled: what gives everything back must come after it, or the
+    lock would stay until its lease expires.
+    """
+    writing = asyncio.ensure_future(taking)
+    try:
+        return await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        ended, _ = await asyncio.wait({writing}, timeout=RELEASE_SECONDS)
+        for each in ended:
+            each.exception()  # heard, or asyncio would say that nobody did; the caller is gone
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from kadeploy_deployer.app.gathering import Gathering
-from kadeploy_deployer.app.keeper import Keeper
+from kadeploy_deployer.app.keeper import Keeper, taken
 from kadeploy_deployer.app.operation_request import OperationRequest, Tell
 from kadeploy_deployer.app.operation_store import NewOperation, NodeNote, OperationStore
 from kadeploy_deployer.app.ports import BootError, CommandTimedOut, ImageError, PowerError, ShellError
@@ -133,7 +133,7 @@ async def with_locks(
     held = Held(operation, request, keeper.store, tell)
 
     async def lock_and_work(pending: Sequence[str]) -> None:
-        busy: Mapping[str, str] = await keeper.store.lock_nodes(operation, pending)
+        busy: Mapping[str, str] = await taken(keeper.store.lock_nodes(operation, pending))
         await asyncio.gather(*(held.tell(node, NodeBusy(node, holder)) for node, holder in busy.items()))
         if free := [node for node in pending if node not in busy]:
             await work(held, free)
