@@ -18,12 +18,12 @@ from deployenv.python_runtime import (
 )
 
 ROOTFS = Path(__file__).parent / "rootfs"
-BROADCAST = Path(__file__).parent / "kabroadcast.py"
+BROADCAST = Path(__file__).parent / "kabroadcast"
 
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
-_BROADCAST_HOME = "usr/lib/kadeploy/kabroadcast.py"
+_BROADCAST_HOME = "usr/lib/kadeploy"
 # -I and -S: no environment, no site-packages; the program starts faster and cannot be led astray.
-_BROADCAST_STARTER = f'#!/bin/sh\nexec /usr/bin/python3 -IS /{_BROADCAST_HOME}c "$@"\n'
+_PYTHON = "#!/usr/bin/python3 -IS\n"
 
 
 def deployment_system(packages: Path, *, kernel_release: str, wheel: Path) -> FileTree:
@@ -95,13 +95,18 @@ def add_kernel_modules(tree: FileTree, packages: Path, kernel_release: str, want
     tree.file(f"{home}/modules.builtin", (root / "modules.builtin").read_bytes())
 
 
+def broadcast_program(home: str) -> str:
+    """Returns the Python program that runs the node's side of the broadcast, whose package lies in `home`."""
+    return f"import sys\nsys.path.append({home!r})\nfrom kabroadcast.session import main\nsys.exit(main())\n"
+
+
 def add_broadcast(tree: FileTree, packages: Path, wheel: Path) -> None:
     """Adds the node's side of the broadcast with the modules that it needs; Python itself comes as a program."""
     wanted = set(recipe.PYTHON_MODULES)
-    if BROADCAST.exists():
-        wanted |= imported_names(BROADCAST.read_text())
-        add_module(tree, BROADCAST, _BROADCAST_HOME)
-        tree.file("usr/bin/kabroadcast", _BROADCAST_STARTER.encode(), 0o755)
+    for room in sorted(BROADCAST.glob("*.py")):
+        wanted |= imported_names(room.read_text())
+        add_module(tree, room, f"{_BROADCAST_HOME}/{BROADCAST.name}/{room.name}")
+    tree.file("usr/bin/kabroadcast", (_PYTHON + broadcast_program(f"/{_BROADCAST_HOME}")).encode(), 0o755)
     add_standard_library(tree, packages, wanted=wanted, unwanted=recipe.UNWANTED_PYTHON_MODULES)
     add_wheel(tree, wheel)
     check_imports(tree, packages, wanted=wanted)

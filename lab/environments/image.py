@@ -22,7 +22,7 @@ _TINY_SOURCES = (
 # What the image of each environment is made from. The post-install scripts are not among it.
 _SOURCES = {
     "tiny": _TINY_SOURCES,
-    "raw": (*_TINY_SOURCES, HOME / "raw", Path(raw_system.__file__), _DEPLOYENV / "kabroadcast.py"),
+    "raw": (*_TINY_SOURCES, HOME / "raw", Path(raw_system.__file__), _DEPLOYENV / "kabroadcast"),
     "debian": (
         HOME / "debian/rootfs",
         HOME / "debian/configure",

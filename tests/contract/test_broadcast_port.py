@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,9 @@ from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
 from tests.fakes.fake_broadcast import FakeBroadcast
-from tests.fakes.local_shell import LocalShell
+from tests.fakes.local_shell import KABROADCAST, LocalShell
 
 pytestmark = pytest.mark.integration
-
-PROGRAM = (sys.executable, str(Path(__file__).parents[2] / "deployenv" / "kabroadcast.py"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +34,7 @@ def fake(_directory: Path) -> Subject:
 
 
 def real(directory: Path) -> Subject:
-    shell = LocalShell({"/usr/bin/kabroadcast": PROGRAM})
+    shell = LocalShell({"/usr/bin/kabroadcast": KABROADCAST})
     # Another port than those of the tests beside these, for they may run at the same time.
     settings = ChainSettings(node_port=10000 + os.getpid() % 10000, run_directory=str(directory))
     return Subject(broadcast=ChainBroadcast(shell, settings), break_node=shell.unreachable.add)

@@ -1,9 +1,11 @@
 """A shell whose nodes are this machine: commands run as local processes, which tests may kill or stop."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 
+from deployenv.system import BROADCAST, broadcast_program
 from kadeploy_deployer.app.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,
@@ -12,6 +14,9 @@ from kadeploy_deployer.app.ports import (
     OnPart,
     ShellHost,
 )
+
+# The real program of the nodes, on this machine.
+KABROADCAST = (sys.executable, "-c", broadcast_program(str(BROADCAST.parent)))
 
 _GOODBYE_SECONDS = 1.0
 

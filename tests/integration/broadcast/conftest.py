@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,8 @@ from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, Received
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.broadcast.manifest import compute_manifest
-from tests.fakes.local_shell import LocalShell
+from tests.fakes.local_shell import KABROADCAST, LocalShell
 
-PROGRAM = (sys.executable, str(Path(__file__).parents[3] / "deployenv" / "kabroadcast.py"))
 BLOCK = 1 << 20
 
 Progress = Callable[[str, int, int], None]
@@ -72,7 +70,7 @@ class Chain:
 @pytest.fixture
 async def chain(tmp_path: Path) -> AsyncIterator[Chain]:
     """A chain whose patience is short, and whose nodes remember few blocks."""
-    shell = LocalShell({"/usr/bin/kabroadcast": PROGRAM})
+    shell = LocalShell({"/usr/bin/kabroadcast": KABROADCAST})
     run_directory = tmp_path / "run"
     run_directory.mkdir()
     yield Chain(

@@ -5,13 +5,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from deployenv import kabroadcast
+from deployenv.kabroadcast import session
+from deployenv.kabroadcast.ring import Reader, Ring
 
 
-class SpoilingRing(kabroadcast.Ring):
+class SpoilingRing(Ring):
     """Gives other bytes to the nodes behind than to its own sink."""
 
-    def wait(self, reader: kabroadcast.Reader, seconds: float) -> bytearray | None:
+    def wait(self, reader: Reader, seconds: float) -> bytearray | None:
         """Flips a bit of every block after the second."""
         block = super().wait(reader, seconds)
         if block is None or reader.local or reader.position < 2:
@@ -21,5 +22,5 @@ class SpoilingRing(kabroadcast.Ring):
         return spoilt
 
 
-kabroadcast.Ring = SpoilingRing  # type: ignore[misc]
-sys.exit(kabroadcast.main())
+session.Ring = SpoilingRing  # type: ignore[attr-defined]
+sys.exit(session.main())

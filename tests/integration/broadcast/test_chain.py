@@ -15,7 +15,8 @@ import pytest
 from kadeploy_deployer.app.ports import BroadcastSink, Received
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
-from tests.integration.broadcast.conftest import BLOCK, PROGRAM, Chain, Fifo, contents
+from tests.fakes.local_shell import KABROADCAST
+from tests.integration.broadcast.conftest import BLOCK, Chain, Fifo, contents
 
 # These tests watch what other processes do with small local files; nothing else runs in their loop.
 # ruff: noqa: ASYNC221, ASYNC240
@@ -187,7 +188,7 @@ async def test_a_full_file_system_fails_with_the_words_of_tar(chain: Chain, imag
     probe = subprocess.run([*space, str(full), "true"], check=False, capture_output=True, timeout=30)
     if probe.returncode:
         pytest.skip("this user may not mount a file system of its own")
-    chain.shell.programs_of["n1"] = (*space, str(full), *PROGRAM)
+    chain.shell.programs_of["n1"] = (*space, str(full), *KABROADCAST)
     received = await chain.send(image, 2)
     assert failure(received["n1"]).reason is FailureReason.TRANSFER_FAILED
     assert "tar ended with status 2: tar: " in failure(received["n1"]).description

@@ -18,7 +18,8 @@ from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, ShellHos
 from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
 from kadeploy_deployer.broadcast.manifest import Manifest, compute_manifest
 from kadeploy_deployer.broadcast.source import Source
-from tests.integration.broadcast.conftest import BLOCK, PROGRAM, Fifo, free_port
+from tests.fakes.local_shell import KABROADCAST
+from tests.integration.broadcast.conftest import BLOCK, Fifo, free_port
 
 # These tests watch what another process does with small local files; nothing else runs in their loop.
 # ruff: noqa: ASYNC240
@@ -33,7 +34,7 @@ class Node:
 
     def __init__(self) -> None:
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(PROGRAM, stdin=pipe, stdout=pipe, stderr=pipe)
+        self.process = subprocess.Popen(KABROADCAST, stdin=pipe, stdout=pipe, stderr=pipe)
 
     def tell(self, line: bytes) -> None:
         assert self.process.stdin is not None

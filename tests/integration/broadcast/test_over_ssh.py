@@ -11,8 +11,9 @@ from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.broadcast.manifest import compute_manifest
+from tests.fakes.local_shell import KABROADCAST
 from tests.fakes.local_ssh_server import LocalSshServer
-from tests.integration.broadcast.conftest import PROGRAM, contents, free_port
+from tests.integration.broadcast.conftest import contents, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +31,7 @@ async def test_a_node_behind_ssh_receives_the_file_and_nothing_stays_behind(
 ) -> None:
     (tmp_path / "out").mkdir()
     shell = SshRemoteShell(server.private_key_path)
-    settings = ChainSettings(program=PROGRAM, node_port=free_port(), run_directory=str(tmp_path))
+    settings = ChainSettings(program=KABROADCAST, node_port=free_port(), run_directory=str(tmp_path))
     sink = BroadcastSink(kind="tar", compression="zstd", target=str(tmp_path / "out"))
     manifest = compute_manifest(image)
     received = await ChainBroadcast(shell, settings).send(

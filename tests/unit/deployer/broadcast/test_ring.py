@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from deployenv.kabroadcast import Reader, Ring
+from deployenv.kabroadcast.ring import Reader, Ring
 
 
 def block(number: int) -> bytearray:
