@@ -4,7 +4,6 @@ BIOS: a raw image by its own loader, another one by GRUB from the disk, and the 
 entry. UEFI: by GRUB over the network. Each ends in the deployed system, which says itself what it is.
 """
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,17 +13,14 @@ from typing import Any
 import pytest
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy_demo.node_login import NodeAnswer, ask_node
-from kadeploy_demo.run import lab_site
-from kadeploy_demo.story import USER, Build, Story
-from kadeploy_lab import Lab
+from kadeploy_demo.node_login import NodeAnswer
+from kadeploy_demo.story import USER, Story
 from kadeploy_rpckit.channel import open_channel
+from tests.real_site import ENVIRONMENTS, answer_in_time, answer_of, real_site
 
 pytestmark = pytest.mark.lab
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-TINY = CHECKOUT / "build" / "environments" / "tiny" / "tiny.env"
-RAW = CHECKOUT / "build" / "environments" / "raw" / "raw.env"
+RAW = ENVIRONMENTS / "raw" / "raw.env"
 MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
 BOOTED_FROM_PARTITION_3 = "tiny: started as node-1 on /dev/vda3"
 SECONDS = 600.0
@@ -33,35 +29,16 @@ SECONDS = 600.0
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     directory = tmp_path_factory.mktemp("boot-methods")
-    build = Build(
-        deployment_environment=CHECKOUT / "build" / "deployenv",
-        environment="tiny",
-        description=TINY,
-        cluster_key=CHECKOUT / "build" / "keys" / "cluster_ed25519",
-    )
-    lab = Lab.up("boot-methods", directory / "lab", node_count=2, firmware={"node-2": "uefi"}, owner_pid=os.getpid())
-    site = lab_site(lab, build, directory / "services")
-    try:
-        site.write_settings()
-        site.write_client_settings("root")
-        site.prepare_tree()
-        site.start()
-        story = Story(lab=lab, site=site, build=build, directory=directory, say=print)
-        story.describe_cluster()
+    with real_site("boot-methods", directory, firmware={"node-2": "uefi"}) as story:
         administrator = story.administrator
         administrator.run("ka", "node", "update", "node-2", "--firmware", "uefi")
-        administrator.run("ka", "node", "update", "node-1", "--uuid", lab.node("node-1").uuid)
+        administrator.run("ka", "node", "update", "node-1", "--uuid", story.lab.node("node-1").uuid)
         administrator.run("karecordenv", "-fe", str(RAW), "--visibility", "public")
         # The same image, described as one without a loader: somebody else has to know its kernel.
         kernel = ("-k", "/boot/vmlinuz", "-i", "/boot/initrd.img", "-p", "console=ttyS0,115200 net.ifnames=0 quiet")
         administrator.run("karecordenv", "-fe", str(RAW), "-n", "plain", *kernel, "--visibility", "public")
         administrator.run("kaadduser", "-l", USER, "-m", "node-1", "-p", "vda2")
         yield story
-    finally:
-        try:
-            site.stop()
-        finally:
-            lab.down()
 
 
 def told_of(story: Story, node: str) -> dict[str, Any]:
@@ -99,18 +76,6 @@ def deployed(story: Story) -> dict[str, dict[str, Any]]:
     assert [one["state"] for one in told.values()] == ["deployed", "deployed"], told
     assert statuses == [0, 0]
     return told
-
-
-def answer_of(story: Story, told: dict[str, Any]) -> NodeAnswer:
-    """Logs in on a node with the host keys of its deployment."""
-    name = told["node"]
-    return ask_node(
-        story.lab.node(name).ip,
-        host_keys=told["host_keys"],
-        private_key=story.build.cluster_key,
-        known_hosts=story.directory / f"known_hosts.{name}",
-        wrap=story.lab.exec_argv,
-    )
 
 
 def fetched(story: Story) -> str:
@@ -222,7 +187,7 @@ def test_a_machine_without_an_entry_boots_from_its_disk(
         assert time.monotonic() < deadline, node.serial_log.read_text(errors="replace")[-2000:]
         time.sleep(0.5)
     assert "pxelinux.cfg/default" in fetched(story)[len(asked) :]
-    answer = answer_of(story, deployed["node-1"])
+    answer = answer_in_time(story, deployed["node-1"])
     assert answer.boot_id != rebooted[1].boot_id
     assert (answer.root_device, "own.loader=1" in answer.kernel_command_line) == ("/dev/vda3", True)
 

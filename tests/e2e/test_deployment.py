@@ -17,18 +17,13 @@ from typing import Any
 
 import pytest
 
-from kadeploy_demo.node_login import ask_node
 from kadeploy_demo.report import Report
-from kadeploy_demo.run import lab_site
-from kadeploy_demo.story import USER, Build, Story
-from kadeploy_lab import Lab
+from kadeploy_demo.story import USER, Story
+from tests.real_site import TINY, answer_in_time, real_site
 
 pytestmark = pytest.mark.lab
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-TINY = CHECKOUT / "build" / "environments" / "tiny" / "tiny.env"
-
-
+TINY_ENV = TINY.description
 FAILS_ON_NODE_2 = """#!/bin/sh
 set -eu
 if [ "$KADEPLOY_NODE" = node-2 ]; then
@@ -43,28 +38,8 @@ DEFAULT_STARTED = "tiny: started as node-2 on /dev/vda3"
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    directory = tmp_path_factory.mktemp("deployment")
-    build = Build(
-        deployment_environment=CHECKOUT / "build" / "deployenv",
-        environment="tiny",
-        description=TINY,
-        cluster_key=CHECKOUT / "build" / "keys" / "cluster_ed25519",
-    )
-    lab = Lab.up("deployment", directory / "lab", node_count=2, owner_pid=os.getpid())
-    site = lab_site(lab, build, directory / "services")
-    try:
-        site.write_settings()
-        site.write_client_settings("root")
-        site.prepare_tree()
-        site.start()
-        story = Story(lab=lab, site=site, build=build, directory=directory, say=print)
-        story.describe_cluster()
+    with real_site("deployment", tmp_path_factory.mktemp("deployment")) as story:
         yield story
-    finally:
-        try:
-            site.stop()
-        finally:
-            lab.down()
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +269,7 @@ def second(story: Story, first: tuple[int, Report]) -> Second:
     profile["default_environment"] = {"name": "tiny", "owner": "root", "device": "vda", "partition": 3}
     (directory / "profile.yaml").write_text(json.dumps(profile))
     with tarfile.open(directory / "half.tgz", "w:gz") as archive:
-        archive.add(TINY.with_name("tiny-postinstall.tgz"), "all.tgz")
+        archive.add(TINY_ENV.with_name("tiny-postinstall.tgz"), "all.tgz")
         script = FAILS_ON_NODE_2.encode()
         member = tarfile.TarInfo("half.sh")
         member.size, member.mode = len(script), 0o755
@@ -302,7 +277,7 @@ def second(story: Story, first: tuple[int, Report]) -> Second:
     administrator = story.administrator
     administrator.run("ka", "cluster", "update", "default", "--profile", str(directory / "profile.yaml"))
     half = ("-n", "half", "-ft", str(directory / "half.tgz"), "--script", "half.sh", "--visibility", "public")
-    administrator.run("karecordenv", "-fe", str(TINY), *half)
+    administrator.run("karecordenv", "-fe", str(TINY_ENV), *half)
     administrator.run("kaadduser", "-l", USER, "-m", story.node_set, "-p", "vda2")
     console_before = len(story.lab.node("node-2").serial_log.read_text(errors="replace"))
     with ThreadPoolExecutor() as aside:
@@ -341,13 +316,7 @@ def test_a_node_that_failed_ends_in_the_default_environment_of_its_cluster(
         assert time.monotonic() < deadline, node.serial_log.read_text(errors="replace")[-2000:]
         time.sleep(0.5)
     deployed = story.user.read_json("ka", "deployment", "show", first[1].deployment, "-o", "json")["nodes"]
-    answer = ask_node(
-        node.ip,
-        host_keys=next(entry["host_keys"] for entry in deployed if entry["node"] == "node-2"),
-        private_key=story.build.cluster_key,
-        known_hosts=story.directory / "known_hosts.default",
-        wrap=story.lab.exec_argv,
-    )
+    answer = answer_in_time(story, next(told for told in deployed if told["node"] == "node-2"))
     assert answer.root_device == "/dev/vda3"
     assert answer.boot_id not in {first[1].nodes[1].boot_id, second.node("node-2")["deployment_boot_id"]}
     # By the entry of the default environment, and not because an older one was left.

@@ -6,7 +6,6 @@ another node fails; the third node starts its new system by kexec. In the second
 says, a machine that reboots into the wrong system because somebody changed its boot file, and one without a cable.
 """
 
-import io
 import json
 import os
 import signal
@@ -22,17 +21,14 @@ from typing import Any
 import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_event_pb2
-from kadeploy_demo.node_login import ask_node
-from kadeploy_demo.run import lab_site
-from kadeploy_demo.story import USER, Build, Story
-from kadeploy_lab import Lab
+from kadeploy_demo.story import USER, Story
 from kadeploy_lab.plan import tap
 from kadeploy_rpckit.channel import open_channel
+from tests.real_site import ENVIRONMENTS, answer_of, archive, described, real_site
 
 pytestmark = pytest.mark.lab
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-TINY = CHECKOUT / "build" / "environments" / "tiny"
+TINY = ENVIRONMENTS / "tiny"
 BOUND = 400.0
 NAMES = ("node-1", "node-2", "node-3")
 SMALL, ASTRAY, UNPLUGGED = "node-4", "node-5", "node-6"
@@ -78,25 +74,16 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     values = dict(line.split(" = ", 1) for line in (TINY / "tiny.env").read_text().splitlines())
     values |= {"name": "faulty", "filesite": f"{directory}/postinstall.tgz", "script": "faulty.sh"}
     description.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
-    build = Build(
-        deployment_environment=CHECKOUT / "build" / "deployenv",
-        environment="faulty",
-        description=description,
-        cluster_key=CHECKOUT / "build" / "keys" / "cluster_ed25519",
-    )
-    lab = Lab.up("faults", directory / "lab", node_count=6, memory_mib=512, owner_pid=os.getpid())
-    os.truncate(lab.node(SMALL).disk, 2 * GIB)
-    site = lab_site(lab, build, directory / "services")
-    try:
-        site.write_settings()
-        settings = site.settings_file("deployer")
+    with real_site(
+        "faults",
+        directory,
+        build=described("faulty", description),
+        node_count=6,
+        memory_mib=512,
         # Whoever takes over does not wait long for the dead.
-        settings.write_text("lease_seconds = 5\n" + settings.read_text())
-        site.write_client_settings("root")
-        site.prepare_tree()
-        site.start()
-        story = Story(lab=lab, site=site, build=build, directory=directory, say=print)
-        story.describe_cluster()
+        deployer_settings="lease_seconds = 5\n",
+    ) as story:
+        os.truncate(story.lab.node(SMALL).disk, 2 * GIB)
         # Another cluster, in which nobody is waited for long.
         profile = json.loads((directory / "profile.yaml").read_text())
         (directory / "hasty.yaml").write_text(
@@ -105,20 +92,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         story.administrator.run("ka", "cluster", "create", "hasty", "--profile", str(directory / "hasty.yaml"))
         story.administrator.run("ka", "node", "update", UNPLUGGED, "--cluster", "hasty")
         yield story
-    finally:
-        try:
-            site.stop()
-        finally:
-            lab.down()
-
-
-def archive(path: Path, files: dict[str, str]) -> None:
-    """Writes an archive of scripts."""
-    with tarfile.open(path, "w:gz") as made:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(text.encode()), 0o755
-            made.addfile(member, io.BytesIO(text.encode()))
 
 
 def deploy(
@@ -278,14 +251,8 @@ def test_what_scripts_printed_can_be_read(story: Story, first: Ended) -> None:
 
 
 def test_kexec_started_the_new_system_and_the_user_s_key_opens_it(story: Story, first: Ended) -> None:
-    node, told = story.lab.node("node-1"), first.node("node-1")
-    answer = ask_node(
-        node.ip,
-        host_keys=told["host_keys"],
-        private_key=first.directory / "users_key",
-        known_hosts=first.directory / "known_hosts",
-        wrap=story.lab.exec_argv,
-    )
+    told = first.node("node-1")
+    answer = answer_of(story, told, private_key=first.directory / "users_key")
     assert answer.boot_id == told["boot_id"] != told["deployment_boot_id"]
     assert answer.root_device == "/dev/vda3"
     assert "kadeploy.token=" in answer.kernel_command_line
