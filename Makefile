@@ -17,8 +17,8 @@ AS_ROOT := lab/as-root
 
 NODES ?= 2
 KEEP ?=
-# Tests at once, where no machines boot: those have the host to themselves.
-WORKERS ?= 2
+# Tests at once, where no machines boot (those have the host to themselves). More than processors: many wait for others.
+WORKERS ?= 3
 ENVIRONMENT ?= debian
 KEY := build/keys/cluster_ed25519
 PROTOS := $(shell find protos/kadeploy -name '*.proto')
