@@ -1,6 +1,7 @@
 """One run of the demo: lab and services up, the story, the report, and everything down again."""
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -107,13 +108,20 @@ def _no_more_interrupts() -> Iterator[None]:
 
 
 def _tell_how_to_look_around(lab: Lab, build: Build, directory: Path, say: Callable[[str], None]) -> None:
+    """Says commands that work as they stand; sockets and namespace are root's, so who came by sudo needs it again."""
     first = lab.nodes[0]
+    sudo = ["sudo"] if "SUDO_UID" in os.environ else []
+    tool = ["env", f"KADEPLOY_CONFIG={directory}/services/client.toml"]
+    known_hosts = f"UserKnownHostsFile={directory / f'known_hosts.{first.name}'}"
+    login = ["ssh", "-F", "none", "-i", str(build.cluster_key), "-o", known_hosts, f"root@{first.ip}"]
+    programs = Path(sys.executable).parent
     say("The lab stays up. Look around:")
-    say(f"  export KADEPLOY_CONFIG={directory}/services/client.toml PATH={Path(sys.executable).parent}:$PATH")
-    say("  kanodes -listpartition; ka deployment list")
-    known_hosts = directory / f"known_hosts.{first.name}"
-    trusted = f"UserKnownHostsFile={known_hosts}"
-    login = ["ssh", "-F", "none", "-i", str(build.cluster_key), "-o", trusted, f"root@{first.ip}"]
-    say("  " + " ".join(lab.exec_argv(login)))
-    say(f"  tail -f {first.serial_log}")
+    for command in (
+        [*sudo, *tool, f"{programs}/kanodes", "-listpartition"],
+        [*sudo, *tool, f"{programs}/ka", "deployment", "list"],
+        [*sudo, *tool, f"{programs}/kaconsole", "-m", first.name],
+        [*sudo, *lab.exec_argv(login)],
+        ["tail", "-f", str(first.serial_log)],
+    ):
+        say("  " + shlex.join(command))
     say("End it with `make lab-down`.")

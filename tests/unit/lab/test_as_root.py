@@ -19,10 +19,11 @@ def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
         home.chmod(0o755)
-        shutil.copy(AS_ROOT, home)
+        (home / "lab").mkdir()
+        shutil.copy(AS_ROOT, home / "lab")
         (home / "bin").mkdir()
         # Enough of a host for the script itself, and no sudo unless the test brings one.
-        for program in ("bash", "env", "id"):
+        for program in ("bash", "env", "id", "dirname"):
             found = shutil.which(program)
             assert found is not None
             (home / "bin" / program).symlink_to(found)
@@ -38,7 +39,7 @@ def bring_sudo(place: Path, script: str) -> None:
 def as_ordinary_user(place: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     somebody = NOBODY if os.geteuid() == 0 else None
     return subprocess.run(
-        [str(place / "as-root"), *command],
+        [str(place / "lab" / "as-root"), *command],
         cwd=place,
         env={"PATH": str(place / "bin")},
         capture_output=True,
@@ -66,6 +67,12 @@ def test_where_sudo_refuses_nothing_is_run_and_the_last_sentence_says_what_to_do
 
 
 def test_through_sudo_the_status_of_the_command_is_kept(place: Path) -> None:
-    bring_sudo(place, 'while [[ $1 == --* ]]; do shift; done; [[ $1 == true ]] || "$@"')
+    # Notes what it is asked to do, and does it but for what gives files back at the end.
+    bring_sudo(
+        place,
+        'while [[ $1 == --* ]]; do shift; done; [[ $1 == true ]] && exit; [[ $1 == find ]] || exec "$@"; echo "$@"',
+    )
     done = as_ordinary_user(place, "bash", "-c", "echo done; exit 7")
-    assert (done.returncode, done.stdout) == (7, "done\n"), done.stderr
+    first, last = done.stdout.splitlines()
+    assert (done.returncode, first) == (7, "done"), done.stderr
+    assert last.startswith(f"find {place} -xdev -uid 0 -exec chown")
