@@ -6,3 +6,9 @@ with functions from values to calls; `deploy` is the whole of kadeploy; `command
 `watching/` follows a deployment; `connect`, `settings`, `session`, `output`, `plain`, `failures`, `advice` and
 `exit_codes` are what all of them stand on. No service's code is imported here.
 """
+
+import os
+
+# Read once, when the library is imported, so it stands here: its own log lines, on a terminal between ours, tell a user
+# nothing that our sentences do not. Whoever wants them sets the variable.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -1,7 +1,10 @@
 """The commands over mutual TLS, and `ka pki`."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,6 +66,23 @@ def test_a_service_that_is_not_the_site_s_is_not_believed(tls_site: TlsSite, tmp
     assert result.exit_code == 3
     assert "the certificate of the inventory service at 127.0.0.1" in result.stderr
     assert "is not believed" in result.stderr
+
+
+def test_the_terminal_shows_our_sentences_alone(tls_site: TlsSite, tmp_path: Path) -> None:
+    foreign = SiteCertificates(tmp_path / "foreign").issue("user", "alice")
+    config = settings(tmp_path, tls_site.addresses["inventory"], foreign)
+    asked = subprocess.run(
+        [sys.executable, "-m", "kadeploy_cli", "node", "list", "--config", config],
+        env={name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    first, second = asked.stderr.splitlines()
+    assert (asked.returncode, asked.stdout) == (3, "")
+    assert first.endswith("is not believed")
+    assert second.startswith("  It must come from the authority")
 
 
 def test_insecure_is_loud_and_for_loopback_alone(tls_site: TlsSite, tmp_path: Path) -> None:
