@@ -1,6 +1,7 @@
 """Step: copies the image to all nodes at once."""
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
@@ -69,9 +70,9 @@ class CopyImage:
             context.facts[node].image_digest = received[node].digest
         # Together, so that they share a transaction.
         await asyncio.gather(*(context.recorder.facts(node, context.facts[node]) for node in received))
-        await asyncio.gather(
-            *(context.recorder.ended(node, outcome, at=complete.get(node)) for node, outcome in outcomes.items())
-        )
+        # In the order in which they were complete, as whoever follows the deployment reads it.
+        told = sorted(outcomes, key=lambda node: complete.get(node, math.inf))
+        await asyncio.gather(*(context.recorder.ended(node, outcomes[node], at=complete.get(node)) for node in told))
         return outcomes
 
 
