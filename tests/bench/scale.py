@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kadeploy_rpckit.garbage import settle
 from tests.bench.machine import machine, save, table
 from tests.bench.scale_reserve import reserve, sqlite
 from tests.mariadb import running_server
@@ -30,6 +31,7 @@ def main() -> None:
     figures: dict[str, Any] = {"machine_before": machine(), "deployments": {}, "reservations": {}}
     for name, shape in SHAPES.items():
         figures["deployments"][name] = _deploy(shape)
+    settle()
     for nodes in (1000, 10_000):
         figures["reservations"][f"sqlite {nodes}"] = sqlite(nodes)
     with running_server() as server:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kadeploy_deployer.domain.states import DeploymentState
+from kadeploy_rpckit.garbage import settle
 from tests.fakes.deployment_world import make_database
 from tests.fakes.simulated_site import SimulatedSite
 
@@ -42,5 +43,6 @@ async def deploy(deployments: int, nodes: int) -> Mapping[str, float]:
 
 
 if __name__ == "__main__":
+    settle()
     found = asyncio.run(deploy(int(sys.argv[1]), int(sys.argv[2])))
     sys.stdout.write(" ".join(str(round(value, 2)) for value in found.values()) + "\n")

@@ -17,6 +17,7 @@ from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_rpckit.channel import open_channel
+from kadeploy_rpckit.garbage import settle
 from kadeploy_rpckit.server import start_sync
 from kadeploy_sqlkit.access import SqliteAccess
 
@@ -102,6 +103,7 @@ def main(address: str, directory: Path, nodes: int) -> None:
         service_names=bootstrap.SERVICE_NAMES,
     )
     _fill(address, nodes)
+    settle()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.read()

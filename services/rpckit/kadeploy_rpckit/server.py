@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 
 from kadeploy_rpckit.audit import AuditLog
 from kadeploy_rpckit.errors import Exhausted
+from kadeploy_rpckit.garbage import settle
 from kadeploy_rpckit.identity import CertifiedCallers, Identity, NamedCallers
 from kadeploy_rpckit.interceptors import AioEdgeInterceptor, Edge, EdgeInterceptor
 from kadeploy_rpckit.revocation import RevocationList
@@ -141,6 +142,7 @@ def serve_sync(
         insecure=insecure,
         audit_log=audit_log,
     )
+    settle()
     logger.info("service=%s listening on %s", service, bound)
     ended.wait()
     logger.info("service=%s draining for at most %.0f s", service, DRAIN_SECONDS)
@@ -198,6 +200,7 @@ async def serve_aio(
         insecure=insecure,
         audit_log=audit_log,
     )
+    settle()
     logger.info("service=%s listening on %s", service, bound)
     await ended.wait()
     logger.info("service=%s draining for at most %.0f s", service, DRAIN_SECONDS)
