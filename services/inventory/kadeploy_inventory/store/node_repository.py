@@ -2,10 +2,10 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, RowMapping, Select, Text, delete, insert, select, type_coerce, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Text, delete, insert, select, type_coerce, update
 
 from kadeploy_inventory.app.ports import Key
 from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates
@@ -20,10 +20,12 @@ from kadeploy_inventory.domain.partition_table import (
 )
 from kadeploy_inventory.store.documents import from_document, to_document
 from kadeploy_inventory.store.keyset import follows
+from kadeploy_inventory.store.known_nodes import KnownNodes
+from kadeploy_inventory.store.listed import listed
 from kadeploy_inventory.store.tables import disks, nodes, partitions
 
-# Engines bound the values of one statement; a few hundred keep every one of them content.
 CHUNK = 500
+"""So many names are deleted by one statement."""
 _NO_COMMANDS_DOCUMENT = to_document(NO_COMMANDS)
 # Documents as the text that they are: most nodes have the same, which is then read once.
 _DOCUMENTS = (nodes.c.commands, nodes.c.labels)
@@ -44,8 +46,15 @@ _OF_PARTITION = (
 class NodeRepository:
     """The nodes as one transaction sees them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, known: KnownNodes | None = None) -> None:
+        """Begins nothing.
+
+        Args:
+            connection: of the transaction.
+            known: nodes that were read before; None in a transaction that changes some.
+        """
         self._connection = connection
+        self._known = known
 
     def add(self, new: Sequence[Node]) -> None:
         """Adds nodes with their disks and partitions, a table at a time."""
@@ -55,11 +64,13 @@ class NodeRepository:
 
     def named(self, names: Collection[str]) -> dict[str, Node]:
         """Returns those of the named nodes that are registered."""
-        found: dict[str, Node] = {}
-        for chunk in _chunks(names):
-            for node in self._read(select(*_OF_NODE).where(nodes.c.name.in_(chunk))):
-                found[node.name] = node
-        return found
+        if self._known is None:
+            return self._read_named(names)
+        etags = self._pairs(_named(names, nodes.c.name, nodes.c.etag))
+        found = self._known.standing(etags)
+        others = self._read_named(etags.keys() - found.keys())
+        self._known.keep(list(others.values()))
+        return found | others
 
     def with_mac_addresses(self, addresses: Collection[str]) -> dict[str, str]:
         """Returns the name of the node at each address that is taken."""
@@ -97,8 +108,10 @@ class NodeRepository:
 
     def remove(self, names: Collection[str]) -> None:
         """Removes nodes; their disks and partitions go with them by the foreign keys."""
-        for chunk in _chunks(names):
-            self._connection.execute(delete(nodes).where(nodes.c.name.in_(chunk)))
+        ordered = sorted(names)
+        # Not as one document: to delete, MariaDB would look through it anew for every node that it has.
+        for start in range(0, len(ordered), CHUNK):
+            self._connection.execute(delete(nodes).where(nodes.c.name.in_(ordered[start : start + CHUNK])))
 
     def _add_disks(self, owners: Sequence[Node]) -> None:
         disk_rows = [_disk_row(node, place, disk) for node in owners for place, disk in enumerate(node.disks)]
@@ -114,47 +127,54 @@ class NodeRepository:
             self._connection.execute(insert(partitions), partition_rows)
 
     def _holders(self, column: Column[str], addresses: Collection[str]) -> dict[str, str]:
-        holders: dict[str, str] = {}
-        for chunk in _chunks(addresses):
-            rows = self._connection.execute(select(column, nodes.c.name).where(column.in_(chunk)))
-            holders.update((address, name) for address, name in rows)
-        return holders
+        wanted = listed(addresses)
+        query = select(column, nodes.c.name).join_from(wanted, nodes, wanted.c.value == column)
+        return self._pairs(query) if addresses else {}
+
+    def _pairs(self, query: Select[Any]) -> dict[str, str]:
+        return {key: value for key, value in self._connection.execute(query).all()}  # noqa: C416 - rows are no pairs
+
+    def _read_named(self, names: Collection[str]) -> dict[str, Node]:
+        return {node.name: node for node in self._read(_named(names, *_OF_NODE))} if names else {}
 
     def _read(self, query: Select[Any]) -> list[Node]:
-        rows = self._connection.execute(query).mappings().all()
-        disks_of = self._read_disks([row["uid"] for row in rows])
-        labels = {text: json.loads(text) for text in {row["labels"] for row in rows}}
-        commands = {text: _commands(json.loads(text)) for text in {row["commands"] for row in rows}}
+        rows = self._connection.execute(query).all()
+        disks_of = self._read_disks([row.uid for row in rows])
+        labels = {text: json.loads(text) for text in {row.labels for row in rows}}
+        commands = {text: _commands(json.loads(text)) for text in {row.commands for row in rows}}
         return [
-            _node(row, tuple(disks_of[row["uid"]]), labels=labels[row["labels"]], commands=commands[row["commands"]])
+            _node(row, disks_of.get(row.uid, ()), labels=labels[row.labels], commands=commands[row.commands])
             for row in rows
         ]
 
-    def _read_disks(self, uids: Sequence[str]) -> dict[str, list[Disk]]:
+    def _read_disks(self, uids: Sequence[str]) -> dict[str, tuple[Disk, ...]]:
         """Returns the disks of nodes. Alike ones are one value: a cluster has few kinds of disks, and many nodes."""
-        known: dict[tuple[Any, ...], Disk] = {}
-        disks_of: dict[str, list[Disk]] = defaultdict(list)
-        for chunk in _chunks(uids):
-            partitions_of: dict[tuple[str, str], list[tuple[Any, ...]]] = defaultdict(list)
-            of_chunk = select(partitions.c.node_uid, partitions.c.device, *_OF_PARTITION)
-            of_chunk = of_chunk.where(partitions.c.node_uid.in_(chunk)).order_by(partitions.c.number)
-            for row in self._connection.execute(of_chunk).all():
-                partitions_of[row[0], row[1]].append(row[2:])
-            on_chunk = select(disks.c.node_uid, *_OF_DISK)
-            on_chunk = on_chunk.where(disks.c.node_uid.in_(chunk)).order_by(disks.c.place)
-            for uid, *values in self._connection.execute(on_chunk).all():
-                its_partitions = tuple(partitions_of[uid, values[0]])
-                key = (*values, its_partitions)
-                if key not in known:
-                    known[key] = _disk(values, its_partitions)
-                disks_of[uid].append(known[key])
-        return disks_of
+        wanted = listed(uids)
+        of_nodes = select(partitions.c.node_uid, partitions.c.device, *_OF_PARTITION)
+        of_nodes = of_nodes.join(wanted, wanted.c.value == partitions.c.node_uid).order_by(partitions.c.number)
+        partitions_of: dict[tuple[str, str], list[tuple[Any, ...]]] = defaultdict(list)
+        for row in self._connection.execute(of_nodes).all():
+            partitions_of[row[0], row[1]].append(row[2:])
+        on_nodes = select(disks.c.node_uid, *_OF_DISK)
+        on_nodes = on_nodes.join(wanted, wanted.c.value == disks.c.node_uid).order_by(disks.c.place)
+        written: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for uid, *values in self._connection.execute(on_nodes).all():
+            written[uid].append((*values, tuple(partitions_of[uid, values[0]])))
+        known: dict[tuple[tuple[Any, ...], ...], tuple[Disk, ...]] = {}
+        return {uid: _shared_disks(tuple(its_disks), known) for uid, its_disks in written.items()}
 
 
-def _chunks(values: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(values)
-    for start in range(0, len(ordered), CHUNK):
-        yield ordered[start : start + CHUNK]
+def _named(names: Collection[str], *columns: ColumnElement[Any]) -> Select[Any]:
+    wanted = listed(names)
+    return select(*columns).join_from(wanted, nodes, wanted.c.value == nodes.c.name)
+
+
+def _shared_disks(
+    written: tuple[tuple[Any, ...], ...], known: dict[tuple[tuple[Any, ...], ...], tuple[Disk, ...]]
+) -> tuple[Disk, ...]:
+    if written not in known:
+        known[written] = tuple(_disk(each) for each in written)
+    return known[written]
 
 
 def _node_row(node: Node) -> dict[str, Any]:
@@ -180,24 +200,22 @@ def _commands(document: Any) -> CommandTemplates:
     return NO_COMMANDS if document == _NO_COMMANDS_DOCUMENT else from_document(CommandTemplates, document)
 
 
-def _node(
-    row: RowMapping, its_disks: tuple[Disk, ...], *, labels: Mapping[str, str], commands: CommandTemplates
-) -> Node:
+def _node(row: Row[Any], its_disks: tuple[Disk, ...], *, labels: Mapping[str, str], commands: CommandTemplates) -> Node:
     return Node(
-        name=row["name"],
-        mac_address=row["mac_address"],
-        ip_address=row["ip_address"],
-        cluster=row["cluster"],
-        firmware=Firmware(row["firmware"]),
+        name=row.name,
+        mac_address=row.mac_address,
+        ip_address=row.ip_address,
+        cluster=row.cluster,
+        firmware=Firmware(row.firmware),
         disks=its_disks,
-        bmc_address=row["bmc_address"],
+        bmc_address=row.bmc_address,
         commands=commands,
         labels=labels,
-        uuid=row["uuid"] or "",
-        uid=row["uid"],
-        etag=row["etag"],
-        create_time=row["create_time"],
-        update_time=row["update_time"],
+        uuid=row.uuid or "",
+        uid=row.uid,
+        etag=row.etag,
+        create_time=row.create_time,
+        update_time=row.update_time,
     )
 
 
@@ -211,8 +229,8 @@ def _disk_row(node: Node, place: int, disk: Disk) -> dict[str, Any]:
     }
 
 
-def _disk(values: Sequence[Any], its_partitions: Sequence[Sequence[Any]]) -> Disk:
-    device, size_bytes, partition_table = values
+def _disk(values: Sequence[Any]) -> Disk:
+    device, size_bytes, partition_table, its_partitions = values
     return Disk(
         device=device,
         size_bytes=size_bytes,

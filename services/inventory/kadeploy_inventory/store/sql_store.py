@@ -14,6 +14,7 @@ from kadeploy_inventory.domain.errors import ConcurrentChange, DatabaseUnreachab
 from kadeploy_inventory.store.cluster_repository import ClusterRepository
 from kadeploy_inventory.store.engine import WRITES
 from kadeploy_inventory.store.environment_repository import EnvironmentRepository
+from kadeploy_inventory.store.known_nodes import KnownNodes
 from kadeploy_inventory.store.node_repository import NodeRepository
 from kadeploy_inventory.store.right_repository import RightRepository
 
@@ -24,9 +25,12 @@ _LOG = logging.getLogger(__name__)
 class SqlWork:
     """One transaction's view. Each database is asked only when it is needed."""
 
-    def __init__(self, deploy: Callable[[], Connection], deploy_right: Callable[[], Connection]) -> None:
+    def __init__(
+        self, deploy: Callable[[], Connection], deploy_right: Callable[[], Connection], known: KnownNodes | None
+    ) -> None:
         self._begin_deploy = deploy
         self._begin_deploy_right = deploy_right
+        self._known = known
 
     @cached_property
     def _deploy(self) -> Connection:
@@ -35,7 +39,7 @@ class SqlWork:
     @cached_property
     def nodes(self) -> NodeRepository:
         """The registered nodes."""
-        return NodeRepository(self._deploy)
+        return NodeRepository(self._deploy, self._known)
 
     @cached_property
     def clusters(self) -> ClusterRepository:
@@ -59,10 +63,11 @@ class SqlStore:
     def __init__(self, *, deploy: Engine, deploy_right: Engine) -> None:
         self._reading_deploy, self._writing_deploy = deploy, _writer(deploy)
         self._reading_right, self._writing_right = deploy_right, _writer(deploy_right)
+        self._known = KnownNodes()
 
     def read(self, use_case: Callable[[Work], ResultT]) -> ResultT:
         """Runs a use case that changes nothing."""
-        return _run(use_case, self._reading_deploy, self._reading_right)
+        return _run(use_case, self._reading_deploy, self._reading_right, self._known)
 
     def change_deploy(self, use_case: Callable[[Work], ResultT]) -> ResultT:
         """Runs a use case that writes nodes, clusters or environments."""
@@ -77,7 +82,9 @@ def _writer(engine: Engine) -> Engine:
     return engine.execution_options(**{WRITES: True})
 
 
-def _run(use_case: Callable[[Work], ResultT], deploy: Engine, deploy_right: Engine) -> ResultT:
+def _run(
+    use_case: Callable[[Work], ResultT], deploy: Engine, deploy_right: Engine, known: KnownNodes | None = None
+) -> ResultT:
     """Runs the use case again when another writer came between its look and its leap."""
     failure: IntegrityError | OperationalError | None = None
     for attempt in range(1, ATTEMPTS + 1):
@@ -86,6 +93,7 @@ def _run(use_case: Callable[[Work], ResultT], deploy: Engine, deploy_right: Engi
                 work = SqlWork(
                     lambda: transactions.enter_context(deploy.begin()),
                     lambda: transactions.enter_context(deploy_right.begin()),
+                    known,
                 )
                 return use_case(work)
         except (IntegrityError, OperationalError) as error:
