@@ -1,7 +1,7 @@
 """What the port promises, on every engine that is at hand."""
 
 import functools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from kadeploy_inventory.domain.errors import ConcurrentChange
 from kadeploy_inventory.domain.node import Node
 from kadeploy_inventory.domain.partition_table import complete_disk
 from kadeploy_inventory.domain.right import Right
+from kadeploy_inventory.store.right_repository import FEW
 from kadeploy_inventory.store.sql_store import ATTEMPTS, SqlStore
 from tests.unit.inventory.builders import archive, disk, environment, full_profile, node
 
@@ -148,6 +149,31 @@ def test_rights_are_put_found_and_removed_by_their_words(store: SqlStore) -> Non
     assert found == rights[2:]
     store.change_rights(lambda work: work.rights.remove(rights[:3]))
     assert store.read(lambda work: work.rights.matching(users=[], nodes=[], partitions=[])) == rights[3:]
+
+
+@pytest.mark.parametrize("nodes", [["node-1"], ["node-1", *(f"other-{number}" for number in range(FEW))]])
+@pytest.mark.parametrize(
+    ("right", "opens"),
+    [
+        ({}, True),
+        ({"user": "*"}, True),
+        ({"node": "*"}, True),
+        ({"user": "bob"}, False),
+        ({"user": "Alice"}, False),
+        ({"node": "node-2"}, False),
+        ({"partition": "sda30"}, False),
+        ({"expire_time": NOW}, False),
+        ({"expire_time": NOW - timedelta(seconds=1)}, False),
+        ({"expire_time": NOW + timedelta(microseconds=1)}, True),
+    ],
+)
+def test_what_is_granted_is_the_user_s_and_everybody_s_and_ends_with_its_time(
+    store: SqlStore, nodes: list[str], right: dict[str, Any], opens: bool
+) -> None:
+    put = Right(**({"user": "alice", "node": "node-1", "partition": "sda3"} | right))
+    store.change_rights(lambda work: work.rights.put([put]))
+    granted = store.read(lambda work: work.rights.granted(user="alice", nodes=nodes, now=NOW))
+    assert granted.allows("node-1", "sda3") is opens
 
 
 def test_a_failing_use_case_writes_nothing(store: SqlStore) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from kadeploy.inventory.v1 import cluster_pb2, environment_pb2, inventory_service_pb2
 from tests.integration.inventory.conftest import Site
@@ -62,6 +63,19 @@ def test_a_deployment_is_resolved_in_one_call(site: Site) -> None:
     assert [cluster.name for cluster in response.clusters] == ["big", "default"]
     assert response.clusters[0].profile.first_check_timeout == Duration(seconds=210)
     assert response.clusters[0].profile.default_device == "vda"
+
+
+def test_a_deployment_is_told_how_nodes_and_rights_stand_now_although_it_was_told_before(site: Site) -> None:
+    grant(site, "node-[1-2]")
+    assert [each.allowed for each in resolve(site, "node-[1-2]").nodes] == [True, True]
+    changed = a_node(1)
+    changed.ip_address = "172.31.9.9"
+    site.root.nodes.UpdateNode(
+        inventory_service_pb2.UpdateNodeRequest(node=changed, update_mask=FieldMask(paths=["ip_address"]))
+    )
+    site.root.rights.RevokeRights(inventory_service_pb2.RevokeRightsRequest(users=["alice"], nodes="node-2"))
+    first, second = resolve(site, "node-[1-2]").nodes
+    assert (first.node.ip_address, first.allowed, second.allowed) == ("172.31.9.9", True, False)
 
 
 def test_the_target_that_is_named_wins_over_the_clusters_and_the_right_is_for_it(site: Site) -> None:

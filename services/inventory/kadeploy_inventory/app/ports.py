@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from kadeploy_inventory.domain.cluster import Cluster
 from kadeploy_inventory.domain.environment import Environment
 from kadeploy_inventory.domain.node import Node
-from kadeploy_inventory.domain.right import Right
+from kadeploy_inventory.domain.right import Granted, Right
 
 ResultT = TypeVar("ResultT")
 Key = tuple[str | int, ...]
@@ -117,6 +117,10 @@ class Rights(Protocol):
 
     def matching(self, *, users: Collection[str], nodes: Collection[str], partitions: Collection[str]) -> list[Right]:
         """Returns the rights whose words are among these, letter by letter; empty means any."""
+
+    def granted(self, *, user: str, nodes: Collection[str], now: datetime) -> Granted:
+        """Returns what the user's rights, and everybody's, open now on nodes, wildcards included."""
+        ...
 
     def page(
         self,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from kadeploy_inventory.app.environments import Asker, get_environment
 from kadeploy_inventory.app.ports import Clock, Work
-from kadeploy_inventory.app.rights import granted_to, is_production
+from kadeploy_inventory.app.rights import is_production
 from kadeploy_inventory.domain.cluster import (
     DEFAULT_CLUSTER,
     Cluster,
@@ -63,15 +63,26 @@ def resolve_deployment(
         for name, cluster in work.clusters.named(wanted).items()
     }
     environment = None if reference is None else get_environment(reference, asker=Asker(user=user), work=work)
-    granted = granted_to(user, names, work=work, now=clock())
+    granted = work.rights.granted(user=user, nodes=names, now=clock())
+    targets = {name: _target(cluster.profile, device, partition) for name, cluster in profiles.items()}
+    words = {name: partition_word(*target) for name, target in targets.items()}
+    # By the identity of their disks: the nodes of a cluster share them, and thousands are of few kinds.
+    production: dict[tuple[int, str], bool] = {}
     resolved = []
     for name in names:
         node = present.get(name)
-        profile = profiles[node.cluster if node else DEFAULT_CLUSTER].profile
-        target = _target(profile, device, partition)
-        word = partition_word(*target)
-        allowed = node is not None and granted.allows(name, word, is_production=is_production(node, word))
-        resolved.append(ResolvedNode(name=name, node=node, allowed=allowed, device=target[0], partition=target[1]))
+        cluster = DEFAULT_CLUSTER if node is None else node.cluster
+        allowed = False
+        if node is not None:
+            word = words[cluster]
+            kind = id(node.disks), word
+            if kind not in production:
+                production[kind] = is_production(node, word)
+            allowed = granted.allows(name, word, is_production=production[kind])
+        target_device, target_partition = targets[cluster]
+        resolved.append(
+            ResolvedNode(name=name, node=node, allowed=allowed, device=target_device, partition=target_partition)
+        )
     used = {node.cluster for node in present.values()}
     return Resolution(
         nodes=tuple(resolved),

@@ -12,7 +12,6 @@ from kadeploy_inventory.domain.node_set import expand
 from kadeploy_inventory.domain.partition_table import PartitionRole
 from kadeploy_inventory.domain.right import (
     MAXIMUM_RIGHTS,
-    Granted,
     Right,
     check_words,
 )
@@ -83,7 +82,7 @@ def check_rights(*, user: str, nodes: str, partition: str, work: Work, clock: Cl
     """Says per node of a set whether a user has a right; with no partition named, any right counts."""
     check_words([user], [partition] if partition else [])
     names = expand(nodes)
-    granted = granted_to(user, names, work=work, now=clock())
+    granted = work.rights.granted(user=user, nodes=names, now=clock())
     present = work.nodes.named(names) if partition else {}
     return [
         Check(
@@ -93,12 +92,6 @@ def check_rights(*, user: str, nodes: str, partition: str, work: Work, clock: Cl
         )
         for name in names
     ]
-
-
-def granted_to(user: str, nodes: Sequence[str], *, work: Work, now: datetime) -> Granted:
-    """Returns what the rights of a user on nodes open now."""
-    found = work.rights.matching(users=[user, WILDCARD], nodes=[*nodes, WILDCARD], partitions=[])
-    return Granted((right for right in found if not right.is_expired(now)), user=user)
 
 
 def is_production(node: Node | None, partition: str) -> bool:

@@ -14,6 +14,7 @@ from kadeploy_inventory.domain.names import (
 from kadeploy_inventory.domain.problems import Problems
 
 MAXIMUM_RIGHTS = 100_000
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,23 +26,20 @@ class Right:
     partition: str
     expire_time: datetime | None = None
 
-    def is_expired(self, now: datetime) -> bool:
-        """Returns whether the right counts as gone."""
-        return self.expire_time is not None and self.expire_time <= now
-
 
 class Granted:
-    """What rights, none of which is expired, open for one user. Each node looks at those that speak of it alone."""
+    """What the rights that a user has open for him. Each node looks at those that speak of it alone."""
 
-    def __init__(self, rights: Iterable[Right], *, user: str) -> None:
+    def __init__(self, words: Iterable[tuple[str, str]]) -> None:
+        """Takes the node and the partition of each right; all are the user's and none has expired."""
         self._partitions: dict[str, set[str]] = defaultdict(set)
-        for right in rights:
-            if right.user in {user, WILDCARD}:
-                self._partitions[right.node].add(right.partition)
+        for node, partition in words:
+            self._partitions[node].add(partition)
+        self._everywhere = frozenset(self._partitions.get(WILDCARD, ()))
 
     def partitions(self, node: str) -> frozenset[str]:
         """Returns the partitions' words that the rights name on a node."""
-        return frozenset(self._partitions.get(node, ())).union(self._partitions.get(WILDCARD, ()))
+        return self._everywhere.union(self._partitions.get(node, ()))
 
     def allows(self, node: str, partition: str, *, is_production: bool = False) -> bool:
         """Returns whether a partition may be used.
@@ -51,10 +49,12 @@ class Granted:
             partition: the partition's word; empty when any right on the node will do.
             is_production: true for the site's own partition, which a right must name and no wildcard opens.
         """
-        named = self.partitions(node)
+        here = self._partitions.get(node, _NONE)
         if not partition:
-            return bool(named)
-        return partition in named or (WILDCARD in named and not is_production)
+            return bool(here or self._everywhere)
+        if partition in here or partition in self._everywhere:
+            return True
+        return not is_production and (WILDCARD in here or WILDCARD in self._everywhere)
 
 
 def check_words(users: Sequence[str], partitions: Sequence[str]) -> None:

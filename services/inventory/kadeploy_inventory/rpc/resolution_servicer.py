@@ -4,13 +4,13 @@ import grpc
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_inventory.app.ports import Runtime
-from kadeploy_inventory.app.resolution import ResolvedNode, resolve_deployment
+from kadeploy_inventory.app.resolution import resolve_deployment
 from kadeploy_inventory.rpc.cluster_messages import cluster_to_message
 from kadeploy_inventory.rpc.environment_messages import (
     environment_to_message,
     reference_from_message,
 )
-from kadeploy_inventory.rpc.node_messages import KnownDisks, node_to_message
+from kadeploy_inventory.rpc.resolved_messages import ResolvedMessages
 
 
 class ResolutionServicer(inventory_service_pb2_grpc.ResolutionServiceServicer):
@@ -18,6 +18,7 @@ class ResolutionServicer(inventory_service_pb2_grpc.ResolutionServiceServicer):
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._messages = ResolvedMessages()
 
     def ResolveDeployment(
         self,
@@ -39,23 +40,8 @@ class ResolutionServicer(inventory_service_pb2_grpc.ResolutionServiceServicer):
             )
         )
         environment = resolution.environment
-        disks: KnownDisks = {}
         return inventory_service_pb2.ResolveDeploymentResponse(
-            nodes=[_resolved_to_message(each, disks) for each in resolution.nodes],
+            nodes=self._messages.of(resolution.nodes),
             environment=None if environment is None else environment_to_message(environment),
             clusters=[cluster_to_message(cluster) for cluster in resolution.clusters],
         )
-
-
-def _resolved_to_message(resolved: ResolvedNode, disks: KnownDisks) -> inventory_service_pb2.ResolvedNode:
-    node = resolved.node
-    message = inventory_service_pb2.ResolvedNode(
-        name=resolved.name,
-        node=None if node is None else node_to_message(node, disks),
-        allowed=resolved.allowed,
-        device=resolved.device,
-        partition=resolved.partition,
-    )
-    if node is not None:
-        message.node.bmc_address = node.controller
-    return message

@@ -4,15 +4,17 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, or_, select
 
 from kadeploy_inventory.app.ports import Key
 from kadeploy_inventory.domain.names import WILDCARD
-from kadeploy_inventory.domain.right import Right
+from kadeploy_inventory.domain.right import Granted, Right
 from kadeploy_inventory.store.keyset import follows
 from kadeploy_inventory.store.tables import rights
 
 _ORDER = (rights.c.user, rights.c.node, rights.c.partition)
+FEW = 2000
+"""To ask for more nodes than these takes longer than to read all that a user has."""
 
 
 class RightRepository:
@@ -35,6 +37,14 @@ class RightRepository:
                 query = query.where(column.in_(words))
         return self._read(query)
 
+    def granted(self, *, user: str, nodes: Collection[str], now: datetime) -> Granted:
+        """Returns what the user's rights, and everybody's, open now on nodes, wildcards included."""
+        query = select(rights.c.node, rights.c.partition)
+        query = query.where(rights.c.user.in_([user, WILDCARD]), _standing(now))
+        if len(nodes) <= FEW:
+            query = query.where(rights.c.node.in_([*nodes, WILDCARD]))
+        return Granted((node, partition) for node, partition in self._connection.execute(query).all())
+
     def page(
         self,
         *,
@@ -46,7 +56,7 @@ class RightRepository:
     ) -> list[Right]:
         """Returns the next rights that speak of the user and the nodes, wildcards included; empty means any."""
         query = select(rights).order_by(*_ORDER).limit(limit)
-        query = query.where(or_(rights.c.expire_time.is_(None), rights.c.expire_time > now))
+        query = query.where(_standing(now))
         if user:
             query = query.where(rights.c.user.in_([user, WILDCARD]))
         if nodes:
@@ -64,6 +74,11 @@ class RightRepository:
 
     def _read(self, query: Select[Any]) -> list[Right]:
         return [Right(**row) for row in self._connection.execute(query).mappings()]
+
+
+def _standing(now: datetime) -> ColumnElement[bool]:
+    """Rights that have not expired: one is gone when its time has come."""
+    return or_(rights.c.expire_time.is_(None), rights.c.expire_time > now)
 
 
 def _row(right: Right) -> dict[str, Any]:
