@@ -7,6 +7,7 @@ import grpc
 
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_deployer.adapters.inventory_messages import node_resolution, resolution
+from kadeploy_deployer.adapters.inventory_nodes import NodeReader
 from kadeploy_deployer.app.ports import NodeResolution, Resolution
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_rpckit.channel import open_aio_channel
@@ -44,6 +45,7 @@ class GrpcInventory:
         self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
         self._environments = inventory_service_pb2_grpc.EnvironmentServiceStub(self._channel)
         self._stub = inventory_service_pb2_grpc.ResolutionServiceStub(self._channel)
+        self._nodes = NodeReader()
         self._rights = inventory_service_pb2_grpc.RightServiceStub(self._channel)
 
     async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
@@ -61,7 +63,7 @@ class GrpcInventory:
             response = await self._stub.ResolveDeployment(request, timeout=self._call_seconds)
         except grpc.RpcError as error:
             raise _word(from_rpc_error(error), self._address) from error
-        return resolution(response, await self._defaults(response))
+        return resolution(response, self._nodes.read(response), await self._defaults(response))
 
     async def _defaults(
         self, response: inventory_service_pb2.ResolveDeploymentResponse
@@ -89,7 +91,7 @@ class GrpcInventory:
             response = await self._stub.ResolveDeployment(request, timeout=self._call_seconds)
         except grpc.RpcError as error:
             raise _word(from_rpc_error(error), self._address) from error
-        return node_resolution(response)
+        return node_resolution(response, self._nodes.read(response))
 
     async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
         """As in the port."""

@@ -1,48 +1,25 @@
-"""The inventory's messages as the deployer's own data. Pure."""
+"""The inventory's messages as the deployer's own data, but for nodes (`inventory_nodes.py`). Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from google.protobuf import duration_pb2
 
 from kadeploy.inventory.v1 import (
     cluster_pb2,
-    command_template_pb2,
     environment_pb2,
     inventory_service_pb2,
-    node_pb2,
 )
 from kadeploy_deployer.app.ports import NodeResolution, Resolution, ResolvedNode
 from kadeploy_deployer.domain.snapshot import (
     ArchiveSnapshot,
-    CommandSnapshot,
     DefaultSystemSnapshot,
-    DiskSnapshot,
     EnvironmentSnapshot,
     FileSnapshot,
-    NodeSnapshot,
-    PartitionSnapshot,
     ProfileSnapshot,
     StepPolicy,
 )
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 
-_COMMANDS = (
-    "soft_reboot",
-    "hard_reboot",
-    "very_hard_reboot",
-    "power_on",
-    "power_off",
-    "power_status",
-    "console",
-)
-_TABLES = {node_pb2.PARTITION_TABLE_GPT: "gpt"}
-_FIRMWARES = {node_pb2.FIRMWARE_UEFI: "uefi"}
-_TYPES = {node_pb2.PARTITION_TYPE_EXTENDED: "extended", node_pb2.PARTITION_TYPE_LOGICAL: "logical"}
-_ROLES = {
-    node_pb2.PARTITION_ROLE_SWAP: "swap",
-    node_pb2.PARTITION_ROLE_TMP: "tmp",
-    node_pb2.PARTITION_ROLE_PRODUCTION: "production",
-}
 _COMPRESSIONS = {
     environment_pb2.COMPRESSION_GZIP: "gzip",
     environment_pb2.COMPRESSION_BZIP2: "bzip2",
@@ -69,24 +46,29 @@ _LEVELS = {
 
 def resolution(
     response: inventory_service_pb2.ResolveDeploymentResponse,
-    defaults: Mapping[str, environment_pb2.Environment] | None = None,
+    nodes: tuple[ResolvedNode, ...],
+    defaults: Mapping[str, environment_pb2.Environment],
 ) -> Resolution:
-    """Returns what a request resolved to. `defaults`: default environments by cluster, where known."""
-    known = defaults or {}
-    clusters = {cluster.name: cluster.profile for cluster in response.clusters}
+    """Returns what a request resolved to.
+
+    Args:
+        response: the inventory's answer.
+        nodes: those of the answer, as `inventory_nodes` reads them.
+        defaults: default environments by cluster, where known.
+    """
     return Resolution(
-        nodes=_nodes(response.nodes, clusters),
+        nodes=nodes,
         environment=environment(response.environment),
-        profiles={name: profile(message, known.get(name)) for name, message in clusters.items()},
+        profiles={cluster.name: profile(cluster.profile, defaults.get(cluster.name)) for cluster in response.clusters},
     )
 
 
-def node_resolution(response: inventory_service_pb2.ResolveDeploymentResponse) -> NodeResolution:
-    """Returns what a node set resolved to."""
-    clusters = {cluster.name: cluster.profile for cluster in response.clusters}
+def node_resolution(
+    response: inventory_service_pb2.ResolveDeploymentResponse, nodes: tuple[ResolvedNode, ...]
+) -> NodeResolution:
+    """Returns what a node set resolved to. Arguments as for resolution."""
     return NodeResolution(
-        nodes=_nodes(response.nodes, clusters),
-        profiles={name: profile(message) for name, message in clusters.items()},
+        nodes=nodes, profiles={cluster.name: profile(cluster.profile) for cluster in response.clusters}
     )
 
 
@@ -154,86 +136,6 @@ def profile(
             for policy in message.step_policies
         },
     )
-
-
-class _Shared:
-    """Disks and commands that many nodes share, by their bytes on the wire: each kind is read once, as one value."""
-
-    def __init__(self, clusters: Mapping[str, cluster_pb2.ClusterProfile]) -> None:
-        self._clusters = clusters
-        self._disks: dict[tuple[bytes, ...], tuple[DiskSnapshot, ...]] = {}
-        self._commands: dict[tuple[str, bytes], CommandSnapshot] = {}
-
-    def disks(self, node: node_pb2.Node) -> tuple[DiskSnapshot, ...]:
-        """Returns the disks of a node."""
-        wire = tuple(disk.SerializeToString(deterministic=True) for disk in node.disks)
-        if wire not in self._disks:
-            self._disks[wire] = tuple(_disk(disk) for disk in node.disks)
-        return self._disks[wire]
-
-    def commands(self, node: node_pb2.Node) -> CommandSnapshot:
-        """Returns the commands of a node, its own before those of its cluster."""
-        key = node.cluster, node.commands.SerializeToString(deterministic=True)
-        if key not in self._commands:
-            profile = self._clusters.get(node.cluster, cluster_pb2.ClusterProfile())
-            self._commands[key] = _commands(node.commands, profile.commands)
-        return self._commands[key]
-
-
-def _nodes(
-    messages: Iterable[inventory_service_pb2.ResolvedNode], clusters: Mapping[str, cluster_pb2.ClusterProfile]
-) -> tuple[ResolvedNode, ...]:
-    shared = _Shared(clusters)
-    return tuple(_resolved(message, shared) for message in messages)
-
-
-def _resolved(message: inventory_service_pb2.ResolvedNode, shared: _Shared) -> ResolvedNode:
-    if not message.HasField("node"):
-        return ResolvedNode(name=message.name, snapshot=None, allowed=message.allowed)
-    node = message.node
-    snapshot = NodeSnapshot(
-        name=node.name,
-        mac_address=node.mac_address,
-        ip_address=node.ip_address,
-        cluster=node.cluster,
-        device=message.device,
-        partition=message.partition,
-        firmware=_FIRMWARES.get(node.firmware, "bios"),
-        bmc_address=node.bmc_address or f"{node.name}-bmc",
-        uuid=node.uuid,
-        labels=dict(node.labels),
-        disks=shared.disks(node),
-        commands=shared.commands(node),
-    )
-    return ResolvedNode(name=message.name, snapshot=snapshot, allowed=message.allowed)
-
-
-def _disk(message: node_pb2.Disk) -> DiskSnapshot:
-    return DiskSnapshot(
-        device=message.device,
-        size_bytes=message.size_bytes,
-        partition_table=_TABLES.get(message.partition_table, "mbr"),
-        partitions=tuple(
-            PartitionSnapshot(
-                number=part.number,
-                size_bytes=part.size_bytes,
-                type=_TYPES.get(part.type, "primary"),
-                type_id=part.type_id or 0x83,
-                label=part.label,
-                role=_ROLES.get(part.role, "deploy"),
-            )
-            for part in sorted(message.partitions, key=lambda part: part.number)
-        ),
-    )
-
-
-def _commands(
-    own: command_template_pb2.CommandTemplates, shared: command_template_pb2.CommandTemplates
-) -> CommandSnapshot:
-    def template(word: str) -> tuple[str, ...]:
-        return tuple(getattr(own, word).arguments) or tuple(getattr(shared, word).arguments)
-
-    return CommandSnapshot(**{word: template(word) for word in _COMMANDS})
 
 
 def _archive(message: environment_pb2.ScriptArchive, script: str) -> ArchiveSnapshot | None:
