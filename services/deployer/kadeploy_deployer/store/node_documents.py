@@ -7,7 +7,7 @@ default, so texts written by an older release stay readable.
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot
 from kadeploy_deployer.store.codec import dumps, loads
@@ -29,33 +29,27 @@ class _Document:
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
-class _Distinct(Generic[_Value]):
-    """Numbers values; equal ones have the same number. Comparing costs, so it is done once for each object."""
-
-    def __init__(self) -> None:
-        self.values: dict[_Value, int] = {}
-        self._by_identity: dict[int, int] = {}
-
-    def number(self, value: _Value) -> int:
-        """Returns the number of a value."""
-        found = self._by_identity.get(id(value))
-        if found is None:
-            found = self._by_identity[id(value)] = self.values.setdefault(value, len(self.values))
-        return found
+def _numbered(values: Sequence[_Value]) -> tuple[tuple[_Value, ...], list[int]]:
+    """Returns the distinct values, and the number of each value among them."""
+    # Comparing costs, so it is done once for each object: most nodes share theirs.
+    objects = dict(zip(map(id, values), values, strict=True))
+    numbers: dict[_Value, int] = {}
+    number_of = {identity: numbers.setdefault(value, len(numbers)) for identity, value in objects.items()}
+    return tuple(numbers), [number_of[id(value)] for value in values]
 
 
 def pack(nodes: Sequence[NodeSnapshot]) -> str:
     """Returns snapshots as text."""
-    disks, commands = _Distinct[tuple[DiskSnapshot, ...]](), _Distinct[CommandSnapshot]()
+    disks, disk_numbers = _numbered([node.disks for node in nodes])
+    commands, command_numbers = _numbered([node.commands for node in nodes])
     columns: dict[str, list[Any]] = {name: list(map(attrgetter(name), nodes)) for name in PLAIN}
-    columns["disks"] = [disks.number(node.disks) for node in nodes]
-    columns["commands"] = [commands.number(node.commands) for node in nodes]
+    columns["disks"], columns["commands"] = disk_numbers, command_numbers
     same = {name: values[0] for name, values in columns.items() if values and values.count(values[0]) == len(values)}
     # The names tell how many nodes there are.
     same.pop("name", None)
     document = _Document(
-        disks=tuple(disks.values),
-        commands=tuple(commands.values),
+        disks=disks,
+        commands=commands,
         same=same,
         columns={name: values for name, values in columns.items() if name not in same},
     )

@@ -19,11 +19,16 @@ _STEP = re.compile(r"[a-z][a-z_]{0,62}\Z")
 _DIGITS = re.compile(r"(\d+)")
 
 
+def is_node_name(text: str) -> bool:
+    """Returns whether a text is a host name in lower case letters, digits, hyphens and dots."""
+    return _HOST_NAME.match(text) is not None
+
+
 def parse_node_name(text: str) -> str:
     """Returns a host name in lower case letters, digits, hyphens and dots."""
     if not text:
         raise ValueError("must not be empty")
-    if not _HOST_NAME.match(text):
+    if not is_node_name(text):
         raise ValueError(f"is no host name of lower-case letters, digits, hyphens and dots: {text!r}")
     return text
 

@@ -5,7 +5,7 @@ import re
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
 from kadeploy_inventory.domain.errors import InvalidNodeSet
-from kadeploy_inventory.domain.names import natural_order, parse_node_name
+from kadeploy_inventory.domain.names import is_node_name, natural_order, parse_node_name
 from kadeploy_rpckit.errors import FieldViolation
 
 MAXIMUM_NODES = 10_000
@@ -34,7 +34,8 @@ def expand(text: str, *, field: str = "nodes") -> tuple[str, ...]:
     if not names:
         raise _invalid(text, field, "names no node after its operators")
     for name in names:
-        _check_name(name, text, field)
+        if not is_node_name(name):
+            _check_name(name, text, field)
     return tuple(sorted(names, key=natural_order))
 
 
