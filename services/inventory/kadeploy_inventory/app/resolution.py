@@ -1,6 +1,7 @@
 """What the deployer needs for a deployment, in one go."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from kadeploy_inventory.app.environments import Asker, get_environment
 from kadeploy_inventory.app.ports import Clock, Work
@@ -19,15 +20,23 @@ from kadeploy_inventory.domain.node_set import expand
 from kadeploy_inventory.domain.problems import Problems
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedNode:
-    """One node of the set. No node: it is not registered."""
+class ResolvedNode(NamedTuple):
+    """One node of the set. No node: it is not registered. A tuple, for thousands are made at a time."""
 
     name: str
     node: Node | None
     allowed: bool
     device: str
     partition: int
+
+
+class _Target(NamedTuple):
+    """Where nodes of one kind are to be deployed: the partition's word, and whether the site's own system is there."""
+
+    device: str
+    partition: int
+    word: str
+    is_production: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,25 +73,21 @@ def resolve_deployment(
     }
     environment = None if reference is None else get_environment(reference, asker=Asker(user=user), work=work)
     granted = work.rights.granted(user=user, nodes=names, now=clock())
-    targets = {name: _target(cluster.profile, device, partition) for name, cluster in profiles.items()}
-    words = {name: partition_word(*target) for name, target in targets.items()}
     # By the identity of their disks: the nodes of a cluster share them, and thousands are of few kinds.
-    production: dict[tuple[int, str], bool] = {}
+    targets: dict[tuple[int, str], _Target] = {}
+    elsewhere = _target(profiles[DEFAULT_CLUSTER].profile, None, device, partition)
     resolved = []
     for name in names:
         node = present.get(name)
-        cluster = DEFAULT_CLUSTER if node is None else node.cluster
-        allowed = False
-        if node is not None:
-            word = words[cluster]
-            kind = id(node.disks), word
-            if kind not in production:
-                production[kind] = is_production(node, word)
-            allowed = granted.allows(name, word, is_production=production[kind])
-        target_device, target_partition = targets[cluster]
-        resolved.append(
-            ResolvedNode(name=name, node=node, allowed=allowed, device=target_device, partition=target_partition)
-        )
+        if node is None:
+            resolved.append(ResolvedNode(name, None, False, elsewhere.device, elsewhere.partition))
+            continue
+        kind = id(node.disks), node.cluster
+        target = targets.get(kind)
+        if target is None:
+            target = targets[kind] = _target(profiles[node.cluster].profile, node, device, partition)
+        allowed = granted.allows(name, target.word, is_production=target.is_production)
+        resolved.append(ResolvedNode(name, node, allowed, target.device, target.partition))
     used = {node.cluster for node in present.values()}
     return Resolution(
         nodes=tuple(resolved),
@@ -91,8 +96,10 @@ def resolve_deployment(
     )
 
 
-def _target(profile: ClusterProfile, device: str, partition: int) -> tuple[str, int]:
-    return device or profile.default_device, partition or profile.default_partition
+def _target(profile: ClusterProfile, node: Node | None, device: str, partition: int) -> _Target:
+    device, partition = device or profile.default_device, partition or profile.default_partition
+    word = partition_word(device, partition)
+    return _Target(device, partition, word, is_production(node, word))
 
 
 def _check(*, user: str, device: str, partition: int) -> None:

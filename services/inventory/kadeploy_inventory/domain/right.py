@@ -14,7 +14,6 @@ from kadeploy_inventory.domain.names import (
 from kadeploy_inventory.domain.problems import Problems
 
 MAXIMUM_RIGHTS = 100_000
-_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +31,14 @@ class Granted:
 
     def __init__(self, words: Iterable[tuple[str, str]]) -> None:
         """Takes the node and the partition of each right; all are the user's and none has expired."""
-        self._partitions: dict[str, set[str]] = defaultdict(set)
+        # By partition: of those there are few words, of nodes thousands.
+        self._nodes: dict[str, set[str]] = defaultdict(set)
         for node, partition in words:
-            self._partitions[node].add(partition)
-        self._everywhere = frozenset(self._partitions.get(WILDCARD, ()))
+            self._nodes[partition].add(node)
 
     def partitions(self, node: str) -> frozenset[str]:
         """Returns the partitions' words that the rights name on a node."""
-        return self._everywhere.union(self._partitions.get(node, ()))
+        return frozenset(word for word, nodes in self._nodes.items() if node in nodes or WILDCARD in nodes)
 
     def allows(self, node: str, partition: str, *, is_production: bool = False) -> bool:
         """Returns whether a partition may be used.
@@ -49,12 +48,13 @@ class Granted:
             partition: the partition's word; empty when any right on the node will do.
             is_production: true for the site's own partition, which a right must name and no wildcard opens.
         """
-        here = self._partitions.get(node, _NONE)
         if not partition:
-            return bool(here or self._everywhere)
-        if partition in here or partition in self._everywhere:
-            return True
-        return not is_production and (WILDCARD in here or WILDCARD in self._everywhere)
+            return bool(self.partitions(node))
+        for word in (partition,) if is_production else (partition, WILDCARD):
+            nodes = self._nodes.get(word)
+            if nodes is not None and (node in nodes or WILDCARD in nodes):
+                return True
+        return False
 
 
 def check_words(users: Sequence[str], partitions: Sequence[str]) -> None:

@@ -40,8 +40,9 @@ class ResolutionServicer(inventory_service_pb2_grpc.ResolutionServiceServicer):
             )
         )
         environment = resolution.environment
-        return inventory_service_pb2.ResolveDeploymentResponse(
-            nodes=self._messages.of(resolution.nodes),
+        response = inventory_service_pb2.ResolveDeploymentResponse(
             environment=None if environment is None else environment_to_message(environment),
             clusters=[cluster_to_message(cluster) for cluster in resolution.clusters],
         )
+        response.MergeFromString(self._messages.of(resolution.nodes))
+        return response
