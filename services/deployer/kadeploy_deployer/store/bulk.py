@@ -43,8 +43,15 @@ def insert_rows(
 
 
 def put_rows(connection: Connection, table: Table, columns: Sequence[str], source: Select[Any]) -> None:
-    """Inserts the rows of a query, each in the place of one with the same primary key if there is one."""
+    """Inserts the rows of a query, each in the place of one with the same primary key if there is one.
+
+    The table must have no other unique key.
+    """
     written = [name for name in columns if name not in table.primary_key.columns]
+    if connection.dialect.name == "sqlite" and set(columns) == set(table.c.keys()):
+        # Nothing of the old row stays, so it need not be read.
+        connection.execute(sqlite.insert(table).prefix_with("OR REPLACE").from_select(columns, source))
+        return
     if connection.dialect.name == "sqlite":
         new = sqlite.insert(table).from_select(columns, source)
         put = new.on_conflict_do_update(

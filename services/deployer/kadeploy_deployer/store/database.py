@@ -97,6 +97,8 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # In KiB. A deployment of 10,000 nodes writes 3 MiB: in SQLite's own 2 MiB, pages would go and come back.
+    cursor.execute("PRAGMA cache_size = -32768")
     cursor.close()
 
 
