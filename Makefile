@@ -88,7 +88,7 @@ proto: $(STAMPS)/proto ## Generate the stubs
 ##@ Measurements
 
 .PHONY: bench-scale
-bench-scale: proto ## The deployer's own costs for thousands of nodes, beside their limits: build/bench/scale.json
+bench-scale: proto ## What deployments of thousands of nodes cost, beside their limits: build/bench/scale.json
 	$(BIN)/python -m tests.bench.scale
 
 .PHONY: bench-fanout

@@ -1,12 +1,14 @@
 """A real inventory in a process of its own, with nodes, an environment and a user's right on each node.
 
-`python -m tests.bench.scale_inventory ADDRESS DIRECTORY NODES` prints a line when it answers, and ends with its input.
+`python -m tests.bench.scale_inventory ADDRESS NODES DEPLOY-URL DEPLOY-RIGHT-URL` prints a line when it answers, and
+ends with its input.
 """
 
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy.engine import URL
@@ -37,10 +39,20 @@ _DISK = node_pb2.Disk(
 
 
 @contextlib.contextmanager
-def served_inventory(directory: Path, nodes: int) -> Iterator[str]:
-    """Yields the address of an inventory that knows node0, node1 and so on."""
-    address = f"unix:{directory}/inventory.sock"
-    command = [sys.executable, "-m", "tests.bench.scale_inventory", address, str(directory), str(nodes)]
+def served_inventory(nodes: int, urls: Sequence[URL]) -> Iterator[str]:
+    """Yields the address of an inventory that knows node0, node1 and so on.
+
+    Args:
+        nodes: how many.
+        urls: of its two databases, deploy and deploy_right, which are empty.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        yield from _served(f"unix:{directory}/inventory.sock", nodes, urls)
+
+
+def _served(address: str, nodes: int, urls: Sequence[URL]) -> Iterator[str]:
+    databases = [url.render_as_string() for url in urls]
+    command = [sys.executable, "-m", "tests.bench.scale_inventory", address, str(nodes), *databases]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -88,13 +100,11 @@ def _fill(address: str, nodes: int) -> None:
         )
 
 
-def main(address: str, directory: Path, nodes: int) -> None:
+def main(address: str, nodes: int, urls: Sequence[str]) -> None:
     """Serves until the input ends."""
-    engines = {
-        name: open_engine(URL.create("sqlite", database=str(directory / f"{name}.sqlite"))) for name in schema.METADATA
-    }
+    engines = {name: open_engine(url) for name, url in zip(schema.METADATA, urls, strict=True)}
     schema.upgrade(engines)
-    nowhere = SqliteAccess(path=directory / "none")
+    nowhere = SqliteAccess(path=Path("/nonexistent"))
     settings = Settings(deploy_database=nowhere, deploy_right_database=nowhere, administrators=frozenset({"root"}))
     server, _ = start_sync(
         bootstrap.registration(bootstrap.build_runtime(settings, engines)),
@@ -113,4 +123,4 @@ def main(address: str, directory: Path, nodes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
