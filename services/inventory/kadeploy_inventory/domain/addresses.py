@@ -10,6 +10,7 @@ _MAC = re.compile(r"[0-9a-f]{2}(?P<sep>[:-])[0-9a-f]{2}(?:(?P=sep)[0-9a-f]{2}){4
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _CONTROLLER = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]{0,254}\Z")
 _MULTICAST_BIT = 0x01
+_EVERYBODY = ipaddress.IPv4Address("255.255.255.255")
 
 
 def parse_mac_address(text: str) -> str:
@@ -31,7 +32,7 @@ def parse_ip_address(text: str) -> str:
         address = ipaddress.IPv4Address(text)
     except ipaddress.AddressValueError:
         raise ValueError(f"is no dotted IPv4 address: {text!r}") from None
-    if address.is_multicast or address.is_unspecified or address == ipaddress.IPv4Address("255.255.255.255"):
+    if address.is_multicast or address.is_unspecified or address == _EVERYBODY:
         raise ValueError(f"is no address of a single host: {text!r}")
     return str(address)
 
