@@ -26,14 +26,14 @@ def expand(text: str) -> tuple[str, ...]:
     if _most(text) > MAXIMUM_NODES:
         raise InvalidNodeSet(text, f"it has more than {MAXIMUM_NODES} nodes")
     try:
-        names = tuple(str(node) for node in NodeSet(text, resolver=RESOLVER_NOGROUP))
+        names = tuple(NodeSet(text, resolver=RESOLVER_NOGROUP))
     except NodeSetException as error:
         raise InvalidNodeSet(text, str(error)) from None
     if not names:
         raise InvalidNodeSet(text, "it names no node")
-    for name in names:
-        if not _NAME.fullmatch(name):
-            raise InvalidNodeSet(text, f'"{name[:40]}" is no name of a node')
+    if not all(map(_NAME.fullmatch, names)):
+        wrong = next(name for name in names if not _NAME.fullmatch(name))
+        raise InvalidNodeSet(text, f'"{wrong[:40]}" is no name of a node')
     return names
 
 

@@ -1,6 +1,7 @@
 """Names: of nodes, clusters, users, environments and devices. Each parser returns the name or raises ValueError."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 WILDCARD = "*"
@@ -19,16 +20,16 @@ _STEP = re.compile(r"[a-z][a-z_]{0,62}\Z")
 _DIGITS = re.compile(r"(\d+)")
 
 
-def is_node_name(text: str) -> bool:
-    """Returns whether a text is a host name in lower case letters, digits, hyphens and dots."""
-    return _HOST_NAME.match(text) is not None
+def are_node_names(texts: Iterable[str]) -> bool:
+    """Returns whether all texts are host names as parse_node_name takes them; thousands take little time."""
+    return all(map(_HOST_NAME.match, texts))
 
 
 def parse_node_name(text: str) -> str:
     """Returns a host name in lower case letters, digits, hyphens and dots."""
     if not text:
         raise ValueError("must not be empty")
-    if not is_node_name(text):
+    if not _HOST_NAME.match(text):
         raise ValueError(f"is no host name of lower-case letters, digits, hyphens and dots: {text!r}")
     return text
 

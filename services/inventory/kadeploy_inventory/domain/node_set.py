@@ -5,7 +5,7 @@ import re
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
 from kadeploy_inventory.domain.errors import InvalidNodeSet
-from kadeploy_inventory.domain.names import is_node_name, natural_order, parse_node_name
+from kadeploy_inventory.domain.names import are_node_names, natural_order, parse_node_name
 from kadeploy_rpckit.errors import FieldViolation
 
 MAXIMUM_NODES = 10_000
@@ -28,13 +28,13 @@ def expand(text: str, *, field: str = "nodes") -> tuple[str, ...]:
     if len(text) > MAXIMUM_TEXT or _upper_bound(text) > MAXIMUM_NODES:
         raise _invalid(text, field, f"names more than {MAXIMUM_NODES} nodes")
     try:
-        names = [str(name) for name in NodeSet(text, resolver=RESOLVER_NOGROUP)]
+        names = list(NodeSet(text, resolver=RESOLVER_NOGROUP))
     except NodeSetException as error:
         raise _invalid(text, field, f"cannot be understood: {error}") from error
     if not names:
         raise _invalid(text, field, "names no node after its operators")
-    for name in names:
-        if not is_node_name(name):
+    if not are_node_names(names):
+        for name in names:
             _check_name(name, text, field)
     return tuple(sorted(names, key=natural_order))
 
