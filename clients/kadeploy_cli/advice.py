@@ -30,6 +30,7 @@ ADVICE: dict[str, str] = {
     "CONSOLE_NOT_CONFIGURED": "`ka cluster update` gives the cluster a console command: docs/commands.md.",
     "CONSOLE_IN_USE": "One user at a time; ask him to leave it (Ctrl-]).",
     "NOT_THERE_AFTER_REBOOT": "`kaconsole -m NODE` shows what the node says.",
+    "WRONG_SYSTEM_BOOTED": "`ka boot check` and `kaconsole -m NODE` show why it does not boot what its entry says.",
     "NODE_UNREACHABLE": "The deployer logs in on systems that it deployed; `kaconsole -m NODE` shows what runs there.",
     "COMMAND_TIMED_OUT": "--timeout S gives it more time.",
     "OUTCOME_UNKNOWN": "`kapower --status` and `kaconsole` show how the node is; then repeat the command for it.",

@@ -306,7 +306,7 @@ def test_each_node_that_cannot_be_deployed_has_its_own_reason(hopeless: Ended) -
     }
     small, astray, unplugged = (hopeless.node(name)["description"] for name in found)
     assert f"on a disk of {2 * GIB:,} bytes" in small
-    assert "the deployment environment, booted once more" in astray
+    assert "the deployment environment" in astray
     assert "hard reboot" in astray
     assert "power on (waited 20 s), hard reboot (waited 20 s)" in unplugged
 

@@ -56,6 +56,7 @@ class FakeMachine:
     previous_root: str = "vda1"
     files: dict[str, str] = field(default_factory=dict)
     previous_key: str = "ssh-ed25519 PREVIOUS"
+    previous_deployment: str = ""
 
     @property
     def boot_id(self) -> str:
@@ -106,6 +107,8 @@ class FakeMachines:
         machine.runs = machine.boots.pop(0) if machine.boots else runs
         if machine.runs == DEPLOYMENT:
             machine.command_line = machine.deployment_line
+        elif machine.runs == PREVIOUS:
+            machine.command_line = "root=/dev/vda1"
 
     def answer(self, ran: Ran) -> CommandResult | ShellError | None:
         """Answers a command as the machine would."""
@@ -139,6 +142,8 @@ class FakeMachines:
         root = {SYSTEM: machine.root, PREVIOUS: machine.previous_root}.get(machine.runs)
         mount = f"21 1 {NUMBERS[root]} / / rw - ext4 /dev/root rw" if root else "1 1 0:2 / / rw - rootfs none rw"
         marker = machine.files.get(f"{DESTINATION}{MARKER}", "") if machine.runs == SYSTEM else ""
+        if machine.runs == PREVIOUS and machine.previous_deployment:
+            marker = f"deployment={machine.previous_deployment}\n"
         content: Mapping[str, str] = {
             COMMAND_LINE: machine.command_line,
             BOOT_ID: machine.boot_id,

@@ -240,6 +240,7 @@ class _Reboot:
         return RebootedNode(
             machine=on_its_partition(machine, system) if system else machine,
             levels=(self.wish.level,) if self.wish.level else profile.reboot_ladder,
+            switch_on=self.wish.level is None,
             patience=profile.first_check_timeout if to_deployment_kernel else profile.last_check_timeout,
             known_host_keys=self.known[node].all_host_keys,
             system=system,

@@ -10,8 +10,7 @@ from kadeploy_deployer.app.ports import BootDeploymentKernel, BootWish
 from kadeploy_deployer.app.silence import Silence
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod
-from kadeploy_deployer.steps.boot_deployment_environment import NODE_ARGUMENT
-from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT
+from kadeploy_deployer.steps.probe import NODE_ARGUMENT, TOKEN_ARGUMENT
 from kadeploy_deployer.steps.step import StepContext
 
 

@@ -73,6 +73,15 @@ class NotThereAfterReboot(Unreachable):
     reason = "NOT_THERE_AFTER_REBOOT"
 
 
+class WrongSystemBooted(Unreachable):
+    """The node came back from its reboot with something else than what it should run."""
+
+    reason = "WRONG_SYSTEM_BOOTED"
+
+    def __init__(self, node: str, story: str) -> None:
+        super().__init__(f"{node} did not boot what it should: {story}", metadata={"node": node})
+
+
 class RunsOutOfTime(Exhausted):
     """A command did not end within its timeout."""
 

@@ -4,21 +4,21 @@ A node is there when something that proves the deployment environment's host key
 deployment. The ladder goes from a soft reboot to harder ones.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from kadeploy_deployer.app.ports import BootDeploymentKernel, BootError, BootWish, PowerError, ShellHost
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState, RebootLevel
-from kadeploy_deployer.steps.deployment_shell import deployment_host
 from kadeploy_deployer.steps.each_node import all_failed, on_each_node
 from kadeploy_deployer.steps.feasibility import impossible
-from kadeploy_deployer.steps.ladder import Rung, Sight, climb, power_rungs, reboot_over_ssh, try_look
-from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT, Running
+from kadeploy_deployer.steps.ladder import all_rungs, climb, reboot_over_ssh
+from kadeploy_deployer.steps.probe import NODE_ARGUMENT, TOKEN_ARGUMENT, Running
 from kadeploy_deployer.steps.production_system import needed_programs, take_over
+from kadeploy_deployer.steps.proof import Awaited, look_for
 from kadeploy_deployer.steps.reboot_window import RebootWindow
 from kadeploy_deployer.steps.step import StepContext
 
-NODE_ARGUMENT = "kadeploy.node"
 THERE_ALREADY_SECONDS = 10.0
 TOKEN_SHOWN = "<token>"  # noqa: S105 - stands for a token in plans
 
@@ -140,16 +140,31 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
     except PowerError as problem:
         await context.recorder.remark(node, f"its power status is unknown: {problem}")
         powered = None
+    awaited = _awaited(context, node)
     if powered is not False:
-        sight = await _look(context, node, THERE_ALREADY_SECONDS)
+        sight = await look_for(context, node, awaited, timeout=THERE_ALREADY_SECONDS)
         if sight.arrived is not None:
             return await _arrived(context, node, sight.arrived)
+        if sight.instead is not None:
+            awaited = replace(awaited, left=sight.instead.boot_id)
+    # Whatever of ours may run there: an earlier deployment environment, or the system deployed before.
+    anybody = ShellHost(
+        name=node,
+        address=context.nodes[node].ip_address,
+        host_keys=(*context.deployment_host_keys, *context.facts[node].previous_host_keys),
+    )
     result = await climb(
         context,
         node,
-        _rungs(context, node, off=powered is False),
+        all_rungs(
+            context,
+            node,
+            context.profile(node).reboot_ladder,
+            soft=lambda: reboot_over_ssh(context.ports.shell, anybody, at_once=False),
+            off=powered is False,
+        ),
         window=window,
-        look_once=lambda timeout: _look(context, node, timeout),
+        look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
         patience=first_check_timeout(context, node),
     )
     if result.sight.arrived is not None:
@@ -160,38 +175,20 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
     )
 
 
+def _awaited(context: StepContext, node: str) -> Awaited:
+    facts = context.facts[node]
+    return Awaited(
+        host_keys=tuple(context.deployment_host_keys),
+        other_keys=facts.previous_host_keys,
+        token=facts.deployment_token,
+    )
+
+
 async def _arrived(context: StepContext, node: str, running: Running) -> Outcome:
     facts = context.facts[node]
     facts.deployment_boot_id = running.boot_id
     await context.recorder.facts(node, facts)
     return None
-
-
-async def _look(context: StepContext, node: str, timeout: float) -> Sight:
-    running = await try_look(context, deployment_host(context, node), timeout=timeout)
-    if isinstance(running, Sight):
-        return running
-    if running.token == context.facts[node].deployment_token:
-        return Sight(arrived=running)
-    return Sight(seen="the deployment environment answers, but was booted for another deployment", wrong=True)
-
-
-def _rungs(context: StepContext, node: str, *, off: bool) -> list[Rung]:
-    machine, power = context.nodes[node], context.ports.power
-    rungs = [Rung(name="power on", act=lambda: power.power_on(machine))] if off else []
-    for level in context.profile(node).reboot_ladder:
-        if level is not RebootLevel.SOFT or machine.commands.soft_reboot:
-            rungs.extend(power_rungs(context, node, [level]))
-        elif not off:
-            # Whatever of ours may run there: an earlier deployment environment, or the system deployed before.
-            keys = (*context.deployment_host_keys, *context.facts[node].previous_host_keys)
-            host = ShellHost(name=node, address=machine.ip_address, host_keys=keys)
-            rungs.append(Rung(name="soft reboot", act=_soft_reboot(context, host)))
-    return rungs
-
-
-def _soft_reboot(context: StepContext, host: ShellHost) -> Callable[[], Awaitable[None]]:
-    return lambda: reboot_over_ssh(context.ports.shell, host, at_once=False)
 
 
 def _rung_in_words(context: StepContext, node: str, level: RebootLevel) -> str:

@@ -6,8 +6,7 @@ boot entry on the kernel's command line, the root file system on the target part
 
 from collections.abc import Mapping, Sequence
 
-from kadeploy_deployer.app.ports import ShellError, ShellHost
-from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.app.ports import ShellError
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
 from kadeploy_deployer.steps import kexec
@@ -18,10 +17,9 @@ from kadeploy_deployer.steps.feasibility import chainloads
 from kadeploy_deployer.steps.ladder import Rung, Sight, climb, power_rungs, reboot_over_ssh, try_look
 from kadeploy_deployer.steps.mounts import DESTINATION, let_go
 from kadeploy_deployer.steps.probe import Running
+from kadeploy_deployer.steps.proof import WHO_SECONDS, Awaited, look_for
 from kadeploy_deployer.steps.reboot_window import RebootWindow
 from kadeploy_deployer.steps.step import StepContext
-
-WHO_SECONDS = 10.0
 
 
 class BootNewSystem:
@@ -94,13 +92,14 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
     async def leave() -> None:
         await _leave_deployment_environment(context, node)
 
+    awaited = _awaited(context, node)
     first = "kexec" if context.spec.boot_method is BootMethod.KEXEC else "reboot"
     result = await climb(
         context,
         node,
         [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
         window=window,
-        look_once=lambda timeout: _look(context, node, timeout),
+        look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
         patience=last_check_timeout(context, node),
     )
     if result.sight.arrived is not None:
@@ -157,53 +156,16 @@ async def _arrived(context: StepContext, node: str, running: Running) -> Outcome
     return None
 
 
-async def _look(context: StepContext, node: str, timeout: float) -> Sight:
+def _awaited(context: StepContext, node: str) -> Awaited:
     facts = context.facts[node]
-    host = ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=facts.host_keys)
-    running = await try_look(context, host, timeout=timeout)
-    if isinstance(running, Running):
-        problem = _difference(context, node, running)
-        return _wrong(facts, running, problem) if problem else Sight(arrived=running)
-    return await _who_else(context, node) if running.wrong else running
-
-
-def _difference(context: StepContext, node: str, running: Running) -> str:
-    """Returns in what a running system is not the new one, empty if it is."""
-    machine, facts = context.nodes[node], context.facts[node]
-    target = machine.partition_device(machine.partition)
-    if running.boot_id == facts.deployment_boot_id:
-        return "the deployment environment still answers"
-    if not chainloads(context) and running.token != facts.system_token:
-        return f"a system answers that was not booted by this deployment (its root is {running.root_source})"
-    if not running.root_is_device:
-        return f"the new kernel runs from {running.root_source} and not from {target}"
-    if running.marker.get("deployment") != context.deployment_id or running.marker.get("token") != facts.system_token:
-        return f"the system on {target} is not the one that this deployment wrote"
-    return ""
-
-
-async def _who_else(context: StepContext, node: str) -> Sight:
-    """Says which system it is that proved another host key, if it is one that we know."""
-    facts = context.facts[node]
-    keys = (*context.deployment_host_keys, *facts.previous_host_keys)
-    host = ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=keys)
-    running = await try_look(context, host, timeout=WHO_SECONDS)
-    if isinstance(running, Sight):
-        return running
-    if running.boot_id == facts.deployment_boot_id:
-        return Sight(seen="the deployment environment, not yet left", wrong=True)
-    if running.token == facts.deployment_token:
-        return Sight(seen="the deployment environment, booted once more", wrong=True, settled=True)
-    return _wrong(facts, running, f"another system, running from {running.root_source}")
-
-
-def _wrong(facts: NodeFacts, running: Running, seen: str) -> Sight:
-    """Says whether waiting could help: a system that booted since, from a disk, stays what it is.
-
-    Before its disk is mounted the new system may answer from its initial file system already.
-    """
-    booted_since = running.boot_id != facts.deployment_boot_id
-    return Sight(seen=seen, wrong=True, settled=booted_since and running.root_source.startswith("/dev/"))
+    return Awaited(
+        host_keys=facts.host_keys,
+        other_keys=(*context.deployment_host_keys, *facts.previous_host_keys),
+        left=facts.deployment_boot_id,
+        # A loader on the disk passes on no token; the marker has it.
+        token="" if chainloads(context) else facts.system_token,
+        marker={"deployment": context.deployment_id, "token": facts.system_token},
+    )
 
 
 BOOT_NEW_SYSTEM = BootNewSystem()

@@ -36,9 +36,11 @@ class Sight:
 
     `arrived`: what should run there, when it does; else `seen` is a clause on what is there instead, and `wrong` says
     that a system answers which is not the one. `settled`: it was booted since, so no waiting makes it the right one.
+    `instead`: that system, if it said what it is.
     """
 
     arrived: Running | None = None
+    instead: Running | None = None
     seen: str = "nobody looked"
     wrong: bool = False
     settled: bool = False
@@ -99,6 +101,28 @@ async def climb(
         waited = min(clock.monotonic() - begin, patience)
         result.tried.append(f"{rung.name} (waited {waited:.0f} s)")
     return result
+
+
+def all_rungs(
+    context: Ground, node: str, levels: Sequence[RebootLevel], *, soft: Callable[[], Awaitable[None]], off: bool
+) -> list[Rung]:
+    """Returns the rungs from a node that runs anything to a reboot.
+
+    Args:
+        context: of the step or operation.
+        node: its name.
+        levels: the ladder.
+        soft: asks what runs there to reboot; for sites that have no command for it.
+        off: it has no power: it is switched on first, and nobody is asked.
+    """
+    machine, power = context.nodes[node], context.ports.power
+    rungs = [Rung(name="power on", act=lambda: power.power_on(machine))] if off else []
+    for level in levels:
+        if level is not RebootLevel.SOFT or machine.commands.soft_reboot:
+            rungs.extend(power_rungs(context, node, [level]))
+        elif not off:
+            rungs.append(Rung(name="soft reboot", act=soft))
+    return rungs
 
 
 def power_rungs(context: Ground, node: str, levels: Sequence[RebootLevel]) -> list[Rung]:

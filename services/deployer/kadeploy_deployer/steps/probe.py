@@ -12,6 +12,8 @@ MOUNTS = "/proc/self/mountinfo"
 MARKER = "/etc/kadeploy-deployment"
 """Written into the new system: which deployment made it."""
 TOKEN_ARGUMENT = "kadeploy.token"  # noqa: S105 - the name of an argument
+NODE_ARGUMENT = "kadeploy.node"
+"""Tells the deployment environment, and nothing else that boots, which node it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from kadeploy_deployer.domain.control_errors import InvalidControl, NothingDeplo
 from kadeploy_deployer.domain.errors import InvalidNodeSet, RightMissing
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from tests.fakes.control_room import ALICE, ROOT, SYSTEM_KEY, ControlRoom, system
-from tests.fakes.fake_machines import DEPLOYMENT, PREVIOUS, SYSTEM, token_of
+from tests.fakes.fake_machines import DEPLOYMENT, PREVIOUS, SYSTEM, FakeMachine, token_of
 
 ENTRY = BootNetworkKernel(kernel_digest="", initrd_digest="", arguments="root=/dev/vda3")
 
@@ -40,6 +40,18 @@ async def reboot(
     wanted = RebootWish(nodes=nodes, target=target, **wish)
     request = OperationRequest(owner=actor.user)
     await reboot_nodes(wanted, actor=actor, parts=room.parts, request=request, tell=room.tell)
+
+
+def astray(room: ControlRoom, *boots: str) -> FakeMachine:
+    """Makes node-1 boot these systems, whatever its entry says, and know the one that was there before."""
+    machine = room.machines["node-1"]
+    machine.boots = list(boots)
+    machine.previous_deployment = "d-0"
+    debian = room.inventory.resolution.environment
+    previous = system("node-1", debian, partition=1, deployment_id="d-0")
+    facts = replace(previous.facts, host_keys=(machine.previous_key,))
+    room.know("node-1", system("node-1", debian), replace(previous, facts=facts))
+    return machine
 
 
 async def test_a_simple_reboot_ends_when_every_node_has_another_boot_id(room: ControlRoom) -> None:
@@ -154,8 +166,59 @@ async def test_nodes_without_the_environment_are_told_and_the_others_reboot(room
 async def test_a_node_that_boots_from_another_partition_is_told_with_what_was_seen(room: ControlRoom) -> None:
     room.machines["node-1"].root = "vda2"
     await reboot(room, DeployedPartition(partition=3), nodes="node-1", level=RebootLevel.HARD)
-    assert room.reasons() == {"node-1": "NOT_THERE_AFTER_REBOOT"}
+    assert room.reasons() == {"node-1": "WRONG_SYSTEM_BOOTED"}
     assert "not from /dev/vda3" in str(room.told["node-1"])
+
+
+async def test_a_system_that_came_up_instead_is_reset_at_once_and_not_waited_for(room: ControlRoom) -> None:
+    wrong = astray(room, PREVIOUS)
+    begin = room.workshop.clock.time
+    await reboot(room, DeployedPartition(partition=3), nodes="node-1")
+    assert room.told == {"node-1": None}
+    assert wrong.runs == SYSTEM
+    assert room.workshop.power.did == [("node-1", "hard")]
+    assert room.workshop.clock.time - begin < 100
+
+
+@pytest.mark.parametrize("target", [DeployedPartition(partition=3), DeploymentKernel()])
+async def test_a_system_that_comes_up_instead_each_time_is_told_at_once_by_its_name(
+    room: ControlRoom, target: Target
+) -> None:
+    astray(room, PREVIOUS, PREVIOUS)
+    begin = room.workshop.clock.time
+    await reboot(room, target, nodes="node-1")
+    assert room.reasons() == {"node-1": "WRONG_SYSTEM_BOOTED"}
+    assert str(room.told["node-1"]) == (
+        "node-1 did not boot what it should: seen last: the system of deployment d-0, running from /dev/root; "
+        "tried: soft reboot (waited 21 s), hard reboot (waited 21 s)"
+    )
+    assert room.workshop.clock.time - begin < 100
+
+
+async def test_the_deployment_environment_that_came_up_instead_is_named(room: ControlRoom) -> None:
+    machine = astray(room, DEPLOYMENT)
+    machine.deployment_line = "quiet kadeploy.token=other kadeploy.node=node-1"
+    await reboot(room, DeployedPartition(partition=3), nodes="node-1", level=RebootLevel.SOFT)
+    assert str(room.told["node-1"]).startswith(
+        "node-1 did not boot what it should: seen last: the deployment environment; tried:"
+    )
+
+
+async def test_a_system_that_answers_before_its_disk_is_mounted_is_waited_for(room: ControlRoom) -> None:
+    room.machines["node-1"].root = ""
+    begin = room.workshop.clock.time
+    await reboot(room, DeployedPartition(partition=3), nodes="node-1", level=RebootLevel.HARD)
+    assert room.reasons() == {"node-1": "WRONG_SYSTEM_BOOTED"}
+    assert room.workshop.clock.time - begin >= 250
+
+
+async def test_a_machine_that_is_off_is_switched_on_first_unless_one_way_was_asked_for(room: ControlRoom) -> None:
+    for name in ("node-1", "node-2"):
+        room.workshop.power.on[name] = room.machines[name].powered = False
+    await reboot(room, DeployedPartition(partition=3), nodes="node-1")
+    await reboot(room, DeployedPartition(partition=3), nodes="node-2", level=RebootLevel.SOFT)
+    assert room.reasons() == {"node-1": "", "node-2": "NOT_THERE_AFTER_REBOOT"}
+    assert room.workshop.power.did == [("node-1", "on")]
 
 
 async def test_a_node_in_a_deployment_is_left_alone(room: ControlRoom) -> None:

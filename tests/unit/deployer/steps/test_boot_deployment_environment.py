@@ -107,11 +107,28 @@ async def test_another_deployment_s_environment_is_not_taken_for_ours(
     workshop: Workshop, machines: FakeMachines
 ) -> None:
     machine = machines["node-1"]
-    machine.runs, machine.command_line = DEPLOYMENT, "kadeploy.token=other"
+    machine.runs, machine.command_line = DEPLOYMENT, "kadeploy.token=other kadeploy.node=node-1"
     machine.deaf_to = {"soft", "hard"}
     failed = await failure(STEP, workshop.context())
     assert failed.reason is FailureReason.NOT_THERE_ON_FIRST_CHECK
-    assert "booted for another deployment" in failed.description
+    assert "the deployment environment, not booted by this deployment: it has not rebooted yet" in failed.description
+
+
+async def test_a_known_system_that_comes_back_instead_is_named_and_reset_without_waiting(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    machine = machines["node-1"]
+    machine.runs, machine.boots = PREVIOUS, [PREVIOUS]
+    context = workshop.context()
+    context.facts["node-1"].previous_host_keys = (machine.previous_key,)
+    begin = workshop.clock.time
+    assert await outcome(STEP, context) is None
+    assert workshop.power.did == [("node-1", "hard")]
+    assert workshop.clock.time - begin < 100
+    assert any(
+        text.startswith("hard reboot follows") and text.endswith("another system, running from /dev/root")
+        for _, text in workshop.recorder.remarks
+    )
 
 
 async def test_a_system_that_only_has_the_token_is_not_taken_for_the_deployment_environment(
