@@ -262,6 +262,23 @@ async def test_a_command_ends_with_whoever_wanted_it(
             pass
 
 
+@pytest.mark.parametrize("turns", range(0, 60, 4))
+async def test_a_command_that_is_not_wanted_any_more_before_it_has_begun_is_ended_too(
+    turns: int, ssh_shell: SshRemoteShell, server: LocalSshServer
+) -> None:
+    assert (await ssh_shell.run(server.host, ("true",), timeout=SECONDS)).exit_status == 0
+    running = asyncio.create_task(ssh_shell.run(server.host, ("sleep", "60"), timeout=SECONDS))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    # Whatever was on its way to the server has arrived before this.
+    assert (await ssh_shell.run(server.host, ("true",), timeout=SECONDS)).exit_status == 0
+    async with asyncio.timeout(SECONDS):
+        while server.children:  # noqa: ASYNC110 - the kernel sets no event
+            await asyncio.sleep(0.01)
+
+
 async def test_another_host_key_is_told_from_silence(ssh_shell: SshRemoteShell, server: LocalSshServer) -> None:
     other = replace(server.host, host_keys=(public(asyncssh.generate_private_key("ssh-ed25519")),))
     with pytest.raises(OtherHostKey, match="node-1"):

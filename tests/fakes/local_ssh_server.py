@@ -1,4 +1,7 @@
-"""A real SSH server on loopback that runs commands on this machine."""
+"""A real SSH server on loopback that runs commands on this machine.
+
+As OpenSSH's, it leaves a command alone whose session is closed, and kills one of which it is asked to.
+"""
 
 import asyncio
 import os
@@ -13,7 +16,10 @@ from kadeploy_deployer.app.ports import ShellHost
 
 
 class LocalSshServer:
-    """Lets one key in as root. `host` is what a RemoteShell is told; `connections` counts logins."""
+    """Lets one key in as root. `host` is what a RemoteShell is told; `connections` counts logins.
+
+    `children`: process groups of the commands that run.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.private_key_path = directory / "client_key"
@@ -23,6 +29,7 @@ class LocalSshServer:
         self._client_key.write_private_key(self.private_key_path)
         self._open: set[asyncssh.SSHServerConnection] = set()
         self._running: set[asyncio.Task[Any] | None] = set()
+        self.children: set[int] = set()
         self._server: asyncssh.SSHAcceptor | None = None
 
     @property
@@ -57,6 +64,8 @@ class LocalSshServer:
         self._server.close()
         await self.break_connections()
         await self._server.wait_closed()
+        for group in self.children:
+            _kill(group, signal.SIGKILL)
         await asyncio.gather(*(task for task in self._running if task is not None), return_exceptions=True)
 
     def entered(self, connection: asyncssh.SSHServerConnection) -> None:
@@ -72,7 +81,7 @@ class LocalSshServer:
         task = asyncio.current_task()
         self._running.add(task)
         try:
-            await _run(process)
+            await _run(process, self.children)
         finally:
             self._running.discard(task)
 
@@ -96,8 +105,11 @@ def public(key: asyncssh.SSHKey) -> str:
     return key.export_public_key().decode().strip()
 
 
-async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
+async def _run(process: asyncssh.SSHServerProcess[bytes], children: set[int]) -> None:
     pipe = asyncio.subprocess.PIPE
+    asked: list[signal.Signals] = []
+    # Before there is a child, too.
+    process.signal_received = lambda signal: asked.append(_number(signal))  # type: ignore[method-assign]
     # What sshd does: the user's shell reads the one string that the client sent.
     child = await asyncio.create_subprocess_exec(
         "sh", "-c", process.command or "", stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
@@ -105,23 +117,33 @@ async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
+    children.add(child.pid)
+    process.signal_received = lambda signal: _kill(child.pid, _number(signal))  # type: ignore[method-assign]
+    for number in asked:
+        _kill(child.pid, number)
     feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
     pumping = asyncio.gather(_pump(child.stdout, process.stdout), _pump(child.stderr, process.stderr))
-    gone = asyncio.create_task(process.channel.wait_closed())
-    either: set[asyncio.Future[Any]] = {pumping, gone}
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    if not pumping.done():
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
     await asyncio.gather(pumping, return_exceptions=True)
+    for pipe_end in (1, 2):
+        # Nobody reads any more: whoever writes now gets SIGPIPE.
+        child._transport.get_pipe_transport(pipe_end).close()  # type: ignore[attr-defined]
     status = await child.wait()
-    for task in (feeding, gone):
-        task.cancel()
-    await asyncio.gather(feeding, gone, return_exceptions=True)
+    children.discard(child.pid)
+    feeding.cancel()
+    await asyncio.gather(feeding, return_exceptions=True)
     if status < 0:
         process.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
     else:
         process.exit(status)
+
+
+def _number(name: str) -> signal.Signals:
+    return signal.Signals[f"SIG{name}"]
+
+
+def _kill(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
 
 
 async def _feed(reader: Any, writer: asyncio.StreamWriter) -> None:

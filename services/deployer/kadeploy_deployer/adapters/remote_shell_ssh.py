@@ -109,13 +109,13 @@ class SshRemoteShell:
     async def _open(self, host: ShellHost, command: str) -> tuple[_Kept, asyncssh.SSHClientProcess[bytes]]:
         kept = await self._connection(host)
         try:
-            return kept, await kept.connection.create_process(command, encoding=None)
+            return kept, await _begun(kept.connection, command)
         except (asyncssh.Error, OSError):
             # The kept connection was dead; a fresh one decides.
             self._drop(kept)
         kept = await self._connection(host)
         try:
-            return kept, await kept.connection.create_process(command, encoding=None)
+            return kept, await _begun(kept.connection, command)
         except (asyncssh.Error, OSError) as error:
             raise NodeUnreachable(f"{host.name} opens no session: {error}") from error
 
@@ -134,3 +134,21 @@ class SshRemoteShell:
             del self._kept[key]
         if not kept.sessions:
             kept.connection.abort()
+
+
+async def _begun(connection: asyncssh.SSHClientConnection, command: str) -> asyncssh.SSHClientProcess[bytes]:
+    """Starts a command. Whoever leaves while the node is asked to begin leaves no command behind."""
+    beginning = asyncio.ensure_future(connection.create_process(command, encoding=None))
+    try:
+        return await asyncio.shield(beginning)
+    except asyncio.CancelledError:
+        beginning.add_done_callback(_end)
+        raise
+
+
+def _end(beginning: "asyncio.Future[asyncssh.SSHClientProcess[bytes]]") -> None:
+    if not beginning.cancelled() and beginning.exception() is None:
+        process = beginning.result()
+        with suppress(OSError):
+            process.kill()
+        process.close()
