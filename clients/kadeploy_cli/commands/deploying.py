@@ -10,6 +10,7 @@ from kadeploy_cli.node_names import node_options
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 SECONDS = click.FloatRange(0, 86_400, min_open=True)
+WAIT_SECONDS = click.FloatRange(0, 30 * 86_400, min_open=True)
 
 WANTED = (
     click.option("-e", "--environment", required=True, metavar="NAME", help="What to deploy."),
@@ -63,7 +64,10 @@ WANTED = (
         help="What to do about nodes that another deployment holds.",
     ),
     click.option(
-        "--wait-timeout", type=SECONDS, metavar="S", help="How long to wait for busy nodes, or for the waiting place."
+        "--wait-timeout",
+        type=WAIT_SECONDS,
+        metavar="S",
+        help="How long to wait for busy nodes, or for the waiting place. The site may allow less (by default a day).",
     ),
     click.option(
         "--timeout-first", "first_check_timeout", type=SECONDS, metavar="S", help="For the deployment environment."

@@ -17,7 +17,7 @@ from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
-from kadeploy_deployer.settings import BroadcastSettings, Settings
+from kadeploy_deployer.settings import HOUR, BroadcastSettings, Settings
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
 from kadeploy_deployer.steps.step import StepPorts
@@ -80,6 +80,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             inventory,
             console=CommandConsole(),
             lease_seconds=settings.lease_seconds,
+            longest_wait=settings.longest_wait_hours * HOUR,
         ) as parts:
             yield parts
     finally:

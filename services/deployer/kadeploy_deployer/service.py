@@ -14,6 +14,7 @@ from kadeploy_deployer.app.event_log import EventLog
 from kadeploy_deployer.app.keeper import Keeper
 from kadeploy_deployer.app.operation_request import Operations
 from kadeploy_deployer.app.ports import Console, Inventory
+from kadeploy_deployer.app.request import LONGEST_WAIT
 from kadeploy_deployer.app.runner import Runner, RunnerSettings
 from kadeploy_deployer.app.supervisor import Supervisor
 from kadeploy_deployer.rpc.callers import Callers
@@ -41,6 +42,7 @@ async def run_parts(
     *,
     console: Console,
     lease_seconds: float,
+    longest_wait: float = LONGEST_WAIT,
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
@@ -64,6 +66,7 @@ async def run_parts(
             inventory=inventory,
             clock=clock,
             runner_settings=runner_settings,
+            longest_wait=longest_wait,
             control=ControlParts(
                 inventory=inventory,
                 keeper=Keeper(store=operation_store, clock=clock, lease_seconds=lease_seconds),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kadeploy_deployer.app.request import LONGEST_WAIT
 from kadeploy_rpckit.settings_file import Table, load
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_rpckit.tls_settings import read_tls
@@ -10,6 +11,8 @@ from kadeploy_sqlkit.access import DatabaseAccess, read_access
 
 DEFAULT_ADDRESS = "127.0.0.1:7402"
 SHORTEST_LEASE, LONGEST_LEASE = 3.0, 3600.0
+HOUR = 3600.0
+MOST_HOURS = 30 * 24.0
 LAST_PORT = 65535
 
 
@@ -43,6 +46,7 @@ class Settings:
         bootctl_address: where bootctl listens.
         administrators: users who administrate the site.
         lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
+        longest_wait_hours: how long a request may want to wait for its turn and its nodes.
         image_directories: where the files of environments may lie on this host; empty: anywhere.
         broadcast: how the image reaches the nodes.
         tls: certificates; TCP needs them.
@@ -60,6 +64,7 @@ class Settings:
     bootctl_address: str = "127.0.0.1:7403"
     administrators: frozenset[str] = frozenset({"root"})
     lease_seconds: float = 30.0
+    longest_wait_hours: float = LONGEST_WAIT / HOUR
     image_directories: tuple[Path, ...] = ()
     broadcast: BroadcastSettings = BroadcastSettings()
     tls: TlsFiles | None = None
@@ -87,6 +92,9 @@ def read_settings(table: Table) -> Settings:
         bootctl_address=table.text("bootctl_address", "127.0.0.1:7403"),
         administrators=table.names("administrators", {"root"}),
         lease_seconds=table.number("lease_seconds", 30, least=SHORTEST_LEASE, most=LONGEST_LEASE, unit="seconds"),
+        longest_wait_hours=table.number(
+            "longest_wait_hours", LONGEST_WAIT / HOUR, least=0, most=MOST_HOURS, unit="hours"
+        ),
         image_directories=table.paths("image_directories"),
         broadcast=_broadcast(table.table("broadcast")),
         tls=tls,

@@ -30,7 +30,8 @@ def test_paths_are_relative_to_the_file_and_the_rest_has_defaults(tmp_path: Path
 
 
 def test_the_sample_documents_every_key_with_its_default() -> None:
-    assert check_sample(SAMPLE, read_settings).lease_seconds == 30
+    settings = check_sample(SAMPLE, read_settings)
+    assert (settings.lease_seconds, settings.longest_wait_hours) == (30, 24)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_the_sample_documents_every_key_with_its_default() -> None:
     [
         ('colour = "red"', "the key colour is not known"),
         ("lease_seconds = 1", "lease_seconds must be a number from 3 to 3600, not 1"),
+        ("longest_wait_hours = 721", "longest_wait_hours must be a number from 0 to 720, not 721"),
         ('administrators = "root"', "administrators must be a list of names"),
         ("[broadcast]\nnode_port = 0", "broadcast.node_port must be a whole number from 1 to 65535, not 0"),
         ("[broadcast]\nspeed = 1", "the key broadcast.speed is not known"),

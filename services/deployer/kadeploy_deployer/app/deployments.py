@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from kadeploy_deployer.app.ports import Clock, Inventory
-from kadeploy_deployer.app.request import Actor, check_request_id, owner_of, prepare
+from kadeploy_deployer.app.request import LONGEST_WAIT, Actor, check_request_id, owner_of, prepare
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
 from kadeploy_deployer.app.supervisor import Supervisor
@@ -39,6 +39,7 @@ async def create_deployment(
     store: DeploymentStore,
     supervisor: Supervisor,
     clock: Clock,
+    longest_wait: float = LONGEST_WAIT,
     make_id: Callable[[float], str] = new_id,
     make_secret: Callable[[], str] = new_secret,
 ) -> Deployment:
@@ -53,7 +54,7 @@ async def create_deployment(
         earlier = await store.find_request(owner_of(spec, actor), request_id)
         if earlier is not None:
             return await store.get(earlier)
-    prepared = await prepare(spec, actor=actor, inventory=inventory)
+    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
     nodes = tuple(
         NewNode(name=node.name, snapshot=node.snapshot, left_out=prepared.left_out.get(node.name))
         for node in prepared.resolution.nodes

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kadeploy_deployer.app.ports import BootError, ImageError, Inventory
-from kadeploy_deployer.app.request import Actor, Prepared, prepare
+from kadeploy_deployer.app.request import LONGEST_WAIT, Actor, Prepared, prepare
 from kadeploy_deployer.app.runner import RunnerSettings
 from kadeploy_deployer.app.silence import Silence
 from kadeploy_deployer.app.step_run import policy
@@ -72,10 +72,16 @@ class _BootFiles:
 
 
 async def plan_deployment(
-    spec: DeploymentSpec, *, actor: Actor, inventory: Inventory, store: DeploymentStore, settings: RunnerSettings
+    spec: DeploymentSpec,
+    *,
+    actor: Actor,
+    inventory: Inventory,
+    store: DeploymentStore,
+    settings: RunnerSettings,
+    longest_wait: float = LONGEST_WAIT,
 ) -> DeploymentPlan:
     """Returns what would be done to each node. Errors as for create_deployment."""
-    prepared = await prepare(spec, actor=actor, inventory=inventory)
+    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)

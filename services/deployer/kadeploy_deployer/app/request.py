@@ -13,6 +13,7 @@ from kadeploy_deployer.domain.states import BootMethod, FailureReason
 from kadeploy_rpckit.errors import FieldViolation
 
 LONGEST_WAIT = 24 * 3600.0
+"""How long a caller may want to wait where the site says nothing else: all others queue behind him."""
 LONGEST_REQUEST_ID = 64
 LONGEST_NAME = 255
 
@@ -58,8 +59,16 @@ def owner_of(spec: DeploymentSpec, actor: Actor) -> str:
     return spec.user or actor.user
 
 
-async def prepare(spec: DeploymentSpec, *, actor: Actor, inventory: Inventory) -> Prepared:
+async def prepare(
+    spec: DeploymentSpec, *, actor: Actor, inventory: Inventory, longest_wait: float = LONGEST_WAIT
+) -> Prepared:
     """Checks and resolves a request.
+
+    Args:
+        spec: what is wanted.
+        actor: who asks.
+        inventory: knows nodes, environments and rights.
+        longest_wait: seconds that a request may want to wait for its turn and its nodes.
 
     Raises:
         InvalidNodeSet, InvalidDeployment: it can never be carried out.
@@ -67,7 +76,7 @@ async def prepare(spec: DeploymentSpec, *, actor: Actor, inventory: Inventory) -
         RightMissing: the user may not deploy to some of the nodes.
     """
     owner = owner_of(spec, actor)
-    _check(spec)
+    _check(spec, longest_wait)
     node_set.expand(spec.nodes)
     resolution = await inventory.resolve(spec, user=owner)
     # An administrator needs no right of his own; on behalf of somebody else, that user's rights count.
@@ -121,7 +130,7 @@ def check_request_id(request_id: str) -> None:
         raise InvalidDeployment([FieldViolation(field="request_id", description=text)])
 
 
-def _check(spec: DeploymentSpec) -> None:
+def _check(spec: DeploymentSpec, longest_wait: float) -> None:
     found: list[FieldViolation] = []
 
     def must(holds: bool, field: str, description: str) -> None:
@@ -133,7 +142,11 @@ def _check(spec: DeploymentSpec) -> None:
     must((spec.environment_version or 1) > 0, "environment_version", "must be positive")
     must(spec.partition >= 0, "partition", "must not be negative")
     must("/" not in spec.device, "device", 'is written without "/dev/": vda, nvme0n1')
-    must(0 <= spec.wait_timeout <= LONGEST_WAIT, "wait_timeout", f"must be between 0 and {LONGEST_WAIT:.0f} s")
+    must(
+        0 <= spec.wait_timeout <= longest_wait,
+        "wait_timeout",
+        f"must be between 0 and {longest_wait:.0f} s, the longest wait that this site allows",
+    )
     for field, timeout in (
         ("first_check_timeout", spec.first_check_timeout),
         ("last_check_timeout", spec.last_check_timeout),

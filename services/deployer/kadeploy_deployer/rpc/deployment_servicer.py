@@ -46,6 +46,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             store=self._parts.store,
             supervisor=self._parts.supervisor,
             clock=self._parts.clock,
+            longest_wait=self._parts.longest_wait,
         )
         return deployment_message(deployment)
 
@@ -59,6 +60,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             inventory=self._parts.inventory,
             store=self._parts.store,
             settings=self._parts.runner_settings,
+            longest_wait=self._parts.longest_wait,
         )
         return deployer_service_pb2.PlanDeploymentResponse(
             environment=environment_message(planned.environment),

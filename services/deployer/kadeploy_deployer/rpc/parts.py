@@ -12,7 +12,7 @@ from kadeploy_deployer.app.supervisor import Supervisor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """One deployer process."""
+    """One deployer process. `longest_wait`: seconds that a request may want to wait."""
 
     store: DeploymentStore
     supervisor: Supervisor
@@ -21,3 +21,4 @@ class Parts:
     clock: Clock
     runner_settings: RunnerSettings
     control: ControlParts
+    longest_wait: float

@@ -1,4 +1,4 @@
-"""How a request for a deployment comes to the way in which its nodes boot, or is refused for it."""
+"""What a request for a deployment comes to: the way in which its nodes boot, and what it is refused for."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -81,3 +81,14 @@ async def test_kernel_arguments_that_no_kernel_would_get_are_refused() -> None:
     with pytest.raises(InvalidDeployment) as refused:
         await method_of(replace(SPEC, kernel_arguments="single"), OWN_LOADER)
     assert [violation.field for violation in refused.value.violations] == ["spec.kernel_arguments"]
+
+
+async def test_a_longer_wait_than_the_site_allows_is_refused_with_the_field() -> None:
+    inventory = FakeInventory(Resolution(nodes=(), environment=snapshots.an_environment(), profiles={}))
+    with pytest.raises(InvalidDeployment) as refused:
+        await prepare(
+            replace(SPEC, wait_timeout=7201.0), actor=Actor(user="alice"), inventory=inventory, longest_wait=7200.0
+        )
+    assert [(one.field, one.description) for one in refused.value.violations] == [
+        ("spec.wait_timeout", "must be between 0 and 7200 s, the longest wait that this site allows")
+    ]
