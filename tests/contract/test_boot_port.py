@@ -12,6 +12,7 @@ from kadeploy_bootctl.__main__ import main
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
+from kadeploy_deployer.app.fence import behind
 from kadeploy_deployer.app.ports import (
     Boot,
     BootChainload,
@@ -23,8 +24,10 @@ from kadeploy_deployer.app.ports import (
     BootNetworkKernel,
     BootWish,
 )
+from kadeploy_deployer.domain.errors import LeaseLost
 from kadeploy_rpckit.server import start_sync
 from tests.fakes import snapshots
+from tests.fakes.closed_fence import closed_fence
 from tests.fakes.fake_boot import FakeBoot
 
 KERNEL = b"a kernel " * 100_000
@@ -272,3 +275,19 @@ async def test_many_entries_go_in_several_calls(bootctl: str, monkeypatch: pytes
     wishes["node-4"] = BootDeploymentKernel(label="absent", arguments="")
     assert list(await boot.set_entries(wishes, nodes, owner="d-1")) == ["node-4"]
     await boot.close()
+
+
+async def test_who_has_lost_his_lease_changes_no_entry(boot: Boot, tree: Path) -> None:
+    assert await boot.set_entries({"node-1": BootLocalDisk()}, NODES, owner="d-1") == {}
+    before = written(tree)
+    wish = BootDeploymentKernel(label="deploy", arguments="kadeploy.token=t kadeploy.node=node-1")
+    with behind(closed_fence()), pytest.raises(LeaseLost):
+        await boot.set_entries({"node-1": wish}, NODES, owner="d-1")
+    assert written(tree) == before
+    if isinstance(boot, FakeBoot):
+        assert boot.entries == {"node-1": BootLocalDisk()}
+
+
+def written(tree: Path) -> dict[str, bytes]:
+    """Returns all files of a tree with what stands in them."""
+    return {str(path): path.read_bytes() for path in tree.parent.rglob("*") if path.is_file()}

@@ -11,9 +11,12 @@ import pytest
 
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
 from kadeploy_deployer.adapters.power_commands import CommandPower
+from kadeploy_deployer.app.fence import behind
 from kadeploy_deployer.app.ports import Power, PowerError
+from kadeploy_deployer.domain.errors import LeaseLost
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
+from tests.fakes.closed_fence import closed_fence
 from tests.fakes.fake_power import FakePower
 from tests.fakes.snapshots import a_node
 
@@ -200,3 +203,16 @@ def _runs(pid: int) -> bool:
         return "State:\tZ" not in status.read_text()
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+async def test_who_has_lost_his_lease_changes_no_power_and_may_ask_for_it(subject: Subject) -> None:
+    with behind(closed_fence()):
+        with pytest.raises(LeaseLost):
+            await subject.power.power_on(subject.node)
+        with pytest.raises(LeaseLost):
+            await subject.power.power_off(subject.node)
+        for level in (RebootLevel.HARD, RebootLevel.VERY_HARD):
+            with pytest.raises(LeaseLost):
+                await subject.power.reboot(subject.node, level)
+        assert await subject.power.is_on(subject.node) is True
+    assert subject.did() == []

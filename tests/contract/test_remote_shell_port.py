@@ -12,6 +12,7 @@ import pytest
 from kadeploy_deployer.adapters.command_line import command_line, command_word
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.adapters.ssh.login import UnusablePrivateKey
+from kadeploy_deployer.app.fence import behind
 from kadeploy_deployer.app.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,
@@ -21,6 +22,8 @@ from kadeploy_deployer.app.ports import (
     RemoteShell,
     ShellHost,
 )
+from kadeploy_deployer.domain.errors import LeaseLost
+from tests.fakes.closed_fence import closed_fence
 from tests.fakes.local_ssh_server import LocalSshServer, public
 from tests.fakes.scripted_remote_shell import Ran, ScriptedRemoteShell
 
@@ -363,3 +366,11 @@ def test_a_command_line_is_quoted_and_names_are_checked() -> None:
 def test_a_script_is_named_by_its_own_word() -> None:
     assert command_word(("sfdisk", "/dev/vda")) == "'sfdisk'"
     assert command_word(("sh", "-c", "a long script", "write-file", "/path")) == "'write-file'"
+
+
+async def test_who_has_lost_his_lease_runs_nothing(subject: Subject, tmp_path: Path) -> None:
+    assert (await subject.shell.run(subject.host, ("true",), timeout=SECONDS)).exit_status == 0
+    with behind(closed_fence()), pytest.raises(LeaseLost):
+        await subject.shell.run(subject.host, ("touch", str(tmp_path / "touched")), timeout=SECONDS)
+    assert (await subject.shell.run(subject.host, ("true",), timeout=SECONDS)).exit_status == 0
+    assert not (tmp_path / "touched").exists()

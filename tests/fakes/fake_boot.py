@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.ports import BootError, BootHypervisor, BootNetworkKernel, BootUnreachable, BootWish
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 
@@ -27,6 +28,7 @@ class FakeBoot:
         self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, str]:
         """As in the port."""
+        await pass_fence()
         self._check()
         problems = {name: problem for name in wishes if (problem := self._problem(name, wishes[name]))}
         for name, wish in wishes.items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.ports import PowerError
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
@@ -30,6 +31,7 @@ class FakePower:
 
     async def reboot(self, node: NodeSnapshot, level: RebootLevel) -> None:
         """As in the port."""
+        await pass_fence()
         self._check(node, f"{level.value}_reboot")
         if not self.on.get(node.name, True):
             await self.power_on(node)
@@ -39,12 +41,14 @@ class FakePower:
 
     async def power_on(self, node: NodeSnapshot) -> None:
         """As in the port."""
+        await pass_fence()
         self._check(node, "power_on")
         self.on[node.name] = True
         self._tell(node, "on")
 
     async def power_off(self, node: NodeSnapshot) -> None:
         """As in the port."""
+        await pass_fence()
         self._check(node, "power_off")
         self.on[node.name] = False
         self._tell(node, "off")

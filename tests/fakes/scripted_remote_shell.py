@@ -4,6 +4,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,
@@ -87,6 +88,7 @@ class ScriptedRemoteShell:
         on_part: OnPart | None = None,
     ) -> CommandResult:
         """As in the port."""
+        await pass_fence()
         content = stdin if isinstance(stdin, bytes) else b"".join([part async for part in stdin])
         ran = Ran(
             node=host.name, arguments=tuple(arguments), stdin=content, environment=dict(environment or {}), host=host

@@ -8,6 +8,7 @@ import grpc
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_deployer.adapters.file_parts import file_parts
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.ports import (
     BootChainload,
     BootDeploymentKernel,
@@ -72,6 +73,7 @@ class GrpcBoot:
         for names in _slices(list(wishes), IMAGES_PER_CALL if makes_images else ENTRIES_PER_CALL):
             entries = [_entry(wishes[name], nodes[name], owner) for name in names]
             request = bootctl_service_pb2.SetBootEntriesRequest(entries=entries)
+            await pass_fence()
             try:
                 response = await self._boot.SetBootEntries(request, timeout=self._call_seconds)
             except grpc.RpcError as error:

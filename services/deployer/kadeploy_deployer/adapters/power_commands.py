@@ -8,6 +8,7 @@ import signal
 from collections.abc import Sequence
 
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.ports import PowerError
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
@@ -76,6 +77,8 @@ class CommandPower:
         except UnknownPlaceholder as error:
             raise PowerError(f"{word} of {node.name} cannot be run: {error}") from error
         async with self._window:
+            if word != "power_status":
+                await pass_fence()
             status, output = await self._execute(node, word, arguments)
         if status:
             raise PowerError(f"{word} of {node.name} failed with exit status {status}: {_shown(output)}")

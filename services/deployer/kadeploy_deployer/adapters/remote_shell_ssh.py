@@ -15,6 +15,7 @@ import asyncssh
 from kadeploy_deployer.adapters.command_line import command_line, command_word
 from kadeploy_deployer.adapters.ssh.conversation import converse
 from kadeploy_deployer.adapters.ssh.login import CONNECT_SECONDS, Login, goodbye, place
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.ports import CommandResult, CommandTimedOut, NodeUnreachable, OnPart, ShellHost
 
 _Key = tuple[str, int, tuple[str, ...]]
@@ -138,6 +139,7 @@ class SshRemoteShell:
 
 async def _begun(connection: asyncssh.SSHClientConnection, command: str) -> asyncssh.SSHClientProcess[bytes]:
     """Starts a command. Whoever leaves while the node is asked to begin leaves no command behind."""
+    await pass_fence()
     beginning = asyncio.ensure_future(connection.create_process(command, encoding=None))
     try:
         return await asyncio.shield(beginning)

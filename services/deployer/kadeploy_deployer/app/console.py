@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from kadeploy_deployer.app.control import ControlParts, admit, must_have_right
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.keeper import taken
 from kadeploy_deployer.app.ports import ConsoleError, ConsoleLine
 from kadeploy_deployer.app.racing import first_of
@@ -82,6 +83,7 @@ async def _show_all(line: ConsoleLine, show: Callable[[bytes], Awaitable[None]])
 
 async def _type_all(line: ConsoleLine, typed: AsyncIterator[bytes]) -> None:
     async for part in typed:
+        await pass_fence()
         await line.write(part)
     await asyncio.Event().wait()
 

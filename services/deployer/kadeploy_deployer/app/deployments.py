@@ -62,7 +62,7 @@ async def create_deployment(
     wait_until = clock.now() + spec.wait_timeout
 
     async def attempt(ticket: int) -> Created | Queued:
-        now = clock.now()
+        asked_at, now = clock.monotonic(), clock.now()
         new = NewDeployment(
             id=make_id(now),
             owner=prepared.owner,
@@ -80,7 +80,7 @@ async def create_deployment(
         )
         created = await store.create(new)
         if isinstance(created, Created) and created.lease is not None:
-            supervisor.start(created.lease)
+            supervisor.start(created.lease, since=asked_at)
         return created
 
     created = await _in_turn(attempt, wait_until=wait_until, store=store, clock=clock)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kadeploy_deployer.app.fence import Fence, behind
 from kadeploy_deployer.app.operation_store import NewOperation, OperationStore
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.domain.control_errors import OperationLost
@@ -67,8 +68,16 @@ class Keeper:
         Raises:
             OperationLost: the lease could not be renewed in time; the work was stopped.
         """
-        working = asyncio.ensure_future(work)
-        renewing = asyncio.create_task(self._renew(operation.id, stop), name=f"lease of {operation.id}")
+        fence = Fence(
+            clock=self.clock,
+            lease_seconds=self.lease_seconds,
+            since=self.clock.monotonic(),
+            prove=lambda: self._prove(operation.id, stop),
+            lost=lambda: OperationLost(operation.id),
+        )
+        with behind(fence):
+            working = asyncio.ensure_future(work)
+        renewing = asyncio.create_task(self._renew(operation.id, fence, stop), name=f"lease of {operation.id}")
         try:
             await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -78,6 +87,7 @@ class Keeper:
             working.cancel()
             renewing.cancel()
             await asyncio.gather(working, renewing, return_exceptions=True)
+            fence.close()
             await self.release(operation)
 
     async def release(self, operation: NewOperation) -> None:
@@ -88,22 +98,29 @@ class Keeper:
         except (StoreUnreachable, TimeoutError) as error:
             logger.warning("operation=%s its locks stay until their lease expires: %s", operation.id, error)
 
-    async def _renew(self, operation_id: str, stop: asyncio.Event | None) -> None:
+    async def _renew(self, operation_id: str, fence: Fence, stop: asyncio.Event | None) -> None:
         """Never returns; raises OperationLost when the lease is over."""
-        expires = self.clock.monotonic() + self.lease_seconds
         while True:
             await self.clock.sleep(self.lease_seconds / 3)
-            asked, now = self.clock.monotonic(), self.clock.now()
+            asked = self.clock.monotonic()
             try:
-                async with asyncio.timeout(self.lease_seconds / 3):
-                    renewal = await self.store.renew(operation_id, now=now, lease_expires_at=now + self.lease_seconds)
-            except (StoreUnreachable, TimeoutError) as error:
+                await self._prove(operation_id, stop)
+            except StoreUnreachable as error:
                 logger.warning("operation=%s its lease cannot be renewed: %s", operation_id, error)
-                if self.clock.monotonic() >= expires:
+                if fence.is_expired:
                     raise OperationLost(operation_id) from error
                 continue
-            if not renewal.held:
-                raise OperationLost(operation_id)
-            if renewal.stop_asked and stop is not None:
-                stop.set()
-            expires = asked + self.lease_seconds
+            fence.proved(asked)
+
+    async def _prove(self, operation_id: str, stop: asyncio.Event | None) -> None:
+        """Renews what the operation holds. Raises OperationLost, StoreUnreachable."""
+        now = self.clock.now()
+        try:
+            async with asyncio.timeout(self.lease_seconds / 3):
+                renewal = await self.store.renew(operation_id, now=now, lease_expires_at=now + self.lease_seconds)
+        except TimeoutError:
+            raise StoreUnreachable("the database is too slow") from None
+        if not renewal.held:
+            raise OperationLost(operation_id)
+        if renewal.stop_asked and stop is not None:
+            stop.set()

@@ -16,6 +16,7 @@ from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import RunData
 from kadeploy_deployer.app.waiting import Waiting, cancel_reason
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment, verdict
+from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
 from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, PartitionTrigger, advance_partition
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
@@ -188,6 +189,9 @@ class Runner:
         try:
             async with asyncio.timeout(RECOVERY_TIMEOUT):
                 failures = await self._settings.leave_bootable(context, nodes)
+        except (LeaseLost, StoreUnreachable):
+            # They are about the whole deployment: whoever drives it next leaves the nodes bootable.
+            raise
         except TimeoutError:
             text = f"no answer within {RECOVERY_TIMEOUT:.0f} s"
             failures = dict.fromkeys(nodes, Failure(reason=FailureReason.INTERNAL, description=text))

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from kadeploy_deployer.app.fence import Fence, behind
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.domain.deployment import Deployment, Lease
@@ -46,7 +47,7 @@ class Drive(Protocol):
 class _Driven:
     lease: Lease
     runner: Drive
-    renewed_at: float
+    fence: Fence
     task: "asyncio.Task[None] | None" = None
 
 
@@ -81,9 +82,16 @@ class Supervisor:
         self._driven: dict[str, _Driven] = {}
         self._loop: asyncio.Task[None] | None = None
 
-    def start(self, lease: Lease) -> None:
-        """Drives a deployment whose lease this process holds."""
-        driven = _Driven(lease=lease, runner=self._make_runner(lease), renewed_at=self._clock.monotonic())
+    def start(self, lease: Lease, *, since: float) -> None:
+        """Drives a deployment whose lease this process holds. `since`: when that was asked for, by `monotonic`."""
+        fence = Fence(
+            clock=self._clock,
+            lease_seconds=self.lease_seconds,
+            since=since,
+            prove=lambda: self._prove(lease),
+            lost=lambda: LeaseLost(lease.deployment_id),
+        )
+        driven = _Driven(lease=lease, runner=self._make_runner(lease), fence=fence)
         self._driven[lease.deployment_id] = driven
         driven.task = asyncio.create_task(self._drive(driven), name=f"deployment {lease.deployment_id}")
 
@@ -107,6 +115,8 @@ class Supervisor:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        for one in driven:
+            one.fence.close()
         await self._store.release([one.lease for one in driven])
 
     # --- one deployment ---
@@ -117,7 +127,8 @@ class Supervisor:
         try:
             while True:
                 try:
-                    await driven.runner.run()
+                    with behind(driven.fence):
+                        await driven.runner.run()
                 except LeaseLost:
                     logger.warning("deployment=%s is driven by somebody else now", lease.deployment_id)
                 except StoreUnreachable as error:
@@ -135,6 +146,8 @@ class Supervisor:
                     continue
                 return
         finally:
+            # A step that did not stop when it was told to is still at work, perhaps.
+            driven.fence.close()
             if self._driven.get(lease.deployment_id) is driven:
                 del self._driven[lease.deployment_id]
 
@@ -189,23 +202,34 @@ class Supervisor:
         held = await self._bounded(self._store.renew(leases, lease_expires_at=expiry))
         for deployment_id, one in driven.items():
             if deployment_id in held:
-                one.renewed_at = asked_at
+                one.fence.proved(asked_at)
             elif self._driven.get(deployment_id) is one:
                 self._stop(one, "its lease was taken over")
 
     def _stop_expired(self) -> None:
         for one in list(self._driven.values()):
-            if self._clock.monotonic() - one.renewed_at > self.lease_seconds:
+            if one.fence.is_expired:
                 self._stop(one, "its lease could not be renewed in time")
 
     def _stop(self, one: _Driven, cause: str) -> None:
         logger.warning("deployment=%s is given up: %s", one.lease.deployment_id, cause)
         self._driven.pop(one.lease.deployment_id, None)
+        one.fence.close()
         if one.task is not None:
             one.task.cancel()
 
+    async def _prove(self, lease: Lease) -> None:
+        """Renews one lease because somebody wants to act now. Raises LeaseLost, StoreUnreachable."""
+        try:
+            expiry = self._clock.now() + self.lease_seconds
+            held = await self._bounded(self._store.renew([lease], lease_expires_at=expiry))
+        except TimeoutError:
+            raise StoreUnreachable("the database is too slow to say whether the lease is held") from None
+        if lease.deployment_id not in held:
+            raise LeaseLost(lease.deployment_id)
+
     async def _take_over(self) -> None:
-        now = self._clock.now()
+        asked_at, now = self._clock.monotonic(), self._clock.now()
         leases = await self._bounded(
             self._store.claim(driver=self.driver, now=now, lease_expires_at=now + self.lease_seconds, most=MOST_AT_ONCE)
         )
@@ -220,7 +244,7 @@ class Supervisor:
                 # Our own lease, expired while we slept: what was under way stops before it is begun again.
                 old.task.cancel()
                 await asyncio.wait({old.task}, timeout=STOP_SECONDS)
-            self.start(lease)
+            self.start(lease, since=asked_at)
 
     async def _bounded(self, call: Awaitable[_Answer]) -> _Answer:
         """Waits for the database, but not so long that an expired lease goes unnoticed."""

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.ports import BroadcastTarget, Received, RemoteShell
 from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
 from kadeploy_deployer.broadcast.manifest import Manifest, Manifests
@@ -47,6 +48,8 @@ class ChainBroadcast:
         if manifest.digest != digest:
             description = f"{path} has {manifest.digest} instead of the registered {digest}; nothing was sent"
             return _all_failed(targets, FailureReason.DIGEST_MISMATCH, description)
+        # Reading a large image takes minutes, and a session whose node is somebody else's would only tell its own end.
+        await pass_fence()
         token = secrets.token_hex(32)
         place = self._settings.source_address, self._settings.source_port
         source = Source(path, manifest, token=token, address=place[0], port=place[1])

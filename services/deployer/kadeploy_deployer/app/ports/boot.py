@@ -72,7 +72,10 @@ BootWish = BootDeploymentKernel | BootNetworkKernel | BootLocalDisk | BootChainl
 
 
 class Boot(Protocol):
-    """Says what nodes boot next."""
+    """Says what nodes boot next.
+
+    Writing entries passes the fence (`app.fence`) right before, and raises what that raises.
+    """
 
     async def set_entries(
         self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str

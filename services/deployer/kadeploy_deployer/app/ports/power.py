@@ -11,7 +11,10 @@ class PowerError(Exception):
 
 
 class Power(Protocol):
-    """Reaches nodes from outside by the command templates of their snapshot. Every command has a bound."""
+    """Reaches nodes from outside by the command templates of their snapshot. Every command has a bound.
+
+    What changes the power passes the fence (`app.fence`) right before, and raises what that raises.
+    """
 
     async def is_on(self, node: NodeSnapshot) -> bool | None:
         """Returns whether the node's power is on; None when the cluster has no status command. Raises PowerError."""

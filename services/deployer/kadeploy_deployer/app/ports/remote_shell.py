@@ -48,7 +48,10 @@ OnPart = Callable[[bytes, bool], Awaitable[None]]
 
 
 class RemoteShell(Protocol):
-    """Runs commands as root on nodes. Connections are kept and reused; `forget` drops a node's before it reboots."""
+    """Runs commands as root on nodes. Connections are kept and reused; `forget` drops a node's before it reboots.
+
+    Every command passes the fence (`app.fence`) right before it begins, and raises what that raises.
+    """
 
     async def run(
         self,
