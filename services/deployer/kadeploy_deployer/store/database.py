@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kadeploy_deployer.domain.errors import StoreUnreachable
@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's lock."""
 CONNECT_SECONDS = 10
+SILENCE_SECONDS = 40
+"""How long a server may say nothing before it counts as away; longer than the longest wait for a lock."""
+IDLE_SECONDS = 10
+"""How long a transaction may stand still before the server ends it: a stopped deployer must not hold everybody up."""
 TRIES = 6
 FIRST_PAUSE = 0.02
 OUTAGE_PAUSE = 0.5
@@ -80,7 +84,13 @@ def make_engine(url: str | URL, channel: Channel | None = None) -> Engine:
             pool_pre_ping=True,
             pool_recycle=3600,
             pool_size=8,
-            connect_args={"connect_timeout": CONNECT_SECONDS, "charset": "utf8mb4"},
+            connect_args={
+                "connect_timeout": CONNECT_SECONDS,
+                "read_timeout": SILENCE_SECONDS,
+                "write_timeout": SILENCE_SECONDS,
+                "charset": "utf8mb4",
+                "init_command": _session(),
+            },
         )
         return lead(engine, channel)
     Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -88,6 +98,12 @@ def make_engine(url: str | URL, channel: Channel | None = None) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _session() -> str:
+    """Returns what each connection says first. Only MariaDB reads what stands in the comment, and only there it is."""
+    bounds = f"innodb_lock_wait_timeout = {BUSY_SECONDS:.0f} /*M!100300 , idle_transaction_timeout = {IDLE_SECONDS} */"
+    return f"SET SESSION time_zone = '+00:00', {bounds}"
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
@@ -159,6 +175,9 @@ class Database:
         for number in range(TRIES):
             try:
                 return await loop.run_in_executor(pool, functools.partial(_transact, engine, work))
+            except InterfaceError as error:
+                # The driver found its connection gone before it said anything.
+                raise StoreUnreachable(f"the connection to the database broke: {last_words(error.orig)}") from error
             except (OperationalError, IntegrityError) as error:
                 if not _worth_another_try(error):
                     if isinstance(error, IntegrityError):

@@ -1,16 +1,19 @@
 """A database that is away for a while."""
 
+import asyncio
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
 from kadeploy_deployer.app.store_values import Created, RemarkNote
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.store import database as database_room
-from kadeploy_deployer.store import schema
+from kadeploy_deployer.store import schema, turns
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import new_deployment
@@ -97,3 +100,57 @@ async def test_connections_that_the_server_closed_are_replaced(mariadb_server: M
 
         assert len(await store.events("one", after=0, limit=9)) > 0
         database.close()
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariadbServer) -> Iterator[URL]:
+    """Yields the URL of a database with the newest schema."""
+    with mariadb_server.database() as name:
+        engine = database_room.make_engine(mariadb_server.url(name))
+        schema.upgrade(engine)
+        engine.dispose()
+        yield mariadb_server.url(name)
+
+
+@pytest.mark.mariadb
+async def test_a_deployer_that_stops_in_the_middle_of_a_transaction_holds_up_nobody_for_long(
+    mariadb_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_room, "IDLE_SECONDS", 1)
+    stopped, alive = Database(mariadb_url), Database(mariadb_url)
+    with stopped.engine.connect() as connection:
+        turns.pass_turnstile(connection)
+        async with asyncio.timeout(30):
+            created = await SqlDeploymentStore(alive).create(new_deployment("one", ["node1"]))
+        assert isinstance(created, Created)
+        # When it goes on it finds that it has done nothing.
+        with pytest.raises(OperationalError):
+            turns.pass_turnstile(connection)
+    stopped.close()
+    alive.close()
+
+
+@pytest.mark.mariadb
+async def test_a_server_that_says_nothing_any_more_is_away(mariadb_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_room, "SILENCE_SECONDS", 1)
+    database = Database(mariadb_url)
+    async with asyncio.timeout(30):
+        with pytest.raises(StoreUnreachable):
+            await database.read(lambda c: c.exec_driver_sql("SELECT SLEEP(60)"))
+        assert await database.read(lambda c: c.exec_driver_sql("SELECT 1").scalar_one()) == 1
+    database.close()
+
+
+@pytest.mark.mariadb
+async def test_a_connection_that_broke_unheard_is_no_fault_of_ours(mariadb_url: URL) -> None:
+    database = Database(mariadb_url)
+
+    def breaks(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver._force_close()
+        connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(StoreUnreachable):
+        await database.write(breaks)
+    assert await database.read(lambda c: c.exec_driver_sql("SELECT 1").scalar_one()) == 1
+    database.close()
