@@ -1,18 +1,35 @@
-"""What every Clock does: the manual one and the system's."""
+"""What every Clock does: the manual one and the database's."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.adapters.clock_system import SystemClock
 from kadeploy_deployer.app.ports import Clock
+from kadeploy_deployer.store.database_clock import DatabaseClock
+from tests.fakes.deployment_world import make_database
 from tests.fakes.manual_clock import ManualClock
 
 
-@pytest.mark.parametrize("make", [ManualClock, SystemClock])
-async def test_time_goes_on_while_somebody_sleeps(make: Callable[[], Clock]) -> None:
-    clock = make()
+@pytest.fixture(params=["manual", "database"])
+def clock(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Clock]:
+    if request.param == "manual":
+        yield ManualClock()
+        return
+    database = make_database(tmp_path)
+    yield DatabaseClock(database)
+    database.close()
+
+
+async def test_asking_for_the_time_changes_nothing_that_was_right(clock: Clock) -> None:
+    await clock.synchronise()
+    before = clock.now()
+    assert abs(await clock.synchronise()) < 0.5
+    assert before <= clock.now() + 0.5
+
+
+async def test_time_goes_on_while_somebody_sleeps(clock: Clock) -> None:
     monotonic, now = clock.monotonic(), clock.now()
     await clock.sleep(0.01)
     assert clock.monotonic() - monotonic >= 0.009

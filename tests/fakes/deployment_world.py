@@ -55,6 +55,10 @@ class WallClock:
         """As in the port."""
         await asyncio.sleep(seconds)
 
+    async def synchronise(self) -> float:
+        """As in the port."""
+        return 0.0
+
 
 def node(name: str) -> NodeSnapshot:
     """Returns a node with one disk and a target of 4 GiB."""

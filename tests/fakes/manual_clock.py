@@ -43,6 +43,10 @@ class ManualClock:
             self._pump = asyncio.create_task(self._run())
         await future
 
+    async def synchronise(self) -> float:
+        """As in the port."""
+        return 0.0
+
     def advance(self, seconds: float) -> None:
         """Moves the time on and wakes all whose hour has come."""
         self._wake_until(self.time + seconds)

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
-from kadeploy_deployer.adapters.clock_system import SystemClock
 from kadeploy_deployer.adapters.console_commands import CommandConsole
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
@@ -23,6 +22,7 @@ from kadeploy_deployer.steps.recovery import leave_bootable
 from kadeploy_deployer.steps.step import StepPorts
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.database_clock import DatabaseClock
 from kadeploy_rpckit.errors import Invalid
 
 
@@ -52,7 +52,8 @@ def prepare_schema(database: Database) -> None:
 @asynccontextmanager
 async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Parts]:
     """Yields the parts with the real adapters, the supervisor at work; ends them in order."""
-    clock = SystemClock()
+    clock = DatabaseClock(database)
+    await clock.synchronise()
     shell = SshRemoteShell(settings.ssh_private_key)
     # To the two others the deployer shows the certificate that it serves with.
     boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)

@@ -27,6 +27,8 @@ MOST_AT_ONCE = 50
 """How many orphans are taken over in one go."""
 MOST_DRIVERS = 10
 """A deployment that so many deployers did not bring to an end is lost."""
+JUMP_SECONDS = 1.0
+"""A difference that no slow answer explains."""
 TRIES = 3
 STOP_SECONDS = 30.0
 
@@ -80,6 +82,7 @@ class Supervisor:
         self._make_runner = make_runner
         self._look_seconds = min(look_seconds, lease_seconds / 3)
         self._driven: dict[str, _Driven] = {}
+        self._takes_over_from = float("-inf")
         self._loop: asyncio.Task[None] | None = None
 
     def start(self, lease: Lease, *, since: float) -> None:
@@ -180,8 +183,10 @@ class Supervisor:
         while True:
             try:
                 if self._clock.monotonic() >= next_renewal:
+                    await self._ask_the_time()
                     await self._renew()
-                    await self._take_over()
+                    if self._clock.monotonic() >= self._takes_over_from:
+                        await self._take_over()
                     next_renewal = self._clock.monotonic() + self.lease_seconds / 3
                 await self._pass_cancellations_on()
             except (StoreUnreachable, TimeoutError) as error:
@@ -191,6 +196,13 @@ class Supervisor:
                 logger.exception("unforeseen error while looking after leases")
             self._stop_expired()
             await self._clock.sleep(self._look_seconds)
+
+    async def _ask_the_time(self) -> None:
+        jump = await self._bounded(self._clock.synchronise())
+        if abs(jump) > JUMP_SECONDS:
+            # By the new time every lease may seem to be over. Whoever is alive renews it before it would be.
+            logger.warning("the database's clock has jumped by %+.1f s; nothing is taken over for a while", jump)
+            self._takes_over_from = self._clock.monotonic() + self.lease_seconds
 
     async def _renew(self) -> None:
         driven = dict(self._driven)

@@ -1,4 +1,4 @@
-"""Time. Adapter: `adapters/clock_system.py`."""
+"""Time. Adapter: `store/database_clock.py`."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ class Clock(Protocol):
     """Time."""
 
     def now(self) -> float:
-        """Returns seconds since the epoch, UTC."""
+        """Returns seconds since the epoch, UTC; the same for all deployers that share a database."""
         ...
 
     def monotonic(self) -> float:
@@ -16,4 +16,8 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Waits."""
+        ...
+
+    async def synchronise(self) -> float:
+        """Learns anew what time it is, and returns by how many seconds `now` jumps ahead."""
         ...
