@@ -73,8 +73,9 @@ async def deploy(database: Database, directory: Path) -> None:
     """Drives a deployment until it is given up."""
     world = World(database=database, plan=straight_plan(boot=Cutting(directory)), lease_seconds=LEASE_SECONDS)
     world.supervisor.open()
-    await world.create()
-    while world.supervisor._driven:  # noqa: ASYNC110 - nobody sets an event
+    created = await world.create()
+    # Given up for a moment it may still take its own work up again.
+    while world.supervisor._driven or (await world.store.get(created.id)).driver == world.supervisor.driver:
         await asyncio.sleep(0.05)
 
 

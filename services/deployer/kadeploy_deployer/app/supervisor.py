@@ -190,7 +190,7 @@ class Supervisor:
                     next_renewal = self._clock.monotonic() + self.lease_seconds / 3
                 await self._pass_cancellations_on()
             except (StoreUnreachable, TimeoutError) as error:
-                logger.warning("leases cannot be looked after: %s", error or "the database is too slow")
+                logger.warning("leases cannot be looked after: %s", str(error) or "the database is too slow")
             except Exception:
                 # This loop keeps all deployments of the process alive: it goes on whatever happens.
                 logger.exception("unforeseen error while looking after leases")

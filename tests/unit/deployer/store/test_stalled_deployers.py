@@ -110,5 +110,6 @@ async def test_it_goes_on_if_nobody_has_taken_its_work(stalled: Stalled, databas
     await asyncio.sleep(LEASE_SECONDS * 2)
     process.send_signal(signal.SIGCONT)
     await asyncio.to_thread(until, lambda: cuts(tmp_path) > CUTS_BEFORE)
-    found = await World(database=database, plan=[]).store.list_deployments(DeploymentFilter(), after=None, limit=9)
-    assert [(one.state, one.fence) for one in found] == [(DeploymentState.DEPLOYING, 1)]
+    (found,) = await World(database=database, plan=[]).store.list_deployments(DeploymentFilter(), after=None, limit=9)
+    # It may have given the lease up for a moment, and taken it again.
+    assert (found.state, found.fence in {1, 2}) == (DeploymentState.DEPLOYING, True)
