@@ -75,7 +75,7 @@ async def deploy(database: Database, directory: Path) -> None:
     world.supervisor.open()
     created = await world.create()
     # Given up for a moment it may still take its own work up again.
-    while world.supervisor._driven or (await world.store.get(created.id)).driver == world.supervisor.driver:
+    while world.supervisor._driven or (await world.store.get(created.id)).driver == world.supervisor.driver:  # noqa: ASYNC110 - nobody sets an event
         await asyncio.sleep(0.05)
 
 

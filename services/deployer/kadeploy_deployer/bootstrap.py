@@ -81,6 +81,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             inventory,
             console=CommandConsole(),
             lease_seconds=settings.lease_seconds,
+            history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
         ) as parts:
             yield parts

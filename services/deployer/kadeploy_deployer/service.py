@@ -11,6 +11,7 @@ import grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.app.control import ControlParts
 from kadeploy_deployer.app.event_log import EventLog
+from kadeploy_deployer.app.forgetting import Forgetting
 from kadeploy_deployer.app.keeper import Keeper
 from kadeploy_deployer.app.operation_request import Operations
 from kadeploy_deployer.app.ports import Console, Inventory
@@ -43,6 +44,7 @@ async def run_parts(
     console: Console,
     lease_seconds: float,
     longest_wait: float = LONGEST_WAIT,
+    history_days: float = 0.0,
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
@@ -57,7 +59,9 @@ async def run_parts(
     )
     operation_store = SqlOperationStore(database)
     operations = Operations(operation_store, clock)
+    forgetting = Forgetting(store=store, clock=clock, days=history_days)
     supervisor.open()
+    forgetting.open()
     try:
         yield Parts(
             store=store,
@@ -78,6 +82,7 @@ async def run_parts(
         )
     finally:
         log.close()
+        await forgetting.close()
         await operations.close()
         await supervisor.close()
 

@@ -13,6 +13,7 @@ DEFAULT_ADDRESS = "127.0.0.1:7402"
 SHORTEST_LEASE, LONGEST_LEASE = 3.0, 3600.0
 HOUR = 3600.0
 MOST_HOURS = 30 * 24.0
+MOST_DAYS = 36500.0
 LAST_PORT = 65535
 
 
@@ -47,6 +48,7 @@ class Settings:
         administrators: users who administrate the site.
         lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
         longest_wait_hours: how long a request may want to wait for its turn and its nodes.
+        history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
         image_directories: where the files of environments may lie on this host; empty: anywhere.
         broadcast: how the image reaches the nodes.
         tls: certificates; TCP needs them.
@@ -65,6 +67,7 @@ class Settings:
     administrators: frozenset[str] = frozenset({"root"})
     lease_seconds: float = 30.0
     longest_wait_hours: float = LONGEST_WAIT / HOUR
+    history_days: float = 365.0
     image_directories: tuple[Path, ...] = ()
     broadcast: BroadcastSettings = BroadcastSettings()
     tls: TlsFiles | None = None
@@ -95,6 +98,7 @@ def read_settings(table: Table) -> Settings:
         longest_wait_hours=table.number(
             "longest_wait_hours", LONGEST_WAIT / HOUR, least=0, most=MOST_HOURS, unit="hours"
         ),
+        history_days=table.number("history_days", 365, least=0, most=MOST_DAYS, unit="days"),
         image_directories=table.paths("image_directories"),
         broadcast=_broadcast(table.table("broadcast")),
         tls=tls,

@@ -7,6 +7,7 @@ another process drives is watched just as well. What is said here only wakes the
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kadeploy_deployer.app.ports import Clock
@@ -119,7 +120,11 @@ class EventLog:
             watcher.bell.clear()
             position = await store.position(deployment_id)
             while seen < position.last_sequence:
-                for event in await store.events(deployment_id, after=seen, limit=PAGE):
+                page = await store.events(deployment_id, after=seen, limit=PAGE)
+                if not page:
+                    # They were too old to be kept any longer, and were dropped this moment.
+                    raise WatchHistoryGone(deployment_id, seen)
+                for event in page:
                     seen = event.sequence
                     yield event
                 spoken = clock.monotonic()
@@ -137,7 +142,6 @@ class EventLog:
 
     async def _wait(self, watcher: _Watcher) -> None:
         # The real time, not the Clock's: this wait is no part of any deployment.
-        try:
-            await asyncio.wait_for(watcher.bell.wait(), self._poll)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._poll):
+                await watcher.bell.wait()

@@ -17,7 +17,7 @@ from kadeploy_deployer.app.store_values import RunData
 from kadeploy_deployer.app.waiting import Waiting, cancel_reason
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment, verdict
 from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
-from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, PartitionTrigger, advance_partition
+from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, PartitionTrigger, advance_partition, given_up
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
@@ -81,6 +81,33 @@ class Runner:
                 FailureReason.CANCELLED, await cancel_reason(self._store, self._lease), PartitionTrigger.CANCEL
             )
         await self._finish(context)
+
+    async def give_up(self, failure: Failure) -> None:
+        """Ends the deployment because nobody brings it to its end, and leaves its nodes bootable.
+
+        Raises LeaseLost, StoreUnreachable, and whatever made it impossible to go on.
+        """
+        data = await self._store.load(self._lease.deployment_id)
+        trigger = given_up(data.deployment.state, failure.reason)
+        nodes = [node.node for node in data.deployment.nodes if node.active]
+        if data.deployment.state is not DeploymentState.WAITING:
+            await self._store.fail_nodes(
+                self._lease,
+                failures=dict.fromkeys(nodes, failure),
+                trigger=PartitionTrigger.LOSE,
+                now=self._clock.now(),
+            )
+            failed = {node.node for node in data.deployment.nodes if node.state is PartitionState.ERROR}
+            await self._recover(self._context(data), [*nodes, *failed])
+            nodes = []
+        await self._store.end(
+            self._lease,
+            trigger=trigger,
+            description=failure.description,
+            failures=dict.fromkeys(nodes, failure),
+            node_trigger=PartitionTrigger.LOSE,
+            now=self._clock.now(),
+        )
 
     # --- the plan ---
 

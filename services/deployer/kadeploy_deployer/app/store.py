@@ -158,6 +158,10 @@ class DeploymentStore(Protocol):
         """Asks for the end of a deployment. Raises DeploymentNotFound, DeploymentFinished."""
         ...
 
+    async def forget_one(self, *, before: float) -> bool:
+        """Drops events and outputs of one deployment that ended before a time; returns whether there was one."""
+        ...
+
     # --- reading ---
 
     async def get(self, deployment_id: str) -> Deployment:

@@ -6,18 +6,18 @@ at once, and whatever it still tries to write is refused by the fence.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from kadeploy_deployer.app.fence import Fence, behind
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.app.store import DeploymentStore
-from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
-from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
+from kadeploy_deployer.domain.lifecycle import PartitionTrigger, given_up
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import DeploymentState, FailureReason
+from kadeploy_deployer.domain.states import FailureReason
 
 _Answer = TypeVar("_Answer")
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 MOST_AT_ONCE = 50
 """How many orphans are taken over in one go."""
 MOST_DRIVERS = 10
-"""A deployment that so many deployers did not bring to an end is lost."""
+"""A deployment that so many deployers did not bring beyond one step is lost."""
 JUMP_SECONDS = 1.0
 """A difference that no slow answer explains."""
 TRIES = 3
@@ -44,12 +44,17 @@ class Drive(Protocol):
         """Makes the deployment end as cancelled."""
         ...
 
+    async def give_up(self, failure: Failure) -> None:
+        """Ends the deployment because nobody brings it to its end, and leaves its nodes bootable."""
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class _Driven:
     lease: Lease
     runner: Drive
     fence: Fence
+    doom: Failure | None = None
     task: "asyncio.Task[None] | None" = None
 
 
@@ -83,10 +88,14 @@ class Supervisor:
         self._look_seconds = min(look_seconds, lease_seconds / 3)
         self._driven: dict[str, _Driven] = {}
         self._takes_over_from = float("-inf")
+        self._claiming: tuple[float, asyncio.Future[Sequence[Lease]]] | None = None
         self._loop: asyncio.Task[None] | None = None
 
     def start(self, lease: Lease, *, since: float) -> None:
         """Drives a deployment whose lease this process holds. `since`: when that was asked for, by `monotonic`."""
+        self._start(lease, since=since, doom=_doom(lease))
+
+    def _start(self, lease: Lease, *, since: float, doom: Failure | None) -> None:
         fence = Fence(
             clock=self._clock,
             lease_seconds=self.lease_seconds,
@@ -94,9 +103,14 @@ class Supervisor:
             prove=lambda: self._prove(lease),
             lost=lambda: LeaseLost(lease.deployment_id),
         )
-        driven = _Driven(lease=lease, runner=self._make_runner(lease), fence=fence)
+        driven = _Driven(lease=lease, runner=self._make_runner(lease), fence=fence, doom=doom)
+        # Our own lease, expired while we slept: what was under way stops before it is begun again.
+        before = self._driven.get(lease.deployment_id)
+        if before is not None:
+            self._stop(before, "it is taken over by this process itself")
         self._driven[lease.deployment_id] = driven
-        driven.task = asyncio.create_task(self._drive(driven), name=f"deployment {lease.deployment_id}")
+        task_before = None if before is None else before.task
+        driven.task = asyncio.create_task(self._drive(driven, task_before), name=f"deployment {lease.deployment_id}")
 
     def cancel(self, deployment_id: str) -> None:
         """Passes a cancellation on at once, if this process drives the deployment."""
@@ -124,10 +138,15 @@ class Supervisor:
 
     # --- one deployment ---
 
-    async def _drive(self, driven: _Driven) -> None:
+    async def _drive(self, driven: _Driven, before: "asyncio.Task[None] | None") -> None:
         lease = driven.lease
         attempt = 1
         try:
+            if before is not None:
+                await asyncio.wait({before}, timeout=STOP_SECONDS)
+            if driven.doom is not None:
+                await self._give_up(driven, driven.doom)
+                return
             while True:
                 try:
                     with behind(driven.fence):
@@ -142,7 +161,9 @@ class Supervisor:
                 except Exception as error:
                     logger.exception("deployment=%s attempt=%d broke off", lease.deployment_id, attempt)
                     if attempt == TRIES:
-                        await self._end(lease, FailureReason.INTERNAL, f"the deployer broke off: {_told(error)}")
+                        text = f"the deployer broke off: {_told(error)}"
+                        driven.runner = self._make_runner(lease)
+                        await self._give_up(driven, Failure(reason=FailureReason.INTERNAL, description=text))
                         return
                     attempt += 1
                     await self._again(driven)
@@ -159,22 +180,37 @@ class Supervisor:
         await self._clock.sleep(self.lease_seconds / 3)
         driven.runner = self._make_runner(driven.lease)
 
-    async def _end(self, lease: Lease, reason: FailureReason, text: str) -> None:
-        """Ends a deployment that cannot be driven, as far as the database lets us."""
+    async def _give_up(self, driven: _Driven, failure: Failure) -> None:
+        """Ends a deployment that cannot be driven; with its nodes left bootable, unless that is what kills us."""
+        try:
+            if driven.lease.dead_drivers <= MOST_DRIVERS:
+                with behind(driven.fence):
+                    await driven.runner.give_up(failure)
+                return
+        except (LeaseLost, StoreUnreachable) as error:
+            logger.error("deployment=%s cannot be ended: %s", driven.lease.deployment_id, error)  # noqa: TRY400 - foreseen
+            return
+        except Exception:
+            logger.exception("deployment=%s its nodes cannot be left bootable", driven.lease.deployment_id)
+        await self._end(driven.lease, failure)
+
+    async def _end(self, lease: Lease, failure: Failure) -> None:
+        """Ends a deployment, and does nothing else."""
         try:
             deployment = await self._store.get(lease.deployment_id)
             await self._store.end(
                 lease,
-                trigger=_trigger(deployment, reason),
-                description=text,
-                failures={
-                    node.node: Failure(reason=reason, description=text) for node in deployment.nodes if node.active
-                },
+                trigger=given_up(deployment.state, failure.reason),
+                description=failure.description,
+                failures={node.node: failure for node in deployment.nodes if node.active},
                 node_trigger=PartitionTrigger.LOSE,
                 now=self._clock.now(),
             )
         except (LeaseLost, StoreUnreachable) as error:
             logger.error("deployment=%s cannot be ended: %s", lease.deployment_id, error)  # noqa: TRY400 - foreseen
+        except Exception:
+            # Nobody waits for this task, so nobody else would say it. It is taken up again when its lease has expired.
+            logger.exception("deployment=%s cannot be ended", lease.deployment_id)
 
     # --- leases ---
 
@@ -241,21 +277,21 @@ class Supervisor:
             raise LeaseLost(lease.deployment_id)
 
     async def _take_over(self) -> None:
-        asked_at, now = self._clock.monotonic(), self._clock.now()
-        leases = await self._bounded(
-            self._store.claim(driver=self.driver, now=now, lease_expires_at=now + self.lease_seconds, most=MOST_AT_ONCE)
-        )
+        """Drives what has no living driver. An answer that is late is not lost: what was claimed is driven then."""
+        if self._claiming is None:
+            now = self._clock.now()
+            claim = self._store.claim(
+                driver=self.driver, now=now, lease_expires_at=now + self.lease_seconds, most=MOST_AT_ONCE
+            )
+            self._claiming = self._clock.monotonic(), asyncio.ensure_future(claim)
+        asked_at, claiming = self._claiming
+        try:
+            leases = await self._bounded(asyncio.shield(claiming))
+        finally:
+            if claiming.done():
+                self._claiming = None
         for lease in leases:
-            if lease.fence > MOST_DRIVERS:
-                text = f"lost: {lease.fence - 1} deployers in turn did not bring it to an end"
-                await self._end(lease, FailureReason.LEASE_LOST, text)
-                continue
             logger.info("deployment=%s fence=%d taken over", lease.deployment_id, lease.fence)
-            old = self._driven.pop(lease.deployment_id, None)
-            if old is not None and old.task is not None:
-                # Our own lease, expired while we slept: what was under way stops before it is begun again.
-                old.task.cancel()
-                await asyncio.wait({old.task}, timeout=STOP_SECONDS)
             self.start(lease, since=asked_at)
 
     async def _bounded(self, call: Awaitable[_Answer]) -> _Answer:
@@ -270,10 +306,12 @@ class Supervisor:
                 self.cancel(deployment_id)
 
 
-def _trigger(deployment: Deployment, reason: FailureReason) -> DeploymentTrigger:
-    if deployment.state is DeploymentState.WAITING or reason is FailureReason.LEASE_LOST:
-        return DeploymentTrigger.LOST
-    return DeploymentTrigger.SOME_FAILED
+def _doom(lease: Lease) -> Failure | None:
+    """Returns why a deployment is not driven any more, if that is so."""
+    if lease.dead_drivers < MOST_DRIVERS:
+        return None
+    text = f"lost: {lease.dead_drivers} deployers in turn died in the same step"
+    return Failure(reason=FailureReason.LEASE_LOST, description=text)
 
 
 def _told(error: Exception) -> str:

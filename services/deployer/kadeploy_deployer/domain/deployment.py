@@ -1,7 +1,7 @@
 """A deployment and its nodes, as they stand at one moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.lifecycle import FINISHED
@@ -88,11 +88,15 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to drive a deployment. The fence grows with each owner; an old one opens nothing."""
+    """The right to drive a deployment. The fence grows with each owner; an old one opens nothing.
+
+    `dead_drivers`: how many drivers died in the step at which the deployment was taken over.
+    """
 
     deployment_id: str
     driver: str
     fence: int
+    dead_drivers: int = field(default=0, compare=False)
 
 
 def verdict(nodes: Sequence[NodeDeployment]) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from kadeploy_deployer.domain.errors import IllegalTransition
-from kadeploy_deployer.domain.states import DeploymentState, PartitionState
+from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 
 
 class DeploymentTrigger(StrEnum):
@@ -113,6 +113,13 @@ def advance_deployment(state: DeploymentState, trigger: DeploymentTrigger) -> De
 def advance_partition(state: PartitionState, trigger: PartitionTrigger) -> PartitionState:
     """Returns the state of a partition after the trigger, or raises IllegalTransition."""
     return _advance(PARTITION, state, trigger)
+
+
+def given_up(state: DeploymentState, reason: FailureReason) -> DeploymentTrigger:
+    """Returns the trigger that ends a deployment which nobody brings to its end."""
+    if state is DeploymentState.WAITING or reason is FailureReason.LEASE_LOST:
+        return DeploymentTrigger.LOST
+    return DeploymentTrigger.SOME_FAILED
 
 
 def mermaid(table: Mapping[tuple[_State, _Trigger], _State]) -> str:

@@ -21,7 +21,7 @@ from kadeploy_deployer.domain.events import Event
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import PartitionState
-from kadeploy_deployer.store import creation, event_rows, progress, queries, turns
+from kadeploy_deployer.store import creation, event_rows, history, progress, queries, turns
 from kadeploy_deployer.store import lease as lease_rows
 from kadeploy_deployer.store import notes as note_rows
 from kadeploy_deployer.store.database import Database
@@ -173,6 +173,10 @@ class SqlDeploymentStore:
     async def release(self, leases: Sequence[Lease]) -> None:
         """As in the port."""
         await self._database.write(lambda c: lease_rows.release(c, leases))
+
+    async def forget_one(self, *, before: float) -> bool:
+        """As in the port."""
+        return await self._database.write(lambda c: history.forget_one(c, before=before))
 
     async def cancel_requests(self, deployment_ids: Sequence[str]) -> frozenset[str]:
         """As in the port."""

@@ -57,9 +57,19 @@ def claim(connection: Connection, *, driver: str, now: float, lease_expires_at: 
         deployments.c.state.in_(sorted(UNFINISHED)),
         or_(deployments.c.driver == "", deployments.c.lease_expires_at < now),
     )
-    query = select(deployments.c.id, deployments.c.fence, deployments.c.version).where(free)
+    query = select(
+        deployments.c.id,
+        deployments.c.fence,
+        deployments.c.version,
+        deployments.c.driver,
+        deployments.c.state,
+        deployments.c.dead_drivers,
+    ).where(free)
     taken = []
     for row in connection.execute(query.order_by(deployments.c.create_time).limit(most)):
+        # Who gave it back did not die of it, and nobody dies of waiting.
+        died = row.driver != "" and row.state != DeploymentState.WAITING
+        dead = row.dead_drivers + died
         change = update(deployments).where(
             free,
             deployments.c.id == row.id,
@@ -71,9 +81,10 @@ def claim(connection: Connection, *, driver: str, now: float, lease_expires_at: 
             "fence": row.fence + 1,
             "version": row.version + 1,
             "lease_expires_at": lease_expires_at,
+            "dead_drivers": dead,
         }
         if connection.execute(change.values(values)).rowcount == 1:
-            taken.append(Lease(deployment_id=row.id, driver=driver, fence=row.fence + 1))
+            taken.append(Lease(deployment_id=row.id, driver=driver, fence=row.fence + 1, dead_drivers=dead))
     return taken
 
 

@@ -6,7 +6,7 @@ A node's row, its partition's row, the story and the journal change together or 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.events import DeploymentStateChanged, PartitionStateChanged, StepEnded, StepStarted
@@ -23,7 +23,7 @@ from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.lease import hold
 from kadeploy_deployer.store.node_states import Told, deploy, fail, move_nodes, move_partitions
 from kadeploy_deployer.store.step_records import not_done_yet, record_done, record_steps
-from kadeploy_deployer.store.tables import node_locks
+from kadeploy_deployer.store.tables import deployments, node_locks
 
 
 def enter_step(
@@ -37,7 +37,9 @@ def enter_step(
     now: float,
 ) -> None:
     """Journals that nodes enter a step."""
-    hold(connection, lease, step=step, attempt=attempt)
+    journal = select(deployments.c.step).where(deployments.c.id == lease.deployment_id)
+    went_on = {} if connection.execute(journal).scalar_one_or_none() == step else {"dead_drivers": 0}
+    hold(connection, lease, step=step, attempt=attempt, **went_on)
     told: Told = []
     by_state: dict[PartitionState, list[str]] = defaultdict(list)
     for node, old in nodes.items():

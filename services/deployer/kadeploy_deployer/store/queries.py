@@ -107,7 +107,7 @@ def position(connection: Connection, deployment_id: str) -> Position:
     first = select(func.min(events.c.sequence)).where(events.c.deployment_id == deployment_id)
     return Position(
         state=DeploymentState(row.state),
-        first_sequence=connection.execute(first).scalar_one() or 0,
+        first_sequence=connection.execute(first).scalar_one() or row.last_sequence + 1,
         last_sequence=row.last_sequence,
     )
 

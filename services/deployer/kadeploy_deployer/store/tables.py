@@ -64,6 +64,8 @@ deployments = Table(
     Column("driver", NAME, nullable=False),
     Column("lease_expires_at", Double, nullable=False),
     Column("fence", BigInteger, nullable=False),
+    # Of those that drove it since the journal went on to another step.
+    Column("dead_drivers", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False),
     Column("cancel_reason", LONG_TEXT, nullable=False),
     Column("wait_until", Double, nullable=False),
@@ -81,6 +83,7 @@ deployments = Table(
     CheckConstraint("state IN ('waiting', 'deploying', 'terminated', 'error')", name="state"),
     Index(None, "create_time", "id"),
     Index(None, "state", "lease_expires_at"),
+    Index(None, "end_time"),
 )
 
 # What a deployment copied of the inventory for its runner alone: written once, in one piece, however many nodes.
