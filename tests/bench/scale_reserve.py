@@ -69,7 +69,7 @@ async def _served(database: Database, inventory: Inventory) -> AsyncIterator[Any
             await server.stop(grace=1)
 
 
-def _started(lease: Lease) -> None:
+def _started(lease: Lease, *, since: float) -> None:
     """Takes the place of the supervisor: what is measured is the reservation alone."""
 
 
