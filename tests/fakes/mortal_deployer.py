@@ -1,9 +1,10 @@
 """A deployer that kills itself at a point of the journal: `python -m tests.fakes.mortal_deployer`.
 
 It reads lines "DIRECTORY POINT" and runs a deployer on the database of the directory for each, in a process of its own
-that is forked, because starting Python takes longer than the deployment. The point stands in FAIL_POINT of that
-process: "before enter_step broadcast", "after end"; "none" lets it live until the deployment has ended. It prints the
-status that each ended with; -9 is the kill.
+that is forked, because starting Python takes longer than the deployment. The database is SQLite's, or the one whose URL
+stands in the file `url`. The point stands in FAIL_POINT of that process: "before enter_step broadcast", "after end";
+"none" lets it live until the deployment has ended. With " cancelled" behind it the deployment is cancelled in its third
+step. It prints the status that each ended with; -9 is the kill.
 """
 
 import asyncio
@@ -18,13 +19,19 @@ from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import WallClock, World, make_database
 from tests.fakes.scripted_step import ScriptedStep
 
+IN_STEPS = ("enter_step", "record", "finish_attempt")
+CANCELLED_IN = PLAN[2].name
 FAIL_POINT = "KADEPLOY_TEST_FAIL_POINT"
 LATER = 3600.0
-JOURNALS = ("create", "enter_step", "finish_attempt", "end")
+JOURNALS = ("create", "enter_step", "record", "finish_attempt", "request_cancel", "fail_nodes", "end")
+
+
+_step = ""
 
 
 class LaterClock(WallClock):
@@ -41,12 +48,32 @@ class NotedStep(ScriptedStep):
     def __init__(self, name: str, state: Any, directory: Path) -> None:
         super().__init__(name, state)
         self._runs = directory / "runs"
+        self.on_run: Callable[[str], Awaitable[None]] | None = None
 
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         """As in the protocol."""
         with self._runs.open("a", encoding="utf-8") as runs:
             runs.write(f"{self.name} {','.join(nodes)}\n")
-        return await super().run(context, nodes)
+        if self.on_run is not None:
+            await self.on_run(context.deployment_id)
+        outcomes = await super().run(context, nodes)
+        for node in nodes:
+            # One after the other, so that one may be known to be done and the other not.
+            await context.recorder.ended(node, None)
+        return outcomes
+
+
+class Recovery:
+    """Notes the nodes that it leaves bootable."""
+
+    def __init__(self, directory: Path) -> None:
+        self._left = directory / "left-bootable"
+
+    async def __call__(self, _context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """Leaves nodes bootable."""
+        with self._left.open("a", encoding="utf-8") as left:
+            left.writelines(f"{node}\n" for node in nodes)
+        return dict.fromkeys(nodes)
 
 
 class MortalStore(SqlDeploymentStore):
@@ -60,7 +87,9 @@ class MortalStore(SqlDeploymentStore):
 
 def _mortal(name: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def wrapped(*arguments: Any, **named: Any) -> Any:
-        point = " ".join(word for word in (name, named.get("step", "")) if word)
+        global _step  # noqa: PLW0603 - a process drives one deployment
+        _step = named.get("step", _step)
+        point = f"{name} {_step}" if name in IN_STEPS else name
         _die_at(f"before {point}")
         answer = await call(*arguments, **named)
         _die_at(f"after {point}")
@@ -77,15 +106,29 @@ def _die_at(point: str) -> None:
 def real_plan_world(directory: Path, *, later: bool) -> World:
     """Returns a deployer whose steps have the names and states of the real ones; `later`: after all leases."""
     plan = [NotedStep(step.name, step.partition_state, directory) for step in PLAN]
-    return World(database=make_database(directory), plan=plan, clock=LaterClock() if later else WallClock())
+    url = directory / "url"
+    database = Database(url.read_text()) if url.exists() else make_database(directory)
+    return World(
+        database=database, plan=plan, recover=Recovery(directory), clock=LaterClock() if later else WallClock()
+    )
 
 
 async def _deploy(directory: Path, point: str) -> None:
-    os.environ[FAIL_POINT] = point
+    os.environ[FAIL_POINT] = point.removesuffix(" cancelled")
     restarted = (directory / "runs").exists() or point == "none"
     world = real_plan_world(directory, later=restarted)
     mortal = MortalStore(world.database, told=world.log.wake)
     world.store = world.supervisor._store = mortal
+    if point.endswith(" cancelled"):
+        cancelled = next(step for step in world.plan if step.name == CANCELLED_IN)
+        assert isinstance(cancelled, NotedStep)
+
+        async def cancel(deployment_id: str) -> None:
+            await mortal.request_cancel(deployment_id, reason="cancelled by alice", now=world.clock.now())
+            world.supervisor.cancel(deployment_id)
+            await asyncio.sleep(60)
+
+        cancelled.on_run = cancel
     if not restarted:
         await world.create()
     world.supervisor.open()

@@ -12,9 +12,12 @@ import pytest
 
 from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.deployment import Deployment
-from kadeploy_deployer.domain.states import DeploymentState, PartitionState
+from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.steps.plan import PLAN
+from kadeploy_deployer.store import schema
+from kadeploy_deployer.store.database import make_engine
 from tests.fakes.mortal_deployer import real_plan_world
+from tests.mariadb import MariadbServer
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +28,7 @@ POINTS = [
     *(
         f"{when} {write} {step}"
         for step in STEPS
-        for write in ("enter_step", "finish_attempt")
+        for write in ("enter_step", "record", "finish_attempt")
         for when in ("before", "after")
     ),
     "before end",
@@ -34,6 +37,7 @@ POINTS = [
 KILLED = -9
 SUCCESSORS = cycle(["itself", "another", "another", "itself"])
 """Who goes on: the same program started again, or a process that is there already. Every step gets both."""
+CANCELLED = ["after request_cancel", "before fail_nodes", "after fail_nodes", "before end", "after end"]
 
 Run = Callable[[Path, str], int]
 
@@ -56,26 +60,57 @@ def run_deployer() -> Iterator[Run]:
         sent.close()
 
 
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Yields the directory of a database."""
+    if request.param == "sqlite":
+        yield tmp_path
+        return
+    server: MariadbServer = request.getfixturevalue("mariadb_server")
+    with server.database() as name:
+        engine = make_engine(server.url(name))
+        schema.upgrade(engine)
+        engine.dispose()
+        (tmp_path / "url").write_text(server.url(name).render_as_string(hide_password=False))
+        yield tmp_path
+
+
 @pytest.mark.parametrize(("point", "successor"), [*zip(POINTS, SUCCESSORS, strict=False)])
-async def test_a_kill_changes_nothing_in_the_end(point: str, successor: str, tmp_path: Path, run_deployer: Run) -> None:
-    assert await asyncio.to_thread(run_deployer, tmp_path, point) == KILLED
+async def test_a_kill_changes_nothing_in_the_end(
+    point: str, successor: str, directory: Path, run_deployer: Run
+) -> None:
+    assert await asyncio.to_thread(run_deployer, directory, point) == KILLED
 
     if successor == "itself":
-        assert await asyncio.to_thread(run_deployer, tmp_path, "none") == 0
-    deployment = await ended(tmp_path)
+        assert await asyncio.to_thread(run_deployer, directory, "none") == 0
+    deployment = await ended(directory)
 
     assert deployment.state is DeploymentState.TERMINATED
     assert deployment.description == "2 of 2 nodes deployed"
     for node in deployment.nodes:
         assert node.state is PartitionState.DEPLOYED
         assert [record.step for record in node.steps] == STEPS
-    runs = Counter(line.split()[0] for line in (tmp_path / "runs").read_text().splitlines())
+    runs = Counter(line.split()[0] for line in (directory / "runs").read_text().splitlines())
     # Only the step in which it died may have been done twice.
     died_in = point.rsplit(maxsplit=1)[-1]
     assert set(runs) == set(STEPS)
     assert {step for step, count in runs.items() if count > 1} <= {died_in}
     assert max(runs.values()) <= 2
     assert deployment.fence == (1 if point == "after end" else 2)
+
+
+@pytest.mark.parametrize("point", CANCELLED)
+async def test_a_kill_in_the_middle_of_a_cancellation_changes_nothing_either(
+    point: str, directory: Path, run_deployer: Run
+) -> None:
+    assert await asyncio.to_thread(run_deployer, directory, f"{point} cancelled") == KILLED
+
+    deployment = await ended(directory)
+
+    assert deployment.state is DeploymentState.ERROR
+    assert deployment.description.startswith("cancelled by alice; 0 of 2 nodes deployed")
+    assert {node.reason for node in deployment.nodes} == {FailureReason.CANCELLED}
+    assert set((directory / "left-bootable").read_text().split()) == {"node1", "node2"}
 
 
 async def ended(directory: Path) -> Deployment:
@@ -90,6 +125,8 @@ async def ended(directory: Path) -> Deployment:
     held = await world.store.holders([node.node for node in deployment.nodes])
     world.database.close()
     assert [event.sequence for event in events] == list(range(1, deployment.last_sequence + 1))
-    assert [(one.deployment_id, one.state) for one in partitions] == [(found.id, PartitionState.DEPLOYED)] * 2
+    assert [(one.deployment_id, one.state) for one in partitions] == [
+        (found.id, node.state) for node in deployment.nodes
+    ]
     assert held == {}
     return deployment
