@@ -1,6 +1,8 @@
 """A database that is away for a while."""
 
 import asyncio
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +14,13 @@ from sqlalchemy.exc import OperationalError
 
 from kadeploy_deployer.app.store_values import Created, RemarkNote
 from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store import schema, turns
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from tests.fakes.deployment_world import new_deployment
+from tests.fakes.deployment_world import World, new_deployment
+from tests.fakes.scripted_step import ScriptedStep, straight_plan
 from tests.mariadb import MariadbServer
 
 
@@ -154,3 +158,29 @@ async def test_a_connection_that_broke_unheard_is_no_fault_of_ours(mariadb_url: 
         await database.write(breaks)
     assert await database.read(lambda c: c.exec_driver_sql("SELECT 1").scalar_one()) == 1
     database.close()
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("seconds", [1.0, 4.0], ids=["shorter than a lease", "longer than a lease"])
+async def test_a_server_that_stands_still_for_a_while_ends_no_deployment(
+    seconds: float, mariadb_server: MariadbServer, mariadb_url: URL
+) -> None:
+    database = Database(mariadb_url)
+    step = ScriptedStep("write", holds=(held := asyncio.Event()))
+    world = World(database=database, plan=straight_plan(write=step), lease_seconds=1.5)
+    world.supervisor.open()
+    created = await world.create()
+    await step.entered.wait()
+    server = int((mariadb_server.socket.parent / "pid").read_text())
+    os.kill(server, signal.SIGSTOP)
+    try:
+        held.set()
+        await asyncio.sleep(seconds)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    deployment = await world.finished(created.id, within=30)
+    await world.supervisor.close()
+    database.close()
+
+    assert (deployment.state, deployment.description) == (DeploymentState.TERMINATED, "2 of 2 nodes deployed")
+    assert [record.step for record in deployment.nodes[0].steps] == ["boot", "write", "reboot"]
