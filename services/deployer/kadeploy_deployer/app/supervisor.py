@@ -134,7 +134,10 @@ class Supervisor:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
         for one in driven:
             one.fence.close()
-        await self._store.release([one.lease for one in driven])
+        try:
+            await self._store.release([one.lease for one in driven])
+        except StoreUnreachable as error:
+            logger.warning("leases cannot be given back, they expire: %s", error.message)
 
     # --- one deployment ---
 
@@ -152,6 +155,11 @@ class Supervisor:
                     with behind(driven.fence):
                         await driven.runner.run()
                 except LeaseLost:
+                    if attempt < TRIES and await self._is_ours(lease):
+                        # The database is further than we believed: the answer to a write was lost.
+                        attempt += 1
+                        await self._again(driven)
+                        continue
                     logger.warning("deployment=%s is driven by somebody else now", lease.deployment_id)
                 except StoreUnreachable as error:
                     # Nobody's fault here, and bounded: a lease that cannot be renewed ends this task.
@@ -174,6 +182,13 @@ class Supervisor:
             driven.fence.close()
             if self._driven.get(lease.deployment_id) is driven:
                 del self._driven[lease.deployment_id]
+
+    async def _is_ours(self, lease: Lease) -> bool:
+        try:
+            await self._prove(lease)
+        except (LeaseLost, StoreUnreachable):
+            return False
+        return True
 
     async def _again(self, driven: _Driven) -> None:
         """Makes a new runner after a while. A fault that passes deserves time: the journal knows where to go on."""

@@ -159,14 +159,21 @@ class Database:
         Args:
             work: what is done.
             patience: for how many seconds it is tried again while the database does not answer.
+
+        Raises:
+            StoreUnreachable: nobody knows whether it is done; who reads it later finds out.
         """
         deadline = time.monotonic() + patience
+        broken = False
         while True:
             try:
                 return await self._submit(self._writers, self.engine, work)
             except StoreUnreachable as error:
-                if time.monotonic() >= deadline:
+                # After an answer that was lost, the row that is in the way is our own: it was committed before.
+                written_before = broken and isinstance(error.__cause__, IntegrityError)
+                if written_before or time.monotonic() >= deadline:
                     raise
+                broken = True
                 logger.warning("%s; trying again", error.message)
             await asyncio.sleep(OUTAGE_PAUSE)
 

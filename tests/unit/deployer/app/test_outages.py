@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store.database import Database
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 NAMES = ("node-1", "node-2", "node-3")
 OUTAGE = 30.0
+FAILED = Failure(reason=FailureReason.FORMAT_FAILED, description="exit 1", retriable=False)
 
 
 class InventoryAway(Unreachable):
@@ -149,3 +151,41 @@ async def test_a_database_that_is_away_when_the_runner_reads_is_nobodys_fault(da
 
     assert deployment.state is DeploymentState.TERMINATED
     assert tries > 5
+
+
+@pytest.mark.parametrize("number", range(1, 15))
+async def test_the_answer_to_any_commit_may_be_lost(
+    number: int, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transact, commits = database_room._transact, 0
+
+    def forgetful(engine: Any, work: Any) -> Any:
+        nonlocal commits
+        answer = transact(engine, work)
+        if engine is database.engine:
+            commits += 1
+            if commits == number:
+                raise OperationalError("COMMIT", None, DatabaseAway("the connection broke"))
+        return answer
+
+    monkeypatch.setattr(database_room, "_transact", forgetful)
+    monkeypatch.setattr(database_room, "OUTAGE_PAUSE", 0.02)
+    plan = straight_plan(write=ScriptedStep("write", answers={"node2": [FAILED]}))
+    world = World(database=database, plan=plan, lease_seconds=0.9)
+    world.supervisor.open()
+    try:
+        created = await world.create(request_id="r-1")
+    except StoreUnreachable:
+        created = await world.create(request_id="r-1")
+    deployment = await world.finished(created.id)
+    await world.supervisor.close()
+
+    assert [(node.node, node.state) for node in deployment.nodes] == [
+        ("node1", PartitionState.DEPLOYED),
+        ("node2", PartitionState.ERROR),
+    ]
+    assert [record.step for record in deployment.nodes[0].steps] == ["boot", "write", "reboot"]
+    assert deployment.nodes[1].reason is FailureReason.FORMAT_FAILED
+    assert await world.store.holders(["node1", "node2"]) == {}
+    events = await world.store.events(created.id, after=0, limit=999)
+    assert [event.sequence for event in events] == list(range(1, deployment.last_sequence + 1))
