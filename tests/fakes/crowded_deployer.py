@@ -1,4 +1,4 @@
-"""One of several deployer processes with many clients: `python -m tests.fakes.crowded_deployer URL NAME DIRECTORY`.
+"""One of several deployers with many clients: `python -m tests.fakes.crowded_deployer URL NAME DIRECTORY [LEASE]`.
 
 Each client asks for nodes that others ask for too, with any policy. What is done to a node is noted in a file, with the
 time of a clock that all processes share; every answer is printed.
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.ports import Resolution
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.outcome import Outcome
@@ -25,6 +26,7 @@ from tests.fakes.fake_inventory import FakeInventory
 from tests.fakes.scripted_step import ScriptedStep
 
 CLIENTS, REQUESTS, NODES = 20, 1, 24
+ACTS = 5
 WAIT_SECONDS = 6.0
 POLICIES = (BusyPolicy.EXCLUDE, BusyPolicy.FAIL, BusyPolicy.WAIT)
 
@@ -57,6 +59,25 @@ class Working(ScriptedStep):
         return await super().run(context, nodes)
 
 
+class Acting(ScriptedStep):
+    """Does many short acts to its nodes, each behind the fence, and notes when."""
+
+    def __init__(self, name: str, state: PartitionState, notes: Path) -> None:
+        super().__init__(name, state)
+        self._notes = notes
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+        for _ in range(ACTS):
+            for node in nodes:
+                await pass_fence()
+                now = time.monotonic_ns()
+                with self._notes.open("a", encoding="utf-8") as notes:
+                    notes.write(f"{node} {context.deployment_id} {now} {now}\n")
+            await asyncio.sleep(0.02)
+        return await super().run(context, nodes)
+
+
 async def _client(world: World, number: int) -> None:
     chance = random.Random(f"{world.supervisor.driver} {number}")  # noqa: S311 - no secret
     for _ in range(REQUESTS):
@@ -72,15 +93,16 @@ async def _client(world: World, number: int) -> None:
         sys.stdout.write(f"ended {created.id}\n")
 
 
-async def _main(url: str, name: str, directory: Path) -> None:
+async def _main(url: str, name: str, directory: Path, lease: str = "") -> None:
     database = Database(url)
     notes = directory / f"work-{name}"
+    kind = Acting if lease else Working
     plan = [
-        Working("boot", PartitionState.TO_DEPLOY, notes),
-        Working("write", PartitionState.DEPLOYING, notes),
-        Working("reboot", PartitionState.REBOOTING, notes),
+        kind("boot", PartitionState.TO_DEPLOY, notes),
+        kind("write", PartitionState.DEPLOYING, notes),
+        kind("reboot", PartitionState.REBOOTING, notes),
     ]
-    world = World(database=database, plan=plan, inventory=AnyNodes())
+    world = World(database=database, plan=plan, inventory=AnyNodes(), lease_seconds=float(lease or 30))
     world.supervisor.driver = name
     world.supervisor.open()
     await asyncio.gather(*(_client(world, number) for number in range(CLIENTS)))
@@ -89,4 +111,4 @@ async def _main(url: str, name: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    asyncio.run(_main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:]))

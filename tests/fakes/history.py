@@ -81,3 +81,16 @@ def check_work(directory: Path) -> int:
         for (_, until, before), (since, _, after) in itertools.pairwise(times):
             assert before == after or until <= since, f"{before} and {after} worked on {node} at once"
     return sum(map(len, work.values()))
+
+
+def check_turns(directory: Path) -> int:
+    """Asserts that no deployment acted on a node after another had begun to; returns how often one acted."""
+    acts: dict[str, list[tuple[int, str]]] = {}
+    for file in directory.glob("work-*"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            node, deployment, when, _ = line.split()
+            acts.setdefault(node, []).append((int(when), deployment))
+    for node, times in acts.items():
+        turns = [deployment for deployment, _ in itertools.groupby(deployment for _, deployment in sorted(times))]
+        assert len(turns) == len(set(turns)), f"somebody acted on {node} when his turn was over: {turns}"
+    return sum(map(len, acts.values()))
