@@ -9,15 +9,13 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import URL
 
 from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.steps.plan import PLAN
-from kadeploy_deployer.store import schema
-from kadeploy_deployer.store.database import make_engine
 from tests.fakes.mortal_deployer import real_plan_world
-from tests.mariadb import MariadbServer
 
 pytestmark = pytest.mark.integration
 
@@ -60,19 +58,11 @@ def run_deployer() -> Iterator[Run]:
         sent.close()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
-def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """Yields the directory of a database."""
-    if request.param == "sqlite":
-        yield tmp_path
-        return
-    server: MariadbServer = request.getfixturevalue("mariadb_server")
-    with server.database() as name:
-        engine = make_engine(server.url(name))
-        schema.upgrade(engine)
-        engine.dispose()
-        (tmp_path / "url").write_text(server.url(name).render_as_string(hide_password=False))
-        yield tmp_path
+@pytest.fixture
+def directory(url: URL, tmp_path: Path) -> Path:
+    """Returns the directory that names a database."""
+    (tmp_path / "url").write_text(url.render_as_string(hide_password=False))
+    return tmp_path
 
 
 @pytest.mark.parametrize(("point", "successor"), [*zip(POINTS, SUCCESSORS, strict=False)])
