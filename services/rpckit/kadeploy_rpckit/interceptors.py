@@ -180,6 +180,10 @@ class EdgeInterceptor(grpc.ServerInterceptor):
             try:
                 call.begin(context)
                 response = behaviour(call.seen(request), context)
+            except grpc.RpcError:
+                # A caller who went away while his messages were read: gRPC knows it by this very error.
+                call.cancelled()
+                raise
             except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
                 context.abort_with_status(rpc_status.to_status(call.failed(error)))
             call.end(context)
@@ -189,7 +193,7 @@ class EdgeInterceptor(grpc.ServerInterceptor):
             try:
                 call.begin(context)
                 yield from behaviour(call.seen(request), context)
-            except GeneratorExit:
+            except (GeneratorExit, grpc.RpcError):
                 call.cancelled()
                 raise
             except Exception as error:  # noqa: BLE001 - as above

@@ -1,5 +1,7 @@
 """Uploading, listing and collecting boot files; nothing but the announced content is ever kept."""
 
+import json
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -107,7 +109,10 @@ def test_an_upload_that_is_not_what_it_says_leaves_nothing(
     assert files_in(laid_out.tftp_root) == before
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(laid_out: Any, deployer: Any) -> None:
+def test_an_upload_that_breaks_off_leaves_nothing_and_is_recorded_as_cancelled(
+    laid_out: Any, deployer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     before = files_in(laid_out.tftp_root)
 
     def messages() -> Iterator[bootctl_service_pb2.UploadBootFileRequest]:
@@ -131,6 +136,10 @@ def test_an_upload_that_breaks_off_leaves_nothing(laid_out: Any, deployer: Any) 
     with pytest.raises(grpc.RpcError) as error:
         deployer.files.GetBootFile(get, timeout=10)
     assert from_rpc_error(error.value).reason == "BOOT_FILE_NOT_FOUND"
+    uploads = [record for record in caplog.records if "UploadBootFile" in record.getMessage()]
+    audited = [json.loads(record.getMessage())["outcome"] for record in uploads if record.name == "audit"]
+    assert sorted(audited) == ["CANCELLED", "OK"]
+    assert not [record for record in uploads if record.levelno >= logging.WARNING]
 
 
 def test_files_are_listed_in_pages_by_digest(deployer: Any) -> None:
