@@ -5,6 +5,6 @@ caller, logging and audit around every call), `caller` (who calls), `identity` (
 call what, read from the contract), `audit` (records of refused and changing calls), `transport` (how an address is
 reached), `tls` (certificates, keys, credentials), `revocation` (certificates that count no more), `server` (start,
 health, reflection, drain), `health_probe` (asks for health, for an exit status), `page_token` (opaque tokens of
-lists), `channel` (how a client reaches a service) and `settings_file` (the services' TOML). What does not touch the
-edge of a service does not live here.
+lists), `channel` (how a client reaches a service), `following_channel` (a service's own calls after a renewal) and
+`settings_file` (the services' TOML). What does not touch the edge of a service does not live here.
 """

@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 
 from kadeploy_rpckit.caller import METADATA_KEY
+from kadeploy_rpckit.following_channel import FollowingChannel
 from kadeploy_rpckit.tls import TlsFiles, channel_credentials
 from kadeploy_rpckit.transport import Transport, choose_transport
 
@@ -42,9 +43,12 @@ def open_channel(address: str, *, caller: str, tls: TlsFiles | None = None, inse
 def open_aio_channel(
     address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False
 ) -> grpc.aio.Channel:
-    """Returns an aio channel to a service. Arguments and errors as for open_channel."""
+    """Returns an aio channel to a service, which follows renewed files. Arguments and errors as for open_channel."""
     if tls is not None and choose_transport(address, tls=tls, insecure=insecure) is Transport.TLS:
-        return grpc.aio.secure_channel(address, channel_credentials(tls), options=OPTIONS)
+        files = tls
+        return FollowingChannel(
+            files, lambda: grpc.aio.secure_channel(address, channel_credentials(files), options=OPTIONS)
+        )
     choose_transport(address, tls=tls, insecure=insecure)
     interceptors = [
         _AioUnaryUnary(caller),

@@ -1,7 +1,8 @@
 """Certificates of one side of a channel: read, checked with clear words, and made into gRPC's credentials.
 
 A server reads its files again when they have changed, at the next connection: a renewed certificate needs no restart.
-A client reads them when the channel is opened. gRPC speaks TLS 1.2 and 1.3 and nothing older.
+A client's are read when a channel is opened; `following_channel.py` opens another when they have changed. gRPC speaks
+TLS 1.2 and 1.3 and nothing older.
 """
 
 import logging
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 WARN_BEFORE = timedelta(days=30)
 READABLE_BY_OTHERS = 0o007
 
-_Fingerprint = tuple[tuple[int, int, int], ...]
+Fingerprint = tuple[tuple[int, int, int], ...]
 
 
 class UnusableCertificate(Invalid):
@@ -115,11 +116,11 @@ def common_name(certificate: x509.Certificate) -> str:
 
 def _fetcher(files: TlsFiles) -> Callable[[], grpc.ServerCertificateConfiguration | None]:
     """Returns what gRPC asks at every connection: None as long as nothing changed, else the new files."""
-    known = _fingerprint(files)
+    known = tls_fingerprint(files)
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
         nonlocal known
-        found = _fingerprint(files)
+        found = tls_fingerprint(files)
         if found == known:
             return None
         # Also remembered when the files do not fit: one half may be replaced and the other on its way.
@@ -141,7 +142,8 @@ def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:
     )
 
 
-def _fingerprint(files: TlsFiles) -> _Fingerprint:
+def tls_fingerprint(files: TlsFiles) -> Fingerprint:
+    """Returns what changes when a certificate, its key or the authority's certificate is written or replaced."""
     return tuple(file_fingerprint(path) for path in (files.certificate, files.private_key, files.ca))
 
 

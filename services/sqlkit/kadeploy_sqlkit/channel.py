@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from pymysql.constants import CR, ER
 from sqlalchemy import Engine, event
 
-from kadeploy_rpckit.tls import Material, TlsFiles, UnusableCertificate, file_fingerprint, read_material
+from kadeploy_rpckit.tls import Material, TlsFiles, UnusableCertificate, read_material, tls_fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Channel:
         """Returns what connections are encrypted with, made anew when a file has changed; None for none."""
         if self._tls is None:
             return None
-        found = tuple(file_fingerprint(path) for path in (self._tls.certificate, self._tls.private_key, self._tls.ca))
+        found = tls_fingerprint(self._tls)
         if self._known is not None and self._known[0] == found:
             return self._known[1]
         try:

@@ -94,7 +94,7 @@ def tls_site(
     with ExitStack() as stack:
         addresses = {
             "inventory": stack.enter_context(
-                _inventory(directory, certificates.files("service", "inventory"), logs["inventory"])
+                serving_inventory(directory, certificates.files("service", "inventory"), logs["inventory"])
             ),
             "bootctl": stack.enter_context(
                 _bootctl(tmp_path_factory.mktemp("b"), certificates.files("service", "bootctl"), logs["bootctl"])
@@ -127,7 +127,8 @@ def connect(address: str, files: TlsFiles | None, certificates: SiteCertificates
 
 
 @contextmanager
-def _inventory(directory: Path, tls: TlsFiles, audit_log: Path) -> Iterator[str]:
+def serving_inventory(directory: Path, tls: TlsFiles, audit_log: Path) -> Iterator[str]:
+    """Yields the address of an empty inventory."""
     settings = InventorySettings(
         deploy_database=SqliteAccess(path=directory / "deploy.db"),
         deploy_right_database=SqliteAccess(path=directory / "deploy_right.db"),
