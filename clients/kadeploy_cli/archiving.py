@@ -111,7 +111,10 @@ def make(wish: Wish) -> Path:
     check(wish)
     for mounted in left_out(wish.root):
         output.say(f"notice: {mounted} is another file system and is left out")
-    handle, partial = tempfile.mkstemp(dir=wish.directory, prefix=f".{wish.image.name}.", suffix=".partial")
+    try:
+        handle, partial = tempfile.mkstemp(dir=wish.directory, prefix=f".{wish.image.name}.", suffix=".partial")
+    except OSError as error:
+        raise Failure(f"{wish.image} cannot be written: {error.strerror}", exit_code=ExitCode.USAGE) from None
     try:
         with os.fdopen(handle, "wb") as stream, _ended_by_signals():
             _write(wish, stream.fileno(), Path(partial))

@@ -9,7 +9,7 @@ import click
 
 from kadeploy_cli import output
 from kadeploy_cli.exit_codes import ExitCode
-from kadeploy_cli.failures import Failure, UsageFailure
+from kadeploy_cli.failures import UsageFailure
 from kadeploy_cli.output import Format
 from kadeploy_cli.pki.authority import Authority, Issued, day
 from kadeploy_cli.pki.certificates import hosts_of
@@ -31,8 +31,8 @@ def open_authority(directory: str, passphrase_file: str | None) -> Authority:
 
 def init(authority: Authority, *, name: str, days: int) -> ExitCode:
     """Makes an authority."""
-    if not 1 <= len(name) <= LONGEST_NAME:
-        raise UsageFailure(f"an authority's name has 1 to {LONGEST_NAME} characters")
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise UsageFailure(f"--name: an authority's name has 1 to {LONGEST_NAME} printable characters, not {name!r}")
     certificate = _carefully(lambda: authority.create(name, lifetime=timedelta(days=days)))
     click.echo(
         f"{authority.certificate_file}: the authority of this site, until {day(certificate.not_valid_after_utc)}"
@@ -120,7 +120,8 @@ def _passphrase(path: str | None) -> bytes | None:
     if path is None:
         return None
     try:
-        first = Path(path).read_bytes().partition(b"\n")[0].rstrip(b"\r")
+        with Path(path).open("rb") as file:
+            first = file.readline(LONGEST_PASSPHRASE + 3).rstrip(b"\r\n")
     except OSError as error:
         raise UsageFailure(f"the passphrase file {path} cannot be read: {error.strerror}") from None
     if not first or len(first) > LONGEST_PASSPHRASE:
@@ -129,13 +130,9 @@ def _passphrase(path: str | None) -> bytes | None:
 
 
 def _carefully(work: Callable[[], Result]) -> Result:
-    """Returns what the work gives; whatever is wrong with the directory or a file in it is one sentence."""
+    """Returns what the work gives; a file or directory that cannot be used is one sentence."""
     try:
         return work()
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise Failure(f"{where}{error.strerror or error}", exit_code=ExitCode.FAILED) from None
-    except ValueError as error:
-        raise Failure(
-            f"a certificate in the authority's directory is damaged: {error}", exit_code=ExitCode.FAILED
-        ) from None
+        where = f"{error.filename} cannot be used: " if error.filename else ""
+        raise UsageFailure(f"{where}{error.strerror or error}") from None

@@ -77,12 +77,17 @@ class Peer:
         request: Request,
         *,
         deadline: float | None = None,
+        refusal: Callable[[RemoteError], Failure | None] = lambda _: None,
     ) -> Response:
-        """Returns the answer to one call, or raises the Failure that tells why there is none."""
+        """Returns the answer to one call, or raises the Failure that tells why there is none.
+
+        `refusal` may know better words for an error, such as the line of the file that the request came from.
+        """
         try:
             return method(request, timeout=deadline or self.deadlines.call)
         except grpc.RpcError as error:
-            raise self.failure(from_rpc_error(error)) from None
+            remote = from_rpc_error(error)
+            raise refusal(remote) or self.failure(remote) from None
 
     def failure(self, error: RemoteError) -> Failure:
         """Returns what a user is told of an error that a call met."""

@@ -7,11 +7,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
-from kadeploy_cli import advice, image_files, node_names, nodes, output, partitions
+from kadeploy_cli import image_files, node_names, nodes, output, partitions
 from kadeploy_cli.descriptions import environment_file, environment_yaml, settings_file
 from kadeploy_cli.descriptions.environment_yaml import ReadImage
 from kadeploy_cli.descriptions.settings_file import Setting
-from kadeploy_cli.descriptions.text import decode, looks_like_yaml
+from kadeploy_cli.descriptions.text import DescriptionFailure, decode, looks_like_yaml
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.plain import plain, word
@@ -43,6 +43,8 @@ def described(
     if file is not None:
         source = "stdin" if file == "-" else file
         text = decode(node_names.read_file(file), source)
+        if not text.strip():
+            raise DescriptionFailure(source, 0, "is empty")
         directory = Path.cwd() if file == "-" else Path(file).absolute().parent
     # A path on the command line is relative to where the user stands, not to the file.
     given = {
@@ -97,16 +99,10 @@ def send(session: Session, environment: environment_pb2.Environment) -> ExitCode
     return ExitCode.OK
 
 
-def refuse_recorded(session: Session, planned: environment_pb2.Environment) -> None:
-    """Raises Failure when the version is recorded already: before an image is made that could not be recorded."""
-    owner = planned.owner or session.settings.user
-    for recorded in fetch(session, name=planned.name, owner=owner):
-        if recorded.version == planned.version:
-            raise Failure(
-                f"environment {planned.name} version {planned.version} of {owner} is recorded already",
-                exit_code=ExitCode.REFUSED,
-                advice=advice.for_reason("ENVIRONMENT_EXISTS"),
-            )
+def refuse_unrecordable(session: Session, planned: environment_pb2.Environment) -> None:
+    """Raises Failure for what the inventory would not record: before an image is made in vain."""
+    request = inventory_service_pb2.RecordEnvironmentRequest(environment=planned, validate_only=True)
+    session.inventory.call(session.inventory.environments.RecordEnvironment, request)
 
 
 def fetch(
@@ -148,6 +144,8 @@ def _row(environment: environment_pb2.Environment) -> tuple[str, ...]:
 
 def reference(name: str, version: int | None, owner: str) -> environment_pb2.EnvironmentReference:
     """Returns how an environment is named: no version is the latest, no owner goes by the lookup rule."""
+    if not name:
+        raise UsageFailure("the environment's name is empty")
     named = environment_pb2.EnvironmentReference(name=name, owner=owner)
     if version is not None:
         named.version = version

@@ -59,7 +59,7 @@ def kind_of(name: str) -> Kind | None:
 
 def kind_by_suffix(name: str) -> Kind:
     """Returns what a file or the file at an address is by its suffix, or says that the suffix says nothing."""
-    kind = kind_of(urlsplit(name).path if is_remote(name) else name)
+    kind = kind_of(_path_of(name))
     if kind is None:
         suffixes = " ".join([*TAR_SUFFIXES, *DD_SUFFIXES])
         raise UsageFailure(f"{name}: the suffix does not say what image this is; known are {suffixes}")
@@ -89,7 +89,7 @@ def script_archive(
     name: str, directory: Path, script: str, compression: "environment_pb2.Compression.ValueType | None" = None
 ) -> environment_pb2.ScriptArchive:
     """Returns the archive of scripts that a file is, and the script in it that is run."""
-    kind = kind_of(urlsplit(name).path if is_remote(name) else name)
+    kind = kind_of(_path_of(name))
     if compression is None and (kind is None or kind[0] != environment_pb2.IMAGE_KIND_TAR):
         suffixes = " ".join(TAR_SUFFIXES)
         raise UsageFailure(f"{name} is no archive of scripts by its suffix; known are {suffixes}")
@@ -101,6 +101,15 @@ def script_archive(
         size_bytes=stored.size_bytes,
         script=script,
     )
+
+
+def _path_of(name: str) -> str:
+    if not is_remote(name):
+        return name
+    try:
+        return urlsplit(name).path
+    except ValueError as error:
+        raise UsageFailure(f"{name} is no address of a file: {error}") from None
 
 
 def is_remote(name: str) -> bool:
@@ -131,6 +140,9 @@ def _read_local(name: str, directory: Path) -> tuple[Path, str, int]:
     try:
         path = Path(os.path.normpath(directory.absolute() / Path(rest if separator else name)))
         digest, size = hashlib.sha256(), 0
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # A device or a pipe may have no end, and is another file for the deployer.
+            raise UsageFailure(f"{name} is not a regular file")
         with path.open("rb") as stream:
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)

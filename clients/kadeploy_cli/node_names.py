@@ -2,17 +2,19 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from ClusterShell.NodeSet import NodeSet, NodeSetException
 
-from kadeploy_cli.descriptions.text import decode, lines
+from kadeploy_cli.descriptions.text import MAXIMUM_SIZE, decode, lines
 from kadeploy_cli.failures import UsageFailure
 
 MAXIMUM_NODES = 100_000
+LOOKS = "Node sets look like node-[1-16,20],gpu-3."
+WILDCARDS = re.compile(r"[*?]")
 RANGE = re.compile(r"(\d+)-(\d+)")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -38,18 +40,25 @@ def node_options(function: Function) -> Function:
     return machine(file(function))
 
 
-def from_options(machines: Iterable[str], node_file: str | None) -> NodeSet:
-    """Returns all the nodes that `-m` and `-f` name; the set may be empty."""
+def from_options(machines: Sequence[str], node_file: str | None) -> NodeSet:
+    """Returns all the nodes that `-m` and `-f` name; the set is empty when neither was given, and only then."""
     nodes = NodeSet()
     for word in machines:
         nodes.update(parse(word, "-m"))
     if node_file is not None:
         nodes.update(_from_file(node_file))
     _limit(len(nodes))
+    if not nodes and (machines or node_file is not None):
+        # Not the same as naming none, which means every node to some commands.
+        said = [repr(word) for word in machines] + ([node_file] if node_file else [])
+        raise UsageFailure(
+            f"{', '.join(said)} {'names' if len(said) == 1 else 'name'} no node",
+            advice="Name nodes with -m NODES (node-[1-16]) or -f FILE.",
+        )
     return nodes
 
 
-def required(machines: Iterable[str], node_file: str | None) -> NodeSet:
+def required(machines: Sequence[str], node_file: str | None) -> NodeSet:
     """Returns the nodes that `-m` and `-f` name, of which there must be one."""
     nodes = from_options(machines, node_file)
     if not nodes:
@@ -59,6 +68,9 @@ def required(machines: Iterable[str], node_file: str | None) -> NodeSet:
 
 def parse(word: str, source: str) -> NodeSet:
     """Returns the nodes of one word, or says that it is no node set."""
+    if WILDCARDS.search(word):
+        # ClusterShell would look for nodes of its own configuration.
+        raise UsageFailure(f"{source}: {word!r} has a wildcard; nodes are named", advice=LOOKS)
     for first, last in RANGE.findall(word):
         # Guarded before ClusterShell unfolds the range in memory.
         if len(first) > 9 or len(last) > 9 or int(last) - int(first) >= MAXIMUM_NODES:  # noqa: PLR2004
@@ -67,10 +79,8 @@ def parse(word: str, source: str) -> NodeSet:
         nodes = NodeSet(word)
         _limit(len(nodes))
     except (NodeSetException, ValueError, IndexError) as error:
-        raise UsageFailure(
-            f"{source}: {word!r} is not a node set: {error}",
-            advice="Node sets look like node-[1-16,20],gpu-3.",
-        ) from None
+        reason = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+        raise UsageFailure(f"{source}: {word!r} is not a node set: {reason}", advice=LOOKS) from None
     return nodes
 
 
@@ -85,9 +95,12 @@ def _from_file(name: str) -> NodeSet:
 
 
 def read_file(name: str) -> bytes:
-    """Returns a file's content, stdin's for "-", or says why it cannot be read."""
+    """Returns a file's content, stdin's for "-", or says why it cannot be read. `decode` refuses what is too long."""
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        if name == "-":
+            return sys.stdin.buffer.read(MAXIMUM_SIZE + 1)
+        with Path(name).open("rb") as file:
+            return file.read(MAXIMUM_SIZE + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a file name"
         raise UsageFailure(f"{name} cannot be read: {reason}") from None

@@ -1,7 +1,8 @@
 """Nodes: registering them from a description, looking at them, changing and removing them."""
 
 import copy
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ClusterShell.NodeSet import NodeSet
@@ -12,6 +13,7 @@ from kadeploy.inventory.v1 import inventory_service_pb2, node_pb2
 from kadeploy_cli import advice, node_names, output
 from kadeploy_cli.connect import remote_failure
 from kadeploy_cli.descriptions import cluster_files, disk_layout, nodes_file, nodes_yaml
+from kadeploy_cli.descriptions.described_nodes import DescribedNodes, Position
 from kadeploy_cli.descriptions.nodes_file import NodeLine
 from kadeploy_cli.descriptions.text import decode, looks_like_yaml
 from kadeploy_cli.exit_codes import ExitCode
@@ -34,8 +36,8 @@ def described(
     cluster: str = "",
     firmware: "node_pb2.Firmware.ValueType | None" = None,
     gpt: bool = False,
-) -> tuple[list[node_pb2.Node], list[str]]:
-    """Returns the nodes that a description file, classic or YAML, tells of, and notices about it."""
+) -> DescribedNodes:
+    """Returns the nodes that a description file, classic or YAML, tells of."""
     source = "stdin" if file == "-" else file
     text = decode(node_names.read_file(file), source)
     if looks_like_yaml(text, source):
@@ -44,13 +46,19 @@ def described(
                 f"{source} is YAML, which says firmware and partition table itself",
                 advice='Write "firmware: uefi" and, at the disk, "table: gpt" instead of --firmware and --gpt.',
             )
-        return nodes_yaml.parse(text, source, cluster=cluster), []
+        return nodes_yaml.parse(text, source, cluster=cluster)
     description = nodes_file.parse(text, source, gpt=gpt)
     disk, notices = disk_layout.disk(description, source, gpt=gpt)
-    return _nodes_of(description.nodes, disk, cluster, firmware or node_pb2.FIRMWARE_BIOS), notices
+    standing = {partition.number: partition.line for partition in description.partitions}
+    shared = {"disks": Position(source=source, line=description.disk_line)}
+    for index, partition in enumerate(disk.partitions):
+        line = standing.get(partition.number) or description.disk_line
+        shared[f"disks[0].partitions[{index}]"] = Position(source=source, line=line)
+    nodes = _nodes_of(description.nodes, disk, cluster, firmware or node_pb2.FIRMWARE_BIOS)
+    return DescribedNodes(nodes=nodes, positions=_positions(description.nodes, source, shared), notices=notices)
 
 
-def described_by_cluster_files(directory: Path, cluster: str) -> list[node_pb2.Node]:
+def described_by_cluster_files(directory: Path, cluster: str) -> DescribedNodes:
     """Returns the nodes that clusternodes.conf and clusterpartition.conf of a directory tell of."""
     suffix = f"-{cluster}.conf" if cluster else ".conf"
     texts = []
@@ -59,7 +67,22 @@ def described_by_cluster_files(directory: Path, cluster: str) -> list[node_pb2.N
         texts.append((decode(node_names.read_file(file), file), file))
     (nodes_text, nodes_source), (disk_text, disk_source) = texts
     lines = cluster_files.parse_nodes(nodes_text, nodes_source)
-    return _nodes_of(lines, cluster_files.parse_disk(disk_text, disk_source), cluster, node_pb2.FIRMWARE_BIOS)
+    declared = cluster_files.parse_disk(disk_text, disk_source)
+    shared = {
+        "disks": Position(source=disk_source, line=declared.line),
+        **{
+            f"disks[0].partitions[{index}]": Position(source=disk_source, line=line)
+            for index, line in enumerate(declared.partition_lines)
+        },
+    }
+    nodes = _nodes_of(lines, declared.disk, cluster, node_pb2.FIRMWARE_BIOS)
+    return DescribedNodes(nodes=nodes, positions=_positions(lines, nodes_source, shared))
+
+
+def _positions(
+    lines: Sequence[NodeLine], source: str, shared: Mapping[str, Position]
+) -> Sequence[Mapping[str, Position]]:
+    return [ChainMap({"": Position(source=source, line=line.line)}, dict(shared)) for line in lines]
 
 
 def _nodes_of(
@@ -80,17 +103,20 @@ def _nodes_of(
 
 def register(
     session: Session,
-    nodes: Sequence[node_pb2.Node],
+    described: DescribedNodes,
     *,
-    notices: Sequence[str] = (),
     dry_run: bool = False,
 ) -> ExitCode:
     """Registers every one of the nodes, or none."""
+    nodes = described.nodes
     request = inventory_service_pb2.RegisterNodesRequest(nodes=nodes, validate_only=dry_run)
     answer = session.inventory.call(
-        session.inventory.nodes.RegisterNodes, request, deadline=_patience(session, len(nodes))
+        session.inventory.nodes.RegisterNodes,
+        request,
+        deadline=_patience(session, len(nodes)),
+        refusal=lambda error: described.refusal(error.violations),
     )
-    for notice in (*notices, *answer.notices):
+    for notice in (*described.notices, *answer.notices):
         output.say(f"notice: {notice}")
     created, unchanged = len(answer.created), len(nodes) - len(answer.created)
     told = f"{created} {_nodes(created)} {'would be ' if dry_run else ''}registered"
@@ -111,8 +137,30 @@ def fetch(session: Session, nodes: str, cluster: str = "") -> list[node_pb2.Node
     return list(inventory.pages(inventory.nodes.ListNodes, request, lambda page: page.nodes))
 
 
+def not_registered(nodes: NodeSet, *, partial: bool = False) -> Failure:
+    """Returns the failure of a command on nodes that are not there; partial when others were."""
+    return Failure(
+        f"{nodes} {'is' if len(nodes) == 1 else 'are'} not registered",
+        exit_code=ExitCode.PARTIAL if partial else ExitCode.NOT_FOUND,
+        advice=advice.for_reason("NODE_NOT_FOUND"),
+    )
+
+
+def tell_missing(session: Session, found: Sequence[node_pb2.Node], nodes: str, cluster: str) -> None:
+    """Raises Failure after a list that lacks nodes which were named, or has none of a cluster that is not there."""
+    if not found and cluster:
+        request = inventory_service_pb2.GetClusterRequest(name=cluster)
+        session.inventory.call(session.inventory.clusters.GetCluster, request)
+    missing = NodeSet(nodes) - NodeSet.fromlist([node.name for node in found])
+    if missing and cluster:
+        # Those of other clusters were left out as was wished.
+        missing -= NodeSet.fromlist([node.name for node in fetch(session, str(missing))])
+    if missing:
+        raise not_registered(missing, partial=bool(found))
+
+
 def show_list(session: Session, nodes: str, cluster: str = "") -> ExitCode:
-    """Prints the nodes of a set, all for the empty one."""
+    """Prints the nodes of a set, all for the empty one, and then says which are not registered."""
     found = fetch(session, nodes, cluster)
     # Few sites know the UUIDs of their machines.
     uuids = any(node.uuid for node in found)
@@ -123,6 +171,7 @@ def show_list(session: Session, nodes: str, cluster: str = "") -> ExitCode:
         data=[plain(node) for node in found],
         names=[node.name for node in found],
     )
+    tell_missing(session, found, nodes, cluster)
     return ExitCode.OK
 
 
@@ -142,6 +191,8 @@ def _row(node: node_pb2.Node) -> tuple[str, ...]:
 
 def show_one(session: Session, name: str) -> ExitCode:
     """Prints everything that is known of one node."""
+    if not name:
+        raise UsageFailure("the node's name is empty")
     request = inventory_service_pb2.GetNodeRequest(name=name)
     node = session.inventory.call(session.inventory.nodes.GetNode, request)
     if session.form is not output.Format.TABLE:
@@ -189,6 +240,10 @@ def partition_name(device: str, number: int) -> str:
 def update(session: Session, nodes: NodeSet, changes: node_pb2.Node, paths: Sequence[str]) -> ExitCode:
     """Makes the same changes to every node of a set; labels are added to those that stand there."""
     inventory = session.inventory
+    # All are looked for before the first is changed.
+    unknown = nodes - NodeSet.fromlist([node.name for node in fetch(session, str(nodes))])
+    if unknown:
+        raise not_registered(unknown)
     for name in nodes:
         changed = copy.deepcopy(changes)
         changed.name = name

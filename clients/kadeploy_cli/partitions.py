@@ -31,6 +31,7 @@ def show_list(session: Session, wanted: str, cluster: str = "") -> ExitCode:
         data=data,
         names=[f"{item['node']}:{item['name']}" for item in data],
     )
+    nodes.tell_missing(session, found, wanted, cluster)
     return ExitCode.OK
 
 

@@ -19,6 +19,8 @@ EVERYTHING = "*"
 def node_words(machines: Sequence[str], node_file: str | None) -> str:
     """Returns the nodes of a right: a node set, "*" for all, empty when none is named."""
     if EVERYTHING in machines:
+        if len(machines) > 1 or node_file is not None:
+            raise UsageFailure('-m "*" stands for all nodes: no others are named beside it')
         return EVERYTHING
     return str(node_names.from_options(machines, node_file))
 
@@ -32,7 +34,7 @@ def moment(text: str | None) -> Timestamp | None:
         stamp = Timestamp()
         stamp.FromDatetime(chosen)
     except (ValueError, OverflowError, OSError):
-        raise UsageFailure(f"{text!r} is not a time such as 2030-01-31T18:00") from None
+        raise UsageFailure(f"--until: {text!r} is not a time such as 2030-01-31T18:00") from None
     return stamp
 
 

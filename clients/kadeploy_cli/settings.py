@@ -17,6 +17,8 @@ from kadeploy_rpckit.tls import TlsFiles
 
 VARIABLE = "KADEPLOY_CONFIG"
 SYSTEM_FILE = Path("/etc/kadeploy/client.toml")
+MAXIMUM_SIZE = 1 << 20
+LAST_PORT = 65535
 SERVICES = ("inventory", "deployer", "bootctl")
 KEYS = {
     "inventory": {"address"},
@@ -77,7 +79,11 @@ class Settings:
         """Reads the settings from the chosen file, or from the first one that is there."""
         path = chosen if chosen is not None else find()
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            with path.open("rb") as file:
+                text = file.read(MAXIMUM_SIZE + 1)
+            if len(text) > MAXIMUM_SIZE:
+                raise SettingsFailure(f"{path} is too long for settings: at most {MAXIMUM_SIZE >> 20} MiB")
+            content = tomllib.loads(text.decode("utf-8-sig"))
         except FileNotFoundError:
             raise SettingsFailure(
                 f"the settings file {path} is not there",
@@ -85,7 +91,9 @@ class Settings:
             ) from None
         except OSError as error:
             raise SettingsFailure(f"the settings file {path} cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError:
+            raise SettingsFailure(f"{path} is not a TOML file: it is not UTF-8 text") from None
+        except tomllib.TOMLDecodeError as error:
             raise SettingsFailure(f"{path} is not a TOML file: {error}") from None
         return cls._from_content(path, content)
 
@@ -147,7 +155,7 @@ def _address(path: Path, section: str, value: object) -> str:
     if value.startswith("unix:/"):
         return value
     host, separator, port = value.rpartition(":")
-    if not (host and separator and port.isascii() and port.isdigit()):
+    if not (host and separator and port.isascii() and port.isdigit() and int(port) <= LAST_PORT):
         raise wanted
     return value
 

@@ -60,7 +60,8 @@ def start() -> None:
         raise
     for service, address in site.addresses.items():
         _say(f"{service:10} {address}   log: {_shown(site.log_file(service))}")
-    _say(f"Use it:  KADEPLOY_CONFIG={_shown(client)} kanodes -listnode")
+    kanodes = _shown(Path(sys.prefix, "bin", "kanodes"))
+    _say(f"Use it:  KADEPLOY_CONFIG={_shown(client)} {kanodes} -listnode")
     _say("End it:  make stop")
 
 

@@ -146,7 +146,7 @@ def measure(name: str, urls: Callable[[int, str], URL], directory: Path) -> Meas
     load = os.getloadavg()[0]
     for number in range(ROUNDS):
         begin = time.perf_counter()
-        described, _ = client_nodes.described(str(file))
+        described = client_nodes.described(str(file)).nodes
         reading.append(time.perf_counter() - begin)
         with ExitStack() as stack:
             ours = stack.enter_context(opened(partial(urls, 2 * number)))

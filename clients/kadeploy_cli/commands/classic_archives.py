@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from kadeploy.inventory.v1 import environment_pb2
-from kadeploy_cli import archiving, environments, output
+from kadeploy_cli import archiving, environments, image_files, output
 from kadeploy_cli.archiving import COMPRESSORS, Wish
 from kadeploy_cli.commands.classic_environments import recording_options
 from kadeploy_cli.exit_codes import ExitCode
@@ -58,12 +58,19 @@ def wish(options: dict[str, Any]) -> Wish:
     if gzip and zstd:
         raise UsageFailure("--gzip and --zstd exclude each other")
     return Wish(
-        root=Path(options.pop("root")).resolve(),
-        directory=Path(options.pop("directory")).resolve(),
+        root=_directory("--root-directory", options.pop("root")),
+        directory=_directory("--output-directory", options.pop("directory")),
         name=options.pop("image"),
         compressor=COMPRESSORS["gzip" if gzip else "zstd" if zstd else "none"],
         exclude_files=options.pop("exclude_files"),
     )
+
+
+def _directory(option: str, name: str) -> Path:
+    # An empty one, as an unset variable gives it, would be the working directory.
+    if not name:
+        raise UsageFailure(f"{option} is empty; a directory is expected")
+    return Path(name).resolve()
 
 
 @click.command()
@@ -96,12 +103,15 @@ def kacreateenv(session: Session, /, *, file: str | None, owner: str, **options:
     archiving.check(wanted)
     options["filebase"] = str(wanted.image)
     planned = environments.described(file=file, options=options, owner=owner, read_image=_planned_image)
-    environments.refuse_recorded(session, planned)
+    environments.refuse_unrecordable(session, planned)
     image = archiving.make(wanted)
     output.say(f"{image} is made: {output.size(image.stat().st_size)}")
     finish(environments.record(session, file=file, options=options, owner=owner))
 
 
 def _planned_image(name: str, _directory: Path, _known: object) -> environment_pb2.Image:
-    """Stands for the image that is not there yet."""
-    return environment_pb2.Image(uri=f"file://{name}", kind=environment_pb2.IMAGE_KIND_TAR)
+    """Stands for the image that is not there yet: its digest and size are of nothing."""
+    kind, compression = image_files.kind_by_suffix(name)
+    return environment_pb2.Image(
+        uri=f"file://{name}", kind=kind, compression=compression, digest=f"sha256:{'0' * 64}", size_bytes=1
+    )

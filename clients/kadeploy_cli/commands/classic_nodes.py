@@ -24,8 +24,7 @@ def kaaddnode(session: Session, /, *, file: str, dry_run: bool, **options: Any) 
     "number size environment". Sizes are in MB (1024 x 1024 bytes). The other form is YAML, known by the suffix
     .yaml or by its first line.
     """
-    described, notices = nodes.described(file, **chosen(options))
-    finish(nodes.register(session, described, notices=notices, dry_run=dry_run))
+    finish(nodes.register(session, nodes.described(file, **chosen(options)), dry_run=dry_run))
 
 
 @click.command()
@@ -96,6 +95,13 @@ def kanodes(
     """
     if list_nodes + list_partitions + bool(removed) + add != 1:
         raise UsageFailure("one of -listnode, -listpartition, -add and -del HOST is needed")
+    # What an option would not do must not look as if it did.
+    if dry_run and not add:
+        raise UsageFailure("--dry-run goes with -add")
+    if (removed or add) and (machines or node_file is not None):
+        raise UsageFailure("-m and -f go with the lists; -del and -add name their nodes themselves")
+    if removed and cluster:
+        raise UsageFailure("-z goes with the lists and -add; -del names its nodes itself")
     if add:
         described = nodes.described_by_cluster_files(Path(directory), cluster)
         finish(nodes.register(session, described, dry_run=dry_run))

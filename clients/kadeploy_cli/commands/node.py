@@ -73,8 +73,7 @@ def show(session: Session, /, *, name: str) -> None:
 @command_options(form=None)
 def register(session: Session, /, *, file: str, dry_run: bool, **options: Any) -> None:
     """Registers the nodes of a description file, classic or YAML ("-" for stdin), all or none."""
-    described, notices = nodes.described(file, **chosen(options))
-    finish(nodes.register(session, described, notices=notices, dry_run=dry_run))
+    finish(nodes.register(session, nodes.described(file, **chosen(options)), dry_run=dry_run))
 
 
 @node.command()
@@ -119,7 +118,7 @@ def update(
         raise UsageFailure("--mac, --ip and --uuid are for one node alone")
     values = {
         "cluster": cluster,
-        "mac_address": mac.lower() if mac else mac,
+        "mac_address": mac.lower().replace("-", ":") if mac else mac,
         "ip_address": ip,
         "uuid": uuid.lower() if uuid else uuid,
         "bmc_address": bmc,

@@ -6,6 +6,7 @@ line per partition, `part=N size=MB fdisktype=HEX label=ENVIRONMENT type=primary
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli.descriptions import disk_layout, nodes_file, partition_rules
@@ -30,7 +31,16 @@ def parse_nodes(text: str, source: str) -> tuple[NodeLine, ...]:
     return nodes
 
 
-def parse_disk(text: str, source: str) -> node_pb2.Disk:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredDisk:
+    """The disk of clusterpartition.conf, the line where it stands, and those of its partitions."""
+
+    disk: node_pb2.Disk
+    line: int
+    partition_lines: tuple[int, ...]
+
+
+def parse_disk(text: str, source: str) -> DeclaredDisk:
     """Reads clusterpartition.conf, or raises DescriptionFailure at the first line that is wrong."""
     given = lines(text, source)
     first = next(given, None)
@@ -45,19 +55,21 @@ def parse_disk(text: str, source: str) -> node_pb2.Disk:
     if not nodes_file.DEVICE.fullmatch(device):
         raise first.failure(f"a device is expected, such as sda, not {shown(words['block_device'])}")
     size = nodes_file.size_in_bytes(first, words["size"])
-    declared = list(_partitions(given))
-    if not declared:
+    standing = [(line.number, declared) for line, declared in _partitions(given)]
+    if not standing:
         raise DescriptionFailure(source, 0, "has no partition; lines part=N size=MB label=NAME are expected")
-    partition_rules.check(declared, disk_bytes=size, gpt=False)
-    return node_pb2.Disk(
+    partition_rules.check([declared for _, declared in standing], disk_bytes=size, gpt=False)
+    standing.sort(key=lambda one: one[1].partition.number)
+    disk = node_pb2.Disk(
         device=device,
         size_bytes=size,
         partition_table=node_pb2.PARTITION_TABLE_MBR,
-        partitions=sorted((each.partition for each in declared), key=lambda partition: partition.number),
+        partitions=[declared.partition for _, declared in standing],
     )
+    return DeclaredDisk(disk=disk, line=first.number, partition_lines=tuple(line for line, _ in standing))
 
 
-def _partitions(given: Iterator[Line]) -> Iterator[Declared]:
+def _partitions(given: Iterator[Line]) -> Iterator[tuple[Line, Declared]]:
     for line in given:
         words = _words(line, KEYS, needed=("part", "size"))
         number = words["part"]
@@ -77,7 +89,7 @@ def _partitions(given: Iterator[Line]) -> Iterator[Declared]:
             partition.type_id = int(type_id, 16)
             if partition.type_id == disk_layout.SWAP:
                 partition.role = node_pb2.PARTITION_ROLE_SWAP
-        yield Declared(partition=partition, failure=line.failure)
+        yield line, Declared(partition=partition, failure=line.failure)
 
 
 def _words(line: Line, known: tuple[str, ...], *, needed: tuple[str, ...]) -> Mapping[str, str]:

@@ -31,6 +31,7 @@ class NodeLine:
     name: str
     mac_address: str
     ip_address: str
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class NodesFile:
     nodes: tuple[NodeLine, ...]
     device: str
     disk_size_bytes: int
+    disk_line: int = field(default=0, compare=False)
     partitions: tuple[PartitionLine, ...]
 
 
@@ -65,7 +67,9 @@ def parse(text: str, source: str, *, gpt: bool = False) -> NodesFile:
         )
     device, disk_size = _disk(disk)
     partitions = _partitions(given, source, gpt=gpt)
-    return NodesFile(nodes=nodes, device=device, disk_size_bytes=disk_size, partitions=partitions)
+    return NodesFile(
+        nodes=nodes, device=device, disk_size_bytes=disk_size, disk_line=disk.number, partitions=partitions
+    )
 
 
 def _nodes(given: Iterator[Line], source: str) -> tuple[NodeLine, ...]:
@@ -116,7 +120,7 @@ def _node(line: Line) -> NodeLine:
         address = IPv4Address(ip_address)
     except ValueError:
         raise line.failure(f"an IPv4 address is expected, such as 192.168.10.1, not {shown(ip_address)}") from None
-    return NodeLine(name=name, mac_address=mac_address, ip_address=str(address))
+    return NodeLine(name=name, mac_address=mac_address, ip_address=str(address), line=line.number)
 
 
 def _disk(line: Line) -> tuple[str, int]:

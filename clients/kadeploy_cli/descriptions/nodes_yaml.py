@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli.descriptions import cluster_profile, counted_words, partition_rules, yaml_text
+from kadeploy_cli.descriptions.described_nodes import DescribedNodes, Position
 from kadeploy_cli.descriptions.nodes_file import DEVICE, MAC_ADDRESS, MAXIMUM_NAME, NAME
 from kadeploy_cli.descriptions.partition_rules import Declared
 from kadeploy_cli.descriptions.text import shown
@@ -17,6 +18,8 @@ from kadeploy_cli.descriptions.yaml_text import Place
 
 SHARED = ("cluster", "firmware", "labels", "commands", "disks")
 KEYS = ("name", "mac", "ip", "bmc", "uuid", *SHARED)
+# As the inventory calls them.
+SENT_AS = {"mac": "mac_address", "ip": "ip_address", "bmc": "bmc_address"}
 PARTITION_KEYS = ("number", "size", "role", "type", "type_id", "label", "environment")
 FIRMWARES = {"bios": node_pb2.FIRMWARE_BIOS, "uefi": node_pb2.FIRMWARE_UEFI}
 TABLES = {"mbr": node_pb2.PARTITION_TABLE_MBR, "gpt": node_pb2.PARTITION_TABLE_GPT}
@@ -40,7 +43,7 @@ MAXIMUM_PARTITIONS = 128
 LINUX, SWAP, EXTENDED_ID = 0x83, 0x82, 0x05
 
 
-def parse(text: str, source: str, *, cluster: str = "") -> list[node_pb2.Node]:
+def parse(text: str, source: str, *, cluster: str = "") -> DescribedNodes:
     """Reads a description, or raises DescriptionFailure at the first line that is wrong.
 
     Args:
@@ -54,6 +57,7 @@ def parse(text: str, source: str, *, cluster: str = "") -> list[node_pb2.Node]:
         raise root.failure("nodes is missing: a list of nodes with name, mac and ip")
     shared = {key: value for key, value in fields.items() if key != "nodes"}
     nodes: list[node_pb2.Node] = []
+    positions: list[Mapping[str, Position]] = []
     seen: dict[str, int] = {}
     entries = fields["nodes"].items()
     if not entries:
@@ -61,13 +65,23 @@ def parse(text: str, source: str, *, cluster: str = "") -> list[node_pb2.Node]:
     # Said of all: read once, and wrong lines are told even where every entry says otherwise.
     default = _described(shared, node_pb2.Node(cluster=cluster, firmware=node_pb2.FIRMWARE_BIOS))
     for entry in entries:
+        standing = _positions(shared) | {"": _position(entry)} | _positions(entry.fields(KEYS))
         for node in _entry(entry, default):
             for word in (node.name, node.mac_address, node.ip_address, node.uuid):
                 if word and word in seen:
                     raise entry.failure(f"{word} stands on line {seen[word]} already")
                 seen[word] = entry.line
             nodes.append(node)
-    return nodes
+            positions.append(standing)
+    return DescribedNodes(nodes=nodes, positions=positions)
+
+
+def _positions(fields: Mapping[str, Place]) -> dict[str, Position]:
+    return {SENT_AS.get(key, key): _position(place) for key, place in fields.items()}
+
+
+def _position(place: Place) -> Position:
+    return Position(source=place.source, line=place.line)
 
 
 def parse_disks(text: str, source: str) -> list[node_pb2.Disk]:

@@ -35,7 +35,7 @@ class Line:
 def decode(content: bytes, source: str) -> str:
     """Returns the text of a description file, or says what it is instead."""
     if len(content) > MAXIMUM_SIZE:
-        raise DescriptionFailure(source, 0, f"is {len(content)} bytes long; a description has at most {MAXIMUM_SIZE}")
+        raise DescriptionFailure(source, 0, f"is too long: a description has at most {MAXIMUM_SIZE >> 20} MiB")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

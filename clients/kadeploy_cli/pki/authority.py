@@ -111,6 +111,7 @@ class Authority:
             encryption = BestAvailableEncryption(secret) if secret else NoEncryption()
             _write(self._key_file, _private(signer.key, encryption), PRIVATE)
             self._write_revocations(signer, [])
+            (self._directory / "issued").mkdir(mode=DIRECTORY, exist_ok=True)
             # Last: where ca.pem is, an authority is whole.
             _write(self.certificate_file, _pem(signer.certificate), PUBLIC)
             return signer.certificate
@@ -194,7 +195,7 @@ class Authority:
 
     def _signer(self) -> Signer:
         self._check_there()
-        certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
+        certificate = _certificate(self.certificate_file)
         secret = self._passphrase()
         try:
             key = load_pem_private_key(self._key_file.read_bytes(), password=secret)
@@ -221,7 +222,6 @@ class Authority:
         made = certificates.make_certificate(signer, holder, key, hosts=hosts, now=self._clock(), lifetime=lifetime)
         # The record first: what was issued can always be revoked.
         records = self._directory / "issued"
-        records.mkdir(mode=DIRECTORY, exist_ok=True)
         _write(records / f"{made.serial_number:x}.pem", _pem(made), PUBLIC)
         place = self.directory_of(holder)
         place.mkdir(mode=DIRECTORY, parents=True, exist_ok=True)
@@ -238,8 +238,12 @@ class Authority:
         revoked = {entry.serial_number for entry in self._revocations()}
         now = self._clock()
         found = []
-        for path in (self._directory / "issued").glob("*.pem"):
-            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        records = self._directory / "issued"
+        if not records.is_dir():
+            # Without the records nothing could be renewed or revoked, and nobody would notice.
+            raise _damaged(records, "directory with the certificates that were issued")
+        for path in records.glob("*.pem"):
+            certificate = _certificate(path)
             state = "expired" if now > certificate.not_valid_after_utc else "valid"
             state = "revoked" if certificate.serial_number in revoked else state
             named = certificates.holder_of(certificate)
@@ -248,7 +252,10 @@ class Authority:
         return found
 
     def _revocations(self) -> list[x509.RevokedCertificate]:
-        return list(x509.load_pem_x509_crl(self.revocation_file.read_bytes()))
+        try:
+            return list(x509.load_pem_x509_crl(self.revocation_file.read_bytes()))
+        except ValueError:
+            raise _damaged(self.revocation_file, "revocation list") from None
 
     def _write_revocations(self, signer: Signer, revoked: list[x509.RevokedCertificate]) -> None:
         made = certificates.make_revocation_list(signer, revoked, now=self._clock()).public_bytes(Encoding.PEM)
@@ -260,6 +267,17 @@ class Authority:
 def day(moment: datetime) -> str:
     """Returns a date as the commands print it."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError:
+        raise _damaged(path, "certificate") from None
+
+
+def _damaged(path: Path, what: str) -> UsageFailure:
+    return UsageFailure(f"{path} is not a {what}", advice="Take it from the backup of the authority's directory.")
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

@@ -27,7 +27,7 @@ SUBJECTS = frozenset(
     {
         "id", "name", "version", "owner", "user", "users", "cluster", "device", "partition", "partitions",
         "environment", "environment_name", "environment_version", "environment_owner", "label",
-        "digest", "power", "level",
+        "digest", "power", "level", "validate_only",
     }
 )  # fmt: skip
 LONGEST_NODES = 4096

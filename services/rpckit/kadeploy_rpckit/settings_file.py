@@ -48,7 +48,7 @@ def parse(path: Path) -> "Table":
             content = file.read(LARGEST_FILE_BYTES + 1)
         if len(content) > LARGEST_FILE_BYTES:
             raise BadSettings(f"{path} is larger than {LARGEST_FILE_BYTES} bytes: that is no file of settings")
-        text = content.decode("utf-8").replace("\r\n", "\n")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise BadSettings(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

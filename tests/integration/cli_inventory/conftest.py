@@ -2,21 +2,25 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import Engine
 
 from kadeploy_cli.commands.classic_nodes import kaaddnode
 from kadeploy_cli.settings import VARIABLE
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
+from kadeploy_inventory.store.engine import open_engine
 from kadeploy_rpckit.server import start_sync
 from tests.integration.cli_inventory.batch import Scheduler, serving_scheduler
+from tests.mariadb import MariadbServer
 
 Run = Callable[..., Result]
 DATABASES = ("deploy", "deploy_right")
@@ -33,6 +37,7 @@ class Site:
 
     directory: Path
     address: str
+    engines: Mapping[str, Engine]
 
     def client_file(self, user: str) -> Path:
         """Returns a client.toml of a user."""
@@ -60,24 +65,41 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path_factory: pytest.TempPathFactory, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[Site]:
+    """An inventory on SQLite, or on MariaDB where a test asks for it by `on_both_databases`."""
     directory = tmp_path_factory.mktemp("i")
     for name in DATABASES:
         shutil.copy(migrated / f"{name}.db", directory / f"{name}.db")
     settings = settings_in(directory)
-    engines = bootstrap.open_engines(settings)
-    server, address = start_sync(
-        bootstrap.registration(bootstrap.build_runtime(settings, engines)),
-        service=bootstrap.SERVICE,
-        address=settings.address,
-        service_names=bootstrap.SERVICE_NAMES,
-    )
-    made = Site(directory=directory, address=address)
-    monkeypatch.setenv(VARIABLE, str(made.client_file("root")))
-    yield made
-    server.stop(grace=None).wait(5)
-    for engine in engines.values():
-        engine.dispose()
+    with ExitStack() as stack:
+        if getattr(request, "param", "sqlite") == "mariadb":
+            server: MariadbServer = request.getfixturevalue("mariadb_server")
+            engines = {name: open_engine(server.url(stack.enter_context(server.database()))) for name in DATABASES}
+            schema.upgrade(engines)
+        else:
+            engines = bootstrap.open_engines(settings)
+        started, address = start_sync(
+            bootstrap.registration(bootstrap.build_runtime(settings, engines)),
+            service=bootstrap.SERVICE,
+            address=settings.address,
+            service_names=bootstrap.SERVICE_NAMES,
+        )
+        made = Site(directory=directory, address=address, engines=engines)
+        monkeypatch.setenv(VARIABLE, str(made.client_file("root")))
+        yield made
+        started.stop(grace=None).wait(5)
+        for engine in engines.values():
+            engine.dispose()
+
+
+on_both_databases = pytest.mark.parametrize(
+    "site", ["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)], indirect=True
+)
 
 
 @pytest.fixture

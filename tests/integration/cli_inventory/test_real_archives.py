@@ -175,7 +175,7 @@ def test_kacreateenv_of_a_recorded_version_is_refused_before_the_image_is_touche
     before = (tmp_path / "output_image.tar").stat().st_ino
     result = run(kacreateenv, arguments)
     assert result.exit_code == 5
-    assert "environment x version 1 of root is recorded already" in result.stderr
+    assert "x version 1 of root is recorded with other content" in result.stderr
     assert (tmp_path / "output_image.tar").stat().st_ino == before
     assert run(kacreateenv, [*arguments, "-v", "2", "-k", ""]).exit_code == 2
     assert (tmp_path / "output_image.tar").stat().st_ino == before

@@ -11,6 +11,7 @@ from click.testing import Result
 from kadeploy_cli.commands.classic_environments import karecordenv
 from kadeploy_cli.commands.classic_nodes import kaaddnode, kadelnode, kanodes
 from kadeploy_cli.commands.ka import ka
+from tests.integration.cli_inventory.conftest import on_both_databases
 
 pytestmark = pytest.mark.integration
 
@@ -94,6 +95,8 @@ def record_debian(run: Run, directory: Path) -> None:
     assert run(karecordenv, ["-n", "debian", "-k", "/vmlinuz", "-fb", str(image)]).exit_code == 0
 
 
+@on_both_databases
+@pytest.mark.usefixtures("site")
 def test_the_manuals_example_comes_back_exactly(run: Run, tmp_path: Path) -> None:
     record_debian(run, tmp_path)
     file = tmp_path / "nodes"
@@ -131,6 +134,8 @@ def test_the_manuals_example_comes_back_exactly(run: Run, tmp_path: Path) -> Non
     assert found == expected
 
 
+@on_both_databases
+@pytest.mark.usefixtures("site")
 def test_the_same_file_again_changes_nothing_and_an_unknown_environment_is_undefined(run: Run) -> None:
     first = run(kaaddnode, ["-"], stdin=MAN_PAGE)
     assert "notice: environment debian is not registered: undefined" in first.stderr
@@ -151,6 +156,8 @@ def test_one_bad_line_registers_nothing(run: Run, tmp_path: Path) -> None:
     assert listed(run) == []
 
 
+@on_both_databases
+@pytest.mark.usefixtures("site")
 def test_an_address_that_another_node_has_registers_nothing(run: Run) -> None:
     assert run(kaaddnode, ["-"], stdin=MAN_PAGE).exit_code == 0
     taken = MAN_PAGE.replace("node", "other").replace("10.1\n", "11.1\n").replace("8D", "AD").replace("10.2", "11.2")
@@ -160,6 +167,8 @@ def test_an_address_that_another_node_has_registers_nothing(run: Run) -> None:
     assert [node["name"] for node in listed(run)] == ["node1", "node2", "node3"]
 
 
+@on_both_databases
+@pytest.mark.usefixtures("site")
 def test_a_yaml_file_registers_ranges_and_single_nodes(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
     file.write_text(YAML)
@@ -179,6 +188,8 @@ def test_a_yaml_file_registers_ranges_and_single_nodes(run: Run, tmp_path: Path)
     assert "17 stand there already" in run(kaaddnode, ["-"], stdin=YAML).stderr
 
 
+@on_both_databases
+@pytest.mark.usefixtures("site")
 def test_kanodes_add_takes_the_two_files_of_version_2_1(run: Run, tmp_path: Path) -> None:
     (tmp_path / "clusternodes.conf").write_text(CLUSTER_NODES)
     (tmp_path / "clusterpartition.conf").write_text(CLUSTER_PARTITIONS)

@@ -208,6 +208,40 @@ def test_a_mistake_is_one_sentence(pki: Pki, arguments: tuple[str, ...], status:
     assert pki.states() == {}
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("ca.pem", b"garbage", "ca.pem is not a certificate"),
+        ("ca.key", b"garbage", "ca.key cannot be opened"),
+        ("ca.key", None, "ca.key cannot be used: No such file"),
+        ("revoked.pem", b"garbage", "revoked.pem is not a revocation list"),
+        ("revoked.pem", None, "revoked.pem cannot be used: No such file"),
+        ("issued/0.pem", b"", "0.pem is not a certificate"),
+    ],
+)
+def test_a_damaged_file_of_the_authority_is_named_and_nothing_is_issued(
+    pki: Pki, file: str, content: bytes | None, words: str
+) -> None:
+    pki("init")
+    damaged = pki.directory / file
+    damaged.unlink() if content is None else damaged.write_bytes(content)
+    assert words in pki("issue", "user", "alice", status=2).stderr
+    assert not (pki.directory / "users").exists()
+
+
+def test_an_authority_that_lost_its_records_issues_nothing_that_could_not_be_revoked(pki: Pki) -> None:
+    pki("init")
+    (pki.directory / "issued").rmdir()
+    for arguments in (("issue", "user", "alice"), ("list",)):
+        assert "issued is not a directory with the certificates" in pki(*arguments, status=2).stderr
+
+
+def test_a_place_that_cannot_hold_an_authority_and_a_name_of_two_lines_are_told(pki: Pki) -> None:
+    assert "printable characters" in pki("init", "--name", "a\nb", status=2).stderr
+    pki.directory.write_text("a file")
+    assert "pki cannot be used: File exists" in pki("init", status=2).stderr
+
+
 def test_without_an_authority_the_way_to_one_is_told(pki: Pki) -> None:
     assert "`ka pki init` makes one" in pki("issue", "user", "alice", status=4).stderr
     assert "`ka pki init` makes one" in pki("list", status=4).stderr

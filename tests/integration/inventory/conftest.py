@@ -79,10 +79,9 @@ def copy_databases(source: Path, target: Path) -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path, migrated: Path) -> Iterator[Site]:
-    copy_databases(migrated, tmp_path)
-    urls = {name: URL.create("sqlite", database=f"{tmp_path}/{name}.db") for name in DATABASES}
-    with opened(urls) as engines, serving(engines, tmp_path) as site:
+def site(engines: dict[str, Engine], tmp_path: Path) -> Iterator[Site]:
+    """An inventory that runs, on each engine."""
+    with serving(engines, tmp_path) as site:
         yield site
 
 

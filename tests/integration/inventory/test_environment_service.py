@@ -1,5 +1,7 @@
 """EnvironmentService over a real server, on both databases: recording, lookup, visibility."""
 
+from typing import Any
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -44,6 +46,20 @@ def delete(client: Client, name: str = "debian", **reference: object) -> list[in
     wanted = environment_pb2.EnvironmentReference(name=name, **reference)  # type: ignore[arg-type]
     request = inventory_service_pb2.DeleteEnvironmentRequest(environment=wanted)
     return list(client.environments.DeleteEnvironment(request).versions)
+
+
+def test_with_validate_only_everything_is_checked_and_nothing_recorded(site: Site) -> None:
+    def checked(client: Client, **changes: Any) -> environment_pb2.Environment:
+        request = recording(an_environment(**changes))
+        request.validate_only = True
+        return client.environments.RecordEnvironment(request)
+
+    assert (checked(site.alice).owner, listed(site.alice)) == ("alice", [])
+    assert refusal(lambda: checked(site.alice, name="a b")).violations[0].field == "environment.name"
+    assert refusal(lambda: checked(site.alice, visibility=PUBLIC)).reason == "ADMINISTRATORS_ONLY"
+    record(site.alice)
+    assert refusal(lambda: checked(site.alice, description="another")).reason == "ENVIRONMENT_EXISTS"
+    assert listed(site.alice) == [("debian", "alice", 1)]
 
 
 def test_a_recorded_environment_belongs_to_its_caller_and_reads_back_as_it_was(site: Site) -> None:

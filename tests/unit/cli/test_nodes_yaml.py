@@ -28,7 +28,7 @@ nodes:
 
 
 def test_names_and_addresses_go_together_in_the_order_they_are_written() -> None:
-    nodes = nodes_yaml.parse(TEXT, "f")
+    nodes = nodes_yaml.parse(TEXT, "f").nodes
     assert [(node.name, node.mac_address[-2:], node.ip_address, node.bmc_address) for node in nodes] == [
         ("node-8", "0e", "10.0.0.8", "10.1.0.8"),
         ("node-9", "0f", "10.0.0.9", "10.1.0.9"),
@@ -42,7 +42,7 @@ def test_names_and_addresses_go_together_in_the_order_they_are_written() -> None
 
 
 def test_what_is_left_out_of_a_partition_follows_from_the_rest() -> None:
-    partitions = nodes_yaml.parse(TEXT, "f")[0].disks[0].partitions
+    partitions = nodes_yaml.parse(TEXT, "f").nodes[0].disks[0].partitions
     assert [(each.type, each.role, each.type_id, each.environment) for each in partitions] == [
         (node_pb2.PARTITION_TYPE_PRIMARY, node_pb2.PARTITION_ROLE_SWAP, 0x82, "swap"),
         (node_pb2.PARTITION_TYPE_EXTENDED, node_pb2.PARTITION_ROLE_UNSPECIFIED, 0x05, ""),

@@ -46,6 +46,13 @@ def test_everything_in_the_file_counts(home: Path) -> None:
     assert (read.deadlines.call, read.deadlines.silence, read.deadlines.reconnect) == (10.0, 2.5, 120.0)
 
 
+def test_a_file_from_windows_is_read_and_one_that_is_no_text_is_told(home: Path) -> None:
+    assert Settings.load(write(home / "c.toml", "\ufeffuser = 'bob'\r\n")).user == "bob"
+    (home / "c.toml").write_bytes(b"user = '\xff'")
+    with pytest.raises(SettingsFailure, match="is not UTF-8 text"):
+        Settings.load(home / "c.toml")
+
+
 def test_certificates_are_looked_for_beside_the_file_and_at_home(home: Path) -> None:
     text = '[tls]\ncertificate = "c.pem"\nprivate_key = "~/k.pem"\nca = "/etc/ca.pem"\n'
     read = Settings.load(write(home / "d" / "c.toml", text)).tls
@@ -88,6 +95,8 @@ def test_no_file_anywhere_says_where_one_was_looked_for(home: Path) -> None:
         ("[deadlines]\ncall = 0", "[deadlines] call must be a number of seconds"),
         ("[deadlines]\ncall = true", "[deadlines] call must be a number of seconds"),
         ("user =", "is not a TOML file"),
+        ("[inventory]\naddress = 'x:99999'", '[inventory] address must be "host:port"'),
+        ("x" * (1 << 20) + "x", "is too long for settings"),
         ("insecure = 1", "insecure must be true or false"),
         ("[tls]\ncertificate = 'c'", "[tls] needs ca, private_key too"),
         ("[tls]\nca = 3", "[tls] ca must be a file's name in quotes"),

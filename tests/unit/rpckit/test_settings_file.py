@@ -133,6 +133,11 @@ def test_paths_begin_at_the_file_and_what_was_asked_is_known(tmp_path: Path) -> 
     top.end()
 
 
+def test_a_file_from_windows_is_read(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_bytes(b"\xef\xbb\xbfa = 1\r\n")
+    assert load(tmp_path / "s.toml", lambda top: top.whole("a", least=0, most=1)) == 1
+
+
 @pytest.mark.parametrize("content", [b"\xff", b"a = 1 # \xff", b"x" * 300_000])
 def test_a_file_that_is_no_settings_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "s.toml").write_bytes(content)

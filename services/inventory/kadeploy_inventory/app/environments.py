@@ -38,9 +38,9 @@ class Asker:
 
 
 def record_environment(
-    description: Environment, *, asker: Asker, work: Work, clock: Clock, make_id: MakeId
+    description: Environment, *, validate_only: bool, asker: Asker, work: Work, clock: Clock, make_id: MakeId
 ) -> Environment:
-    """Records a version; the same content again is answered with what stands there."""
+    """Records a version, or only says what would be; the same content again is answered with what stands there."""
     described = replace(description, owner=description.owner or asker.user)
     problems = Problems("environment")
     environment = check_environment(described, problems)
@@ -60,7 +60,8 @@ def record_environment(
             metadata={"environment": str(environment)},
         )
     environment = replace(environment, uid=make_id(), etag=make_id(), create_time=clock())
-    work.environments.add(environment)
+    if not validate_only:
+        work.environments.add(environment)
     return environment
 
 

@@ -45,6 +45,7 @@ class EnvironmentServicer(inventory_service_pb2_grpc.EnvironmentServiceServicer)
         environment = self._runtime.store.change_deploy(
             lambda work: environments.record_environment(
                 description,
+                validate_only=request.validate_only,
                 asker=asker,
                 work=work,
                 clock=self._runtime.clock,
