@@ -105,7 +105,8 @@ def test_an_upload_that_is_not_what_it_says_leaves_nothing(
     laid_out: Any, deployer: Any, messages: list[bootctl_service_pb2.UploadBootFileRequest], reason: str
 ) -> None:
     before = files_in(laid_out.tftp_root)
-    assert refused(deployer, messages).reason == reason
+    said = refused(deployer, messages)
+    assert (said.reason, bool(said.violations)) == (reason, True)
     assert files_in(laid_out.tftp_root) == before
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.adapters.console_commands import CommandConsole
@@ -160,11 +161,15 @@ async def test_without_a_right_nothing_is_done_and_an_administrator_needs_none(s
 
 @pytest.mark.parametrize(
     "request_",
-    [deployer_service_pb2.RebootNodesRequest(nodes="node1"), deployer_service_pb2.SetPowerRequest(nodes="n")],
+    [
+        deployer_service_pb2.RebootNodesRequest(nodes="node1"),
+        deployer_service_pb2.SetPowerRequest(nodes="n"),
+        deployer_service_pb2.RunCommandRequest(nodes="n", arguments=["true"], timeout=Duration(seconds=2**63 - 1)),
+        deployer_service_pb2.RunCommandRequest(nodes="n", arguments=["true"], timeout=Duration(seconds=-1)),
+    ],
 )
-async def test_a_request_that_says_too_little_is_invalid(site: Site, request_: Any) -> None:
-    call = site.control("alice").RebootNodes if "target" in request_.DESCRIPTOR.oneofs_by_name else None
-    stream = call(request_) if call else site.control("alice").SetPower(request_)
+async def test_a_request_that_says_too_little_or_too_much_is_invalid(site: Site, request_: Any) -> None:
+    stream = getattr(site.control("alice"), type(request_).__name__.removesuffix("Request"))(request_)
     assert await refusal(stream) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_CONTROL")
 
 

@@ -33,9 +33,11 @@ class Header:
     def __post_init__(self) -> None:
         digests.parse(self.digest)
         if self.size <= 0:
-            raise InvalidUpload(f"{self.size} bytes were announced; a boot file has at least one")
+            raise InvalidUpload("header.size_bytes", f"{self.size} bytes were announced; a boot file has at least one")
         if len(self.description) > LONGEST_OWNER or not self.description.isprintable():
-            raise InvalidUpload(f"a description is at most {LONGEST_OWNER} printable characters on one line")
+            raise InvalidUpload(
+                "header.description", f"a description is at most {LONGEST_OWNER} printable characters on one line"
+            )
 
 
 def upload_boot_file(

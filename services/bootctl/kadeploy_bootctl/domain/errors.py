@@ -40,6 +40,7 @@ class TooManyEntries(Invalid):
         super().__init__(
             f"{count} entries in one call are more than {maximum}; send them in several calls",
             metadata={"count": str(count), "maximum": str(maximum)},
+            violations=(FieldViolation(field="entries", description=f"must be at most {maximum}"),),
         )
 
 
@@ -102,6 +103,9 @@ class InvalidUpload(Invalid):
 
     reason = "INVALID_UPLOAD"
 
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message, violations=(FieldViolation(field=field, description=message),))
+
 
 class DigestMismatch(Invalid):
     """What was uploaded is not what the header announced."""
@@ -112,6 +116,7 @@ class DigestMismatch(Invalid):
         super().__init__(
             f"the upload was announced as {announced} but is {found}; nothing was kept",
             metadata={"announced": announced, "found": found},
+            violations=(FieldViolation(field="header", description=f"announced {announced}, but {found} came"),),
         )
 
 
@@ -124,6 +129,7 @@ class BootFileTooLarge(Invalid):
         super().__init__(
             f"{size} bytes are more than the {maximum} that one boot file may have (maximum_file_bytes)",
             metadata={"size_bytes": str(size), "maximum_bytes": str(maximum)},
+            violations=(FieldViolation(field="header.size_bytes", description=f"must be at most {maximum}"),),
         )
 
 

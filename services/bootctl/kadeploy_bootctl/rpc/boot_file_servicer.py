@@ -30,7 +30,7 @@ class BootFileServicer(bootctl_service_pb2_grpc.BootFileServiceServicer):
         """Stores a file."""
         first = next(request_iterator, None)
         if first is None or first.WhichOneof("part") != "header":
-            raise InvalidUpload("an upload begins with a header")
+            raise InvalidUpload("header", "an upload begins with a header")
         header = Header(digest=first.header.digest, size=first.header.size_bytes, description=first.header.description)
         file = boot_files.upload_boot_file(
             header,
@@ -81,9 +81,9 @@ class BootFileServicer(bootctl_service_pb2_grpc.BootFileServiceServicer):
 def _portions(messages: Iterator[bootctl_service_pb2.UploadBootFileRequest]) -> Iterator[bytes]:
     for message in messages:
         if message.WhichOneof("part") != "content":
-            raise InvalidUpload("after the header an upload holds content alone")
+            raise InvalidUpload("content", "after the header an upload holds content alone")
         if len(message.content) > LARGEST_PORTION:
-            raise InvalidUpload(f"one message of an upload holds at most {LARGEST_PORTION} bytes")
+            raise InvalidUpload("content", f"one message of an upload holds at most {LARGEST_PORTION} bytes")
         yield message.content
 
 

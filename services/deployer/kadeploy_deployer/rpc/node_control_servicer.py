@@ -90,7 +90,8 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
     ) -> AsyncIterator[deployer_service_pb2.RunCommandResponse]:
         """As in the contract."""
         relay: Relay[deployer_service_pb2.RunCommandResponse] = Relay()
-        actor, timeout = self._callers.actor(), request.timeout.ToTimedelta().total_seconds()
+        # Not ToTimedelta, which has no room for every Duration; the use case says what is too long.
+        actor, timeout = self._callers.actor(), request.timeout.seconds + request.timeout.nanos / 1e9
 
         async def show(output: CommandOutput) -> None:
             await relay.send(command_message(output), size=len(output.content))
