@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,14 +134,14 @@ def laid_out(bed: Bed, laid_out_tree: Path) -> Bed:
     return bed
 
 
-@pytest.fixture
-def stubs_for(laid_out: Bed) -> Iterator[Callable[[str], Stubs]]:
-    """Starts the server; gives stubs by the caller's name."""
-    runtime = bootstrap.open_runtime(Settings.load(laid_out.settings_file))
+@contextmanager
+def serving_bootctl(bed: Bed) -> Iterator[Callable[[str], Stubs]]:
+    """Starts the server on a laid-out bed; gives stubs by the caller's name."""
+    runtime = bootstrap.open_runtime(Settings.load(bed.settings_file))
     server, address = start_sync(
         bootstrap.registration(runtime),
         service=bootstrap.SERVICE,
-        address=f"unix:{laid_out.directory}/s",
+        address=f"unix:{bed.directory}/s",
         service_names=bootstrap.SERVICE_NAMES,
         maximum_workers=4,
     )
@@ -161,6 +162,13 @@ def stubs_for(laid_out: Bed) -> Iterator[Callable[[str], Stubs]]:
     server.stop(grace=None).wait(5)
     assert isinstance(runtime.entries, TftpEntryStore)
     runtime.entries.close()
+
+
+@pytest.fixture
+def stubs_for(laid_out: Bed) -> Iterator[Callable[[str], Stubs]]:
+    """Starts the server; gives stubs by the caller's name."""
+    with serving_bootctl(laid_out) as connect:
+        yield connect
 
 
 @pytest.fixture
