@@ -18,7 +18,7 @@ from kadeploy_inventory.domain.right import Right
 from kadeploy_inventory.settings import Settings as InventorySettings
 from kadeploy_inventory.store.sql_store import SqlStore
 from tests.fakes.deployment_world import new_deployment
-from tests.integration.databases.conftest import DatabaseSite
+from tests.integration.databases.conftest import SERVICE_OF, DatabaseSite
 from tests.unit.inventory.builders import disk, node
 
 pytestmark = [pytest.mark.integration, pytest.mark.mariadb]
@@ -106,6 +106,66 @@ def test_each_account_can_do_its_work_and_nothing_else(site: DatabaseSite) -> No
         with pytest.raises(pymysql.err.MySQLError) as error:
             site.as_account(database, kind, statement)
         assert error.value.args[0] in DENIED, (database, kind, statement, error.value)
+
+
+ROWS = frozenset({"select", "insert", "update", "delete"})
+TABLES = frozenset({"create", "alter", "index", "references", "drop"})
+# Each is tried on a table that the server's administrator makes, and needs no other privilege than its own.
+ATTEMPTS = {
+    "select": "SELECT a FROM {table}",
+    "insert": "INSERT INTO {table} (a) VALUES (2)",
+    "update": "UPDATE {table} SET b = 3",
+    "delete": "DELETE FROM {table}",
+    "create": "CREATE TABLE {table}_more (a INT PRIMARY KEY)",
+    "alter": "ALTER TABLE {table} ALTER COLUMN b SET DEFAULT 1",
+    "index": "CREATE INDEX another ON {table} (b)",
+    "references": "ALTER TABLE {table} ADD FOREIGN KEY (b) REFERENCES {table} (a)",
+    "drop": "DROP TABLE {table}",
+    "create view": "CREATE VIEW {table}_view AS SELECT 1 AS one",
+    "trigger": "CREATE TRIGGER {table}_trigger BEFORE INSERT ON {table} FOR EACH ROW SET NEW.b = 0",
+    "lock tables": "LOCK TABLES {table} WRITE",
+    "create routine": "CREATE PROCEDURE {database}.routine_of_test() SELECT 1",
+    "event": "CREATE EVENT {table}_event ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+    "drop database": "DROP DATABASE {database}",
+    "grant option": "GRANT SELECT ON {database}.* TO PUBLIC",
+    "file": "SELECT 1 INTO OUTFILE '/tmp/no-{table_name}'",
+    "process": "SHOW ENGINE INNODB STATUS",
+    "create user": "CREATE USER other_of_test",
+}
+REFUSED = {*DENIED, 1045, 1370}
+
+
+def attempt(site: DatabaseSite, account: str, kind: str, statement: str) -> int:
+    """Runs a statement as an account, and returns the number of the server's error, 0 for none."""
+    try:
+        site.as_account(account, kind, statement)
+    except pymysql.err.MySQLError as error:
+        return int(error.args[0])
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("account", "kind"), [(name, kind) for name in SERVICE_OF for kind in ("service", "migration")]
+)
+def test_every_privilege_is_tried_by_each_account_on_each_database(site: DatabaseSite, account: str, kind: str) -> None:
+    assert (site.init(inventory, "inventory"), site.init(deployer, "deployer")) == (0, 0)
+    wrong = []
+    for database, name in site.names.items():
+        own = database == account
+        wanted = (ROWS | TABLES if kind == "migration" else ROWS) if own else frozenset[str]()
+        # A database is dropped by whoever may drop its tables: tried last, and on one that is made again.
+        for privilege, statement in ATTEMPTS.items():
+            table = f"{name}.attempt"
+            site.server.run(
+                f"CREATE DATABASE IF NOT EXISTS {name}",
+                f"DROP TABLE IF EXISTS {table}, {table}_more",
+                f"CREATE TABLE {table} (a INT PRIMARY KEY, b INT)",
+            )
+            expected = privilege in wanted or (privilege == "drop database" and "drop" in wanted)
+            said = attempt(site, account, kind, statement.format(table=table, database=name, table_name=name))
+            if said not in ({0} if expected else REFUSED):
+                wrong.append(f"{account}'s {kind} account on {database}: {privilege} ends with {said}")
+    assert wrong == []
 
 
 async def test_the_services_work_as_their_own_accounts(site: DatabaseSite) -> None:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from kadeploy_inventory.app.ports import Work
 from kadeploy_inventory.domain.cluster import Cluster
@@ -13,6 +15,7 @@ from kadeploy_inventory.domain.errors import ConcurrentChange
 from kadeploy_inventory.domain.node import Node
 from kadeploy_inventory.domain.partition_table import complete_disk
 from kadeploy_inventory.domain.right import Right
+from kadeploy_inventory.store import tables
 from kadeploy_inventory.store.right_repository import FEW
 from kadeploy_inventory.store.sql_store import ATTEMPTS, SqlStore
 from tests.unit.inventory.builders import archive, disk, environment, full_profile, node
@@ -96,6 +99,23 @@ def test_the_database_itself_refuses_doubles_and_strangers_and_keeps_nothing_of_
     with pytest.raises(ConcurrentChange):
         add(store, a_stored_node(2), a_stored_node(3, **spoilt))
     assert store.read(lambda work: work.nodes.named(["node-2", "node-3"])) == {}
+
+
+def test_a_disk_belongs_to_a_node_and_a_partition_to_a_disk_and_both_go_with_it(
+    store: SqlStore, engines: dict[str, Engine]
+) -> None:
+    add(store, a_stored_node(1))
+    stray_disk = {"node_uid": "nobody", "device": "sda"}
+    stray_partition = {"node_uid": "u1", "device": "sdz", "number": 1}
+    for table, changes in ((tables.disks, stray_disk), (tables.partitions, stray_partition)):
+        with engines["deploy"].connect() as connection:
+            present = dict(connection.execute(select(table)).mappings().first() or {})
+            with pytest.raises(IntegrityError):
+                connection.execute(insert(table).values(**(present | changes)))
+    with engines["deploy"].begin() as connection:
+        connection.execute(delete(tables.nodes))
+        for table in (tables.disks, tables.partitions):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
 
 
 def test_a_use_case_that_met_another_writer_is_run_again(store: SqlStore) -> None:
