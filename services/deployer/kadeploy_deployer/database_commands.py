@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import make_engine
+from kadeploy_deployer.store.tables import metadata
 from kadeploy_sqlkit.database_commands import Databases
 
 NAME = "deploy_state"
@@ -20,6 +21,7 @@ def databases(settings: Settings) -> Databases:
         open_engine=make_engine,
         upgrade=upgrade,
         outdated=outdated,
+        tables={NAME: metadata},
     )
 
 

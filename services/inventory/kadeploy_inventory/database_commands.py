@@ -19,6 +19,7 @@ def databases(settings: Settings) -> Databases:
         open_engine=open_engine,
         upgrade=schema.upgrade,
         outdated=outdated,
+        tables=schema.METADATA,
     )
 
 

@@ -26,7 +26,7 @@ from typing import Final
 
 from sqlalchemy.engine import URL
 
-from kadeploy_rpckit.private_file import read_private
+from kadeploy_rpckit.private_file import UnusablePrivateFile, read_private
 from kadeploy_rpckit.settings_file import Table
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_sqlkit.channel import Channel
@@ -114,6 +114,9 @@ class MariadbAccess:
         return self._url(self.migration)
 
     def _url(self, account: Account) -> URL:
+        if not account.password_file.exists():
+            what = f"{account.password_file} is not there: `db init` makes the account {account.user} and writes it"
+            raise UnusablePrivateFile(what, metadata={"path": str(account.password_file)})
         return URL.create(
             "mysql+pymysql",
             username=account.user,

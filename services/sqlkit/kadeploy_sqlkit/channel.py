@@ -186,4 +186,5 @@ def lead(engine: Engine, channel: Channel | None) -> Engine:
 def last_words(error: BaseException | None) -> str:
     """Returns what a driver said when it failed, without the number of the error."""
     arguments = error.args if error is not None else ()
-    return str(arguments[-1]) if arguments else str(error)
+    told = str(arguments[-1]) if arguments else str(error)
+    return f"{told}; `db init` makes it" if arguments and arguments[0] == ER.BAD_DB_ERROR else told

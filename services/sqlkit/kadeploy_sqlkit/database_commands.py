@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
@@ -14,6 +14,7 @@ from kadeploy_sqlkit.access import Account, DatabaseAccess, MariadbAccess
 from kadeploy_sqlkit.accounts import ROWS, TABLES, Administrator, DatabaseServerUnreachable, make_accounts
 from kadeploy_sqlkit.channel import Channel, last_words
 from kadeploy_sqlkit.privileges import demanded_subject, encryption, findings
+from kadeploy_sqlkit.table_findings import table_findings
 
 SUCCESS, FAILURE = 0, 1
 
@@ -28,6 +29,7 @@ class Databases:
         open_engine: opens a database.
         upgrade: brings the tables of opened databases to the present version.
         outdated: returns a sentence for each opened database whose tables are of another version.
+        tables: the tables of each database as the present version makes them.
     """
 
     program: str
@@ -35,6 +37,7 @@ class Databases:
     open_engine: Callable[[URL, Channel | None], Engine]
     upgrade: Callable[[Mapping[str, Engine]], None]
     outdated: Callable[[Mapping[str, Engine]], Sequence[str]]
+    tables: Mapping[str, MetaData]
 
 
 def init(databases: Databases, administrator: Administrator) -> int:
@@ -59,7 +62,7 @@ def upgrade(databases: Databases) -> int:
 def check(databases: Databases) -> int:
     """Says how the databases are reached, and what is wrong with tables and accounts. Returns the status."""
     with _opened(databases, {name: access.url for name, access in databases.accesses.items()}) as engines:
-        status = _complain(databases, databases.outdated(engines))
+        status = _complain(databases, databases.outdated(engines) or _differences(databases, engines))
         for name, access in databases.accesses.items():
             if isinstance(access, MariadbAccess):
                 with _asking(name, engines[name]) as connection:
@@ -70,6 +73,14 @@ def check(databases: Databases) -> int:
     if status == SUCCESS:
         sys.stdout.write(f"all is as this release needs it: {', '.join(databases.accesses)}\n")
     return status
+
+
+def _differences(databases: Databases, engines: Mapping[str, Engine]) -> Sequence[str]:
+    found: list[str] = []
+    for name, engine in engines.items():
+        with _asking(name, engine) as connection:
+            found += table_findings(connection, name, databases.tables[name])
+    return [f"{one}: somebody changed it; restore the database from a backup" for one in found]
 
 
 @contextmanager

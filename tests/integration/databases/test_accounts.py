@@ -27,6 +27,10 @@ NODE = "INSERT INTO {deploy}.clusters VALUES ('c', '{{}}', 'e', NOW(6), NOW(6))"
 RIGHT = "INSERT INTO {deploy_right}.rights VALUES ('alice', 'node-1', 'sda3', NULL)"
 RIGHT_DELETED = "DELETE FROM {deploy_right}.rights"
 STATE = "UPDATE {deploy_state}.partition_states SET state = 'deployed'"
+_LAST_COLUMN = (
+    "SELECT column_name FROM information_schema.columns WHERE table_schema = '{}' AND table_name = 'node_records' "
+    "AND column_key = '' LIMIT 1"
+)
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 DENIED = (1044, 1142, 1227)
 
@@ -215,6 +219,33 @@ def test_init_repairs_and_check_tells_what_somebody_changed(
     assert "run kadeploy-deployer db upgrade" in capsys.readouterr().err
 
 
+def test_check_tells_what_is_missing_in_the_tables(site: DatabaseSite, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a careless administrator may leave them; the number of the version says nothing of it."""
+    assert (site.init(inventory, "inventory"), site.init(deployer, "deployer")) == (0, 0)
+    deploy, state = site.names["deploy"], site.names["deploy_state"]
+    site.server.run(
+        f"DROP TABLE {deploy}.partitions",
+        f"ALTER TABLE {deploy}.nodes DROP COLUMN labels",
+        f"ALTER TABLE {state}.node_records DROP COLUMN {site.server.run(_LAST_COLUMN.format(state))[0][0]}",
+    )
+    capsys.readouterr()
+    assert inventory(["db", "check", "--config", site.config("inventory")]) == 1
+    told = capsys.readouterr().err
+    assert "the database deploy: the table partitions is missing: somebody changed it" in told
+    assert "the database deploy: the column nodes.labels is missing" in told
+    assert deployer(["db", "check", "--config", site.config("deployer")]) == 1
+    assert "the database deploy_state: the column node_records." in capsys.readouterr().err
+    site.server.run(f"DROP DATABASE {deploy}")
+    assert inventory(["db", "check", "--config", site.config("inventory")]) == 1
+    assert "`db init` makes it" in capsys.readouterr().err
+
+
+def test_before_init_the_way_to_it_is_told(site: DatabaseSite, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["db", "check"], ["serve"]):
+        assert inventory([*command, "--config", site.config("inventory")]) == 1
+        assert "secrets/deploy is not there: `db init` makes the account" in capsys.readouterr().err
+
+
 def test_what_goes_wrong_is_told_in_one_sentence_without_a_password(
     site: DatabaseSite, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,7 +256,7 @@ def test_what_goes_wrong_is_told_in_one_sentence_without_a_password(
         return told
 
     with_file = ("--admin-defaults-file", str(site.defaults_file))
-    assert "deploy_state cannot be read" in refused("check")
+    assert "deploy_state is not there: `db init` makes" in refused("check")
     site.defaults_file.write_text("[client]\nuser=site_admin\npassword=wrong-secret\n")
     assert "--admin-defaults-file" in refused("init", *with_file)
     site.defaults_file.chmod(0o644)

@@ -1,7 +1,9 @@
 """kadeploy-inventory as an administrator starts it: settings, databases, refusals in one sentence."""
 
+import contextlib
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,6 +93,15 @@ def test_the_databases_are_checked_and_upgraded(config: Path, capsys: pytest.Cap
     assert "kadeploy-inventory db upgrade" in capsys.readouterr().err
     assert main(["db", "upgrade", "--config", str(config)]) == 0
     assert main(["db", "check", "--config", str(config)]) == 0
+
+
+def test_a_table_that_somebody_took_away_is_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["db", "upgrade", "--config", str(config)]) == 0
+    (file,) = config.parent.glob("**/deploy.db")
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("DROP TABLE partitions")
+    assert main(["db", "check", "--config", str(config)]) == 1
+    assert "the database deploy: the table partitions is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
