@@ -38,8 +38,8 @@ test: root ready environment-tiny environment-raw ## All tests, real PXE deploym
 ##@ Work
 
 .PHONY: test-fast
-test-fast: setup proto ## All tests but those that boot machines
-	$(BIN)/python -m pytest -m "not lab and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+test-fast: setup proto ## All tests but the thorough ones and those that boot machines (under 2 minutes)
+	$(BIN)/python -m pytest -m "not lab and not compose and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: root ready environment-tiny environment-raw ## The tests that boot machines

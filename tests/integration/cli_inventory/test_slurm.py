@@ -13,7 +13,7 @@ from tests.integration.cli_inventory.batch import EXAMPLES, Scheduler, allowed
 from tests.integration.cli_inventory.conftest import Site
 from tests.slurm import Slurm, running_slurm, write_script
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 PROLOG, EPILOG = EXAMPLES / "slurm-prolog", EXAMPLES / "slurm-epilog"
 BOTH = ["node-1", "node-2"]

@@ -17,7 +17,7 @@ from kadeploy_deployer.domain.states import DeploymentState, FailureReason, Part
 from kadeploy_deployer.steps.plan import PLAN
 from tests.fakes.mortal_deployer import real_plan_world
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 ROOT = Path(__file__).parents[4]
 STEPS = [step.name for step in PLAN]

@@ -21,7 +21,7 @@ from tests.fakes.crowded_deployer import CLIENTS, REQUESTS
 from tests.fakes.deployment_world import World
 from tests.fakes.scripted_step import straight_plan
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 ROOT = Path(__file__).parents[4]
 NAMES = ("red", "green", "blue")

@@ -18,7 +18,7 @@ from tests.fakes.deployment_world import World, new_deployment
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
 from tests.fakes.stalled_deployer import CUTS_BEFORE, LEASE_SECONDS
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 ROOT = Path(__file__).parents[4]
 SECONDS = 30.0
