@@ -72,6 +72,8 @@ class Fence:
             # One question for all nodes that are about to be worked on.
             if self._proving is None or self._proving.done():
                 self._proving = asyncio.create_task(self._prove_again())
+                # Whoever asked may be cancelled before the answer comes, and then nobody hears it.
+                self._proving.add_done_callback(_heard)
             await asyncio.shield(self._proving)
         raise self._lost()
 
@@ -79,6 +81,11 @@ class Fence:
         asked = self._clock.monotonic()
         await self._prove()
         self.proved(asked)
+
+
+def _heard(proving: "asyncio.Task[None]") -> None:
+    if not proving.cancelled():
+        proving.exception()
 
 
 _here: ContextVar[Fence | None] = ContextVar("fence", default=None)

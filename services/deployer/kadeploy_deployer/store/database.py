@@ -25,6 +25,7 @@ from kadeploy_rpckit.errors import Invalid
 from kadeploy_sqlkit.channel import Channel, last_words, lead
 
 _Result = TypeVar("_Result")
+_Value = TypeVar("_Value")
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ class InvalidDatabaseUrl(Invalid):
     reason = "INVALID_DATABASE_URL"
 
 
-def chunks(names: Sequence[str], size: int = CHUNK) -> list[Sequence[str]]:
-    """Returns the names in pieces that fit into one statement."""
+def chunks(names: Sequence[_Value], size: int = CHUNK) -> list[Sequence[_Value]]:
+    """Returns the names, or other values, in pieces that fit into one statement."""
     return [names[start : start + size] for start in range(0, len(names), size)]
 
 

@@ -7,7 +7,7 @@ nothing.
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, and_, or_, select, tuple_, update
 
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import DeploymentFinished, DeploymentNotFound, LeaseLost
@@ -20,6 +20,8 @@ from kadeploy_deployer.store.tables import deployments
 from kadeploy_rpckit.errors import Conflict
 
 TRIES = 5
+RENEWED_AT_ONCE = 200
+"""Of how many leases one statement speaks."""
 
 
 class VersionRace(Conflict):
@@ -90,16 +92,18 @@ def claim(connection: Connection, *, driver: str, now: float, lease_expires_at: 
 
 def renew(connection: Connection, leases: Sequence[Lease], *, lease_expires_at: float) -> frozenset[str]:
     """Renews leases and returns the deployments of those still held. The version stays: nothing was told."""
-    held = set()
-    for lease in leases:
-        change = update(deployments).where(
-            deployments.c.id == lease.deployment_id,
-            deployments.c.driver == lease.driver,
-            deployments.c.fence == lease.fence,
+    held: set[str] = set()
+    for some in chunks(leases, RENEWED_AT_ONCE):
+        proofs = [(lease.deployment_id, lease.driver, lease.fence) for lease in some]
+        mine = and_(
+            # Said again, for not every engine finds its key in the comparison of several columns.
+            deployments.c.id.in_([lease.deployment_id for lease in some]),
+            tuple_(deployments.c.id, deployments.c.driver, deployments.c.fence).in_(proofs),
             deployments.c.state.in_(sorted(UNFINISHED)),
         )
-        if connection.execute(change.values(lease_expires_at=lease_expires_at)).rowcount == 1:
-            held.add(lease.deployment_id)
+        # Written first: whoever would take one over waits from here on until this is committed.
+        connection.execute(update(deployments).where(mine).values(lease_expires_at=lease_expires_at))
+        held.update(connection.execute(select(deployments.c.id).where(mine)).scalars())
     return frozenset(held)
 
 

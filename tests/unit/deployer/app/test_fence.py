@@ -1,6 +1,7 @@
 """The fence: who passes it, when the database is asked, and what stays outside."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,24 @@ async def test_near_its_end_the_database_is_asked_once_for_all_nodes() -> None:
     await asyncio.gather(*(lease.fence.passed() for _ in range(100)))
     await lease.fence.passed()
     assert lease.asked == 1
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_is_no_noise_in_the_log() -> None:
+    noise: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
+    lease = Lease()
+    lease.error = LeaseLost("d-1")
+    lease.clock.advance(LEASE * 2)
+    asker = asyncio.create_task(lease.fence.passed())
+    await asyncio.sleep(0)
+    asker.cancel()
+    await asyncio.wait({asker})
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert lease.asked == 1
+    del asker, lease
+    gc.collect()
+    assert noise == []
 
 
 async def test_a_renewal_elsewhere_counts() -> None:

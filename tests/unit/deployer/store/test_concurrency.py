@@ -72,12 +72,13 @@ async def test_the_history_of_a_crowd_of_which_one_is_killed_and_one_stands_stil
     history.keep(database.engine)
     shown = url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "tests.fakes.crowded_deployer", shown]
-    crowd = {
-        name: subprocess.Popen(  # noqa: ASYNC220 - it takes milliseconds
-            [*command, name, str(tmp_path), str(LEASE_SECONDS)], cwd=ROOT, stdout=subprocess.DEVNULL
-        )
-        for name in NAMES
-    }
+    last_words = {name: tmp_path / f"said-{name}" for name in NAMES}
+    crowd = {}
+    for name, said in last_words.items():
+        with said.open("wb") as stream:
+            crowd[name] = subprocess.Popen(  # noqa: ASYNC220 - it takes milliseconds
+                [*command, name, str(tmp_path), str(LEASE_SECONDS)], cwd=ROOT, stdout=stream, stderr=stream
+            )
     try:
         # Two that are at work: not everybody has got a node yet.
         await asyncio.to_thread(until, lambda: len(at_work(tmp_path)) > 1)
@@ -92,7 +93,9 @@ async def test_the_history_of_a_crowd_of_which_one_is_killed_and_one_stands_stil
         for one in crowd.values():
             one.kill()
             one.wait()
-    assert {name: one.returncode for name, one in crowd.items()} == {**dict.fromkeys(NAMES, 0), killed: -signal.SIGKILL}
+    statuses = {name: one.returncode for name, one in crowd.items()}
+    told = "\n".join(f"{name}: {said.read_text()[-3000:]}" for name, said in last_words.items())
+    assert statuses == {**dict.fromkeys(NAMES, 0), killed: -signal.SIGKILL}, f"stalled: {stalled}\n{told}"
 
     # Whoever is left ends what the others left.
     last = World(database=database, plan=straight_plan(), lease_seconds=LEASE_SECONDS)
