@@ -14,6 +14,9 @@ from tests.fakes.deployment_world import make_database
 from tests.fakes.simulated_site import SimulatedSite
 
 POLL = 0.2
+# Simulated hours pass in seconds: with a short lease, each deployment would renew its own at every turn; a deployer
+# renews all of them at once.
+LEASE_SECONDS = 86_400.0
 
 
 async def deploy(deployments: int, nodes: int) -> Mapping[str, float]:
@@ -21,7 +24,7 @@ async def deploy(deployments: int, nodes: int) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory() as directory:
         database = make_database(Path(directory))
         names = [f"node-{number}" for number in range(1, deployments * nodes + 1)]
-        site = SimulatedSite(Path(directory), database, names)
+        site = SimulatedSite(Path(directory), database, names, lease_seconds=LEASE_SECONDS)
         world = site.world
         began, used = time.perf_counter(), time.process_time()
         created = []

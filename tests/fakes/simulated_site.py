@@ -23,7 +23,9 @@ from tests.fakes.step_workshop import DEPLOYMENT_KEY, Workshop
 class SimulatedSite:
     """`machines` by name, `workshop` with the fakes behind the ports, and the `world` that deploys to them."""
 
-    def __init__(self, directory: Path, database: Database, names: Sequence[str]) -> None:
+    def __init__(
+        self, directory: Path, database: Database, names: Sequence[str], *, lease_seconds: float = 30.0
+    ) -> None:
         self.names = tuple(names)
         self.workshop = Workshop(directory)
         self.machines = FakeMachines(self.workshop, *names)
@@ -44,6 +46,7 @@ class SimulatedSite:
                 clock=self.workshop.clock,
             ),
             host_keys=(DEPLOYMENT_KEY,),
+            lease_seconds=lease_seconds,
         )
 
     def resolution(self, names: Sequence[str]) -> Resolution:
