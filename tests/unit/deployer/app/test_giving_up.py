@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kadeploy_deployer.app import supervisor
+from kadeploy_deployer.app import driving
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason
@@ -59,7 +59,7 @@ async def deaths(world: World, name: str, count: int) -> None:
 async def test_the_nodes_of_a_lost_deployment_are_left_bootable(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "MOST_DRIVERS", 1)
+    monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
     recovery = Recovery()
     world = World(database=database, plan=straight_plan(), recover=recovery)
     await world.store.create(new_deployment("orphan", ["node1", "node2"], lease_expires_at=0.0))
@@ -75,7 +75,7 @@ async def test_the_nodes_of_a_lost_deployment_are_left_bootable(
 async def test_what_killed_those_who_wanted_to_leave_them_bootable_is_not_tried_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "MOST_DRIVERS", 1)
+    monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
     recovery = Recovery()
     world = World(database=database, plan=straight_plan(), recover=recovery)
     await world.store.create(new_deployment("orphan", ["node1"], lease_expires_at=0.0))
@@ -110,7 +110,7 @@ async def test_the_nodes_of_a_deployment_that_breaks_off_are_left_bootable(
 async def test_a_deployment_that_many_gave_back_in_good_order_is_not_lost(database: Database) -> None:
     world = World(database=database, plan=straight_plan())
     await world.store.create(new_deployment("handed-on", ["node1"], lease_expires_at=0.0))
-    for number in range(supervisor.MOST_DRIVERS + 5):
+    for number in range(driving.MOST_DRIVERS + 5):
         leases = await world.store.claim(driver=f"d-{number}", now=1e12, lease_expires_at=2e12, most=9)
         await world.store.release(leases)
 
@@ -120,7 +120,7 @@ async def test_a_deployment_that_many_gave_back_in_good_order_is_not_lost(databa
 async def test_a_deployment_that_goes_on_a_step_with_each_of_its_drivers_is_not_lost(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "MOST_DRIVERS", 2)
+    monkeypatch.setattr(driving, "MOST_DRIVERS", 2)
     plan = [ScriptedStep(name, state.partition_state) for state in straight_plan() for name in (state.name,)]
     world = World(database=database, plan=plan)
     await world.store.create(new_deployment("orphan", ["node1"], lease_expires_at=0.0))
@@ -158,7 +158,7 @@ async def test_what_a_slow_database_claimed_for_us_is_driven_all_the_same(databa
 async def test_one_that_cannot_be_ended_keeps_no_other_from_being_driven(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "MOST_DRIVERS", 2)
+    monkeypatch.setattr(driving, "MOST_DRIVERS", 2)
     world = World(database=database, plan=straight_plan())
     await world.store.create(new_deployment("lost", ["node1"], lease_expires_at=0.0))
     await deaths(world, "lost", 3)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app import supervisor
+from kadeploy_deployer.app import driving
 from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
@@ -177,7 +177,7 @@ async def test_a_cancelled_deployment_whose_deployer_died_is_ended_by_the_next(d
 async def test_a_deployment_that_nobody_can_bring_to_an_end_is_lost(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "MOST_DRIVERS", 1)
+    monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
     world = World(database=database, plan=straight_plan())
     await world.store.create(new_deployment("orphan", ["node1"], lease_expires_at=0.0))
 
