@@ -1,6 +1,7 @@
 """What `kadeploy-deployer db …` looks after: the one database, and where it stands."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -18,7 +19,7 @@ def databases(settings: Settings) -> Databases:
     return Databases(
         program="kadeploy-deployer",
         accesses={NAME: settings.database},
-        open_engine=make_engine,
+        open_engine=partial(make_engine, migrating=True),
         upgrade=upgrade,
         outdated=outdated,
         tables={NAME: metadata},

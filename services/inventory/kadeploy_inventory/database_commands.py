@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -16,7 +17,7 @@ def databases(settings: Settings) -> Databases:
     return Databases(
         program="kadeploy-inventory",
         accesses={"deploy": settings.deploy_database, "deploy_right": settings.deploy_right_database},
-        open_engine=open_engine,
+        open_engine=partial(open_engine, migrating=True),
         upgrade=schema.upgrade,
         outdated=outdated,
         tables=schema.METADATA,

@@ -23,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_rpckit.errors import Invalid
 from kadeploy_sqlkit.channel import Channel, last_words, lead
+from kadeploy_sqlkit.mariadb_session import connect_arguments
 
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
@@ -30,12 +31,7 @@ _Value = TypeVar("_Value")
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
-"""How long a transaction waits for another process's lock."""
-CONNECT_SECONDS = 10
-SILENCE_SECONDS = 40
-"""How long a server may say nothing before it counts as away; longer than the longest wait for a lock."""
-IDLE_SECONDS = 10
-"""How long a transaction may stand still before the server ends it: a stopped deployer must not hold everybody up."""
+"""How long a transaction on SQLite waits for another process's lock."""
 TRIES = 6
 FIRST_PAUSE = 0.02
 OUTAGE_PAUSE = 0.5
@@ -70,12 +66,13 @@ def _parsed(url: str | URL) -> URL:
     return parsed
 
 
-def make_engine(url: str | URL, channel: Channel | None = None) -> Engine:
+def make_engine(url: str | URL, channel: Channel | None = None, *, migrating: bool = False) -> Engine:
     """Returns an engine with our settings for its kind; raises InvalidDatabaseUrl, and UnusableCertificate.
 
     Args:
         url: where the database is.
         channel: how its server is reached.
+        migrating: for the `db` commands, whose statements may take long.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
@@ -85,13 +82,7 @@ def make_engine(url: str | URL, channel: Channel | None = None) -> Engine:
             pool_pre_ping=True,
             pool_recycle=3600,
             pool_size=8,
-            connect_args={
-                "connect_timeout": CONNECT_SECONDS,
-                "read_timeout": SILENCE_SECONDS,
-                "write_timeout": SILENCE_SECONDS,
-                "charset": "utf8mb4",
-                "init_command": _session(),
-            },
+            connect_args=connect_arguments(migrating=migrating),
         )
         return lead(engine, channel)
     Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -99,12 +90,6 @@ def make_engine(url: str | URL, channel: Channel | None = None) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _session() -> str:
-    """Returns what each connection says first. Only MariaDB reads what stands in the comment, and only there it is."""
-    bounds = f"innodb_lock_wait_timeout = {BUSY_SECONDS:.0f} /*M!100300 , idle_transaction_timeout = {IDLE_SECONDS} */"
-    return f"SET SESSION time_zone = '+00:00', {bounds}"
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:

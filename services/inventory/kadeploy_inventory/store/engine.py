@@ -7,18 +7,19 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 from kadeploy_sqlkit.channel import Channel, lead
+from kadeploy_sqlkit.mariadb_session import connect_arguments
 
 WRITES = "kadeploy_writes"
 BUSY_TIMEOUT_SECONDS = 5
-CONNECT_TIMEOUT_SECONDS = 10
 
 
-def open_engine(url: str | URL, channel: Channel | None = None) -> Engine:
+def open_engine(url: str | URL, channel: Channel | None = None, *, migrating: bool = False) -> Engine:
     """Returns the engine of a database.
 
     Args:
         url: `sqlite:////path` or `mysql+pymysql://user:password@host/database`.
         channel: how the server is reached.
+        migrating: for the `db` commands, whose statements may take long.
 
     Raises:
         UnusableCertificate: the channel cannot be made.
@@ -31,7 +32,7 @@ def open_engine(url: str | URL, channel: Channel | None = None) -> Engine:
         max_overflow=-1,  # as many as there are workers
         pool_pre_ping=True,
         pool_recycle=3600,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "charset": "utf8mb4"},
+        connect_args=connect_arguments(migrating=migrating),
     )
     return lead(engine, channel)
 

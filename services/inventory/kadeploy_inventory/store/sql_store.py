@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from kadeploy_inventory.app.ports import ResultT, Work
 from kadeploy_inventory.domain.errors import ConcurrentChange, DatabaseUnreachable
@@ -96,6 +96,11 @@ def _run(
                     known,
                 )
                 return use_case(work)
+        except InterfaceError as error:
+            # The driver found its connection gone before it said anything.
+            raise DatabaseUnreachable(
+                "the connection to the inventory's database broke; nothing was written"
+            ) from error
         except (IntegrityError, OperationalError) as error:
             _LOG.warning("transaction=failed attempt=%d error=%r", attempt, error.orig)
             failure = error

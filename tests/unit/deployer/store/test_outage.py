@@ -19,6 +19,7 @@ from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store import schema, turns
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from kadeploy_sqlkit import mariadb_session
 from tests.fakes.deployment_world import World, new_deployment
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
 from tests.mariadb import MariadbServer
@@ -123,7 +124,7 @@ def mariadb_url(mariadb_server: MariadbServer) -> Iterator[URL]:
 async def test_a_deployer_that_stops_in_the_middle_of_a_transaction_holds_up_nobody_for_long(
     mariadb_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_room, "IDLE_SECONDS", 1)
+    monkeypatch.setattr(mariadb_session, "IDLE_SECONDS", 1)
     stopped, alive = Database(mariadb_url), Database(mariadb_url)
     with stopped.engine.connect() as connection:
         turns.pass_turnstile(connection)
@@ -139,7 +140,7 @@ async def test_a_deployer_that_stops_in_the_middle_of_a_transaction_holds_up_nob
 
 @pytest.mark.mariadb
 async def test_a_server_that_says_nothing_any_more_is_away(mariadb_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_room, "SILENCE_SECONDS", 1)
+    monkeypatch.setattr(mariadb_session, "SILENCE_SECONDS", 1)
     database = Database(mariadb_url)
     async with asyncio.timeout(30):
         with pytest.raises(StoreUnreachable):
