@@ -5,6 +5,7 @@ It speaks TLS with a certificate of an authority of its own, and leaves it to ea
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -113,6 +114,23 @@ def running_server(*, tls: bool = True) -> Iterator[MariadbServer]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@contextmanager
+def killed(server: MariadbServer, *, seconds: float) -> Iterator[None]:
+    """Ends a server without warning, and yields when it has started again after a while, on the same files."""
+    home = server.socket.parent
+    pid = int((home / "pid").read_text())
+    command = Path("/proc", str(pid), "cmdline").read_text().split("\0")[:-1]
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(seconds)
+    with subprocess.Popen(_as_server(command), cwd=home, stdin=subprocess.DEVNULL) as process:
+        try:
+            if not _answers(server, process):
+                raise RuntimeError(f"mariadbd does not start again: {(home / 'log').read_text(errors='replace')}")
+            yield
+        finally:
+            _stop(process)
+
+
 def _install(program: str, home: Path) -> None:
     """Makes the system tables. The server that does it gives up on a starved machine, so it gets another try."""
     data = home / "data"
@@ -182,13 +200,17 @@ def _serving(program: str, home: Path, certificates: SiteCertificates | None) ->
                     yield server
                     return
             finally:
-                process.terminate()
-                try:
-                    process.wait(STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+                _stop(process)
     log = home / "log"
     raise RuntimeError(f"mariadbd does not start: {log.read_text(errors='replace') if log.exists() else 'no log'}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _as_server(command: list[str]) -> list[str]:

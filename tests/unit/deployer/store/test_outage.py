@@ -1,6 +1,7 @@
 """A database that is away for a while."""
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -22,7 +23,7 @@ from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_sqlkit import mariadb_session
 from tests.fakes.deployment_world import World, new_deployment
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
-from tests.mariadb import MariadbServer
+from tests.mariadb import MariadbServer, killed, running_server
 
 
 class Away(sqlite3.OperationalError):
@@ -185,6 +186,39 @@ async def test_a_server_that_stands_still_for_a_while_ends_no_deployment(
     deployment = await world.finished(created.id, within=30)
     await world.supervisor.close()
     database.close()
+
+    assert (deployment.state, deployment.description) == (DeploymentState.TERMINATED, "2 of 2 nodes deployed")
+    assert [record.step for record in deployment.nodes[0].steps] == ["boot", "write", "reboot"]
+
+
+@pytest.mark.mariadb
+@pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_server_that_is_killed_and_comes_back_finds_every_deployment_where_it_was() -> None:
+    with running_server(tls=False) as server:
+        name = "deploy_state"
+        server.run(f"CREATE DATABASE {name}")
+        engine = database_room.make_engine(server.url(name))
+        schema.upgrade(engine)
+        engine.dispose()
+        database = Database(server.url(name))
+        step = ScriptedStep("write", holds=(held := asyncio.Event()))
+        world = World(database=database, plan=straight_plan(write=step), lease_seconds=1.5)
+        world.supervisor.open()
+        created = await world.create()
+        await step.entered.wait()
+        restarting = killed(server, seconds=5.0)
+        held.set()
+        # Meanwhile the deployer cannot journal what its step has done, and its lease runs out.
+        await asyncio.to_thread(restarting.__enter__)
+        try:
+            deployment = await world.finished(created.id, within=60)
+            await world.supervisor.close()
+            database.close()
+        finally:
+            restarting.__exit__(None, None, None)
+    # The driver leaves the socket of a connection that was refused to the garbage collector, which would say so later.
+    gc.collect()
 
     assert (deployment.state, deployment.description) == (DeploymentState.TERMINATED, "2 of 2 nodes deployed")
     assert [record.step for record in deployment.nodes[0].steps] == ["boot", "write", "reboot"]
