@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     with bootstrap.open_database(settings) as database:
-        bootstrap.prepare_schema(database)
+        bootstrap.prepare_schema(settings, database)
         return asyncio.run(_serve_until_told(settings, database))
 
 

@@ -14,6 +14,7 @@ from kadeploy_deployer.app.patient_boot import PatientBoot
 from kadeploy_deployer.app.runner import RunnerSettings
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
+from kadeploy_deployer.database_commands import NAME, PROGRAM
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
 from kadeploy_deployer.settings import HOUR, BroadcastSettings, Settings
@@ -24,6 +25,7 @@ from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
 from kadeploy_rpckit.errors import Invalid
+from kadeploy_sqlkit.database_commands import mark_files, prepare_files
 
 
 class UnusableKeyFile(Invalid):
@@ -34,7 +36,8 @@ class UnusableKeyFile(Invalid):
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """Yields the database; closes it at the end."""
+    """Yields the database; closes it at the end. An SQLite file is made at a first start, and looked at otherwise."""
+    prepare_files({NAME: settings.database}, program=PROGRAM)
     database = Database(settings.database.url, settings.database.channel)
     try:
         yield database
@@ -42,11 +45,13 @@ def open_database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def prepare_schema(database: Database) -> None:
+def prepare_schema(settings: Settings, database: Database) -> None:
     """Brings the schema of SQLite up to date; on a server that is the administrator's doing, so it is only checked."""
     if database.is_sqlite:
         schema.upgrade(database.engine)
     schema.check(database.engine)
+    mark_files({NAME: settings.database})
+    database.reserve_space()
 
 
 @asynccontextmanager

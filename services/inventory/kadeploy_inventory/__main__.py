@@ -17,7 +17,7 @@ from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.server import serve_sync
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
-from kadeploy_sqlkit.database_commands import closing
+from kadeploy_sqlkit.database_commands import closing, mark_files
 
 USAGE, FAILURE = 2, 1
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
@@ -49,7 +49,8 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
         schema.upgrade(engines)
     if found := database_commands.outdated(engines):
         return _complain("; ".join(found), FAILURE)
-    runtime = bootstrap.build_runtime(settings, engines)
+    mark_files(database_commands.databases(settings).accesses)
+    runtime = bootstrap.build_runtime(settings, engines, reserve_space=True)
     return serve_sync(
         bootstrap.registration(runtime),
         service=bootstrap.SERVICE,

@@ -13,7 +13,7 @@ from kadeploy_deployer.app.fence import Fence, behind
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.domain.deployment import Lease
-from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed, StoreUnreachable
 from kadeploy_deployer.domain.lifecycle import PartitionTrigger, given_up
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
@@ -109,7 +109,7 @@ class Driving:
                     return
                 # The database is further than we believed: the answer to a write was lost.
                 attempt += 1
-            except StoreUnreachable as error:
+            except StoreFailed as error:
                 # Nobody's fault here, and bounded: a lease that cannot be renewed ends this task.
                 logger.warning("deployment=%s waits for the database: %s", name, error.message)
             except Exception as error:
@@ -129,12 +129,12 @@ class Driving:
     async def _is_ours(self) -> bool:
         try:
             await self._prove()
-        except (LeaseLost, StoreUnreachable):
+        except (LeaseLost, StoreFailed):
             return False
         return True
 
     async def _prove(self) -> None:
-        """Renews the lease because somebody wants to act now. Raises LeaseLost, StoreUnreachable."""
+        """Renews the lease because somebody wants to act now. Raises LeaseLost, StoreFailed."""
         expiry = self._clock.now() + self._lease_seconds
         try:
             async with asyncio.timeout(self._lease_seconds / 3):
@@ -153,7 +153,7 @@ class Driving:
                 with behind(self.fence):
                     await self._runner.give_up(failure)
                 return
-        except (LeaseLost, StoreUnreachable) as error:
+        except (LeaseLost, StoreFailed) as error:
             logger.error("deployment=%s cannot be ended: %s", self.lease.deployment_id, error)  # noqa: TRY400 - foreseen
             return
         except Exception:
@@ -173,7 +173,7 @@ class Driving:
                 node_trigger=PartitionTrigger.LOSE,
                 now=self._clock.now(),
             )
-        except (LeaseLost, StoreUnreachable) as error:
+        except (LeaseLost, StoreFailed) as error:
             logger.error("deployment=%s cannot be ended: %s", name, error)  # noqa: TRY400 - foreseen
         except Exception:
             # Nobody waits for this task, so nobody else would say it. It is taken up again when its lease has expired.

@@ -5,7 +5,7 @@ import logging
 
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.app.store import DeploymentStore
-from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.errors import StoreFailed
 
 LOOK_SECONDS = 3600.0
 PAUSE_SECONDS = 1.0
@@ -47,7 +47,7 @@ class Forgetting:
             try:
                 while await self._store.forget_one(before=self._clock.now() - self._days * DAY):
                     await self._clock.sleep(PAUSE_SECONDS)
-            except StoreUnreachable as error:
+            except StoreFailed as error:
                 logger.warning("old stories cannot be dropped now: %s", error)
             except Exception:
                 # Nobody waits for this task, so nobody else would say it.

@@ -12,7 +12,7 @@ from kadeploy_deployer.app.fence import Fence, behind
 from kadeploy_deployer.app.operation_store import NewOperation, OperationStore
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.domain.control_errors import OperationLost
-from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.errors import StoreFailed, StoreUnreachable
 from kadeploy_deployer.domain.holder import OPERATION_PREFIX
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Keeper:
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await asyncio.shield(self.store.release(operation.id))
-        except (StoreUnreachable, TimeoutError) as error:
+        except (StoreFailed, TimeoutError) as error:
             logger.warning("operation=%s its locks stay until their lease expires: %s", operation.id, error)
 
     async def _renew(self, operation_id: str, fence: Fence, stop: asyncio.Event | None) -> None:
@@ -105,7 +105,7 @@ class Keeper:
             asked = self.clock.monotonic()
             try:
                 await self._prove(operation_id, stop)
-            except StoreUnreachable as error:
+            except StoreFailed as error:
                 logger.warning("operation=%s its lease cannot be renewed: %s", operation_id, error)
                 if fence.is_expired:
                     raise OperationLost(operation_id) from error
@@ -113,7 +113,7 @@ class Keeper:
             fence.proved(asked)
 
     async def _prove(self, operation_id: str, stop: asyncio.Event | None) -> None:
-        """Renews what the operation holds. Raises OperationLost, StoreUnreachable."""
+        """Renews what the operation holds. Raises OperationLost, StoreFailed."""
         now = self.clock.now()
         try:
             async with asyncio.timeout(self.lease_seconds / 3):

@@ -21,7 +21,7 @@ from kadeploy_deployer.domain.control_errors import (
     RunsOutOfTime,
     Unforeseen,
 )
-from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.errors import StoreFailed
 from kadeploy_deployer.domain.trouble import noted, recalled
 from kadeploy_deployer.steps.each_node import NodeFailed
 from kadeploy_rpckit.errors import DomainError
@@ -176,7 +176,7 @@ async def outcome(node: str, work: Callable[[str], Awaitable[None]]) -> DomainEr
     """Does the work on a node and returns what went wrong with it."""
     try:
         await work(node)
-    except (StoreUnreachable, OperationLost):
+    except (StoreFailed, OperationLost):
         raise
     except DomainError as error:
         return error

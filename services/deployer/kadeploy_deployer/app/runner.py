@@ -16,7 +16,7 @@ from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import RunData
 from kadeploy_deployer.app.waiting import Waiting, cancel_reason
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment, verdict
-from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed
 from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, PartitionTrigger, advance_partition, given_up
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
@@ -85,7 +85,7 @@ class Runner:
     async def give_up(self, failure: Failure) -> None:
         """Ends the deployment because nobody brings it to its end, and leaves its nodes bootable.
 
-        Raises LeaseLost, StoreUnreachable, and whatever made it impossible to go on.
+        Raises LeaseLost, StoreFailed, and whatever made it impossible to go on.
         """
         data = await self._store.load(self._lease.deployment_id)
         trigger = given_up(data.deployment.state, failure.reason)
@@ -216,7 +216,7 @@ class Runner:
         try:
             async with asyncio.timeout(RECOVERY_TIMEOUT):
                 failures = await self._settings.leave_bootable(context, nodes)
-        except (LeaseLost, StoreUnreachable):
+        except (LeaseLost, StoreFailed):
             # They are about the whole deployment: whoever drives it next leaves the nodes bootable.
             raise
         except TimeoutError:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 
 from kadeploy_deployer.app.recorder import JournalRecorder
-from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import StepPolicy
 from kadeploy_deployer.domain.states import FailureReason
@@ -43,13 +43,13 @@ class StepRun:
             nodes: those on which it is run.
 
         Raises:
-            Cancelled, LeaseLost, StoreUnreachable: it is about the whole deployment.
+            Cancelled, LeaseLost, StoreFailed: it is about the whole deployment.
         """
         timeout = max(policy(step, context, node).timeout for node in nodes)
         try:
             work = step.run(replace(context, timeout=timeout), nodes)
             found = await self._until_cancelled(work, timeout + GRACE)
-        except (Cancelled, LeaseLost, StoreUnreachable):
+        except (Cancelled, LeaseLost, StoreFailed):
             # None of these is the step's fault: they are about the whole deployment.
             raise
         except TimeoutError:

@@ -13,7 +13,7 @@ from kadeploy_deployer.app.driving import STOP_SECONDS, Drive, Driving
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.domain.deployment import Lease
-from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.errors import StoreFailed
 
 _Answer = TypeVar("_Answer")
 
@@ -108,7 +108,7 @@ class Supervisor:
             one.fence.close()
         try:
             await self._store.release([one.lease for one in driven])
-        except StoreUnreachable as error:
+        except StoreFailed as error:
             logger.warning("leases cannot be given back, they expire: %s", error.message)
 
     # --- leases ---
@@ -124,7 +124,7 @@ class Supervisor:
                         await self._take_over()
                     next_renewal = self._clock.monotonic() + self.lease_seconds / 3
                 await self._pass_cancellations_on()
-            except (StoreUnreachable, TimeoutError) as error:
+            except (StoreFailed, TimeoutError) as error:
                 logger.warning("leases cannot be looked after: %s", str(error) or "the database is too slow")
             except Exception:
                 # This loop keeps all deployments of the process alive: it goes on whatever happens.

@@ -43,10 +43,26 @@ class LeaseLost(Conflict):
         super().__init__(f"deployment {deployment_id} is driven by another deployer", metadata={"id": deployment_id})
 
 
-class StoreUnreachable(Unreachable):
+class StoreFailed(DomainError):
+    """The database cannot be used now. Each of its words is of one kind; who waits for it waits for all of them."""
+
+
+class StoreUnreachable(StoreFailed, Unreachable):
     """The database does not answer; nothing was changed."""
 
     reason = "STORE_UNREACHABLE"
+
+
+class StoreFull(StoreFailed, Exhausted):
+    """The database's disk is full; nothing was changed."""
+
+    reason = "DISK_FULL"
+
+
+class StoreDamaged(StoreFailed, Unreachable):
+    """The database's content is not what was written; nothing was changed."""
+
+    reason = "DATABASE_DAMAGED"
 
 
 class InvalidNodeSet(Invalid):

@@ -9,6 +9,7 @@ from kadeploy_deployer.app.store_values import (
     NewDeployment,
     NodeStatus,
     Note,
+    OutputNote,
     PartitionStatus,
     Position,
     Queued,
@@ -49,7 +50,7 @@ class SqlDeploymentStore:
 
     async def create(self, new: NewDeployment) -> Created | Queued:
         """As in the port."""
-        return await self._database.write(lambda c: creation.create(c, new))
+        return await self._database.write(lambda c: creation.create(c, new), grows=True)
 
     async def is_next(self, ticket: int, *, now: float) -> bool:
         """As in the port."""
@@ -87,6 +88,7 @@ class SqlDeploymentStore:
         await self._database.write(
             lambda c: progress.enter_step(c, lease, step=step, attempt=attempt, nodes=nodes, state=state, now=now),
             patience=PATIENCE,
+            grows=True,
         )
         self._told(lease.deployment_id)
 
@@ -123,7 +125,9 @@ class SqlDeploymentStore:
 
     async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
         """As in the port."""
-        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE)
+        # Outputs are large and can wait for room; what a deployment needs to end is small.
+        grows = any(isinstance(note, OutputNote) for note in notes)
+        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE, grows=grows)
         self._told(lease.deployment_id)
 
     async def end(

@@ -142,11 +142,11 @@ class SqlOperationStore:
 
     async def lock_nodes(self, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
         """As in the port."""
-        return await self._database.write(lambda c: lock_nodes(c, operation, nodes))
+        return await self._database.write(lambda c: lock_nodes(c, operation, nodes), grows=True)
 
     async def take_console(self, operation: NewOperation, node: str) -> str:
         """As in the port."""
-        return await self._database.write(lambda c: take_console(c, operation, node))
+        return await self._database.write(lambda c: take_console(c, operation, node), grows=True)
 
     async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
         """As in the port."""
@@ -161,7 +161,7 @@ class SqlOperationStore:
     ) -> Mapping[str, Trouble | None]:
         """As in the port."""
         return await self._database.write(
-            lambda c: operation_requests.open_request(c, operation, request, nodes, refused)
+            lambda c: operation_requests.open_request(c, operation, request, nodes, refused), grows=True
         )
 
     async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:

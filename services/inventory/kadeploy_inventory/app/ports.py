@@ -163,11 +163,11 @@ class Store(Protocol):
     def read(self, use_case: Callable[[Work], ResultT]) -> ResultT:
         """Runs a use case that changes nothing."""
 
-    def change_deploy(self, use_case: Callable[[Work], ResultT]) -> ResultT:
-        """Runs a use case that writes nodes, clusters or environments."""
+    def change_deploy(self, use_case: Callable[[Work], ResultT], *, frees: bool = False) -> ResultT:
+        """Runs a use case that writes nodes, clusters or environments. `frees`: it only removes."""
 
-    def change_rights(self, use_case: Callable[[Work], ResultT]) -> ResultT:
-        """Runs a use case that writes rights."""
+    def change_rights(self, use_case: Callable[[Work], ResultT], *, frees: bool = False) -> ResultT:
+        """Runs a use case that writes rights. `frees`: it only removes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

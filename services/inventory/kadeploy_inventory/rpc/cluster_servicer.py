@@ -93,5 +93,5 @@ class ClusterServicer(inventory_service_pb2_grpc.ClusterServiceServicer):
         self, request: inventory_service_pb2.DeleteClusterRequest, context: grpc.ServicerContext
     ) -> inventory_service_pb2.DeleteClusterResponse:
         """Removes a cluster that nothing stands in."""
-        self._runtime.store.change_deploy(lambda work: clusters.delete_cluster(request.name, work=work))
+        self._runtime.store.change_deploy(lambda work: clusters.delete_cluster(request.name, work=work), frees=True)
         return inventory_service_pb2.DeleteClusterResponse()

@@ -125,7 +125,7 @@ class EnvironmentServicer(inventory_service_pb2_grpc.EnvironmentServiceServicer)
         """Removes one version or all."""
         reference, asker = reference_from_message(request.environment), self._asker()
         versions = self._runtime.store.change_deploy(
-            lambda work: environments.delete_environment(reference, asker=asker, work=work)
+            lambda work: environments.delete_environment(reference, asker=asker, work=work), frees=True
         )
         return inventory_service_pb2.DeleteEnvironmentResponse(versions=versions)
 

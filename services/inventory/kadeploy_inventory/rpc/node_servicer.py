@@ -103,7 +103,9 @@ class NodeServicer(inventory_service_pb2_grpc.NodeServiceServicer):
         self, request: inventory_service_pb2.DeleteNodesRequest, context: grpc.ServicerContext
     ) -> inventory_service_pb2.DeleteNodesResponse:
         """Removes nodes, with a result for each."""
-        removals = self._runtime.store.change_deploy(lambda work: nodes.delete_nodes(request.nodes, work=work))
+        removals = self._runtime.store.change_deploy(
+            lambda work: nodes.delete_nodes(request.nodes, work=work), frees=True
+        )
         results = [
             inventory_service_pb2.NodeResult(
                 node=removal.node,

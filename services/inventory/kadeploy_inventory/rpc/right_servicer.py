@@ -46,7 +46,8 @@ class RightServicer(inventory_service_pb2_grpc.RightServiceServicer):
                 nodes=request.nodes,
                 partitions=request.partitions,
                 work=work,
-            )
+            ),
+            frees=True,
         )
         return inventory_service_pb2.RevokeRightsResponse(rights=map(right_to_message, revoked))
 
