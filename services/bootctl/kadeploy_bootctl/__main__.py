@@ -12,6 +12,7 @@ from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
 from kadeploy_rpckit.errors import DomainError
+from kadeploy_rpckit.private_file import closed_to_others
 from kadeploy_rpckit.server import serve_sync
 from kadeploy_rpckit.settings_file import BadSettings
 
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
-    runtime = bootstrap.open_runtime(settings)
-    with bootstrap.collector(runtime):
+    # What machines read gets its mode by name; all else that a server makes is closed.
+    with closed_to_others(), bootstrap.collector(runtime := bootstrap.open_runtime(settings)):
         return serve_sync(
             bootstrap.registration(runtime),
             service=bootstrap.SERVICE,

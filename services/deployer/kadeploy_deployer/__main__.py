@@ -15,6 +15,7 @@ from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.errors import DomainError
+from kadeploy_rpckit.private_file import closed_to_others
 from kadeploy_rpckit.server import serve_aio
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
-        status: int = options.run(settings, options)
+        with closed_to_others():
+            status: int = options.run(settings, options)
     except (DomainError, ShellError, OSError) as error:
         return _complain(str(error), FAILURE)
     return status

@@ -1,5 +1,7 @@
 """Where real adapters are chosen and joined. The one module that knows all the others."""
 
+import logging
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -26,6 +28,10 @@ from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
 from kadeploy_rpckit.errors import Invalid
 from kadeploy_sqlkit.database_commands import mark_files, prepare_files
+
+logger = logging.getLogger(__name__)
+
+CACHE_MODE = 0o750
 
 
 class UnusableKeyFile(Invalid):
@@ -63,7 +69,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     # To the two others the deployer shows the certificate that it serves with.
     boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)
     inventory = GrpcInventory(settings.inventory_address, tls=settings.tls, insecure=settings.insecure)
-    settings.cache_directory.mkdir(parents=True, exist_ok=True)
+    _close_cache(settings.cache_directory)
     ports = StepPorts(
         shell=shell,
         power=CommandPower(),
@@ -94,6 +100,15 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         await shell.close()
         await boot.close()
         await inventory.close()
+
+
+def _close_cache(directory: Path) -> None:
+    """Makes the cache's directory, or takes from others what they may do with it: images are not everybody's."""
+    directory.mkdir(parents=True, exist_ok=True, mode=CACHE_MODE)
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & ~CACHE_MODE:
+        directory.chmod(mode & CACHE_MODE)
+        logger.warning("path=%s was open to others (%04o) and is %04o now", directory, mode, mode & CACHE_MODE)
 
 
 def read_keys(path: Path) -> tuple[str, ...]:

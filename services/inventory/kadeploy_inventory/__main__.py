@@ -14,6 +14,7 @@ from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import is_embedded
 from kadeploy_rpckit.errors import DomainError
+from kadeploy_rpckit.private_file import closed_to_others
 from kadeploy_rpckit.server import serve_sync
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
-        status: int = options.run(settings, options)
+        with closed_to_others():
+            status: int = options.run(settings, options)
     except (DomainError, OSError) as error:
         return _complain(str(error), FAILURE)
     return status

@@ -6,7 +6,6 @@ commands, file contents) is not. Texts and lists are cut, so that no request can
 
 import json
 import logging
-import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from kadeploy_rpckit.errors import Invalid
+from kadeploy_rpckit.line_file import append
 
 _log = logging.getLogger("audit")
 
@@ -35,7 +35,6 @@ LONGEST_TEXT = 200
 MOST_SUBJECTS = 20
 MOST_ELEMENTS = 100_000
 DEEPEST = 5
-OWNER_AND_GROUP = 0o640
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _TEXT, _MESSAGE, _BYTES = FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_BYTES
@@ -67,7 +66,7 @@ class AuditLog:
         _log.setLevel(logging.INFO)
         if path is not None:
             try:
-                _append(path, "")
+                append(path, "")
             except OSError as error:
                 raise UnusableAuditLog(
                     f"the audit log {path} cannot be written: {error.strerror}", metadata={"path": str(path)}
@@ -79,7 +78,7 @@ class AuditLog:
         line = json.dumps(stamped, ensure_ascii=True)
         if self._path is not None:
             try:
-                _append(self._path, f"{line}\n")
+                append(self._path, f"{line}\n")
             except OSError as error:
                 _log.error("the audit log %s cannot be written: %s", self._path, error.strerror)
             else:
@@ -142,10 +141,3 @@ def _is_map(field: Any) -> bool:
 
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def _append(path: Path, text: str) -> None:
-    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, OWNER_AND_GROUP)
-    with os.fdopen(number, "ab", buffering=0) as file:
-        # One write: lines of several processes never mix.
-        file.write(text.encode("ascii"))

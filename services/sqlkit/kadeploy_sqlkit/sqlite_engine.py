@@ -43,6 +43,9 @@ def open_sqlite(url: URL, *, busy_seconds: float, writes: bool, cache_kib: int =
     def prepare(connection: Any, record: Any) -> None:
         # The driver would begin transactions at moments of its own choice; with None it leaves that to us.
         connection.isolation_level = None
+        if path is not None and "uri" in url.query and path.stat().st_size == 0:
+            # SQLite would begin a new database in it.
+            raise DatabaseDamaged.of(url, "the file is empty")
         for name, value in {**PRAGMAS, "cache_size": str(-cache_kib)}.items():
             connection.execute(f"PRAGMA {name} = {value}").close()
         if path is not None:

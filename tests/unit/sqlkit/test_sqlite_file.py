@@ -91,7 +91,7 @@ def test_a_database_of_an_earlier_release_has_no_marker_and_is_served(filled: Pa
     [
         (lambda path: path.unlink(), "was here and is missing"),
         (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: lose_tables(path), "has lost its tables"),
+        (lose_tables, "has lost its tables"),
     ],
     ids=["missing", "empty", "without tables"],
 )
@@ -198,6 +198,15 @@ def test_nothing_is_written_to_a_file_that_went_away_under_us(filled: Path, harm
             engine.execution_options(**{WRITES: writes}).begin() as connection,
         ):
             connection.exec_driver_sql("SELECT 1")
+    engine.dispose()
+
+
+def test_a_connection_that_is_opened_later_begins_no_new_database(filled: Path) -> None:
+    engine = open_sqlite(SqliteAccess(path=filled).url, busy_seconds=1, writes=True)
+    filled.write_bytes(b"")
+    with pytest.raises(DatabaseDamaged, match="the file is empty"):
+        engine.connect()
+    assert filled.stat().st_size == 0
     engine.dispose()
 
 
