@@ -50,16 +50,17 @@ test-compose: root setup proto ## The images and compose.yaml, on a container en
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: proto ## Contracts, style, layers, shell scripts
+lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/buf lint build/protos/descriptors.binpb --config protos/buf.yaml
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
-	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp \
+	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
 	$(BIN)/hadolint services/Dockerfile
+	.githooks/check-subjects
 
 .PHONY: type
 type: proto ## Types, strictly
@@ -148,9 +149,13 @@ root: # asked first, so that nobody waits for a build that cannot be used
 ready: setup proto deployenv
 
 .PHONY: setup
-setup: ## Debian packages and the virtual environment
+setup: hooks ## Debian packages, the virtual environment, and the hook for commit messages
 	lab/setup-host
 	@$(MAKE) $(STAMPS)/venv
+
+.PHONY: hooks
+hooks: ## Have git refuse commits whose subject has more than 72 characters
+	@.githooks/install
 
 .PHONY: clean
 clean: ## Remove what was built, but for the caches
