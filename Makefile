@@ -22,7 +22,7 @@ WORKERS ?= 3
 ENVIRONMENT ?= debian
 KEY := build/keys/cluster_ed25519
 PROTOS := $(shell find protos/kadeploy -name '*.proto')
-SOURCES := protos/generate.py services clients lab deployenv tests
+SOURCES := protos/generate.py requirements/lock.py services clients lab deployenv tests
 
 ##@ The two commands
 
@@ -153,6 +153,10 @@ setup: hooks ## Debian packages, the virtual environment, and the hook for commi
 	lab/setup-host
 	@$(MAKE) $(STAMPS)/venv
 
+.PHONY: lock
+lock: setup ## Lock versions and hashes anew after a change of dependencies in pyproject.toml. UPGRADE=--upgrade
+	$(BIN)/python requirements/lock.py $(UPGRADE)
+
 .PHONY: hooks
 hooks: ## Have git refuse commits whose subject has more than 72 characters
 	@.githooks/install
@@ -167,11 +171,11 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+( [a-z-]+)*:.*## / {printf "  %-34s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMPS)/venv: pyproject.toml
+$(STAMPS)/venv: pyproject.toml requirements/development.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there: install python3, or say PYTHON=…" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "make: no virtual environment: run lab/setup-host" >&2; exit 1; }
-	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[inventory,deployer,bootctl,cli,lab]' --group build --group dev
+	$(BIN)/pip install --quiet --require-hashes --only-binary :all: --requirement requirements/development.txt
+	$(BIN)/pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/proto: $(PROTOS) protos/generate.py $(STAMPS)/venv
