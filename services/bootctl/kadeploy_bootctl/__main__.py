@@ -16,7 +16,7 @@ from kadeploy_rpckit.private_file import closed_to_others
 from kadeploy_rpckit.server import serve_sync
 from kadeploy_rpckit.settings_file import BadSettings
 
-USAGE, FAILURE = 2, 1
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 
 
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), USAGE)
     try:
         status: int = options.run(settings, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except DomainError as error:
         return _complain(error.message, FAILURE)
     except OSError as error:

@@ -20,7 +20,7 @@ from kadeploy_rpckit.server import serve_aio
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
 
-USAGE, FAILURE = 2, 1
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 QUIET = ("alembic", "asyncssh")
 
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with closed_to_others():
             status: int = options.run(settings, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except (DomainError, ShellError, OSError) as error:
         return _complain(str(error), FAILURE)
     return status

@@ -37,7 +37,13 @@ def open_sqlite(url: URL, *, busy_seconds: float, writes: bool, cache_kib: int =
     path = sqlite_path(url)
     if path is not None and "uri" not in url.query:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": busy_seconds})
+    engine = create_engine(
+        url,
+        max_overflow=-1,
+        # What is bound to statements are commands, keys and tokens: none of it belongs into a traceback in the log.
+        hide_parameters=True,
+        connect_args={"timeout": busy_seconds},
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:

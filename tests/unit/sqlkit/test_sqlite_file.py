@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from kadeploy_sqlkit import sqlite_file
 from kadeploy_sqlkit.access import SqliteAccess
@@ -224,6 +225,14 @@ def test_a_table_that_is_gone_is_damage(filled: Path) -> None:
     engine = open_sqlite(SqliteAccess(path=filled).url, busy_seconds=1, writes=True)
     with pytest.raises(DatabaseDamaged, match="no such table: others"), engine.begin() as connection:
         connection.exec_driver_sql("SELECT * FROM others")
+    engine.dispose()
+
+
+def test_values_of_a_statement_that_fails_are_in_no_message(filled: Path) -> None:
+    engine = open_sqlite(SqliteAccess(path=filled).url, busy_seconds=1, writes=True)
+    with engine.begin() as connection, pytest.raises(IntegrityError) as failure:
+        connection.exec_driver_sql("INSERT INTO things VALUES (?, ?)", (1, "a secret token"))
+    assert "a secret token" not in str(failure.value)
     engine.dispose()
 
 

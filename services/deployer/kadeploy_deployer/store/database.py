@@ -83,6 +83,7 @@ def make_engine(url: str | URL, channel: Channel | None = None, *, migrating: bo
             pool_pre_ping=True,
             pool_recycle=3600,
             pool_size=8,
+            hide_parameters=True,
             connect_args=connect_arguments(migrating=migrating),
         )
         return lead(engine, channel)

@@ -31,6 +31,7 @@ def open_engine(url: str | URL, channel: Channel | None = None, *, migrating: bo
         max_overflow=-1,  # as many as there are workers
         pool_pre_ping=True,
         pool_recycle=3600,
+        hide_parameters=True,
         connect_args=connect_arguments(migrating=migrating),
     )
     return lead(engine, channel)
