@@ -227,7 +227,8 @@ class _Sink:
 def _words(error: aiohttp.ClientError) -> str:
     """Returns what went wrong with a connection, in a few words."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return (error.os_error.strerror or str(error.os_error)).splitlines()[0][:_LONGEST_REASON]
+        number = error.os_error.errno
+        return os.strerror(number) if number and number > 0 else "no connection can be made"
     if isinstance(error, TimeoutError):
         return "its server says nothing any more"
     return (str(error).splitlines() or [type(error).__name__])[0][:_LONGEST_REASON]
