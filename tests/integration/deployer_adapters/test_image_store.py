@@ -1,20 +1,28 @@
 """The store of images, on files and archives of the test."""
 
+import asyncio
+import bz2
 import hashlib
 import io
 import os
 import subprocess
 import tarfile
+import threading
+import time
+import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kadeploy_deployer.adapters.image_cache import ImageCache
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import ImageDownloads
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError
+from kadeploy_deployer.app.ports import BootFiles, DigestDiffers, ImageError
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
 
 pytestmark = pytest.mark.integration
@@ -94,6 +102,81 @@ async def test_a_file_is_proved_once_while_it_is_unchanged(
     os.utime(file, ns=(1, 1))
     with pytest.raises(ImageError):
         await content_of(store, expected)
+
+
+async def test_a_change_is_seen_although_size_and_time_are_put_back(store: FileImageStore, tmp_path: Path) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(b"content")
+    expected, before = local(file), file.stat()
+    await content_of(store, expected)
+    await asyncio.sleep(0.02)  # a tick of the file system's clock
+    file.write_bytes(b"CONTENT")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DigestDiffers):
+        await content_of(store, expected)
+
+
+@pytest.mark.parametrize("uri", ["file://elsewhere/image", "ftp://elsewhere/image", "image", "file://[/image", ""])
+async def test_an_address_that_is_none_is_refused(store: FileImageStore, uri: str) -> None:
+    with pytest.raises(ImageError, match="cannot be fetched: "):
+        await content_of(store, registered(uri, b""))
+
+
+async def test_what_is_in_hand_stays_what_it_was_whatever_its_name_leads_to(
+    store: FileImageStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(b"content")
+    async with store.fetch(local(file), user="alice") as opened:
+        (tmp_path / "other").write_bytes(b"another")
+        (tmp_path / "other").rename(file)
+        assert opened.read_at(0, 100) == b"content"
+
+
+async def test_a_name_that_is_swapped_meanwhile_never_gives_a_file_from_outside(tmp_path: Path) -> None:
+    """Somebody who may write into a directory of images tries to get a file of the deployer's host by its digest."""
+    place, mine, secret = tmp_path / "images", tmp_path / "images" / "alice", tmp_path / "secret"
+    mine.mkdir(parents=True)
+    secret.write_bytes(b"of the deployer alone")
+    wanted = registered(f"file://{mine}/x", secret.read_bytes())
+    store = store_of(place)
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            (mine / "a").write_bytes(b"harmless")
+            (mine / "a").rename(mine / "x")
+            (mine / "b").symlink_to(secret)
+            (mine / "b").rename(mine / "x")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    tries = got = 0
+    try:
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            tries += 1
+            with suppress(ImageError):
+                await content_of(store, wanted)
+                got += 1
+    finally:
+        stop.set()
+        thread.join()
+    assert tries > 100
+    assert got == 0
+
+
+async def test_nothing_of_a_local_file_is_work_of_the_loop_s_own_threads(
+    store: FileImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def used(*_: object) -> None:
+        raise AssertionError("the default executor was used")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", used)
+    archive = Archive()
+    archive.file("vmlinuz", KERNEL)
+    found = await store.boot_files(environment(archive.write(tmp_path / "image"), initrd=""), user="alice")
+    assert found.kernel.read_bytes() == KERNEL
 
 
 # --- Kernel and initrd ---
@@ -187,6 +270,43 @@ async def test_a_kernel_that_is_not_there_is_said_with_what_is(store: FileImageS
     assert str(caught.value) == (
         "debian version 3: the image has no file /vmlinuz (it leads to /boot/vmlinuz-5); it has /boot/vmlinuz-6"
     )
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+async def test_an_image_that_its_owner_changes_after_the_proof_leaves_no_boot_files(
+    store: FileImageStore, tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else they would be kept, and booted by all who deploy the image that they pretend to be from."""
+    good, evil = Archive(), Archive()
+    good.file("vmlinuz", KERNEL)
+    evil.file("vmlinuz", b"KERNEL" * 1000)
+    wanted = environment(good.write(tmp_path / "image", compression), initrd="")
+    evil.write(tmp_path / "evil", compression)
+    make = ImageCache.make_boot_files
+
+    def change_first(*arguments: Any) -> BootFiles:
+        (tmp_path / "image").write_bytes((tmp_path / "evil").read_bytes())
+        return make(*arguments)
+
+    monkeypatch.setattr(ImageCache, "make_boot_files", change_first)
+    with pytest.raises(DigestDiffers):
+        await store.boot_files(wanted, user="mallory")
+    assert list((tmp_path.with_name(f"{tmp_path.name}-cache") / "boot").iterdir()) == []
+
+
+async def test_a_few_packed_bytes_do_not_become_as_much_memory_as_they_stand_for(
+    store: FileImageStore, tmp_path: Path
+) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(bz2.compress(bytes(128 << 20)))
+    assert image.stat().st_size < 10_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match="the image has no file /vmlinuz"):
+            await store.boot_files(environment(local(image, "bzip2"), initrd=""), user="mallory")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 async def test_links_in_a_circle_end(store: FileImageStore, tmp_path: Path) -> None:
