@@ -103,7 +103,9 @@ def image_store(settings: Settings) -> FileImageStore:
     """Returns the store of images as the site wants it."""
     images = settings.images
     hosts = ImageHosts(images.servers, networks=images.networks, proxy=images.proxy)
-    limits = DownloadLimits(largest=int(images.download_gib * GIBIBYTE), rate=images.download_megabytes * MEGABYTE)
+    limits = DownloadLimits(
+        largest=int(images.download_max_gib * GIBIBYTE), rate=images.download_min_mb_per_second * MEGABYTE
+    )
     return FileImageStore(
         settings.cache_directory,
         directories=ImageDirectories(images.directories, groups=images.groups),

@@ -26,8 +26,8 @@ class ImageSettings:
         servers: HTTP servers; none: files come from no server.
         networks: addresses, other than the Internet's, that a server may have.
         proxy: the HTTP proxy on the way to servers; empty: none.
-        download_gib: the largest file that a server may send.
-        download_megabytes: per second, below which a server counts as too slow.
+        download_max_gib: the largest file that a server may send.
+        download_min_mb_per_second: per second, below which a server counts as too slow.
     """
 
     directories: tuple[Path, ...] = (DEFAULT_DIRECTORY,)
@@ -35,8 +35,8 @@ class ImageSettings:
     servers: tuple[NamedServer, ...] = ()
     networks: tuple[Network, ...] = ()
     proxy: str = ""
-    download_gib: float = 64.0
-    download_megabytes: float = 1.0
+    download_max_gib: float = 64.0
+    download_min_mb_per_second: float = 1.0
 
 
 def read_images(table: Table) -> ImageSettings:
@@ -47,9 +47,9 @@ def read_images(table: Table) -> ImageSettings:
         servers=tuple(_server(table, text) for text in sorted(table.names("image_hosts", ()))),
         networks=tuple(_network(table, text) for text in sorted(table.names("image_networks", ()))),
         proxy=_proxy(table),
-        download_gib=table.number("image_download_gib", 64, least=0, most=MOST_GIB, unit="GiB"),
-        download_megabytes=table.number(
-            "image_download_megabytes", 1, least=0.001, most=FASTEST, unit="megabytes per second"
+        download_max_gib=table.number("image_download_max_gib", 64, least=0, most=MOST_GIB, unit="GiB"),
+        download_min_mb_per_second=table.number(
+            "image_download_min_mb_per_second", 1, least=0.001, most=FASTEST, unit="megabytes per second"
         ),
     )
 
