@@ -73,6 +73,15 @@ async def test_a_named_server_with_an_address_that_is_not_the_internet_s_is_not_
     assert site.asked == []
 
 
+async def test_a_name_with_an_umlaut_is_the_name_that_it_is_looked_up_by(
+    make: Make, site: HttpSite, names: Names
+) -> None:
+    names.known["xn--bcher-kva.test"] = [["127.0.0.1"]]
+    store = make(f"xn--bcher-kva.test:{site.port}")
+    assert await content_of(store, registered(at(site, host="bücher.test"))) == CONTENT
+    assert names.asked == ["xn--bcher-kva.test"]
+
+
 async def test_of_several_addresses_the_allowed_ones_are_taken(make: Make, site: HttpSite, names: Names) -> None:
     names.known["images.test"] = [["10.0.0.1", "127.0.0.1", "::1"]]
     store = make(f"images.test:{site.port}")

@@ -62,7 +62,7 @@ class ImageHosts:
         """Returns a URL on one of the servers. Raises ImageError."""
         try:
             url = URL(text)
-            host, port, scheme = (url.host or "").rstrip(".").lower(), url.port or 0, url.scheme
+            host, port, scheme = _host(url), url.port or 0, url.scheme
         except ValueError as error:
             raise ImageError(f"{text} cannot be fetched: {error}") from None
         if scheme not in USUAL_PORTS or not host:
@@ -82,11 +82,8 @@ class ImageHosts:
         Raises:
             ImageError: there is none.
         """
-        host = (url.host or "").rstrip(".")
-        if self.proxy:
-            host, port = URL(self.proxy).host or "", URL(self.proxy).port or 0
-        else:
-            port = url.port or 0
+        server = URL(self.proxy) if self.proxy else url
+        host, port = _host(server), server.port or 0
         if literal_address(host) is not None:
             # The site named this very address, or else `read` had refused it; aiohttp resolves nothing then.
             return _Resolved([])
@@ -110,6 +107,11 @@ class ImageHosts:
     def _may_be_reached(self, address: str) -> bool:
         # A link-local address has its interface behind it.
         return may_be_reached(ip_address(address.partition("%")[0]), self._networks)
+
+
+def _host(url: URL) -> str:
+    """Returns the name of a URL's host as it is looked up: in ASCII, without a dot at its end."""
+    return (url.raw_host or "").rstrip(".").lower()
 
 
 class _Resolved(AbstractResolver):

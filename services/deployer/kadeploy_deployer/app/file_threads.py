@@ -6,6 +6,7 @@ does not answer has no end.
 
 import asyncio
 import contextlib
+import queue
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -15,17 +16,21 @@ from kadeploy_deployer.app.fair_share import FairShare
 _Result = TypeVar("_Result")
 Work = Callable[[threading.Event], _Result]
 
+IDLE_SECONDS = 5.0
+"""How long a thread waits for more work."""
+
 
 class FileThreads:
-    """Runs work in one thread each, so many at a time.
+    """Runs blocking calls.
 
     Args of the constructor:
-        in_all: how many threads there are at most.
-        per_user: how many of them work for one user.
+        in_all: how many calls go on at a time.
+        per_user: how many of them for one user.
     """
 
     def __init__(self, *, in_all: int, per_user: int) -> None:
         self._share = FairShare(in_all=in_all, per_user=per_user)
+        self._workers = _Workers()
 
     async def run(
         self, work: Work[_Result], *, user: str = "", discard: Callable[[_Result], None] = lambda _: None
@@ -40,11 +45,49 @@ class FileThreads:
         give_back = await self._share.take(user)
         job = _Job(work, give_back, discard)
         try:
-            threading.Thread(target=job.carry_out, name="file-work", daemon=True).start()
+            self._workers.start(job.carry_out)
         except BaseException:
             give_back()
             raise
         return await job.result()
+
+
+class _Workers:
+    """Threads that carry out one call after the other, and end when there is none for a while."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        # How many threads wait for a call that is not in the queue yet.
+        self._idle = 0
+
+    def start(self, call: Callable[[], None]) -> None:
+        """Has a call carried out at once: by a thread that waits, or by a new one."""
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            else:
+                threading.Thread(target=self._work, name="file-work", daemon=True).start()
+            self._calls.put(call)
+
+    def _work(self) -> None:
+        while call := self._next():
+            call()
+            # A reference would keep alive what the call worked on.
+            del call
+            with self._lock:
+                self._idle += 1
+
+    def _next(self) -> Callable[[], None] | None:
+        while True:
+            try:
+                return self._calls.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    # Otherwise a call was put there this moment, and counts on this thread.
+                    if self._idle:
+                        self._idle -= 1
+                        return None
 
 
 class _Job(Generic[_Result]):

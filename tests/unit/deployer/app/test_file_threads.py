@@ -103,9 +103,26 @@ def test_the_end_of_the_loop_waits_for_no_thread() -> None:
             task.cancel()
 
         asyncio.run(asyncio.wait_for(leave(), 5))
-        [left] = [thread for thread in threading.enumerate() if thread.name == "file-work"]
-        assert left.daemon
-    left.join(5)
+        left = [thread for thread in threading.enumerate() if thread.name == "file-work"]
+        assert left
+        # The interpreter waits for none of these either.
+        assert all(thread.daemon for thread in left)
+
+
+async def test_threads_are_used_again_and_end_when_there_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kadeploy_deployer.app.file_threads.IDLE_SECONDS", 0.05)
+    threads = FileThreads(in_all=4, per_user=4)
+    used: set[threading.Thread] = set()
+    for number in range(60):
+        if not number % 20:
+            # About as long as a thread waits: some end at the very moment at which they are wanted.
+            await asyncio.sleep(0.05)
+        found = await asyncio.gather(*(threads.run(lambda _: threading.current_thread()) for _ in range(8)))
+        assert len(found) == 8
+        used |= set(found)
+    assert len(used) < 100
+    await until(lambda: not any(thread.is_alive() for thread in used))
+    assert threads._workers._idle == 0
 
 
 async def test_a_place_that_was_waited_for_in_vain_is_nobody_s() -> None:
