@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -253,12 +254,13 @@ async def test_a_file_that_cannot_be_read_is_told(bootctl: str, tmp_path: Path) 
 
 
 async def test_a_file_that_breaks_off_is_told(bootctl: str, kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def breaking(_path: Path) -> tuple[int, AsyncIterator[bytes]]:
+    @asynccontextmanager
+    async def breaking(_path: Path, _threads: object) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         async def parts() -> AsyncIterator[bytes]:
             yield b"x"
             raise OSError(5, "Input/output error")
 
-        return 10, parts()
+        yield 10, parts()
 
     monkeypatch.setattr("kadeploy_deployer.adapters.boot_grpc.file_parts", breaking)
     boot = GrpcBoot(bootctl)

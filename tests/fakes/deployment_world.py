@@ -32,6 +32,7 @@ from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from tests.fakes.fake_image_store import FakeImageStore
 from tests.fakes.fake_inventory import FakeInventory
 
 GIB = 1024**3
@@ -164,7 +165,7 @@ class World:
             shell=cast("Any", None),
             power=cast("Any", None),
             boot=cast("Any", None),
-            images=cast("Any", None),
+            images=FakeImageStore(Path()),
             broadcast=cast("Any", None),
             clock=self.clock,
         )
@@ -191,6 +192,7 @@ class World:
             request_id=request_id,
             actor=actor,
             inventory=self.inventory,
+            images=self.settings.ports.images,
             store=self.store,
             supervisor=self.supervisor,
             clock=self.clock,

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
+from kadeploy_deployer.adapters.image_directories import ImageDirectories
+from kadeploy_deployer.adapters.image_download import DownloadLimits, ImageDownloads
+from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
@@ -17,6 +20,7 @@ from kadeploy_deployer.app.runner import RunnerSettings
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
+from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
 from kadeploy_deployer.settings import HOUR, BroadcastSettings, Settings
@@ -32,6 +36,8 @@ from kadeploy_sqlkit.database_commands import mark_files, prepare_files
 logger = logging.getLogger(__name__)
 
 CACHE_MODE = 0o750
+
+logger = logging.getLogger(__name__)
 
 
 class UnusableKeyFile(Invalid):
@@ -74,7 +80,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         shell=shell,
         power=CommandPower(),
         boot=PatientBoot(boot, clock),
-        images=FileImageStore(settings.cache_directory, file_roots=settings.image_directories),
+        images=image_store(settings),
         broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
         clock=clock,
     )
@@ -85,6 +91,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         deployment_host_keys=read_keys(settings.deployment_host_keys),
         cluster_public_key=read_keys(settings.ssh_public_key)[0],
     )
+    make_image_directory(settings)
     try:
         async with run_parts(
             database,
@@ -109,6 +116,30 @@ def _close_cache(directory: Path) -> None:
     if mode & ~CACHE_MODE:
         directory.chmod(mode & CACHE_MODE)
         logger.warning("path=%s was open to others (%04o) and is %04o now", directory, mode, mode & CACHE_MODE)
+
+
+def image_store(settings: Settings) -> FileImageStore:
+    """Returns the store of images as the site wants it."""
+    images = settings.images
+    hosts = ImageHosts(images.servers, networks=images.networks, proxy=images.proxy)
+    limits = DownloadLimits(
+        largest=int(images.download_max_gib * GIBIBYTE), rate=images.download_min_mb_per_second * MEGABYTE
+    )
+    return FileImageStore(
+        settings.cache_directory,
+        directories=ImageDirectories(images.directories, groups=images.groups),
+        downloads=ImageDownloads(hosts, limits),
+    )
+
+
+def make_image_directory(settings: Settings) -> None:
+    """Makes the directory of images that a site has which names none; where that cannot be done it is only said."""
+    if settings.images.directories != (DEFAULT_DIRECTORY,):
+        return
+    try:
+        DEFAULT_DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("the directory of images %s cannot be made: %s", DEFAULT_DIRECTORY, error.strerror)
 
 
 def read_keys(path: Path) -> tuple[str, ...]:

@@ -51,6 +51,12 @@ def is_changing(full_method: str) -> bool:
     return bool(_descriptor(full_method).GetOptions().Extensions[access_pb2.changing])
 
 
+@functools.cache
+def is_audited(full_method: str) -> bool:
+    """Returns whether a call of `/package.Service/Method` that was let in leaves an audit record."""
+    return is_changing(full_method) or bool(_descriptor(full_method).GetOptions().Extensions[access_pb2.audited])
+
+
 def kinds_of(caller: Caller, *, is_administrator: bool) -> frozenset[str]:
     """Returns what a caller counts as; nothing when nobody said who calls."""
     if caller.is_service:

@@ -1,4 +1,4 @@
-"""The audit log: a JSON line for every refused and every changing call: who, what, on which nodes, when, how it ended.
+"""The audit log: a JSON line for every refused, changing or audited call: who, what, on which nodes, when, the end.
 
 The line is made from the request's descriptor: the fields of `SUBJECTS` are told, everything else (scripts, keys,
 commands, file contents) is not. Texts and lists are cut, so that no request can fill the disk with one line.

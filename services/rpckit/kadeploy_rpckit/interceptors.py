@@ -40,7 +40,7 @@ class Edge:
     Attributes:
         service: the service's name: "inventory", "deployer" or "bootctl".
         identity: says who calls.
-        audit: where refused and changing calls are recorded.
+        audit: where refused calls, changing ones and those that the contract names are recorded.
     """
 
     service: str
@@ -117,7 +117,7 @@ class _Call:
             outcome,
             seconds,
         )
-        if refused or (not self._quiet and access.is_changing(self._method)):
+        if refused or (not self._quiet and access.is_audited(self._method)):
             record = {
                 "request_id": self._request_id,
                 "caller": self._caller.name,

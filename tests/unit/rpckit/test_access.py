@@ -43,6 +43,14 @@ def test_changing_methods_are_told_from_reading_ones() -> None:
     assert not access.is_changing(f"/{NODES}/GetNode")
 
 
+def test_what_changes_is_audited_and_so_is_a_plan_which_opens_images() -> None:
+    plan = "/kadeploy.deployer.v1.DeploymentService/PlanDeployment"
+    assert access.is_audited(f"/{NODES}/RegisterNodes")
+    assert access.is_audited(plan)
+    assert not access.is_changing(plan)
+    assert not access.is_audited(f"/{NODES}/GetNode")
+
+
 @pytest.mark.parametrize(
     ("caller", "is_administrator", "method"),
     [

@@ -5,7 +5,8 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from kadeploy_deployer.app.ports import Clock, Inventory
+from kadeploy_deployer.app.image_addresses import check_files
+from kadeploy_deployer.app.ports import Clock, ImageStore, Inventory
 from kadeploy_deployer.app.request import LONGEST_WAIT, Actor, check_request_id, owner_of, prepare
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
@@ -36,6 +37,7 @@ async def create_deployment(
     request_id: str,
     actor: Actor,
     inventory: Inventory,
+    images: ImageStore,
     store: DeploymentStore,
     supervisor: Supervisor,
     clock: Clock,
@@ -46,7 +48,7 @@ async def create_deployment(
     """Creates a deployment and lets it run; the same request again returns the same deployment.
 
     Raises:
-        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `request.prepare`.
+        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `request.prepare`, `check_files`.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
     """
     check_request_id(request_id)
@@ -55,6 +57,7 @@ async def create_deployment(
         if earlier is not None:
             return await store.get(earlier)
     prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
+    check_files(prepared, images)
     nodes = tuple(
         NewNode(name=node.name, snapshot=node.snapshot, left_out=prepared.left_out.get(node.name))
         for node in prepared.resolution.nodes

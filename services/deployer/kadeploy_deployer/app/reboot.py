@@ -97,7 +97,7 @@ async def reboot_nodes(
             raise next(iter(lacking.values()))
         here = {name: on_its_partition(admitted.nodes[name], system) for name, system in systems.items()}
         await _check_partitions(Admitted(nodes=here, profiles=admitted.profiles, unknown=()), actor, parts)
-    job = _Reboot(wish=wish, admitted=admitted, known=known, systems=systems, parts=parts)
+    job = _Reboot(owner=actor.user, wish=wish, admitted=admitted, known=known, systems=systems, parts=parts)
     await with_locks(
         parts.keeper,
         kind="reboot",
@@ -152,6 +152,7 @@ class _NotedTurns:
 class _Reboot:
     """A reboot whose nodes are known and allowed."""
 
+    owner: str
     wish: RebootWish
     admitted: Admitted
     known: Mapping[str, NodeKnowledge]
@@ -164,6 +165,7 @@ class _Reboot:
         contexts = boot_contexts(
             {node: self.systems[node] for node in nodes if node in self.systems},
             operation_id=held.id,
+            owner=self.owner,
             admitted=self.admitted,
             tokens=tokens,
             kernel_arguments=self.wish.kernel_arguments,

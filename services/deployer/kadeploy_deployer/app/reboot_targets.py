@@ -109,6 +109,7 @@ def boot_contexts(
     systems: Mapping[str, DeployedSystem],
     *,
     operation_id: str,
+    owner: str,
     admitted: Admitted,
     tokens: Mapping[str, str],
     kernel_arguments: str,
@@ -134,6 +135,7 @@ def boot_contexts(
         contexts.append(
             StepContext(
                 deployment_id=operation_id,
+                owner=owner,
                 spec=spec,
                 environment=one.environment,
                 nodes={node: on_its_partition(admitted.nodes[node], system) for node, system in group.items()},

@@ -115,6 +115,7 @@ class Runner:
         deployment = data.deployment
         return StepContext(
             deployment_id=deployment.id,
+            owner=deployment.owner,
             spec=deployment.spec,
             environment=deployment.environment,
             nodes=data.snapshots,

@@ -43,6 +43,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             request_id=request.request_id,
             actor=self._callers.actor(),
             inventory=self._parts.inventory,
+            images=self._parts.runner_settings.ports.images,
             store=self._parts.store,
             supervisor=self._parts.supervisor,
             clock=self._parts.clock,

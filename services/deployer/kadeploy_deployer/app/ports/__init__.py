@@ -42,6 +42,9 @@ from kadeploy_deployer.app.ports.inventory import (
     Resolution,
     ResolvedNode,
 )
+from kadeploy_deployer.app.ports.opened_file import (
+    OpenedFile,
+)
 from kadeploy_deployer.app.ports.power import (
     Power,
     PowerError,
@@ -87,6 +90,7 @@ __all__ = [
     "NodeResolution",
     "NodeUnreachable",
     "OnPart",
+    "OpenedFile",
     "OtherHostKey",
     "Power",
     "PowerError",
