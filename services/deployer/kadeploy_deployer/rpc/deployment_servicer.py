@@ -21,6 +21,7 @@ from kadeploy_deployer.rpc.deployment_messages import (
     spec_message,
     watch_message,
 )
+from kadeploy_deployer.rpc.fingerprint import fingerprint
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_rpckit import page_token
 
@@ -41,6 +42,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         deployment = await deployments.create_deployment(
             read_spec(request.spec),
             request_id=request.request_id,
+            fingerprint=fingerprint(request),
             actor=self._callers.actor(),
             inventory=self._parts.inventory,
             store=self._parts.store,

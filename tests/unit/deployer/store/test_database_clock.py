@@ -80,7 +80,7 @@ async def test_when_the_database_s_clock_jumps_the_living_have_time_to_renew(dat
             await asyncio.sleep(0.01)
     # Its owner hears of the new time a moment later.
     await asyncio.sleep(LEASE_SECONDS / 3)
-    await world.store.renew([alive.lease], lease_expires_at=clock.now() + 30.0)
+    await world.store.renew([alive.lease], now=clock.now(), lease_seconds=30.0)
     assert (await world.finished("dead")).fence == 2
     await world.supervisor.close()
     assert (await world.store.get("alive")).fence == 1
