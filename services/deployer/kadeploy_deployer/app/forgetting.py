@@ -1,7 +1,7 @@
 """Drops what nobody will ask for any more, so that the database does not grow for ever.
 
-What is old is judged by the database's clock, which may jump. So nothing is dropped before that clock has run evenly for
-a whole look: one that is wrong for less than an hour drops nothing before its time.
+What is old is judged by the database's clock, which may jump. So nothing is dropped before that clock has run evenly
+from one look to the next: one that is wrong for less than an hour drops nothing before its time.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """Rebooting nodes outside of a deployment: what they boot is said first, and what came up is proved afterwards."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -181,6 +182,11 @@ class _Reboot:
 
     async def run(self, held: Held, nodes: Sequence[str]) -> None:
         """Writes the boot files and reboots the nodes, which are held by the operation."""
+        refused = await self.guard.refused(nodes)
+        await asyncio.gather(*(held.tell(node, error) for node, error in refused.items()))
+        nodes = [node for node in nodes if node not in refused]
+        if not nodes:
+            return
         tokens = {node: new_token() for node in nodes}
         contexts = boot_contexts(
             {node: self.systems[node] for node in nodes if node in self.systems},

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from kadeploy_deployer.app.gathering import Gathering
 from kadeploy_deployer.app.ports import Clock, Inventory
@@ -64,7 +65,8 @@ class RightsGuard:
         self._claim = claim
         self._inventory = inventory
         self._clock = clock
-        self._gathering: Gathering[str] = Gathering(self._ask_for_all)
+        self._patient: Gathering[str] = Gathering(partial(self._learn, patience=PATIENCE))
+        self._impatient: Gathering[str] = Gathering(partial(self._learn, patience=0.0))
         self._missing: set[str] = set()
 
     async def ask(self, nodes: Sequence[str]) -> Mapping[str, Failure]:
@@ -78,12 +80,17 @@ class RightsGuard:
         If it has not answered in the end, all nodes are lost for that.
         """
         try:
-            missing = await self._patiently(nodes)
+            missing = await self._lacking(nodes, patience=PATIENCE)
         except DomainError as error:
             text = f"nobody could say whether {self._claim.user} still has the right: {error.message}"
             failure = Failure(reason=FailureReason.INTERNAL, description=text, retriable=False)
             return dict.fromkeys(nodes, failure)
         return {node: self._failure(node) for node in nodes if node in missing}
+
+    async def refused(self, nodes: Sequence[str]) -> Mapping[str, RightMissing]:
+        """Asks until there is an answer, for a while. Returns the nodes without a right. Raises as `must_have`."""
+        missing = await self._lacking(nodes, patience=PATIENCE)
+        return {node: self._refusal(node) for node in nodes if node in missing}
 
     async def must_have(self, node: str) -> None:
         """Returns if the user has the right on a node. Nodes that are asked for at the same time share a question.
@@ -92,17 +99,15 @@ class RightsGuard:
             RightMissing: they have not.
             Unreachable: the inventory did not answer for a while.
         """
-        if self._claim.user:
-            await self._gathering.add(node)
-            self._refuse({node} & self._missing)
+        await self._ask_with_others(self._patient, node)
 
     async def watch(self, node: str) -> None:
-        """Never returns; asks again and again. Raises as `must_have`."""
+        """Never returns; asks again and again, together with others as there. Raises as `must_have`."""
         missed = 0
         while True:
             await self._clock.sleep(WATCH_SECONDS)
             try:
-                self._refuse(await lacking(self._claim, [node], inventory=self._inventory))
+                await self._ask_with_others(self._impatient, node)
             except Unreachable as error:
                 missed += 1
                 logger.warning("node=%s the right to %s it cannot be checked: %s", node, self._claim.to, error)
@@ -111,16 +116,18 @@ class RightsGuard:
             else:
                 missed = 0
 
-    def _refuse(self, nodes: "set[str] | frozenset[str]") -> None:
-        if nodes:
-            raise RightMissing(self._claim.user, sorted(nodes), to=self._claim.to)
+    async def _ask_with_others(self, question: Gathering[str], node: str) -> None:
+        if self._claim.user:
+            await question.add(node)
+            if node in self._missing:
+                raise self._refusal(node)
 
-    async def _ask_for_all(self, nodes: list[str]) -> None:
-        missing = await self._patiently(list(dict.fromkeys(nodes)))
+    async def _learn(self, nodes: list[str], *, patience: float) -> None:
+        missing = await self._lacking(list(dict.fromkeys(nodes)), patience=patience)
         self._missing = (self._missing - set(nodes)) | missing
 
-    async def _patiently(self, nodes: Sequence[str]) -> frozenset[str]:
-        deadline = self._clock.monotonic() + PATIENCE
+    async def _lacking(self, nodes: Sequence[str], *, patience: float) -> frozenset[str]:
+        deadline = self._clock.monotonic() + patience
         while True:
             try:
                 return await lacking(self._claim, nodes, inventory=self._inventory)
@@ -129,6 +136,9 @@ class RightsGuard:
                     raise
                 logger.warning("user=%s rights cannot be checked: %s; trying again", self._claim.user, error)
             await self._clock.sleep(PAUSE)
+
+    def _refusal(self, node: str) -> RightMissing:
+        return RightMissing(self._claim.user, [node], to=self._claim.to)
 
     def _failure(self, node: str) -> Failure:
         asked = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._clock.now()))

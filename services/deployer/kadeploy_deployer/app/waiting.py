@@ -122,12 +122,9 @@ class Waiting:
         )
 
     async def _end_without_rights(self, lost: Mapping[str, Failure]) -> None:
+        text = f"the right on the nodes ended while they were waited for: {next(iter(lost.values())).description}"
         await self._store.end(
-            self._lease,
-            trigger=DeploymentTrigger.GAVE_UP,
-            description=f"the right on the nodes ended while they were waited for: {next(iter(lost.values())).description}",
-            failures=lost,
-            now=self._clock.now(),
+            self._lease, trigger=DeploymentTrigger.GAVE_UP, description=text, failures=lost, now=self._clock.now()
         )
 
     async def _give_up(self, nodes: Sequence[str], busy: Mapping[str, str], waited: float) -> None:
