@@ -6,7 +6,7 @@ import pytest
 
 from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.deployment import Lease
-from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting
+from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, InvalidDeployment
 from kadeploy_deployer.domain.held_lease import LeaseKind
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.states import BusyPolicy
@@ -113,3 +113,17 @@ async def test_a_place_that_is_given_up_is_nobodys(store: SqlDeploymentStore) ->
     await end(store, first)
 
     assert isinstance(await store.create(new_deployment("late", ["node3"])), Created)
+
+
+async def test_a_request_that_queues_lends_its_id_to_no_other(store: SqlDeploymentStore) -> None:
+    first = await somebody_waits(store)
+    ticket = await queued(store, patient("second", "node2", request_id="r-1"))
+    other = new_deployment("other", ["node3"], wait_timeout=60.0, request_id="r-1", fingerprint="other")
+    with pytest.raises(InvalidDeployment, match="request_id: was given to another request"):
+        await store.create(other)
+    await end(store, first)
+    with pytest.raises(InvalidDeployment, match="request_id: was given to another request"):
+        await store.create(other)
+    assert isinstance(await store.create(patient("second", "node2", ticket=ticket, request_id="r-1")), Created)
+    with pytest.raises(InvalidDeployment, match="request_id: was given to another request"):
+        await store.create(other)
