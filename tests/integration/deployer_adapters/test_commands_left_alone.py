@@ -12,8 +12,9 @@ import pytest
 
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.app.ports import CommandResult, ShellHost
+from kadeploy_deployer.app.racing import Cancelled
 from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput, run_command
-from kadeploy_deployer.app.step_run import Cancelled, StepRun
+from kadeploy_deployer.app.step_run import StepRun
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.deployment_shell import try_command

@@ -1,10 +1,9 @@
 """The serial console of a node, both ways: one user at a time, for as long as the right lasts."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from kadeploy_deployer.app.control import ControlParts, admit, must_have_right
+from kadeploy_deployer.app.control import ControlParts, admit, guard_of
 from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.keeper import taken
 from kadeploy_deployer.app.ports import ConsoleError, ConsoleLine
@@ -12,13 +11,7 @@ from kadeploy_deployer.app.racing import first_of
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import ConsoleInUse, ConsoleNotConfigured, InvalidControl, NodeNotFound
-from kadeploy_rpckit.errors import Unreachable
 
-logger = logging.getLogger(__name__)
-
-CHECK_SECONDS = 60.0
-MISSED_CHECKS = 3
-"""So many checks in a row may go unanswered before nobody can say any more that the right is there."""
 TO = "attach the console of"
 
 
@@ -68,7 +61,7 @@ async def attach_console(
             await first_of(
                 _show_all(line, show),
                 _type_all(line, typed),
-                _watch_right(machine.name, actor=actor, parts=parts),
+                guard_of(parts, actor, to=TO).watch(machine.name),
             )
         finally:
             await line.close()
@@ -86,18 +79,3 @@ async def _type_all(line: ConsoleLine, typed: AsyncIterator[bytes]) -> None:
         await pass_fence()
         await line.write(part)
     await asyncio.Event().wait()
-
-
-async def _watch_right(node: str, *, actor: Actor, parts: ControlParts) -> None:
-    missed = 0
-    while True:
-        await parts.keeper.clock.sleep(CHECK_SECONDS)
-        try:
-            await must_have_right([node], actor=actor, inventory=parts.inventory, to=TO)
-        except Unreachable as error:
-            missed += 1
-            logger.warning("node=%s the right to its console cannot be checked: %s", node, error)
-            if missed >= MISSED_CHECKS:
-                raise
-        else:
-            missed = 0

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 
-from kadeploy_deployer.app.control import ControlParts, admit
+from kadeploy_deployer.app.control import ControlParts, admit, guard_of
 from kadeploy_deployer.app.operation import Held, on_each, with_locks
 from kadeploy_deployer.app.operation_request import OperationRequest, Tell
 from kadeploy_deployer.app.ports import ShellHost
@@ -19,6 +19,7 @@ from kadeploy_rpckit.errors import DomainError
 SHUTDOWN_SECONDS = 40.0
 OFF_SECONDS = 120.0
 POLL_PAUSE = 3.0
+TO = "switch the power of"
 
 # Answers before the machine goes down, so that the session ends in order.
 _POWER_OFF = "(sleep 1; exec poweroff) </dev/null >/dev/null 2>&1 &"
@@ -54,17 +55,19 @@ async def set_power(
         tell: told of every node.
 
     Raises:
-        InvalidNodeSet, RightMissing: see `control.admit`.
+        InvalidNodeSet, RightMissing: see `control.admit`. A right that ends later leaves its node alone.
         InvalidControl: no such level for the action.
         AskedBefore: the request has an operation already.
     """
     if action is PowerAction.ON and level is RebootLevel.SOFT:
         raise InvalidControl("level", "cannot be soft for switching on: nothing runs there that could be asked")
-    admitted = await admit(nodes, actor=actor, inventory=parts.inventory, to="switch the power of")
+    admitted = await admit(nodes, actor=actor, inventory=parts.inventory, to=TO)
+    guard = guard_of(parts, actor, to=TO)
     known = await parts.keeper.store.knowledge(list(admitted.nodes)) if level is RebootLevel.SOFT else {}
 
     async def one(name: str, held: Held) -> None:
         machine = admitted.nodes[name]
+        await guard.must_have(name)
         await held.begin(name)
         host = ShellHost(
             name=name,

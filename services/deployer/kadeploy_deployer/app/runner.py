@@ -10,8 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kadeploy_deployer.app.event_log import EventLog
+from kadeploy_deployer.app.ports import Inventory
+from kadeploy_deployer.app.racing import Cancelled, unless
 from kadeploy_deployer.app.recorder import JournalRecorder
-from kadeploy_deployer.app.step_run import Cancelled, StepRun, described, first_line, policy
+from kadeploy_deployer.app.rights import Claim, RightsGuard
+from kadeploy_deployer.app.step_run import StepRun, described, first_line, policy
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import RunData
 from kadeploy_deployer.app.waiting import Waiting, cancel_reason
@@ -43,17 +46,17 @@ class RunnerSettings:
 class Runner:
     """Drives one deployment as long as the lease is held."""
 
-    def __init__(self, *, lease: Lease, store: DeploymentStore, log: EventLog, settings: RunnerSettings) -> None:
+    def __init__(
+        self, *, lease: Lease, store: DeploymentStore, log: EventLog, settings: RunnerSettings, inventory: Inventory
+    ) -> None:
         self._lease = lease
         self._store = store
         self._settings = settings
+        self._inventory = inventory
         self._clock = settings.ports.clock
         self._recorder = JournalRecorder(store=store, lease=lease, log=log, clock=self._clock)
         self._states: dict[str, PartitionState] = {}
         self._cancelled = asyncio.Event()
-        self._waiting = Waiting(
-            lease=lease, store=store, clock=self._clock, recorder=self._recorder, cancelled=self._cancelled
-        )
         self._steps = StepRun(deployment_id=lease.deployment_id, recorder=self._recorder, cancelled=self._cancelled)
 
     def cancel(self) -> None:
@@ -65,14 +68,23 @@ class Runner:
         data = await self._store.load(self._lease.deployment_id)
         if data.deployment.cancel_requested:
             self._cancelled.set()
+        guard = self._guard(data)
         if data.deployment.state is DeploymentState.WAITING:
-            if not await self._waiting.acquire(data):
+            waiting = Waiting(
+                lease=self._lease,
+                store=self._store,
+                clock=self._clock,
+                recorder=self._recorder,
+                cancelled=self._cancelled,
+                guard=guard,
+            )
+            if not await waiting.acquire(data):
                 return
             data = await self._store.load(self._lease.deployment_id)
         context = self._context(data)
         self._states = {node.node: node.state for node in data.deployment.nodes if node.active and node.state}
         try:
-            await self._walk(data, context)
+            await self._walk(data, context, guard)
             if self._states:
                 text = "the plan ended without a word on this node"
                 await self._fail_the_rest(FailureReason.INTERNAL, text, PartitionTrigger.FAIL)
@@ -111,6 +123,14 @@ class Runner:
 
     # --- the plan ---
 
+    def _guard(self, data: RunData) -> RightsGuard:
+        """Returns what asks for the right of the deployment's owner on its target partitions."""
+        claim = Claim(
+            user=data.deployment.owner if data.deployment.needs_right else "",
+            partitions={name: node.target_word for name, node in data.snapshots.items()},
+        )
+        return RightsGuard(claim, inventory=self._inventory, clock=self._clock)
+
     def _context(self, data: RunData) -> StepContext:
         deployment = data.deployment
         return StepContext(
@@ -127,7 +147,7 @@ class Runner:
             cluster_public_key=self._settings.cluster_public_key,
         )
 
-    async def _walk(self, data: RunData, context: StepContext) -> None:
+    async def _walk(self, data: RunData, context: StepContext, guard: RightsGuard) -> None:
         plan = [step for step in self._settings.plan if step.applies(context)]
         names = [step.name for step in plan]
         journal = data.deployment.step
@@ -141,14 +161,21 @@ class Runner:
                     # Those that did the last step before the interruption are deployed, and only not yet told so.
                     before = {node: None for node in self._states if node not in pending}
                     await self._judge(step, context, before, attempt, last=True)
-            await self._step(step, context, pending, attempt, last=number == len(plan) - 1)
+            await self._step(step, context, pending, attempt, guard, last=number == len(plan) - 1)
 
-    async def _step(self, step: Step, context: StepContext, nodes: list[str], attempt: int, *, last: bool) -> None:
-        """Runs one step, and again for the nodes that may try again."""
+    async def _step(
+        self, step: Step, context: StepContext, nodes: list[str], attempt: int, guard: RightsGuard, *, last: bool
+    ) -> None:
+        """Runs one step, and again for the nodes that may try again; for those alone on which the right stands."""
         pending = nodes
         while pending:
             if self._cancelled.is_set():
                 raise Cancelled
+            lost = await unless(self._cancelled, guard.check(pending))
+            if lost:
+                await self._lose(lost, step.name)
+                pending = [node for node in pending if node not in lost]
+                continue
             await self._store.enter_step(
                 self._lease,
                 step=step.name,
@@ -192,6 +219,14 @@ class Runner:
         for node in (*failed, *(done if last else ())):
             del self._states[node]
         return list(again)
+
+    async def _lose(self, lost: Mapping[str, Failure], step: str) -> None:
+        """Takes nodes out of the deployment before a step begins on them."""
+        failures = {node: described(failure, step) for node, failure in lost.items()}
+        now = self._clock.now()
+        await self._store.fail_nodes(self._lease, failures=failures, trigger=PartitionTrigger.FAIL, now=now)
+        for node in lost:
+            del self._states[node]
 
     # --- the end ---
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 
+from kadeploy_deployer.app.racing import Cancelled
 from kadeploy_deployer.app.recorder import JournalRecorder
 from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed
 from kadeploy_deployer.domain.outcome import Failure, Outcome
@@ -20,10 +21,6 @@ STOP_SECONDS = 15.0
 """How long a step is given to stop when it is cancelled."""
 LAST_WORDS = 400
 """How long the description of a failure may be."""
-
-
-class Cancelled(Exception):
-    """The deployment is to be cancelled."""
 
 
 class StepRun:

@@ -57,7 +57,8 @@ class Deployment:
     """One environment on one partition of many nodes.
 
     `step` and `attempt` are the journal: what is being done, written before it is begun. `version` grows with every
-    change, `fence` with every driver.
+    change, `fence` with every driver. It may wait for its nodes for `wait_seconds`, of which `waited_seconds` are over.
+    `needs_right`: whether its owner must have the right on its targets until its end.
     """
 
     id: str
@@ -76,7 +77,9 @@ class Deployment:
     fence: int
     cancel_requested: bool
     cancel_reason: str
-    wait_until: float
+    wait_seconds: float
+    waited_seconds: float
+    needs_right: bool
     last_sequence: int
     nodes: tuple[NodeDeployment, ...] = ()
 
