@@ -21,7 +21,14 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from kadeploy_rpckit import access
-from kadeploy_rpckit.audit import LONGEST_TEXT, AuditLog, nodes_of, subjects_of
+from kadeploy_rpckit.audit import (
+    LONGEST_TEXT,
+    MOST_NAMES,
+    MOST_NAMES_REFUSED,
+    AuditLog,
+    nodes_of,
+    subjects_of,
+)
 from kadeploy_rpckit.caller import NOBODY, Caller, current_caller
 from kadeploy_rpckit.errors import Denied, DomainError
 from kadeploy_rpckit.identity import Identity
@@ -123,7 +130,7 @@ class _Call:
                 "caller": self._caller.name,
                 "peer": self._peer,
                 "method": self._method,
-                "nodes": nodes_of(self._request),
+                "nodes": nodes_of(self._request, most=MOST_NAMES_REFUSED if refused else MOST_NAMES),
                 "about": subjects_of(self._request),
                 "client_request_id": str(getattr(self._request, "request_id", ""))[:LONGEST_TEXT],
                 "outcome": outcome,
