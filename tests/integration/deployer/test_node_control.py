@@ -77,7 +77,8 @@ async def test_a_request_made_again_with_its_id_switches_nothing_twice(site: Sit
     request.nodes = "node1"
     assert await refusal(site.control("alice").SetPower(request)) == invalid
     request.request_id = "r" * 65
-    assert await refusal(site.control("alice").SetPower(request)) == invalid
+    too_long = (grpc.StatusCode.INVALID_ARGUMENT, "OUT_OF_BOUNDS")
+    assert await refusal(site.control("alice").SetPower(request)) == too_long
 
 
 async def test_a_request_that_cannot_be_stopped_is_told(site: Site) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from kadeploy_deployer.app.ports import Clock, Inventory
-from kadeploy_deployer.app.request import LONGEST_WAIT, Actor, check_request_id, owner_of, prepare
+from kadeploy_deployer.app.request import LONGEST_WAIT, Actor, owner_of, prepare
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
 from kadeploy_deployer.app.supervisor import Supervisor
@@ -49,7 +49,6 @@ async def create_deployment(
         InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `request.prepare`.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
     """
-    check_request_id(request_id)
     if request_id:
         earlier = await store.find_request(owner_of(spec, actor), request_id)
         if earlier is not None:

@@ -29,7 +29,6 @@ from kadeploy_inventory.domain.texts import (
 )
 
 MAXIMUM_VERSION = 2**31 - 1
-MAXIMUM_POSTINSTALLS = 16
 
 
 class Visibility(StrEnum):
@@ -176,8 +175,6 @@ def check_environment(environment: Environment, problems: Problems) -> Environme
     if environment.required_size_bytes < 0:
         problems.add("required_size_bytes", "must not be negative")
     _check_boot(environment, problems.under("boot"))
-    if len(environment.postinstalls) > MAXIMUM_POSTINSTALLS:
-        problems.add("postinstalls", f"can be {MAXIMUM_POSTINSTALLS} at most")
     return replace(
         environment,
         version=version,
