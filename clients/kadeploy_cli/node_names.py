@@ -40,7 +40,8 @@ def node_options(function: Function) -> Function:
 def from_options(machines: Sequence[str], node_file: str | None) -> NodeSet:
     """Returns all the nodes that `-m` and `-f` name; the set is empty when neither was given, and only then."""
     names: list[str] = []
-    words = [(word, "-m") for word in machines]
+    # A blank word, as of a variable that is not set, names none.
+    words = [(word, "-m") for word in machines if word.strip()]
     for word, source in chain(words, _words_of_file(node_file) if node_file is not None else ()):
         names += _expanded(word, source)
         _limit(len(names))

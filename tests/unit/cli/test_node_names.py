@@ -22,7 +22,7 @@ def test_leading_zeros_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["node-[1-", "node-[a-b]", "node-[2-1]", "[", "n[1-999999999999]", "n[0-100000]", "n]1["]
+    "word", ["node-[1-", "node-[a-b]", "node-[2-1]", "[", "n[1-999999999999]", "n[0-100000]", "n]1[", "", " "]
 )
 def test_what_is_no_node_set_is_refused(word: str) -> None:
     with pytest.raises(UsageFailure):

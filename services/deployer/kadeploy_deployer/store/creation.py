@@ -147,8 +147,8 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             waiting_slot=turns.WAITING_SLOT,
             owner=new.owner,
             request_id=new.request_id or None,
-            spec=dumps(new.spec),
-            environment=dumps(new.environment),
+            spec=dumps(new.spec.listed),
+            environment=dumps(new.environment.listed),
             step="",
             attempt=0,
             version=1,
@@ -170,6 +170,8 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             secret=new.secret,
             profiles=dumps(new.profiles),
             nodes=pack([node.snapshot for node in new.nodes if node.snapshot and node.name in taken]),
+            spec=dumps(new.spec),
+            environment=dumps(new.environment),
         )
     )
     _insert_nodes(connection, new.id, nodes)

@@ -70,10 +70,9 @@ class NodeServicer(inventory_service_pb2_grpc.NodeServiceServicer):
             token=request.page_token,
             binding=f"nodes nodes={wanted.nodes} cluster={wanted.cluster}",
             key=lambda node: natural_order(node.name),
+            message=node_to_message,
         )
-        return inventory_service_pb2.ListNodesResponse(
-            nodes=[node_to_message(node) for node in page], next_page_token=token
-        )
+        return inventory_service_pb2.ListNodesResponse(nodes=page, next_page_token=token)
 
     def UpdateNode(
         self, request: inventory_service_pb2.UpdateNodeRequest, context: grpc.ServicerContext
