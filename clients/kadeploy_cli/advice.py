@@ -12,6 +12,7 @@ ADVICE: dict[str, str] = {
     "CLUSTER_IN_USE": "`ka node list --cluster NAME` shows its nodes; move or delete them first.",
     "ENVIRONMENT_NOT_FOUND": "`kaenvironments` lists yours and the public ones; -l USER names another owner.",
     "ENVIRONMENT_EXISTS": "Record the new content under a new version (-v N).",
+    "ENVIRONMENT_QUOTA_REACHED": "`ka environment delete NAME --env-version N` removes one.",
     "INVALID_ENVIRONMENT": "docs/commands.md lists the fields of an environment's description.",
     "STALE_ETAG": "Somebody else changed it meanwhile: look at it again, then repeat the command.",
     "RIGHT_MISSING": "An administrator grants the right: kaadduser -l USER -m NODE -p PARTITION.",

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from ClusterShell.NodeSet import NodeSet
-
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli import deploy, node_results, operations, output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.node_results import NodeOutcome, outcome
 from kadeploy_cli.plain import word
 from kadeploy_cli.session import Session
+from kadeploy_nodeset import NodeSet
 
 LEVELS = {
     "soft": deployer_service_pb2.CONTROL_LEVEL_SOFT,

@@ -5,14 +5,13 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ClusterShell.NodeSet import NodeSet
-
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli import node_results, output
 from kadeploy_cli.exit_codes import ExitCode
 from kadeploy_cli.failures import Failure
 from kadeploy_cli.node_results import NodeOutcome, outcome, streamed
 from kadeploy_cli.session import Session
+from kadeploy_nodeset import NodeSet
 
 NODES_AT_ONCE = 100
 DEFAULT_SECONDS = 600.0

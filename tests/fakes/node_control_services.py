@@ -5,9 +5,9 @@ from threading import Event
 from typing import Any
 
 import grpc
-from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_nodeset import expand
 from kadeploy_rpckit.errors import Denied, DomainError, NotInState
 from kadeploy_rpckit.status import ok_status, to_status
 
@@ -109,7 +109,7 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.requests.append(request)
         if self.denied:
             raise RightMissing("alice has no right to work on node-1", metadata={"nodes": "node-1"})
-        return list(NodeSet(request.nodes))
+        return list(expand(request.nodes))
 
     def _result(self, node: str) -> deployer_service_pb2.NodeResult:
         error: DomainError | None = NodeBusy(f"{node} is held by deployment D-0") if node in self.busy else None

@@ -1,7 +1,6 @@
 """`kadeploy-bootctl`: serves the TFTP tree's contract, lays the tree out, installs deployment kernels."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,18 +11,18 @@ from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
 from kadeploy_rpckit.errors import DomainError
+from kadeploy_rpckit.log_lines import set_up_logging
 from kadeploy_rpckit.private_file import closed_to_others
 from kadeploy_rpckit.server import serve_sync
 from kadeploy_rpckit.settings_file import BadSettings
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
-LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    set_up_logging(options.log_level)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,22 +14,20 @@ from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.errors import DomainError
+from kadeploy_rpckit.log_lines import set_up_logging
 from kadeploy_rpckit.private_file import closed_to_others
 from kadeploy_rpckit.server import serve_aio
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
-LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 QUIET = ("alembic", "asyncssh")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    set_up_logging(options.log_level, quiet=QUIET)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:

@@ -1,7 +1,6 @@
 """`kadeploy-inventory`: serves the inventory, and looks after its databases."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import is_embedded
 from kadeploy_rpckit.errors import DomainError
+from kadeploy_rpckit.log_lines import set_up_logging
 from kadeploy_rpckit.private_file import closed_to_others
 from kadeploy_rpckit.server import serve_sync
 from kadeploy_rpckit.settings_file import BadSettings
@@ -21,14 +21,12 @@ from kadeploy_sqlkit.command_line import add_database_verbs
 from kadeploy_sqlkit.database_commands import closing, mark_files
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
-LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    set_up_logging(options.log_level, quiet=["alembic"])
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:

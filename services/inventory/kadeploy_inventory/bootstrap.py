@@ -51,6 +51,7 @@ def build_runtime(settings: Settings, engines: Mapping[str, Engine], *, reserve_
         clock=lambda: datetime.now(UTC),
         make_id=lambda: uuid.uuid4().hex,
         administrators=settings.administrators,
+        environment_quota=settings.environment_quota,
     )
 
 

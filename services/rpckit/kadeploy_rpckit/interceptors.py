@@ -20,8 +20,15 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
-from kadeploy_rpckit import access
-from kadeploy_rpckit.audit import LONGEST_TEXT, AuditLog, nodes_of, subjects_of
+from kadeploy_rpckit import access, bounds
+from kadeploy_rpckit.audit import (
+    LONGEST_TEXT,
+    MOST_NAMES,
+    MOST_NAMES_REFUSED,
+    AuditLog,
+    nodes_of,
+    subjects_of,
+)
 from kadeploy_rpckit.caller import NOBODY, Caller, current_caller
 from kadeploy_rpckit.errors import Denied, DomainError
 from kadeploy_rpckit.identity import Identity
@@ -75,17 +82,20 @@ class _Call:
         """Returns the request, or its messages, noting what the call is about."""
         if isinstance(request, Message):
             self._request = request
+            bounds.check(request)
             return request
         return self._seen_later(request) if hasattr(request, "__aiter__") else self._seen_stream(request)
 
     def _seen_stream(self, requests: Iterator[Any]) -> Iterator[Any]:
         for request in requests:
             self._request = self._request or request
+            bounds.check(request)
             yield request
 
     async def _seen_later(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
             self._request = self._request or request
+            bounds.check(request)
             yield request
 
     def end(self, context: Any) -> None:
@@ -123,7 +133,7 @@ class _Call:
                 "caller": self._caller.name,
                 "peer": self._peer,
                 "method": self._method,
-                "nodes": nodes_of(self._request),
+                "nodes": nodes_of(self._request, most=MOST_NAMES_REFUSED if refused else MOST_NAMES),
                 "about": subjects_of(self._request),
                 "client_request_id": str(getattr(self._request, "request_id", ""))[:LONGEST_TEXT],
                 "outcome": outcome,

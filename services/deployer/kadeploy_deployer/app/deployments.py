@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from kadeploy_deployer.app.image_addresses import check_files
 from kadeploy_deployer.app.ports import Clock, ImageStore, Inventory
-from kadeploy_deployer.app.request import LONGEST_WAIT, Actor, check_request_id, owner_of, prepare
+from kadeploy_deployer.app.request import LONGEST_WAIT, Actor, owner_of, prepare
 from kadeploy_deployer.app.rights import lacking
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
@@ -69,7 +69,6 @@ async def create_deployment(
         RightMissing: a right ended while the request queued for its turn.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
     """
-    check_request_id(request_id)
     if request_id:
         earlier = await store.find_request(owner_of(spec, actor), request_id)
         if earlier is not None:

@@ -15,8 +15,6 @@ from kadeploy_rpckit.errors import FieldViolation
 
 LONGEST_WAIT = 24 * 3600.0
 """How long a caller may want to wait where the site says nothing else: all others queue behind him."""
-LONGEST_REQUEST_ID = 64
-LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +140,6 @@ def _check_boot(spec: DeploymentSpec, method: BootMethod, resolution: Resolution
         raise InvalidDeployment([FieldViolation(field="spec.kernel_arguments", description=text)])
 
 
-def check_request_id(request_id: str) -> None:
-    """Raises InvalidDeployment when the request's id is not one."""
-    if len(request_id) > LONGEST_REQUEST_ID:
-        text = f"is longer than {LONGEST_REQUEST_ID} characters; use a UUID"
-        raise InvalidDeployment([FieldViolation(field="request_id", description=text)])
-
-
 def _check(spec: DeploymentSpec, longest_wait: float) -> None:
     found: list[FieldViolation] = []
 
@@ -157,7 +148,6 @@ def _check(spec: DeploymentSpec, longest_wait: float) -> None:
             found.append(FieldViolation(field=f"spec.{field}", description=description))
 
     must(bool(spec.environment_name), "environment_name", "names no environment")
-    must(len(spec.environment_name) <= LONGEST_NAME, "environment_name", f"is longer than {LONGEST_NAME} characters")
     must((spec.environment_version or 1) > 0, "environment_version", "must be positive")
     must(spec.partition >= 0, "partition", "must not be negative")
     must("/" not in spec.device, "device", 'is written without "/dev/": vda, nvme0n1')

@@ -75,9 +75,10 @@ class InvalidNodeSet(Invalid):
     reason = "INVALID_NODE_SET"
 
     def __init__(self, text: str, cause: str) -> None:
+        shown = text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line of a terminal
         super().__init__(
-            f'"{text}" is not a node set: {cause}',
-            metadata={"nodes": text},
+            f"{shown!a} is not a node set: {cause}",
+            metadata={"nodes": shown},
             violations=(FieldViolation(field="nodes", description=cause),),
         )
 

@@ -21,6 +21,7 @@ from kadeploy_deployer.rpc.deployment_messages import (
 )
 from kadeploy_rpckit import page_token
 from kadeploy_rpckit.errors import FieldViolation
+from kadeploy_rpckit.page import filled_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,11 +42,10 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
         limit = page_token.page_size(request.page_size)
         after = None if key is None else (str(key[0]), str(key[1]), int(key[2]))
         rows = await self._store.list_partitions(names, after=after, limit=limit + 1)
-        response = deployer_service_pb2.ListPartitionStatesResponse(
-            partitions=[_partition(row) for row in rows[:limit]]
-        )
-        if len(rows) > limit:
-            last = rows[limit - 1]
+        page = filled_page(map(_partition, rows), limit=limit)
+        response = deployer_service_pb2.ListPartitionStatesResponse(partitions=page)
+        if len(page) < len(rows):
+            last = rows[len(page) - 1]
             response.next_page_token = page_token.encode((last.node, last.device, last.partition), binding=binding)
         return response
 

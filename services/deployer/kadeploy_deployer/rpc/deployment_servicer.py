@@ -27,6 +27,7 @@ from kadeploy_deployer.rpc.deployment_messages import (
 from kadeploy_deployer.rpc.fingerprint import fingerprint
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_rpckit import page_token
+from kadeploy_rpckit.page import filled_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -94,11 +95,10 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         limit = page_token.page_size(request.page_size)
         after = None if key is None else (float.fromhex(str(key[0])), str(key[1]))
         rows = await self._parts.store.list_deployments(wanted, after=after, limit=limit + 1)
-        response = deployer_service_pb2.ListDeploymentsResponse(
-            deployments=[self._message(row) for row in rows[:limit]]
-        )
-        if len(rows) > limit:
-            last = rows[limit - 1]
+        page = filled_page(map(self._message, rows), limit=limit)
+        response = deployer_service_pb2.ListDeploymentsResponse(deployments=page)
+        if len(page) < len(rows):
+            last = rows[len(page) - 1]
             response.next_page_token = page_token.encode((last.create_time.hex(), last.id), binding=binding)
         return response
 

@@ -13,7 +13,6 @@ from kadeploy_deployer.app.reboot_targets import (
     Target,
 )
 from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
-from kadeploy_deployer.app.request import LONGEST_REQUEST_ID
 from kadeploy_deployer.domain.control_errors import InvalidControl
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from kadeploy_deployer.rpc.fingerprint import fingerprint
@@ -53,8 +52,6 @@ def read_request(
     """Returns how an operation is asked for, or raises InvalidControl."""
     if not request.request_id:
         return OperationRequest(owner=owner)
-    if len(request.request_id) > LONGEST_REQUEST_ID:
-        raise InvalidControl("request_id", f"is longer than {LONGEST_REQUEST_ID} characters; use a UUID")
     name = RequestName(owner=owner, request_id=request.request_id, fingerprint=fingerprint(request))
     return OperationRequest(owner=owner, name=name)
 

@@ -169,8 +169,8 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             needs_right=new.needs_right,
             request_id=new.request_id or None,
             fingerprint=new.fingerprint,
-            spec=dumps(new.spec),
-            environment=dumps(new.environment),
+            spec=dumps(new.spec.listed),
+            environment=dumps(new.environment.listed),
             step="",
             attempt=0,
             version=1,
@@ -195,6 +195,8 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             secret=new.secret,
             profiles=dumps(new.profiles),
             nodes=pack([node.snapshot for node in new.nodes if node.snapshot and node.name in taken]),
+            spec=dumps(new.spec),
+            environment=dumps(new.environment),
         )
     )
     _insert_nodes(connection, new.id, nodes)

@@ -59,11 +59,9 @@ class ClusterServicer(inventory_service_pb2_grpc.ClusterServiceServicer):
             token=request.page_token,
             binding="clusters",
             key=lambda cluster: (cluster.name,),
+            message=complete_cluster_to_message,
         )
-        return inventory_service_pb2.ListClustersResponse(
-            clusters=[complete_cluster_to_message(cluster) for cluster in page],
-            next_page_token=token,
-        )
+        return inventory_service_pb2.ListClustersResponse(clusters=page, next_page_token=token)
 
     def UpdateCluster(
         self, request: inventory_service_pb2.UpdateClusterRequest, context: grpc.ServicerContext

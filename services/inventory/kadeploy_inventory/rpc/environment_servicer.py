@@ -26,6 +26,8 @@ from kadeploy_inventory.rpc.update_mask import FIELD
 from kadeploy_rpckit.caller import current_caller
 from kadeploy_rpckit.errors import FieldViolation
 
+PORTION = 50
+"""Environments that are read at once: one may have 100 KiB."""
 CHANGEABLE = ("visibility", "image.digest", "preinstall.digest", "postinstalls")
 
 
@@ -47,6 +49,7 @@ class EnvironmentServicer(inventory_service_pb2_grpc.EnvironmentServiceServicer)
                 description,
                 validate_only=request.validate_only,
                 asker=asker,
+                quota=self._runtime.environment_quota,
                 work=work,
                 clock=self._runtime.clock,
                 make_id=self._runtime.make_id,
@@ -90,10 +93,10 @@ class EnvironmentServicer(inventory_service_pb2_grpc.EnvironmentServiceServicer)
                 f"environments name={wanted.name} owner={wanted.owner} cluster={wanted.cluster} latest={wanted.latest}"
             ),
             key=lambda each: (each.name, each.owner, each.version),
+            message=environment_to_message,
+            portion=PORTION,
         )
-        return inventory_service_pb2.ListEnvironmentsResponse(
-            environments=[environment_to_message(each) for each in page], next_page_token=token
-        )
+        return inventory_service_pb2.ListEnvironmentsResponse(environments=page, next_page_token=token)
 
     def UpdateEnvironment(
         self,
