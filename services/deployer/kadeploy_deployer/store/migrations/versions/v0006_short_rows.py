@@ -9,7 +9,7 @@ from alembic import op
 from kadeploy_sqlkit.column_types import long_text
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
