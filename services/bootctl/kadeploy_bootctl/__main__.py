@@ -1,6 +1,7 @@
 """`kadeploy-bootctl`: serves the TFTP tree's contract, lays the tree out, installs deployment kernels."""
 
 import argparse
+import asyncio
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
 from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.server import serve_sync
+from kadeploy_rpckit.server import serve
 from kadeploy_rpckit.settings_file import BadSettings
 
 USAGE, FAILURE = 2, 1
@@ -40,16 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     runtime = bootstrap.open_runtime(settings)
     with bootstrap.collector(runtime):
-        return serve_sync(
-            bootstrap.registration(runtime),
-            service=bootstrap.SERVICE,
-            address=settings.address,
-            service_names=bootstrap.SERVICE_NAMES,
-            maximum_workers=settings.maximum_workers,
-            tls=settings.tls,
-            insecure=settings.insecure,
-            audit_log=settings.audit_log,
-        )
+        return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
 
 
 def _init(settings: Settings, options: argparse.Namespace) -> int:

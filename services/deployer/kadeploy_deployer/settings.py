@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy_deployer.app.request import LONGEST_WAIT
+from kadeploy_rpckit.limits import DEFAULTS, Limits, read_limits
 from kadeploy_rpckit.settings_file import Table, load
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_rpckit.tls_settings import read_tls
@@ -51,6 +52,7 @@ class Settings:
         history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
         image_directories: where the files of environments may lie on this host; empty: anywhere.
         broadcast: how the image reaches the nodes.
+        limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
         insecure: plain text on loopback; the command line says it, never the file.
@@ -70,6 +72,7 @@ class Settings:
     history_days: float = 365.0
     image_directories: tuple[Path, ...] = ()
     broadcast: BroadcastSettings = BroadcastSettings()
+    limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
     insecure: bool = False
@@ -101,6 +104,7 @@ def read_settings(table: Table) -> Settings:
         history_days=table.number("history_days", 365, least=0, most=MOST_DAYS, unit="days"),
         image_directories=table.paths("image_directories"),
         broadcast=_broadcast(table.table("broadcast")),
+        limits=read_limits(table.table("limits")),
         tls=tls,
         audit_log=table.optional_path("audit_log"),
     )

@@ -1,6 +1,7 @@
 """`kadeploy-inventory`: serves the inventory, and looks after its databases."""
 
 import argparse
+import asyncio
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import is_embedded
 from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.server import serve_sync
+from kadeploy_rpckit.server import serve
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
 from kadeploy_sqlkit.database_commands import closing
@@ -50,16 +51,7 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
     if found := database_commands.outdated(engines):
         return _complain("; ".join(found), FAILURE)
     runtime = bootstrap.build_runtime(settings, engines)
-    return serve_sync(
-        bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=settings.address,
-        service_names=bootstrap.SERVICE_NAMES,
-        maximum_workers=settings.maximum_workers,
-        tls=settings.tls,
-        insecure=settings.insecure,
-        audit_log=settings.audit_log,
-    )
+    return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
 
 
 def _complain(sentence: str, status: int) -> int:

@@ -1,248 +1,221 @@
-"""Around every call: who calls, how long it took, errors turned into statuses, and the audit record.
+"""Around every call: who calls, whether they may, whether there is room, and only then the request. Then the answer.
 
-The sync and the aio interceptor stand side by side and share everything but the colour. Servicers raise
-domain errors and never call `context.abort`, which raises a bare Exception that broad handlers eat.
+gRPC reads the request of an ordinary call before anything of ours runs. So each method is given to it as one that takes
+a stream of requests: whose messages are read when we ask for them, as bytes. Until then a message waits where it comes
+from, but for the first 64 KiB.
+
+Servicers raise domain errors and never call `context.abort`, which raises a bare Exception that broad handlers eat.
+They are coroutines, generators of answers, or plain functions, which run in threads.
 """
 
 from __future__ import annotations  # grpc's classes are generic for type checkers alone
 
 import asyncio
 import inspect
-import logging
-import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
-from google.rpc import status_pb2
 from grpc_status import rpc_status
 
-from kadeploy_rpckit import access
-from kadeploy_rpckit.audit import LONGEST_TEXT, AuditLog, nodes_of, subjects_of
-from kadeploy_rpckit.caller import NOBODY, Caller, current_caller
-from kadeploy_rpckit.errors import Denied, DomainError
-from kadeploy_rpckit.identity import Identity
-from kadeploy_rpckit.status import internal_status, to_status
+from kadeploy_rpckit.admission import CallKind
+from kadeploy_rpckit.call_registry import CallRegistry
+from kadeploy_rpckit.errors import Exhausted
+from kadeploy_rpckit.fair_share import FairShare
+from kadeploy_rpckit.limits import Limits
+from kadeploy_rpckit.requests import RequestReader
+from kadeploy_rpckit.running_call import PROBES, Edge, RunningCall
+from kadeploy_rpckit.worker_pool import WorkerPool
 
-logger = logging.getLogger(__name__)
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
-# Health and reflection are asked all the time, by anybody; they would drown the log.
-QUIET = ("/grpc.health.v1.", "/grpc.reflection.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """What the edge of one service works with.
-
-    Attributes:
-        service: the service's name: "inventory", "deployer" or "bootctl".
-        identity: says who calls.
-        audit: where refused and changing calls are recorded.
-    """
-
-    service: str
-    identity: Identity
-    audit: AuditLog
+LONGEST_PROBE_SECONDS = 600.0
 
 
-class _Call:
-    """One call while it runs: binds the caller, then logs the end."""
+class StreamTooLong(Exhausted):
+    """A watch of the health, or a reflection, has lasted long enough."""
 
-    def __init__(self, edge: Edge, details: grpc.HandlerCallDetails) -> None:
+    reason = "STREAM_TOO_LONG"
+
+
+class EdgeInterceptor(grpc.aio.ServerInterceptor):
+    """The edge of a service."""
+
+    def __init__(self, edge: Edge, *, limits: Limits, calls: CallRegistry, workers: WorkerPool) -> None:
+        """Wraps nothing yet.
+
+        Args:
+            edge: who calls, and where it is recorded.
+            limits: of the service.
+            calls: the calls that are under way.
+            workers: the threads of plain servicers.
+        """
         self._edge = edge
-        self._domain = f"{edge.service}.kadeploy"
-        self._method = details.method
-        self._quiet = details.method.startswith(QUIET)
-        self._request_id = uuid.uuid4().hex[:12]
-        self._caller: Caller = NOBODY
-        self._peer = ""
-        # The request, or the first message of a stream of them.
-        self._request: Message | None = None
-        self._start = time.monotonic()
-
-    def begin(self, context: Any) -> None:
-        """Finds out who calls; raises Denied for a caller who is not to be heard."""
-        current_caller.set(NOBODY)
-        self._peer = context.peer()
-        self._caller = self._edge.identity.name(context)
-        self._edge.identity.admit(context)
-        current_caller.set(self._caller)
-
-    def seen(self, request: Any) -> Any:
-        """Returns the request, or its messages, noting what the call is about."""
-        if isinstance(request, Message):
-            self._request = request
-            return request
-        return self._seen_later(request) if hasattr(request, "__aiter__") else self._seen_stream(request)
-
-    def _seen_stream(self, requests: Iterator[Any]) -> Iterator[Any]:
-        for request in requests:
-            self._request = self._request or request
-            yield request
-
-    async def _seen_later(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for request in requests:
-            self._request = self._request or request
-            yield request
-
-    def end(self, context: Any) -> None:
-        """Logs a call that the servicer brought to its end."""
-        code = context.code()
-        self._log("OK" if code in (None, 0, grpc.StatusCode.OK) else getattr(code, "name", str(code)))
-
-    def cancelled(self) -> None:
-        """Logs a call that ended because its caller went away or the service stops."""
-        self._log("CANCELLED")
-
-    def failed(self, error: Exception) -> status_pb2.Status:
-        """Logs a call that raised, and returns what its caller is told."""
-        if isinstance(error, DomainError):
-            self._log(error.reason, message=error.message, refused=isinstance(error, Denied))
-            return to_status(error, domain=self._domain)
-        logger.error("method=%s request_id=%s unforeseen error", self._method, self._request_id, exc_info=error)
-        self._log("INTERNAL")
-        return internal_status(self._request_id, domain=self._domain)
-
-    def _log(self, outcome: str, *, message: str = "", refused: bool = False) -> None:
-        seconds = time.monotonic() - self._start
-        logger.log(
-            logging.DEBUG if self._quiet else logging.INFO,
-            "method=%s caller=%s request_id=%s outcome=%s seconds=%.3f",
-            self._method,
-            self._caller.name or "-",
-            self._request_id,
-            outcome,
-            seconds,
-        )
-        if refused or (not self._quiet and access.is_changing(self._method)):
-            record = {
-                "request_id": self._request_id,
-                "caller": self._caller.name,
-                "peer": self._peer,
-                "method": self._method,
-                "nodes": nodes_of(self._request),
-                "about": subjects_of(self._request),
-                "client_request_id": str(getattr(self._request, "request_id", ""))[:LONGEST_TEXT],
-                "outcome": outcome,
-                "refused": refused,
-                "message": message[:LONGEST_TEXT],
-                "seconds": round(seconds, 3),
-            }
-            self._edge.audit.write({key: value for key, value in record.items() if value not in ("", {})})
-
-
-def _rebuilt(
-    handler: grpc.RpcMethodHandler[Any, Any], behaviour: Callable[..., Any]
-) -> grpc.RpcMethodHandler[Any, Any]:
-    """Returns the handler with another behaviour, of the same shape."""
-    factory = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }[(bool(handler.request_streaming), bool(handler.response_streaming))]
-    rebuilt: grpc.RpcMethodHandler[Any, Any] = factory(
-        behaviour,
-        request_deserializer=handler.request_deserializer,
-        response_serializer=handler.response_serializer,
-    )
-    return rebuilt
-
-
-def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., Any]:
-    found = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-    if found is None:
-        raise TypeError("a method handler without a behaviour")
-    return found
-
-
-class EdgeInterceptor(grpc.ServerInterceptor):
-    """The edge of a sync service: the inventory or bootctl."""
-
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
-
-    def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Wraps the handler of one call."""
-        handler = continuation(handler_call_details)
-        if handler is None:
-            return None
-        call, behaviour = _Call(self._edge, handler_call_details), _behaviour(handler)
-
-        def unary(request: Any, context: grpc.ServicerContext) -> Any:
-            try:
-                call.begin(context)
-                response = behaviour(call.seen(request), context)
-            except grpc.RpcError:
-                # A caller who went away while his messages were read: gRPC knows it by this very error.
-                call.cancelled()
-                raise
-            except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
-                context.abort_with_status(rpc_status.to_status(call.failed(error)))
-            call.end(context)
-            return response
-
-        def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            try:
-                call.begin(context)
-                yield from behaviour(call.seen(request), context)
-            except (GeneratorExit, grpc.RpcError):
-                call.cancelled()
-                raise
-            except Exception as error:  # noqa: BLE001 - as above
-                context.abort_with_status(rpc_status.to_status(call.failed(error)))
-            call.end(context)
-
-        return _rebuilt(handler, stream if handler.response_streaming else unary)
-
-
-class AioEdgeInterceptor(grpc.aio.ServerInterceptor):
-    """The edge of an aio service: the deployer."""
-
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
+        self._limits = limits
+        self._calls = calls
+        self._workers = workers
+        self._arrivals = FairShare()
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Wraps the handler of one call."""
+    ) -> Handler | None:
+        """Returns the handler of one call, wrapped."""
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        call, behaviour = _Call(self._edge, handler_call_details), _behaviour(handler)
+        method = handler_call_details.method
+        if method not in self._wrapped:
+            self._wrapped[method] = self._wrap(method, handler)
+        return self._wrapped[method]
 
-        async def coroutine(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            try:
-                call.begin(context)
-                response = await behaviour(call.seen(request), context)
-            except asyncio.CancelledError:
-                call.cancelled()
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        behaviour = _behaviour(handler)
+        kind = _kind(method, handler)
+
+        async def unary(_: object, context: Context) -> Any:
+            return await self._answer(RunningCall(self._edge, method, context), kind, handler, behaviour)
+
+        async def stream(_: object, context: Context) -> None:
+            await self._answer(RunningCall(self._edge, method, context), kind, handler, behaviour)
+
+        # Without a deserializer messages come as bytes.
+        wrapped: Handler
+        if handler.response_streaming:
+            wrapped = grpc.stream_stream_rpc_method_handler(stream, response_serializer=handler.response_serializer)
+        else:
+            wrapped = grpc.stream_unary_rpc_method_handler(unary)
+        return wrapped
+
+    async def _answer(
+        self, call: RunningCall, kind: CallKind, handler: Handler, behaviour: Callable[..., Any]
+    ) -> bytes | None:
+        """Answers one call, whatever becomes of it. Returns the bytes of a single answer; streams are written."""
+        try:
+            call.identify()
+            self._calls.enter(call, kind)
+            answer = await self._work_in_time(call, kind, handler, behaviour)
+        except asyncio.CancelledError:
+            error = call.take_end()
+            if error is None:
+                await call.cancelled()
                 raise
-            except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
-                await context.abort_with_status(rpc_status.to_status(call.failed(error)))
-            call.end(context)
-            return response
+            await _abort(call, error)
+        except grpc.aio.AbortError:
+            # Health says so itself that it does not know a service.
+            await call.succeeded()
+            raise
+        except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
+            self._calls.refused(call, error)
+            await _abort(call, error)
+        await call.succeeded()
+        call.wait_for_reader()
+        return answer
 
-        async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            try:
-                call.begin(context)
-                async for response in behaviour(call.seen(request), context):
-                    yield response
-            except (asyncio.CancelledError, GeneratorExit):
-                call.cancelled()
+    async def _work_in_time(
+        self, call: RunningCall, kind: CallKind, handler: Handler, behaviour: Callable[..., Any]
+    ) -> bytes | None:
+        seconds = LONGEST_PROBE_SECONDS if kind is CallKind.PROBE_STREAM else None
+        if handler.request_streaming and not handler.response_streaming:
+            seconds = self._limits.upload_seconds
+        bound = asyncio.timeout(seconds)
+        try:
+            async with bound:
+                return await self._work(call, handler, behaviour)
+        except TimeoutError as error:
+            if not bound.expired():
                 raise
-            except Exception as error:  # noqa: BLE001 - as above
-                await context.abort_with_status(rpc_status.to_status(call.failed(error)))
-            call.end(context)
+            text = f"the call has lasted {seconds:g} s, and longer it may not: begin another"
+            raise StreamTooLong(text, metadata={"seconds": f"{seconds:g}"}) from error
 
-        # A coroutine that answers with a stream writes to the context, as the health service does.
-        return _rebuilt(handler, stream if inspect.isasyncgenfunction(behaviour) else coroutine)
+    async def _work(self, call: RunningCall, handler: Handler, behaviour: Callable[..., Any]) -> bytes | None:
+        reader = RequestReader(
+            context=call.context,
+            parse=_deserializer(handler),
+            method=call.method,
+            caller=call.caller,
+            arrivals=self._arrivals,
+            seen=call.seen,
+        )
+        if not _is_async(behaviour):
+            return await self._work_in_thread(call, reader, handler, behaviour)
+        request: Any
+        if handler.request_streaming:
+            # A stream of answers goes on while the caller has nothing to say.
+            later = None if handler.response_streaming else self._limits.request_seconds
+            request = reader.messages(first=self._limits.request_seconds, later=later)
+        else:
+            request = await reader.message_soon(await reader.read_only(self._limits.request_seconds))
+        if inspect.isasyncgenfunction(behaviour):
+            await _write_all(call, behaviour(request, call.context))
+            return None
+        response = await behaviour(request, call.context)
+        # A coroutine that answers with a stream has written to the context, as the health service does.
+        return None if handler.response_streaming else _serialized(handler, response)
+
+    async def _work_in_thread(
+        self, call: RunningCall, reader: RequestReader, handler: Handler, behaviour: Callable[..., Any]
+    ) -> bytes:
+        seconds = self._limits.request_seconds
+        if handler.request_streaming:
+
+            def take_upload(messages: Iterator[Any]) -> bytes:
+                return _serialized(handler, behaviour(messages, call.context))
+
+            messages = reader.messages(first=seconds, later=seconds)
+            return await self._workers.run_upload(take_upload, messages, caller=call.caller)
+        content = await reader.read_only(seconds)
+
+        def work() -> bytes:
+            return _serialized(handler, behaviour(reader.message(content), call.context))
+
+        return await self._workers.run(work, caller=call.caller)
+
+
+async def _write_all(call: RunningCall, answers: Any) -> None:
+    async with aclosing(answers):
+        async for answer in answers:
+            with call.answering():
+                await call.context.write(answer)
+
+
+async def _abort(call: RunningCall, error: Exception) -> NoReturn:
+    status = await call.failed(error)
+    with call.answering():
+        await call.context.abort_with_status(rpc_status.to_status(status))
+
+
+def _kind(method: str, handler: Handler) -> CallKind:
+    is_stream = handler.request_streaming or handler.response_streaming
+    if method.startswith(PROBES):
+        return CallKind.PROBE_STREAM if is_stream else CallKind.PROBE
+    return CallKind.STREAM if is_stream else CallKind.CALL
+
+
+def _deserializer(handler: Handler) -> Callable[[bytes], Any]:
+    if handler.request_deserializer is None:
+        raise TypeError("a method handler without a deserializer")
+    return handler.request_deserializer
+
+
+def _serialized(handler: Handler, response: Any) -> bytes:
+    if handler.response_serializer is None:
+        raise TypeError("a method handler without a serializer")
+    return handler.response_serializer(response)
+
+
+def _behaviour(handler: Handler) -> Callable[..., Any]:
+    found = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    if found is None:
+        raise TypeError("a method handler without a behaviour")
+    if not _is_async(found) and handler.response_streaming:
+        raise TypeError("a stream of answers comes from an asynchronous generator")
+    return found
+
+
+def _is_async(behaviour: Callable[..., Any]) -> bool:
+    return inspect.isasyncgenfunction(behaviour) or inspect.iscoroutinefunction(behaviour)
