@@ -37,7 +37,7 @@ from kadeploy_rpckit.worker_pool import WorkerPool
 
 logger = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 8.0
 
 OPTIONS = (
     # A second process on the same port must fail, not share it.
