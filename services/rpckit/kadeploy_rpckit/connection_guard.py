@@ -4,6 +4,8 @@ import asyncio
 import concurrent.futures
 import logging
 import resource
+from collections import Counter
+from collections.abc import Sequence
 
 from kadeploy_rpckit.connection_table import ConnectionTable
 from kadeploy_rpckit.own_sockets import ConnectionList, OpenConnection, end_connection
@@ -60,11 +62,13 @@ class ConnectionGuard:
                 except OSError as error:
                     logger.warning("the connections cannot be counted: %s", error)
                     continue
-                for connection in self._table.superfluous(found):
-                    self._end(connection)
+                self._end(self._table.superfluous(found), of=len(found))
         finally:
             self._thread.shutdown(wait=False)
 
-    def _end(self, connection: OpenConnection) -> None:
-        logger.info("peer=%s port=%d the connection is ended", connection.peer.host, connection.peer.port)
-        end_connection(connection)
+    def _end(self, connections: Sequence[OpenConnection], *, of: int) -> None:
+        for connection in connections:
+            end_connection(connection)
+        # One line for each address, however many come from it.
+        for host, count in Counter(connection.peer.host for connection in connections).items():
+            logger.warning("peer=%s connections=%d of=%d are ended", host, count, of)

@@ -4,6 +4,7 @@ gRPC accepts connections by itself and hands none of them out, so they are looke
 has open. Each is looked at through a duplicate: whatever becomes of the original meanwhile, no other file is touched.
 """
 
+import functools
 import ipaddress
 import os
 import socket
@@ -43,6 +44,7 @@ class OpenConnection:
     peer: Peer
 
 
+@functools.lru_cache(maxsize=4096)
 def peer_of_call(text: str) -> Peer | None:
     """Returns whom a call comes from, of gRPC's "ipv4:192.0.2.1:4711" or "ipv6:%5B::1%5D:4711"; None for a socket."""
     kind, _, rest = unquote(text).partition(":")

@@ -103,17 +103,19 @@ class RequestReader:
             async with asyncio.timeout(seconds):
                 return self._checked(await self.context.read())
         except TimeoutError:
-            text = f"the request was not there after {seconds:g} s"
-            raise RequestTooSlow(text, metadata={"seconds": f"{seconds:g}"}) from None
+            raise _too_slow(seconds) from None
 
     async def read_first(self, seconds: float) -> bytes | None:
         """Returns the same for the first message, which waits for the caller's other requests that arrive."""
         try:
-            async with asyncio.timeout(seconds), self.arrivals.held(self.caller.name, most=ARRIVALS_PER_CALLER):
-                return self._checked(await self.context.read())
+            async with asyncio.timeout(seconds):
+                await self.arrivals.take(self.caller.name, most=ARRIVALS_PER_CALLER)
+                try:
+                    return self._checked(await self.context.read())
+                finally:
+                    self.arrivals.give_back(self.caller.name)
         except TimeoutError:
-            text = f"the request was not there after {seconds:g} s"
-            raise RequestTooSlow(text, metadata={"seconds": f"{seconds:g}"}) from None
+            raise _too_slow(seconds) from None
 
     async def read_only(self, seconds: float) -> bytes:
         """Returns the bytes of the one message of a call. Raises RequestMissing, and as `read`."""
@@ -167,3 +169,7 @@ class RequestReader:
         while content is not None:
             yield await self.message_soon(content)
             content = await self.read(later)
+
+
+def _too_slow(seconds: float | None) -> RequestTooSlow:
+    return RequestTooSlow(f"the request was not there after {seconds:g} s", metadata={"seconds": f"{seconds:g}"})

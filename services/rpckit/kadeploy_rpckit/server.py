@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from kadeploy_rpckit.admission import Admission
 from kadeploy_rpckit.audit import AuditLog
@@ -24,8 +24,9 @@ from kadeploy_rpckit.connection_guard import ConnectionGuard, affordable_connect
 from kadeploy_rpckit.connection_table import ConnectionTable
 from kadeploy_rpckit.errors import Exhausted
 from kadeploy_rpckit.garbage import settle
+from kadeploy_rpckit.guarded_handlers import GuardedHandlers
+from kadeploy_rpckit.health import Health
 from kadeploy_rpckit.identity import CertifiedCallers, Identity, NamedCallers
-from kadeploy_rpckit.interceptors import EdgeInterceptor
 from kadeploy_rpckit.limits import DEFAULTS, Limits
 from kadeploy_rpckit.requests import largest_of_services
 from kadeploy_rpckit.revocation import RevocationList
@@ -52,6 +53,13 @@ OPTIONS = (
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_concurrent_streams", 1_024),
 )
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes may keep the loop from running. Each call needs the loop several times; with Python's
+own 5 ms it would wait long behind a few threads that answer large calls."""
+
+PROBES = ((health_pb2, "Health"), (reflection_pb2, "ServerReflection"))
+"""What every server answers besides."""
 
 Register = Callable[[grpc.aio.Server], None]
 
@@ -93,14 +101,16 @@ class RunningServer:
     """A server that answers, and the tasks that look after its calls and connections."""
 
     def __init__(
-        self, server: grpc.aio.Server, workers: WorkerPool, tasks: Sequence[Coroutine[Any, Any, None]]
+        self, server: grpc.aio.Server, health: Health, workers: WorkerPool, tasks: Sequence[Coroutine[Any, Any, None]]
     ) -> None:
         self._server = server
+        self._health = health
         self._workers = workers
         self._tasks = [asyncio.create_task(task) for task in tasks]
 
     async def stop(self, grace: float | None) -> None:
         """Takes no more calls, and ends those that still run after `grace` seconds; at once where it is None."""
+        self._health.stop()
         await self._server.stop(grace)
         for task in self._tasks:
             task.cancel()
@@ -134,16 +144,16 @@ async def start_server(register: Register, settings: ServerSettings) -> tuple[Ru
         Admission(limits, is_trusted=edge.is_trusted), connections, answer_seconds=limits.answer_seconds
     )
     workers = WorkerPool(settings.maximum_workers)
-    interceptor = EdgeInterceptor(edge, limits=limits, calls=calls, workers=workers)
-    server = grpc.aio.server(interceptors=[interceptor], options=_options(settings))
-    register(server)
-    await _add_probes(server, settings.service_names)
+    handlers = GuardedHandlers(edge, limits=limits, calls=calls, workers=workers)
+    register(cast("grpc.aio.Server", handlers))
+    health = _add_probes(handlers, settings.service_names)
+    server = grpc.aio.server(handlers=[handlers], options=_options(settings))
     bound = _bind(server, settings.address, credentials)
     await server.start()
     tasks = [calls.look_after()]
     if transport is not Transport.SOCKET:
         tasks.append(ConnectionGuard(connections, int(bound.rpartition(":")[2])).run())
-    return RunningServer(server, workers, tasks), bound
+    return RunningServer(server, health, workers, tasks), bound
 
 
 async def serve(register: Register, settings: ServerSettings, *, on_drain: Callable[[], None] = lambda: None) -> int:
@@ -153,6 +163,7 @@ async def serve(register: Register, settings: ServerSettings, *, on_drain: Calla
     A process that has not ended STOP_SECONDS after the signal ends all the same (`stopping.py`).
     """
     raise_file_limit()
+    sys.setswitchinterval(SWITCH_SECONDS)
     stopped = stop_signal()
     server, bound = await start_server(register, settings)
     settle()
@@ -189,13 +200,14 @@ def _identity(settings: ServerSettings, transport: Transport) -> tuple[Identity,
     return NamedCallers(), None
 
 
-async def _add_probes(server: grpc.aio.Server, service_names: Sequence[str]) -> None:
-    """Adds health, in which everything is said to serve, and reflection."""
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    reflection.enable_server_reflection((*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    for name in ("", *service_names):
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+def _add_probes(handlers: GuardedHandlers, service_names: Sequence[str]) -> Health:
+    """Adds health, which it returns, and reflection."""
+    probes = [one.DESCRIPTOR.services_by_name[name].full_name for one, name in PROBES]
+    health = Health(service_names)
+    health_pb2_grpc.add_HealthServicer_to_server(health, handlers)
+    contracts = reflection.aio.ReflectionServicer((*service_names, *probes))
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(contracts, handlers)
+    return health
 
 
 def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> str:

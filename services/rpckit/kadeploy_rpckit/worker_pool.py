@@ -64,20 +64,35 @@ class WorkerPool:
         share, loop = self._shares[pool], asyncio.get_running_loop()
         most = max(1, self._workers // PART_OF_A_USER) if caller.user else self._workers
         await share.take(caller.name, most=most)
-        context = contextvars.copy_context()
+        answer: asyncio.Future[_Result] = loop.create_future()
+
+        def finish(done: "concurrent.futures.Future[_Result]") -> None:
+            share.give_back(caller.name)
+            if answer.done() or done.cancelled():
+                return
+            error = done.exception()
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(done.result())
+
+        def over(done: "concurrent.futures.Future[_Result]") -> None:
+            # The service may have stopped before a thread that it no longer waits for.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(finish, done)
+
         try:
-            future = pool.submit(context.run, _without_stop_iteration, work)
+            running = pool.submit(contextvars.copy_context().run, _without_stop_iteration, work)
         except BaseException:
             share.give_back(caller.name)
             raise
-
-        def over(_: object) -> None:
-            # The service may have stopped before a thread that it no longer waits for.
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(share.give_back, caller.name)
-
-        future.add_done_callback(over)
-        return await asyncio.wrap_future(future)
+        running.add_done_callback(over)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # What has not begun never begins.
+            running.cancel()
+            raise
 
 
 def _without_stop_iteration(work: Callable[[], _Result]) -> _Result:

@@ -5,14 +5,14 @@ a stream of requests: whose messages are read when we ask for them, as bytes. Un
 from, but for the first 64 KiB.
 
 Servicers raise domain errors and never call `context.abort`, which raises a bare Exception that broad handlers eat.
-They are coroutines, generators of answers, or plain functions, which run in threads.
+They are coroutines, asynchronous generators of answers, or plain functions, which run in threads.
 """
 
 from __future__ import annotations  # grpc's classes are generic for type checkers alone
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias
 
@@ -35,16 +35,20 @@ LONGEST_PROBE_SECONDS = 600.0
 
 
 class StreamTooLong(Exhausted):
-    """A watch of the health, or a reflection, has lasted long enough."""
+    """A watch of the health, a reflection or an upload has lasted long enough."""
 
     reason = "STREAM_TOO_LONG"
 
 
-class EdgeInterceptor(grpc.aio.ServerInterceptor):
-    """The edge of a service."""
+class GuardedHandlers(grpc.GenericRpcHandler):
+    """The methods of a service as gRPC finds them by name, each with the edge around it.
+
+    Servicers are added to it as to a server: `add_NodeServiceServicer_to_server(servicer, handlers)`. No method can be
+    reached past it.
+    """
 
     def __init__(self, edge: Edge, *, limits: Limits, calls: CallRegistry, workers: WorkerPool) -> None:
-        """Wraps nothing yet.
+        """Has no method yet.
 
         Args:
             edge: who calls, and where it is recorded.
@@ -57,23 +61,22 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         self._calls = calls
         self._workers = workers
         self._arrivals = FairShare()
-        self._wrapped: dict[str, Handler] = {}
+        self._by_method: dict[str, Handler] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """Returns the handler of one call, wrapped."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
-        if method not in self._wrapped:
-            self._wrapped[method] = self._wrap(method, handler)
-        return self._wrapped[method]
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Adds nothing: whatever adds its methods so adds them one by one, too."""
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Handler]) -> None:
+        """Adds the methods of one service."""
+        for name, handler in method_handlers.items():
+            method = f"/{service_name}/{name}"
+            self._by_method[method] = self._guarded(method, handler)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """Returns what answers a call; None for a method that nobody knows."""
+        return self._by_method.get(handler_call_details.method)
+
+    def _guarded(self, method: str, handler: Handler) -> Handler:
         behaviour = _behaviour(handler)
         kind = _kind(method, handler)
 
@@ -84,12 +87,12 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
             await self._answer(RunningCall(self._edge, method, context), kind, handler, behaviour)
 
         # Without a deserializer messages come as bytes.
-        wrapped: Handler
+        guarded: Handler
         if handler.response_streaming:
-            wrapped = grpc.stream_stream_rpc_method_handler(stream, response_serializer=handler.response_serializer)
+            guarded = grpc.stream_stream_rpc_method_handler(stream, response_serializer=handler.response_serializer)
         else:
-            wrapped = grpc.stream_unary_rpc_method_handler(unary)
-        return wrapped
+            guarded = grpc.stream_unary_rpc_method_handler(unary)
+        return guarded
 
     async def _answer(
         self, call: RunningCall, kind: CallKind, handler: Handler, behaviour: Callable[..., Any]
@@ -105,10 +108,6 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
                 await call.cancelled()
                 raise
             await _abort(call, error)
-        except grpc.aio.AbortError:
-            # Health says so itself that it does not know a service.
-            await call.succeeded()
-            raise
         except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
             self._calls.refused(call, error)
             await _abort(call, error)
@@ -122,6 +121,8 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         seconds = LONGEST_PROBE_SECONDS if kind is CallKind.PROBE_STREAM else None
         if handler.request_streaming and not handler.response_streaming:
             seconds = self._limits.upload_seconds
+        if seconds is None:
+            return await self._work(call, handler, behaviour)
         bound = asyncio.timeout(seconds)
         try:
             async with bound:
@@ -153,9 +154,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         if inspect.isasyncgenfunction(behaviour):
             await _write_all(call, behaviour(request, call.context))
             return None
-        response = await behaviour(request, call.context)
-        # A coroutine that answers with a stream has written to the context, as the health service does.
-        return None if handler.response_streaming else _serialized(handler, response)
+        return _serialized(handler, await behaviour(request, call.context))
 
     async def _work_in_thread(
         self, call: RunningCall, reader: RequestReader, handler: Handler, behaviour: Callable[..., Any]
@@ -212,7 +211,7 @@ def _behaviour(handler: Handler) -> Callable[..., Any]:
     found = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     if found is None:
         raise TypeError("a method handler without a behaviour")
-    if not _is_async(found) and handler.response_streaming:
+    if handler.response_streaming and not inspect.isasyncgenfunction(found):
         raise TypeError("a stream of answers comes from an asynchronous generator")
     return found
 
