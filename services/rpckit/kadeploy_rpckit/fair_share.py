@@ -29,10 +29,9 @@ class FairShare:
             # Whoever gives back hands over: nothing is counted here.
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            # A turn that is cancelled is passed over; one that had come is handed on.
+            if not turn.cancelled():
                 self.give_back(caller)
-            else:
-                share.waiting.remove(turn)
             raise
 
     def give_back(self, caller: str) -> None:
