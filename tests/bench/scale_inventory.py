@@ -20,8 +20,9 @@ from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_rpckit.channel import open_channel
 from kadeploy_rpckit.garbage import settle
-from kadeploy_rpckit.server import start_sync
+from kadeploy_rpckit.server import ServerSettings
 from kadeploy_sqlkit.access import SqliteAccess
+from tests.fakes.threaded_server import start_in_thread
 
 ROOT = Path(__file__).parents[2]
 USER, ENVIRONMENT = "alice", "debian"
@@ -106,18 +107,16 @@ def main(address: str, nodes: int, urls: Sequence[str]) -> None:
     schema.upgrade(engines)
     nowhere = SqliteAccess(path=Path("/nonexistent"))
     settings = Settings(deploy_database=nowhere, deploy_right_database=nowhere, administrators=frozenset({"root"}))
-    server, _ = start_sync(
+    server, _ = start_in_thread(
         bootstrap.registration(bootstrap.build_runtime(settings, engines)),
-        service=bootstrap.SERVICE,
-        address=address,
-        service_names=bootstrap.SERVICE_NAMES,
+        ServerSettings(service=bootstrap.SERVICE, address=address, service_names=bootstrap.SERVICE_NAMES),
     )
     _fill(address, nodes)
     settle()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.read()
-    server.stop(grace=None).wait(5)
+    server.stop()
     for engine in engines.values():
         engine.dispose()
 

@@ -26,10 +26,11 @@ from kadeploy_deployer.app.ports import (
     BootWish,
 )
 from kadeploy_deployer.domain.errors import LeaseLost
-from kadeploy_rpckit.server import start_sync
+from kadeploy_rpckit.server import ServerSettings
 from tests.fakes import snapshots
 from tests.fakes.closed_fence import closed_fence
 from tests.fakes.fake_boot import FakeBoot
+from tests.fakes.threaded_server import start_in_thread
 
 KERNEL = b"a kernel " * 100_000
 NODES = snapshots.nodes("node-1", "node-2")
@@ -71,15 +72,17 @@ def tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 def bootctl(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a bootctl that runs."""
     runtime = bootstrap.open_runtime(Settings.load(tree))
-    server, address = start_sync(
+    server, address = start_in_thread(
         bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=f"unix:{tmp_path_factory.mktemp('b')}/s",
-        service_names=bootstrap.SERVICE_NAMES,
-        maximum_workers=4,
+        ServerSettings(
+            service=bootstrap.SERVICE,
+            address=f"unix:{tmp_path_factory.mktemp('b')}/s",
+            service_names=bootstrap.SERVICE_NAMES,
+            maximum_workers=4,
+        ),
     )
     yield address
-    server.stop(grace=None).wait(5)
+    server.stop()
     assert isinstance(runtime.entries, TftpEntryStore)
     runtime.entries.close()
 

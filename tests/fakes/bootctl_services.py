@@ -37,7 +37,7 @@ class BootctlServices(
             bootctl_service_pb2.KernelLabel(name="deploy", kernel="vmlinuz", initrd="initrd", arguments="quiet")
         ]
 
-    def register(self, server: grpc.Server) -> None:
+    def register(self, server: grpc.aio.Server) -> None:
         """Adds the services to a server."""
         bootctl_service_pb2_grpc.add_BootServiceServicer_to_server(self, server)
         bootctl_service_pb2_grpc.add_BootFileServiceServicer_to_server(self, server)

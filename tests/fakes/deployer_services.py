@@ -1,7 +1,8 @@
 """A deployer that tells a written story behind the real contract: for tests of whoever calls the deployer over gRPC."""
 
+import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -82,7 +83,7 @@ class DeployerServices(
         self.statistics = deployer_service_pb2.GetStatisticsResponse()
         self._cancelled = threading.Event()
 
-    def register(self, server: grpc.Server) -> None:
+    def register(self, server: grpc.aio.Server) -> None:
         """Adds the services to a server."""
         deployer_service_pb2_grpc.add_DeploymentServiceServicer_to_server(self, server)
         deployer_service_pb2_grpc.add_ClusterStateServiceServicer_to_server(self, server)
@@ -204,7 +205,7 @@ class DeployerServices(
         page, token = paged(rows, lambda row: str(row.id), request, "")
         return deployer_service_pb2.ListDeploymentsResponse(deployments=page, next_page_token=token)
 
-    def WatchDeployment(self, request: Any, context: Any) -> Iterator[Any]:
+    async def WatchDeployment(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self.watched_from.append(request.after_sequence)
         deployment = self._deployment(request.id)
         if request.after_sequence in self.gone:
@@ -217,7 +218,7 @@ class DeployerServices(
         events = self.events[request.id]
         for event in events[request.after_sequence :]:
             if event is events[-1]:
-                self.hold.wait(PATIENCE)
+                await asyncio.to_thread(self.hold.wait, PATIENCE)
                 self._end(deployment)
             yield deployer_service_pb2.WatchDeploymentResponse(event=event)
             if event.sequence in self.breaks:

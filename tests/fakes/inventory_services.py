@@ -84,7 +84,7 @@ class InventoryServices(
         self.requests: list[Any] = []
         self.callers: list[str] = []
 
-    def register(self, server: grpc.Server) -> None:
+    def register(self, server: grpc.aio.Server) -> None:
         """Adds the services to a server."""
         inventory_service_pb2_grpc.add_NodeServiceServicer_to_server(self, server)
         inventory_service_pb2_grpc.add_ClusterServiceServicer_to_server(self, server)

@@ -1,6 +1,7 @@
 """`kadeploy-bootctl`: serves the TFTP tree's contract, lays the tree out, installs deployment kernels."""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from kadeploy_bootctl.tree.installer import install_label, lay_out
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.log_lines import set_up_logging
 from kadeploy_rpckit.private_file import closed_to_others
-from kadeploy_rpckit.server import serve_sync
+from kadeploy_rpckit.server import serve
 from kadeploy_rpckit.settings_file import BadSettings
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
@@ -42,16 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     # What machines read gets its mode by name; all else that a server makes is closed.
     with closed_to_others(), bootstrap.collector(runtime := bootstrap.open_runtime(settings)):
-        return serve_sync(
-            bootstrap.registration(runtime),
-            service=bootstrap.SERVICE,
-            address=settings.address,
-            service_names=bootstrap.SERVICE_NAMES,
-            maximum_workers=settings.maximum_workers,
-            tls=settings.tls,
-            insecure=settings.insecure,
-            audit_log=settings.audit_log,
-        )
+        return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
 
 
 def _init(settings: Settings, options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.log_lines import set_up_logging
 from kadeploy_rpckit.private_file import closed_to_others
-from kadeploy_rpckit.server import serve_aio
+from kadeploy_rpckit.server import ServerSettings, serve
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
 
@@ -50,15 +50,19 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 async def _serve_until_told(settings: Settings, database: Database) -> int:
     async with bootstrap.open_parts(settings, database) as parts:
-        return await serve_aio(
+        return await serve(
             service.registration(parts, settings.administrators),
-            service=service.SERVICE,
-            address=settings.address,
-            service_names=service.SERVICE_NAMES,
+            ServerSettings(
+                service=service.SERVICE,
+                address=settings.address,
+                service_names=service.SERVICE_NAMES,
+                administrators=settings.administrators,
+                limits=settings.limits,
+                tls=settings.tls,
+                insecure=settings.insecure,
+                audit_log=settings.audit_log,
+            ),
             on_drain=partial(_end_streams, parts),
-            tls=settings.tls,
-            insecure=settings.insecure,
-            audit_log=settings.audit_log,
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from kadeploy_deployer.app.request import LONGEST_WAIT
 from kadeploy_deployer.domain.held_lease import LONGEST_LEASE
 from kadeploy_deployer.image_settings import ImageSettings, check_apart, read_images
+from kadeploy_rpckit.limits import DEFAULTS, Limits, read_limits
 from kadeploy_rpckit.settings_file import Table, load
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_rpckit.tls_settings import read_tls
@@ -53,6 +54,7 @@ class Settings:
         history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
         images: where the files of environments may be.
         broadcast: how the image reaches the nodes.
+        limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
         insecure: plain text on loopback; the command line says it, never the file.
@@ -72,6 +74,7 @@ class Settings:
     history_days: float = 365.0
     images: ImageSettings = field(default_factory=ImageSettings)
     broadcast: BroadcastSettings = BroadcastSettings()
+    limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
     insecure: bool = False
@@ -103,6 +106,7 @@ def read_settings(table: Table) -> Settings:
         history_days=table.number("history_days", 365, least=0, most=MOST_DAYS, unit="days"),
         images=read_images(table),
         broadcast=_broadcast(table.table("broadcast")),
+        limits=read_limits(table.table("limits")),
         tls=tls,
         audit_log=table.optional_path("audit_log"),
     )

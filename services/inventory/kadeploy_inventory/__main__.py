@@ -1,6 +1,7 @@
 """`kadeploy-inventory`: serves the inventory, and looks after its databases."""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from kadeploy_inventory.store.engine import is_embedded
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.log_lines import set_up_logging
 from kadeploy_rpckit.private_file import closed_to_others
-from kadeploy_rpckit.server import serve_sync
+from kadeploy_rpckit.server import serve
 from kadeploy_rpckit.settings_file import BadSettings
 from kadeploy_sqlkit.command_line import add_database_verbs
 from kadeploy_sqlkit.database_commands import closing, mark_files
@@ -53,16 +54,7 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
         return _complain("; ".join(found), FAILURE)
     mark_files(database_commands.databases(settings).accesses)
     runtime = bootstrap.build_runtime(settings, engines, reserve_space=True)
-    return serve_sync(
-        bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=settings.address,
-        service_names=bootstrap.SERVICE_NAMES,
-        maximum_workers=settings.maximum_workers,
-        tls=settings.tls,
-        insecure=settings.insecure,
-        audit_log=settings.audit_log,
-    )
+    return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
 
 
 def _complain(sentence: str, status: int) -> int:

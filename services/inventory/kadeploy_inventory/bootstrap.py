@@ -17,8 +17,7 @@ from kadeploy_inventory.rpc.right_servicer import RightServicer
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
-from kadeploy_rpckit.access import Guarded
-from kadeploy_rpckit.caller import Caller
+from kadeploy_rpckit.server import ServerSettings
 from kadeploy_sqlkit.access import DatabaseAccess
 from kadeploy_sqlkit.database_commands import prepare_files
 
@@ -55,16 +54,27 @@ def build_runtime(settings: Settings, engines: Mapping[str, Engine], *, reserve_
     )
 
 
-def registration(runtime: Runtime) -> Callable[[grpc.Server], None]:
-    """Returns what adds every servicer, each behind the question who may call, to a server."""
+def registration(runtime: Runtime) -> Callable[[grpc.aio.Server], None]:
+    """Returns what adds every servicer to a server, whose edge asks first who may call."""
 
-    def is_administrator(caller: Caller) -> bool:
-        return caller.user in runtime.administrators
-
-    def register(server: grpc.Server) -> None:
-        for name, full_name in zip(_SERVICERS, SERVICE_NAMES, strict=True):
-            servicer = Guarded(_SERVICERS[name](runtime), service=full_name, is_administrator=is_administrator)
+    def register(server: grpc.aio.Server) -> None:
+        for name, servicer in _SERVICERS.items():
             add = getattr(inventory_service_pb2_grpc, f"add_{name}Servicer_to_server")
-            add(servicer, server)
+            add(servicer(runtime), server)
 
     return register
+
+
+def server_settings(settings: Settings) -> ServerSettings:
+    """Returns how the service is served."""
+    return ServerSettings(
+        service=SERVICE,
+        address=settings.address,
+        service_names=SERVICE_NAMES,
+        administrators=settings.administrators,
+        maximum_workers=settings.maximum_workers,
+        limits=settings.limits,
+        tls=settings.tls,
+        insecure=settings.insecure,
+        audit_log=settings.audit_log,
+    )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
+from kadeploy_rpckit.limits import DEFAULTS, Limits, read_limits
 from kadeploy_rpckit.settings_file import Table, load
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_rpckit.tls_settings import read_tls
@@ -24,6 +25,7 @@ class Settings:
         address: where to listen.
         administrators: users who administrate the site.
         maximum_workers: how many calls are answered at once.
+        limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
         environment_quota: how many environments a user may have.
@@ -35,6 +37,7 @@ class Settings:
     address: str = DEFAULT_ADDRESS
     administrators: frozenset[str] = frozenset({"root"})
     maximum_workers: int = 16
+    limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
     environment_quota: EnvironmentQuota = DEFAULT_QUOTA
@@ -55,6 +58,7 @@ def read_settings(table: Table) -> Settings:
         address=table.text("address", DEFAULT_ADDRESS),
         administrators=table.names("administrators", {"root"}),
         maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
+        limits=read_limits(table.table("limits")),
         tls=tls,
         audit_log=table.optional_path("audit_log"),
         environment_quota=_read_quota(table.table("quotas")),

@@ -19,8 +19,9 @@ from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
 from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.server import start_sync
+from kadeploy_rpckit.server import ServerSettings
 from kadeploy_sqlkit.access import SqliteAccess
+from tests.fakes.threaded_server import start_in_thread
 from tests.mariadb import MariadbServer
 
 DATABASES = ("deploy", "deploy_right")
@@ -96,11 +97,9 @@ def serving(engines: dict[str, Engine], directory: Path, *, quota: EnvironmentQu
         environment_quota=quota,
     )
     runtime = bootstrap.build_runtime(settings, engines)
-    server, address = start_sync(
+    server, address = start_in_thread(
         bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=settings.address,
-        service_names=bootstrap.SERVICE_NAMES,
+        ServerSettings(service=bootstrap.SERVICE, address=settings.address, service_names=bootstrap.SERVICE_NAMES),
     )
     channels: dict[str, grpc.Channel] = {}
 
@@ -119,7 +118,7 @@ def serving(engines: dict[str, Engine], directory: Path, *, quota: EnvironmentQu
     finally:
         for channel in channels.values():
             channel.close()
-        server.stop(grace=None).wait(5)
+        server.stop()
 
 
 @contextmanager

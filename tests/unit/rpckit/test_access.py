@@ -1,15 +1,12 @@
 """The table of callers and calls, read from the contracts."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2
 from kadeploy_rpckit import access
-from kadeploy_rpckit.caller import Caller, current_caller
+from kadeploy_rpckit.caller import Caller
 
 NODES = "kadeploy.inventory.v1.NodeService"
 CONTRACTS = (inventory_service_pb2, deployer_service_pb2, bootctl_service_pb2)
@@ -72,42 +69,3 @@ def test_another_kind_is_refused_with_a_reason(caller: str, method: str) -> None
         access.check(f"/{NODES}/{method}", Caller(name=caller), is_administrator=False)
     assert refusal.value.reason == "CALLER_NOT_ALLOWED"
     assert refusal.value.metadata["method"] == method
-
-
-class SyncNodes:
-    def GetNode(self, request: str, _context: object) -> str:
-        return request.upper()
-
-
-class AsyncNodes:
-    async def GetNode(self, request: str, _context: object) -> str:
-        return request.upper()
-
-    async def DeleteNodes(self, request: str, _context: object) -> Any:
-        for letter in request:
-            yield letter
-
-
-def guarded(servicer: object, caller: str, run: Callable[[Any], object]) -> object:
-    token = current_caller.set(Caller(name=caller))
-    try:
-        return run(access.Guarded(servicer, service=NODES, is_administrator=lambda _caller: False))
-    finally:
-        current_caller.reset(token)
-
-
-def test_a_guarded_sync_method_asks_first() -> None:
-    assert guarded(SyncNodes(), "user:alice", lambda nodes: nodes.GetNode("n1", None)) == "N1"
-    with pytest.raises(access.CallerNotAllowed):
-        guarded(SyncNodes(), "", lambda nodes: nodes.GetNode("n1", None))
-
-
-async def test_guarded_async_methods_ask_first() -> None:
-    nodes = access.Guarded(AsyncNodes(), service=NODES, is_administrator=lambda _caller: False)
-    token = current_caller.set(Caller(name="deployer"))
-    try:
-        assert await nodes.GetNode("n1", None) == "N1"
-        with pytest.raises(access.CallerNotAllowed):
-            _ = [letter async for letter in nodes.DeleteNodes("n1", None)]
-    finally:
-        current_caller.reset(token)

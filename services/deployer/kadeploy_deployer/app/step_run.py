@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 GRACE = 10.0
 """How long after its own timeout a step is given to come back with its outcomes."""
-STOP_SECONDS = 15.0
+STOP_SECONDS = 10.0
 """How long a step is given to stop when it is cancelled."""
 LAST_WORDS = 400
 """How long the description of a failure may be."""

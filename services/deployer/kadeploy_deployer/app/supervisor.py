@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from kadeploy_deployer.app.driving import STOP_SECONDS, Drive, Driving
+from kadeploy_deployer.app.driving import Drive, Driving
 from kadeploy_deployer.app.lease_watch import LeaseWatch
 from kadeploy_deployer.app.ports import Clock
 from kadeploy_deployer.app.store import DeploymentStore
@@ -23,6 +23,8 @@ _Answer = TypeVar("_Answer")
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 50
+CLOSE_SECONDS = 12.0
+"""What a step that is stopped takes at most, and a bit; the process has 25 s in all."""
 """How many orphans are taken over in one go."""
 JUMP_SECONDS = 1.0
 """A difference that no slow answer explains."""
@@ -101,13 +103,13 @@ class Supervisor:
         """Stops all tasks, changes no state, and gives the leases back, so that any deployer goes on at once."""
         if self._loop is not None:
             self._loop.cancel()
-            await asyncio.wait({self._loop}, timeout=STOP_SECONDS)
+            await asyncio.wait({self._loop}, timeout=CLOSE_SECONDS)
         driven = list(self._driven.values())
         tasks = {one.task for one in driven if one.task is not None}
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         for one in driven:
             one.fence.close()
         try:

@@ -1,0 +1,96 @@
+"""Every call decides who calls, and whether they may, before it looks at the request, whatever the request is."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+
+from kadeploy_rpckit import access
+from tests.integration.adversary.bad_requests import (
+    DEEP,
+    MALFORMED,
+    MEBIBYTE,
+    answer_of,
+    methods_of,
+    path_of,
+    too_large,
+)
+from tests.integration.adversary.neighbour import neighbour
+from tests.tls_site import SERVICES, TlsSite
+
+pytestmark = pytest.mark.integration
+
+CALLERS = {
+    "mallory": frozenset[str](),
+    "bob": frozenset({access.USER, access.USER_WITH_RIGHT}),
+    "alice": frozenset({access.USER, access.USER_WITH_RIGHT}),
+    "root": frozenset({access.USER, access.USER_WITH_RIGHT, access.ADMINISTRATOR}),
+    "inventory": frozenset({access.INVENTORY}),
+    "deployer": frozenset({access.DEPLOYER}),
+    "bootctl": frozenset({access.BOOTCTL}),
+}
+REVOKED = ("PERMISSION_DENIED", "CERTIFICATE_REVOKED")
+NOT_ALLOWED = ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED")
+TOO_LARGE = ("INVALID_ARGUMENT", "REQUEST_TOO_LARGE")
+# gRPC refuses by itself what is larger than the largest request of the service.
+TOO_LARGE_FOR_ALL = ("RESOURCE_EXHAUSTED", "")
+MALFORMED_REQUEST = ("INVALID_ARGUMENT", "MALFORMED_REQUEST")
+REQUESTS: dict[str, tuple[Callable[[MethodDescriptor], bytes | None], set[tuple[str, str]]]] = {
+    "malformed": (lambda _: MALFORMED, {MALFORMED_REQUEST}),
+    "deep": (lambda _: DEEP, {MALFORMED_REQUEST}),
+    "too large": (too_large, {TOO_LARGE, TOO_LARGE_FOR_ALL}),
+    # An empty call to a stream of requests is one that the servicer judges.
+    "none": (lambda _: None, {("INVALID_ARGUMENT", "REQUEST_MISSING")}),
+}
+# More than any contract of ours allows.
+HUGE_MIB = 64
+HUGE_AT_ONCE = 8
+# What a service may need for what it refuses: nothing like the size of the request.
+MOST_MIB = 48
+
+
+def wanted(caller: str, path: str, refusals: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    if caller == "mallory":
+        return {REVOKED}
+    return refusals if CALLERS[caller] & access.allowed_callers(path) else {NOT_ALLOWED}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_caller_is_decided_before_the_request_is_looked_at(site: TlsSite, service: str, caller: str) -> None:
+    wrong: list[str] = []
+    with neighbour(site, service) as beside, site.channel(service, caller) as channel:
+        for method in methods_of(service):
+            for name, (make, refusals) in REQUESTS.items():
+                content = make(method)
+                messages = iter(()) if content is None else iter([content])
+                if content is None and method.client_streaming:
+                    refusals = {("INVALID_ARGUMENT", reason) for reason in ("INVALID_UPLOAD", "INVALID_CONTROL")}
+                expected = wanted(caller, path_of(method), refusals)
+                found = answer_of(channel, path_of(method), messages)
+                if found not in expected:
+                    wrong.append(f"{method.name}, {name}: {found}, expected one of {expected}")
+    assert wrong == []
+    assert not beside.failures
+
+
+def endless(size: int) -> Iterator[bytes]:
+    yield bytes(size)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_huge_request_is_no_matter_of_memory(site: TlsSite, service: str) -> None:
+    site.forget_largest_memory(service)
+    before = site.memory_mib(service)
+    wrong: list[str] = []
+    with neighbour(site, service) as beside:
+        for caller in ("mallory", "bob", "root"):
+            with site.channel(service, caller) as channel:
+                for method in methods_of(service):
+                    expected = wanted(caller, path_of(method), {TOO_LARGE_FOR_ALL})
+                    found = answer_of(channel, path_of(method), endless(HUGE_MIB * MEBIBYTE))
+                    if found not in expected:
+                        wrong.append(f"{method.name} by {caller}: {found}, expected one of {expected}")
+    assert wrong == []
+    assert not beside.failures
+    assert site.memory_mib(service) - before < MOST_MIB
