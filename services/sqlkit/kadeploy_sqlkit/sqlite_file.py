@@ -152,6 +152,8 @@ def _lost(path: Path) -> str:
         return "was here and is missing"
     if not stat.S_ISREG(status.st_mode):
         raise UnusableDatabase(path, "is no file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise UnusableDatabase(path, f"belongs to user {status.st_uid}, and this one may not read and write it")
     return "" if status.st_size else "is empty"
 
 

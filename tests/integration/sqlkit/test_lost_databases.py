@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ import pytest
 
 from kadeploy_deployer.__main__ import main as deployer
 from kadeploy_inventory.__main__ import main as inventory
+from kadeploy_sqlkit.sqlite_file import prepare
 
 pytestmark = pytest.mark.integration
 
@@ -110,6 +112,21 @@ def test_a_text_in_place_of_a_database_is_refused_and_kept(made: Program, capsys
         assert made(*command) == 1
         assert "is damaged (the file is no SQLite database)" in capsys.readouterr().err
     assert made.database.read_text().startswith("no database\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_database_that_root_left_behind_is_named() -> None:
+    code = (
+        "import sys; from pathlib import Path; from kadeploy_sqlkit.sqlite_file import prepare\n"
+        "try: prepare(Path(sys.argv[1]), program='p')\nexcept Exception as error: print(error)"
+    )
+    drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-c", code]
+    with tempfile.TemporaryDirectory(prefix="kadeploy-sqlkit-") as directory:
+        Path(directory).chmod(0o755)
+        database = Path(directory) / "deploy.db"
+        prepare(database, program="p")
+        done = subprocess.run([*drop, database], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == f"the database {database} belongs to user 0, and this one may not read and write it\n"
 
 
 @pytest.fixture
