@@ -28,6 +28,7 @@ MARKER_SUFFIX: Final = ".marker"
 LOG_SUFFIXES: Final = ("-wal", "-journal")
 SIDE_SUFFIXES: Final = (*LOG_SUFFIXES, "-shm", MARKER_SUFFIX, RESERVE_SUFFIX)
 OWNER_ONLY: Final = 0o600
+NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_OPEN: Final = 0o640
 CHECK_SECONDS: Final = 10.0
 """How long the pages are looked at before a start; what is left then is found by `db check`, which has no bound."""
@@ -93,9 +94,9 @@ def mark(path: Path) -> None:
         return
     text = f"{path.name} was made here. While this file stands, a missing database is not taken for a first start.\n"
     try:
-        with os.fdopen(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY), "w") as file:
+        with os.fdopen(os.open(marker, NEW_FILE, OWNER_ONLY), "w") as file:
+            _give_to_owner_of_directory(file.fileno(), marker)
             file.write(text)
-        _give_to_owner_of_directory(marker)
     except OSError as error:
         # The file's existence is what counts, and no reason not to serve.
         logger.warning("path=%s cannot be written: %s", marker, error.strerror)
@@ -105,6 +106,8 @@ def narrow(path: Path) -> None:
     """Takes from others what they may do with a database and the files beside it, and says so."""
     for each in (path, *(path.with_name(path.name + suffix) for suffix in SIDE_SUFFIXES)):
         try:
+            if each != path and each.is_symlink():
+                continue
             mode = stat.S_IMODE(each.stat().st_mode)
             if mode & ~MOST_OPEN:
                 each.chmod(mode & MOST_OPEN)
@@ -149,6 +152,8 @@ def _lost(path: Path) -> str:
         return "was here and is missing"
     if not stat.S_ISREG(status.st_mode):
         raise UnusableDatabase(path, "is no file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise UnusableDatabase(path, f"belongs to user {status.st_uid}, and this one may not read and write it")
     return "" if status.st_size else "is empty"
 
 
@@ -164,10 +169,13 @@ def _make(path: Path) -> None:
     """Makes an empty database in one step: a start that is cut off leaves a whole one, or none."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY))
+        number = os.open(temporary, NEW_FILE, OWNER_ONLY)
+        try:
+            _give_to_owner_of_directory(number, temporary)
+        finally:
+            os.close(number)
         with contextlib.closing(_connect(temporary)) as connection:
             connection.execute("PRAGMA journal_mode = WAL").close()
-        _give_to_owner_of_directory(temporary)
         if path.exists():
             temporary.replace(path)
         else:
@@ -177,11 +185,11 @@ def _make(path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _give_to_owner_of_directory(path: Path) -> None:
-    """Lets root make what the service is to write."""
+def _give_to_owner_of_directory(number: int, path: Path) -> None:
+    """Lets root make what the service is to write. By its number: the owner may put a link under the name."""
     if os.geteuid() == 0:
         status = path.parent.stat()
-        os.chown(path, status.st_uid, status.st_gid)
+        os.fchown(number, status.st_uid, status.st_gid)
 
 
 def _has_tables(path: Path, *, seconds: float) -> bool:

@@ -4,16 +4,19 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from kadeploy_deployer.__main__ import main as deployer
 from kadeploy_inventory.__main__ import main as inventory
+from kadeploy_sqlkit.sqlite_file import prepare
 
 pytestmark = pytest.mark.integration
 
@@ -43,6 +46,7 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> Program:
     else:
         names, main = ["deploy_state"], deployer
         text += f'cache_directory = "{tmp_path}/cache"\n'
+        text += f'inventory_address = "unix:{tmp_path}/i"\nbootctl_address = "unix:{tmp_path}/b"\n'
         text += f'ssh_private_key = "{tmp_path}/key"\ndeployment_host_keys = "{tmp_path}/hosts.pub"\n'
     text += "[database]\n" + "".join(f'{name} = "{directory}/{name}.db"\n' for name in names)
     config.write_text(text)
@@ -110,6 +114,21 @@ def test_a_text_in_place_of_a_database_is_refused_and_kept(made: Program, capsys
     assert made.database.read_text().startswith("no database\n")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_database_that_root_left_behind_is_named() -> None:
+    code = (
+        "import sys; from pathlib import Path; from kadeploy_sqlkit.sqlite_file import prepare\n"
+        "try: prepare(Path(sys.argv[1]), program='p')\nexcept Exception as error: print(error)"
+    )
+    drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-c", code]
+    with tempfile.TemporaryDirectory(prefix="kadeploy-sqlkit-") as directory:
+        Path(directory).chmod(0o755)
+        database = Path(directory) / "deploy.db"
+        prepare(database, program="p")
+        done = subprocess.run([*drop, database], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == f"the database {database} belongs to user 0, and this one may not read and write it\n"
+
+
 @pytest.fixture
 def careless_umask() -> Iterator[None]:
     before = os.umask(0)
@@ -119,18 +138,23 @@ def careless_umask() -> Iterator[None]:
 
 @pytest.mark.usefixtures("careless_umask")
 def test_nothing_that_a_service_writes_is_open_to_others(program: Program) -> None:
-    if program.name != "kadeploy-inventory":
-        pytest.skip("the deployer needs the two others to start")
-    command = [sys.executable, "-m", "kadeploy_inventory", "serve", "--config", str(program.config)]
+    directory = program.config.parent
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(str(directory / "key"))
+    for name in ("key.pub", "hosts.pub"):
+        key.write_public_key(str(directory / name))
+    given = {program.config, *directory.iterdir()}
+    command = [sys.executable, "-m", program.name.replace("-", "_"), "serve", "--config", str(program.config)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + PATIENCE
-            while not (program.config.parent / "s").exists():
+            while not (directory / "s").exists():
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-            written = [path for path in program.config.parent.rglob("*") if path != program.config]
-            assert {path.name for path in written} >= {"deploy.db", "deploy.db-wal", "deploy.db-shm", "audit.log", "s"}
+            written = [path for path in directory.rglob("*") if path not in given]
+            sides = {f"{program.database.name}{suffix}" for suffix in ("", "-wal", "-shm", ".marker", ".reserve")}
+            assert {path.name for path in written} >= {*sides, "audit.log", "s"}
             assert [f"{path} {path.stat().st_mode:o}" for path in written if path.stat().st_mode & 0o007] == []
         finally:
             process.terminate()

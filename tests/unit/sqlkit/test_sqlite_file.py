@@ -157,6 +157,28 @@ def test_what_was_open_to_others_is_closed_at_the_next_start(filled: Path, caplo
     assert "had mode 0666, which let others in; it has 0640 now" in caplog.text
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_root_makes_belongs_to_the_owner_of_the_directory_and_no_link_is_followed(
+    path: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    victim.chmod(0o644)
+    path.parent.mkdir()
+    os.chown(path.parent, 65534, 65534)
+    path.with_name("deploy.db.reserve").symlink_to(victim)
+    path.with_name("deploy.db.marker").symlink_to(tmp_path / "made by a link")
+    prepare(path, program=PROGRAM)
+    mark(path)
+    assert not (tmp_path / "made by a link").exists()
+    path.with_name("deploy.db.marker").unlink()
+    mark(path)
+    for each in (path, path.with_name("deploy.db.marker")):
+        assert (each.stat().st_uid, each.stat().st_gid) == (65534, 65534)
+    status = victim.stat()
+    assert (victim.read_text(), status.st_uid, status.st_mode & 0o777) == ("untouched", 0, 0o644)
+
+
 def test_the_log_that_sqlite_writes_beside_it_is_closed_too(path: Path) -> None:
     prepare(path, program=PROGRAM)
     engine = open_sqlite(SqliteAccess(path=path).url, busy_seconds=1, writes=True)
