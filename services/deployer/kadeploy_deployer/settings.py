@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kadeploy_deployer.app.request import LONGEST_WAIT
-from kadeploy_deployer.image_settings import ImageSettings, check_apart, read_images
+from kadeploy_deployer.image_settings import ImageSettings, check_separation, read_images
 from kadeploy_rpckit.settings_file import Table, load
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_rpckit.tls_settings import read_tls
@@ -105,7 +105,7 @@ def read_settings(table: Table) -> Settings:
         tls=tls,
         audit_log=table.optional_path("audit_log"),
     )
-    check_apart(table, settings.images.directories, _own_files(table, settings), settings.cache_directory)
+    check_separation(table, settings.images.directories, _own_files(table, settings), settings.cache_directory)
     return settings
 
 

@@ -73,7 +73,7 @@ class ImageCache:
     def find_download(self, path: Path, *, name: str) -> OpenedFile | None:
         """Returns a download that is kept, None if none is. Raises OSError."""
         try:
-            return OpenedFile.at(path, name=name)
+            return OpenedFile.open(path, name=name)
         except FileNotFoundError:
             return None
 

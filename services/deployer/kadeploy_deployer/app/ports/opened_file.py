@@ -33,7 +33,7 @@ class OpenedFile:
         self._closed = False
 
     @classmethod
-    def at(cls, path: Path, *, name: str = "") -> Self:
+    def open(cls, path: Path, *, name: str = "") -> Self:
         """Opens a file whose path is the deployer's own, and which is no link. Raises OSError."""
         return cls(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), name=name or str(path))
 
