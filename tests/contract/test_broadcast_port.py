@@ -59,7 +59,7 @@ async def send(subject: Subject, file: Path, *nodes: str) -> tuple[dict[str, Rec
         sink = BroadcastSink(kind="dd", compression="none", target=str(device))
         targets.append(BroadcastTarget(host=host, sink=sink))
     progress: dict[str, tuple[int, int]] = {}
-    with OpenedFile.at(file) as opened:
+    with OpenedFile.open(file) as opened:
         received = await subject.broadcast.send(
             opened,
             digest=digest_of(file),

@@ -46,7 +46,7 @@ class FakeImageStore:
             raise ImageError(self.broken[file.uri])
         if file.uri not in self.paths:
             raise ImageError(f"{file.uri} is not there")
-        with OpenedFile.at(self.paths[file.uri], name=file.uri) as opened:
+        with OpenedFile.open(self.paths[file.uri], name=file.uri) as opened:
             found = f"sha256:{hashlib.sha256(opened.read_at(0, opened.size())).hexdigest()}"
             if found != file.digest:
                 raise DigestDiffers(f"{file.uri} has the digest {found}, not {file.digest} as registered")

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kadeploy_deployer.domain.http_servers import NamedServer, Network
+from kadeploy_deployer.domain.http_servers import Network, ServerPattern
 from kadeploy_rpckit.settings_file import Table
 
 DEFAULT_DIRECTORY = Path("/var/lib/kadeploy/images")
@@ -32,7 +32,7 @@ class ImageSettings:
 
     directories: tuple[Path, ...] = (DEFAULT_DIRECTORY,)
     groups: frozenset[int] = frozenset()
-    servers: tuple[NamedServer, ...] = ()
+    servers: tuple[ServerPattern, ...] = ()
     networks: tuple[Network, ...] = ()
     proxy: str = ""
     download_max_gib: float = 64.0
@@ -54,7 +54,7 @@ def read_images(table: Table) -> ImageSettings:
     )
 
 
-def check_apart(table: Table, directories: tuple[Path, ...], own: Mapping[str, Path | None], cache: Path) -> None:
+def check_separation(table: Table, directories: tuple[Path, ...], own: Mapping[str, Path | None], cache: Path) -> None:
     """Raises BadSettings if a file of the deployer's own lies below a directory of images, or such a one in its cache.
 
     Args:
@@ -104,9 +104,9 @@ def _group(table: Table, name: str) -> int:
         raise table.complaint("image_groups", f"image_groups has {name}, which is no group of this host") from None
 
 
-def _server(table: Table, text: str) -> NamedServer:
+def _server(table: Table, text: str) -> ServerPattern:
     try:
-        return NamedServer.parse(text)
+        return ServerPattern.parse(text)
     except ValueError as error:
         raise table.complaint("image_hosts", f"image_hosts: {error}") from None
 

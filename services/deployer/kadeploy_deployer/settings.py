@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kadeploy_deployer.app.request import LONGEST_WAIT
 from kadeploy_deployer.domain.held_lease import LONGEST_LEASE
-from kadeploy_deployer.image_settings import ImageSettings, check_apart, read_images
+from kadeploy_deployer.image_settings import ImageSettings, check_separation, read_images
 from kadeploy_rpckit.limits import DEFAULTS, Limits, read_limits
 from kadeploy_rpckit.settings_file import Table, load
 from kadeploy_rpckit.tls import TlsFiles
@@ -110,7 +110,7 @@ def read_settings(table: Table) -> Settings:
         tls=tls,
         audit_log=table.optional_path("audit_log"),
     )
-    check_apart(table, settings.images.directories, _own_files(table, settings), settings.cache_directory)
+    check_separation(table, settings.images.directories, _own_files(table, settings), settings.cache_directory)
     return settings
 
 

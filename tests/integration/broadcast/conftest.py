@@ -59,7 +59,7 @@ class Chain:
     ) -> Mapping[str, Received]:
         """Broadcasts a file to so many nodes."""
         return await self.send_opened(
-            OpenedFile.at(path),
+            OpenedFile.open(path),
             nodes,
             digest=digest or manifest_of(path).digest,
             timeout=timeout,
@@ -91,7 +91,7 @@ class Chain:
 
 def manifest_of(path: Path) -> Manifest:
     """Returns the manifest of a file."""
-    with OpenedFile.at(path) as file:
+    with OpenedFile.open(path) as file:
         return compute_manifest(file)
 
 

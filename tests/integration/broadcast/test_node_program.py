@@ -94,7 +94,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 async def source(file: Path) -> AsyncIterator[Place]:
     manifest = await asyncio.to_thread(manifest_of, file)
-    with OpenedFile.at(file) as opened:
+    with OpenedFile.open(file) as opened:
         async with Source(opened, manifest, token=TOKEN, address="127.0.0.1", port=0) as source:
             yield Place(name="the deployer", address="127.0.0.1", port=source.port)
 

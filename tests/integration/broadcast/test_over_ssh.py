@@ -33,7 +33,7 @@ async def test_a_node_behind_ssh_receives_the_file_and_nothing_stays_behind(
     settings = ChainSettings(program=KABROADCAST, node_port=free_port(), run_directory=str(tmp_path))
     sink = BroadcastSink(kind="tar", compression="zstd", target=str(tmp_path / "out"))
     manifest = manifest_of(image)
-    with OpenedFile.at(image) as file:
+    with OpenedFile.open(image) as file:
         received = await ChainBroadcast(shell, settings).send(
             file,
             digest=manifest.digest,

@@ -12,7 +12,7 @@ from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import DownloadLimits, ImageDownloads
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
-from kadeploy_deployer.domain.http_servers import NamedServer
+from kadeploy_deployer.domain.http_servers import ServerPattern
 from tests.integration.deployer_adapters.fetching import CONTENT, LOOPBACK, QUICK, SECRET, Make, Names
 from tests.integration.deployer_adapters.http_site import HttpSite, http_site
 
@@ -33,7 +33,9 @@ def make(tmp_path: Path, names: Names) -> Make:
         proxy: str = "",
         kept_files: int = 20,
     ) -> FileImageStore:
-        hosts = ImageHosts([NamedServer.parse(text) for text in servers], networks=networks, proxy=proxy, lookup=names)
+        hosts = ImageHosts(
+            [ServerPattern.parse(text) for text in servers], networks=networks, proxy=proxy, lookup=names
+        )
         return FileImageStore(
             tmp_path / "cache",
             directories=ImageDirectories([]),

@@ -16,7 +16,7 @@ from tests.integration.deployer_adapters.http_site import HttpSite
 CONTENT = b"content" * 300_000
 SECRET = b"of the deployer alone"
 LOOPBACK = ip_network("127.0.0.0/8")
-QUICK = DownloadLimits(rate=1000, span=0.5)
+QUICK = DownloadLimits(rate=1000, window=0.5)
 ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
 
 

@@ -82,6 +82,8 @@ def test_only_regular_files_are_opened(way: OpenBeneath, place: Path) -> None:
     directories = ImageDirectories([place], open_file=way)
     assert words(directories, uri(place / "pipe")) == f"{uri(place / 'pipe')} is no regular file"
     assert words(directories, uri(place / "alice")) == f"{uri(place / 'alice')} is no regular file"
+    devices = ImageDirectories([Path("/dev")], open_file=way)
+    assert words(devices, "file:///dev/null") == "file:///dev/null is no regular file"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(place / "socket"))
         assert "cannot be read on the deployer's host" in words(directories, uri(place / "socket"))

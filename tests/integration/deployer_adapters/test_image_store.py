@@ -95,7 +95,7 @@ async def test_a_file_is_proved_once_while_it_is_unchanged(
     file.write_bytes(b"content")
     expected = local(file)
     await content_of(store, expected)
-    monkeypatch.setattr("kadeploy_deployer.adapters.image_store.ProvedContent", None)
+    monkeypatch.setattr("kadeploy_deployer.adapters.image_store.VerifyingReader", None)
     assert await content_of(store, expected) == b"content"
     monkeypatch.undo()
     file.write_bytes(b"CONTENT")

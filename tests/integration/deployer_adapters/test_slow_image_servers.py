@@ -69,7 +69,7 @@ async def test_a_server_that_says_nothing_is_given_up(
 async def test_the_time_of_the_whole_is_bounded_by_the_size(make: Make, site: HttpSite) -> None:
     site.drips["/drip"] = (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", 0.01)
     file = FileSnapshot(uri=at(site, "/drip"), digest=digest_of(b""), size_bytes=100)
-    limits = replace(QUICK, rate=1000, span=0.2)
+    limits = replace(QUICK, rate=1000, window=0.2)
     told = await words(make(f"127.0.0.1:{site.port}", limits=limits), file)
     assert "gives less than" in told or told.endswith("it was not complete within 0 s")
 
@@ -91,7 +91,7 @@ async def test_a_name_that_nobody_answers_for_is_given_up_and_leaves_the_loop_fr
 
 
 async def test_slow_servers_of_one_user_leave_places_to_the_others(make: Make, site: HttpSite) -> None:
-    limits = DownloadLimits(rate=1, span=60, in_all=4, per_user=2)
+    limits = DownloadLimits(rate=1, window=60, in_all=4, per_user=2)
     store = make(f"127.0.0.1:{site.port}", limits=limits)
     site.drips = {f"/drip{number}": (ENDLESS, 0.1) for number in range(10)}
     slow = [

@@ -14,7 +14,7 @@ PART_BYTES = 256 * 1024
 @asynccontextmanager
 async def file_parts(path: Path, threads: FileThreads) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
     """Gives the size of a file and an iterator over its content, good for as long as it is held. Raises OSError."""
-    with await threads.run(lambda _: OpenedFile.at(path), discard=OpenedFile.close) as file:
+    with await threads.run(lambda _: OpenedFile.open(path), discard=OpenedFile.close) as file:
         yield file.size(), _parts(file, threads)
 
 

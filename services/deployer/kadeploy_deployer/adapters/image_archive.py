@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kadeploy_deployer.adapters.proved_content import ProvedContent
+from kadeploy_deployer.adapters.verifying_reader import VerifyingReader
 from kadeploy_deployer.app.ports import ImageError, OpenedFile
 from kadeploy_deployer.domain.snapshot import FileSnapshot
 
@@ -157,13 +157,13 @@ def _members(
     image: OpenedFile, registered: FileSnapshot, stopped: threading.Event
 ) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
     """Gives the members of an archive as they come by; errors of the archive are ImageErrors."""
-    packed = ProvedContent(image, registered, stopped)
+    packed = VerifyingReader(image, registered, stopped)
     problem = f"{image.name} is no readable {registered.compression} tar archive"
     try:
         with (
             _UNPACKED[registered.compression](io.BufferedReader(packed, _PART_BYTES)) as content,
             tarfile.open(
-                fileobj=io.BufferedReader(_Readable(content, problem, stopped), _PART_BYTES),
+                fileobj=io.BufferedReader(_ArchiveReader(content, problem, stopped), _PART_BYTES),
                 mode="r|",
                 bufsize=_PART_BYTES,
             ) as archive,
@@ -181,7 +181,7 @@ def _passing(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarFile, tarfil
         archive.members = []  # type: ignore[attr-defined]
 
 
-class _Readable(io.RawIOBase):
+class _ArchiveReader(io.RawIOBase):
     """A stream whose faults are ImageErrors, and which breaks off when it is not wanted any more."""
 
     def __init__(self, content: IO[bytes], problem: str, stopped: threading.Event) -> None:

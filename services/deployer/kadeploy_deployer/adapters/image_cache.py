@@ -47,7 +47,7 @@ class ImageCache:
     def boot_path(self, environment: EnvironmentSnapshot) -> Path:
         """Returns the directory in which an environment's boot files are kept."""
         image, paths = environment.image, _boot_paths(environment).values()
-        return self._boot / _key(image.uri, image.digest, *paths)
+        return self._boot / _key(image.uri, image.digest, image.compression, *paths)
 
     def new_download(self, name: str) -> tuple[OpenedFile, Path]:
         """Returns an empty file to write and read, and where it is until it is kept. Raises OSError."""
@@ -73,7 +73,7 @@ class ImageCache:
     def find_download(self, path: Path, *, name: str) -> OpenedFile | None:
         """Returns a download that is kept, None if none is. Raises OSError."""
         try:
-            return OpenedFile.at(path, name=name)
+            return OpenedFile.open(path, name=name)
         except FileNotFoundError:
             return None
 

@@ -14,9 +14,9 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
-from kadeploy_deployer.app.fair_share import FairShare
 from kadeploy_deployer.app.file_threads import FileThreads
 from kadeploy_deployer.app.ports import DigestDiffers, ImageError, OpenedFile
+from kadeploy_deployer.app.user_limiter import UserLimiter
 
 _PART_BYTES = 1 << 20
 _CONNECT_SECONDS = 15.0
@@ -36,21 +36,21 @@ class DownloadLimits:
 
     Attributes:
         largest: bytes of a file.
-        rate: bytes per second; a server that gives less is too slow, in each span and in all.
-        span: seconds over which the rate is looked at.
+        rate: bytes per second; a server that gives less is too slow, in each window and in all.
+        window: seconds over which the rate is looked at.
         in_all: how many downloads go on at a time.
         per_user: how many of them for one user.
     """
 
     largest: int = 64 << 30
     rate: float = 1_000_000
-    span: float = 60.0
+    window: float = 60.0
     in_all: int = 8
     per_user: int = 2
 
     def seconds(self, size: int) -> float:
         """Returns how long the download of a file may take in all."""
-        return 2 * self.span + size / self.rate
+        return 2 * self.window + size / self.rate
 
 
 class ImageDownloads:
@@ -59,14 +59,14 @@ class ImageDownloads:
     def __init__(self, hosts: ImageHosts, limits: DownloadLimits | None = None) -> None:
         self.hosts = hosts
         self._limits = limits or DownloadLimits()
-        self._share = FairShare(in_all=self._limits.in_all, per_user=self._limits.per_user)
+        self._limiter = UserLimiter(in_all=self._limits.in_all, per_user=self._limits.per_user)
         # One for each download, so that none waits with its server's answer in hand.
         self._threads = FileThreads(in_all=self._limits.in_all, per_user=self._limits.in_all)
 
     @asynccontextmanager
-    async def place(self, user: str) -> AsyncIterator[None]:
-        """Waits until a user may download, and holds the place meanwhile."""
-        async with self._share.place(user):
+    async def slot(self, user: str) -> AsyncIterator[None]:
+        """Waits until a user may download, and holds the slot meanwhile."""
+        async with self._limiter.slot(user):
             yield
 
     async def download(self, address: str, into: OpenedFile, *, size: int, user: str) -> str:
@@ -95,7 +95,7 @@ class ImageDownloads:
             raise ImageError(f"{address} cannot be fetched: it was not complete within {seconds:.0f} s") from None
 
     async def _follow(self, address: str, sink: "_Sink", size: int, user: str) -> str:
-        url = self.hosts.read(address)
+        url = self.hosts.parse(address)
         for _ in range(_MOST_REDIRECTIONS + 1):
             resolver = await self.hosts.resolver(url, user=user)
             async with self._answer(url, resolver) as answer:
@@ -103,7 +103,7 @@ class ImageDownloads:
                     return await self._receive(answer, address, sink, size)
                 target = answer.headers.get("Location", "")
             try:
-                url = self.hosts.read(str(url.join(URL(target))))
+                url = self.hosts.parse(str(url.join(URL(target))))
             except (ImageError, ValueError) as error:
                 raise ImageError(f"{address} cannot be fetched: its server sends on to elsewhere: {error}") from None
         raise ImageError(f"{address} cannot be fetched: it was sent on more than {_MOST_REDIRECTIONS} times")
@@ -138,7 +138,7 @@ class ImageDownloads:
         too_much = DigestDiffers(f"{address} has more than the {size} bytes that are registered")
         if announced is not None and announced > size:
             raise too_much
-        pace = _Pace(rate=self._limits.rate, span=self._limits.span)
+        pace = _Pace(rate=self._limits.rate, window=self._limits.window)
         count = 0
         while part := await self._part(answer, address, count):
             count += len(part)
@@ -164,15 +164,15 @@ class ImageDownloads:
 class _Pace:
     """Watches how fast a server is. The time in which what came is written does not count."""
 
-    def __init__(self, *, rate: float, span: float) -> None:
+    def __init__(self, *, rate: float, window: float) -> None:
         self._rate = rate
-        self._span = span
+        self._span = window
         self._waited = 0.0
         self._bytes = 0
         self._since = time.monotonic()
 
     def keeps_up(self, count: int) -> bool:
-        """Notes that so many bytes have come; returns False if the span that ended now was too poor."""
+        """Notes that so many bytes have come; returns False if the window that ended now was too poor."""
         self._waited += time.monotonic() - self._since
         self._bytes += count
         if self._waited < self._span:

@@ -13,10 +13,10 @@ from kadeploy_deployer.app.file_threads import FileThreads
 from kadeploy_deployer.app.ports import ImageError
 from kadeploy_deployer.domain.http_servers import (
     USUAL_PORTS,
-    NamedServer,
     Network,
+    ServerPattern,
+    is_allowed_address,
     literal_address,
-    may_be_reached,
 )
 
 LONGEST_LOOKUP = 15.0
@@ -46,7 +46,7 @@ class ImageHosts:
 
     def __init__(
         self,
-        servers: Sequence[NamedServer] = (),
+        servers: Sequence[ServerPattern] = (),
         *,
         networks: Sequence[Network] = (),
         proxy: str = "",
@@ -58,7 +58,7 @@ class ImageHosts:
         self._lookup = lookup
         self._threads = FileThreads(in_all=_LOOKUPS, per_user=_LOOKUPS_PER_USER)
 
-    def read(self, text: str) -> URL:
+    def parse(self, text: str) -> URL:
         """Returns a URL on one of the servers. Raises ImageError."""
         try:
             url = URL(text)
@@ -85,7 +85,7 @@ class ImageHosts:
         server = URL(self.proxy) if self.proxy else url
         host, port = _host(server), server.port or 0
         if literal_address(host) is not None:
-            # The site named this very address, or else `read` had refused it; aiohttp resolves nothing then.
+            # The site named this very address, or else `parse` had refused it; aiohttp resolves nothing then.
             return _Resolved([])
         try:
             async with asyncio.timeout(LONGEST_LOOKUP):
@@ -106,7 +106,7 @@ class ImageHosts:
 
     def _may_be_reached(self, address: str) -> bool:
         # A link-local address has its interface behind it.
-        return may_be_reached(ip_address(address.partition("%")[0]), self._networks)
+        return is_allowed_address(ip_address(address.partition("%")[0]), self._networks)
 
 
 def _host(url: URL) -> str:

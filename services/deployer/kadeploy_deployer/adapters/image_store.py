@@ -12,11 +12,11 @@ from weakref import WeakValueDictionary
 from kadeploy_deployer.adapters.image_cache import ImageCache
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import ImageDownloads
-from kadeploy_deployer.adapters.proved_content import ProvedContent, must_be
-from kadeploy_deployer.app.fair_share import FairShare
+from kadeploy_deployer.adapters.verifying_reader import VerifyingReader, require_registered
 from kadeploy_deployer.app.file_threads import FileThreads
 from kadeploy_deployer.app.ports import BootFiles, DigestDiffers, ImageError, OpenedFile
 from kadeploy_deployer.app.ports.opened_file import Identity
+from kadeploy_deployer.app.user_limiter import UserLimiter
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
 
 _REMEMBERED = 1024
@@ -46,16 +46,16 @@ class FileImageStore:
         self._directories = directories
         self._downloads = downloads
         self._proved: OrderedDict[Identity, str] = OrderedDict()
-        # A place is taken before a lock, so that nobody holds a lock that others want and waits for a place.
+        # A slot is acquired before a lock: who waits for a slot must not hold a lock that another user needs.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._share = FairShare(in_all=_IN_ALL, per_user=_PER_USER)
-        # More threads than places: one whose file does not answer stays behind when its caller leaves.
+        self._limiter = UserLimiter(in_all=_IN_ALL, per_user=_PER_USER)
+        # More threads than slots: a thread whose file server does not answer stays when its caller leaves.
         self._threads = FileThreads(in_all=4 * _IN_ALL, per_user=3 * _PER_USER)
 
     def check(self, file: FileSnapshot) -> None:
         """As in the port."""
         if _is_remote(file):
-            self._downloads.hosts.read(file.uri)
+            self._downloads.hosts.parse(file.uri)
         else:
             self._directories.check(file.uri)
 
@@ -75,12 +75,12 @@ class FileImageStore:
             raise ImageError(f"{name} names no kernel, so it cannot be booted over the network")
         self.check(environment.image)
         lock = self._lock(str(self._cache.boot_path(environment)))
-        async with self._share.place(user), lock:
+        async with self._limiter.slot(user), lock:
             found = await self._threads.run(lambda _: self._cache.find_boot_files(environment), user=user)
         if found is not None:
             return found
         try:
-            async with self.fetch(environment.image, user=user) as image, self._share.place(user), lock:
+            async with self.fetch(environment.image, user=user) as image, self._limiter.slot(user), lock:
                 return await self._threads.run(
                     lambda stopped: (
                         self._cache.find_boot_files(environment)
@@ -105,7 +105,7 @@ class FileImageStore:
         return lock
 
     async def _fetch_local(self, file: FileSnapshot, user: str) -> OpenedFile:
-        async with self._share.place(user):
+        async with self._limiter.slot(user):
             opened = await self._threads.run(
                 lambda _: OpenedFile(self._directories.open(file.uri), name=file.uri),
                 user=user,
@@ -127,7 +127,7 @@ class FileImageStore:
             raise ImageError(f"{file.uri} is registered with {file.digest!r}, which is no SHA-256 digest")
         path = self._cache.download_path(file)
         try:
-            async with self._downloads.place(user), self._lock(str(path)):
+            async with self._downloads.slot(user), self._lock(str(path)):
                 return await self._kept(file, path, user) or await self._downloaded(file, path, user)
         except OSError as error:
             raise ImageError(f"{file.uri} cannot be kept on the deployer's host: {error.strerror}") from error
@@ -161,7 +161,7 @@ class FileImageStore:
         opened, scratch = self._cache.new_download(file.uri)
         try:
             found = await self._downloads.download(file.uri, opened, size=file.size_bytes, user=user)
-            must_be(file, found, opened.size())
+            require_registered(file, found, opened.size())
             await self._threads.run(lambda _: self._cache.keep_download(scratch, path), user=user)
             self._remember(opened.identity(), found)
         except BaseException:
@@ -172,16 +172,20 @@ class FileImageStore:
 
     async def _prove(self, file: FileSnapshot, opened: OpenedFile, user: str) -> None:
         """Raises ImageError unless the file is the registered one. It is read once for as long as it is unchanged."""
-        identity = opened.identity()
+        identity = await self._identity(opened, user)
         async with self._lock(f"content {identity}"):
             found, size = self._proved.get(identity, ""), identity[-1]
             if not found:
                 found, size = await self._threads.run(
-                    lambda stopped: ProvedContent(opened, file, stopped).digest_and_size(), user=user
+                    lambda stopped: VerifyingReader(opened, file, stopped).digest_and_size(), user=user
                 )
-                if opened.identity() == identity:
+                if await self._identity(opened, user) == identity:
                     self._remember(identity, found)
-        must_be(file, found, size)
+        require_registered(file, found, size)
+
+    async def _identity(self, opened: OpenedFile, user: str) -> Identity:
+        # Not in the event loop: a server of files that is away does not answer even this.
+        return await self._threads.run(lambda _: opened.identity(), user=user)
 
     def _remember(self, identity: Identity, digest: str) -> None:
         self._proved[identity] = digest

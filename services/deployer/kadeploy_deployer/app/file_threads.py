@@ -1,7 +1,7 @@
-"""Runs blocking work on files in threads of its own, which never hold up the end of the process.
+"""Runs blocking work on files in daemon threads, which never delay the end of the process.
 
-The event loop's own threads would: they are waited for when the process ends, and a read from a server of files that
-does not answer has no end.
+The event loop's default executor would: the process waits for its threads, and a read from a file server that does not
+answer never returns.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from kadeploy_deployer.app.fair_share import FairShare
+from kadeploy_deployer.app.user_limiter import UserLimiter
 
 _Result = TypeVar("_Result")
 Work = Callable[[threading.Event], _Result]
@@ -29,7 +29,7 @@ class FileThreads:
     """
 
     def __init__(self, *, in_all: int, per_user: int) -> None:
-        self._share = FairShare(in_all=in_all, per_user=per_user)
+        self._limiter = UserLimiter(in_all=in_all, per_user=per_user)
         self._workers = _Workers()
 
     async def run(
@@ -42,12 +42,12 @@ class FileThreads:
             user: for whom.
             discard: is given a result for which nobody waits any more.
         """
-        give_back = await self._share.take(user)
-        job = _Job(work, give_back, discard)
+        release_slot = await self._limiter.acquire(user)
+        job = _Job(work, release_slot, discard)
         try:
             self._workers.start(job.carry_out)
         except BaseException:
-            give_back()
+            release_slot()
             raise
         return await job.result()
 
@@ -93,9 +93,11 @@ class _Workers:
 class _Job(Generic[_Result]):
     """Work in a thread, and the caller in the event loop who waits for it, or does not any more."""
 
-    def __init__(self, work: Work[_Result], give_back: Callable[[], None], discard: Callable[[_Result], None]) -> None:
+    def __init__(
+        self, work: Work[_Result], release_slot: Callable[[], None], discard: Callable[[_Result], None]
+    ) -> None:
         self._work = work
-        self._give_back = give_back
+        self._release_slot = release_slot
         self._discard = discard
         self._loop = asyncio.get_running_loop()
         self._result: asyncio.Future[_Result] = self._loop.create_future()
@@ -124,14 +126,14 @@ class _Job(Generic[_Result]):
                 self._loop.call_soon_threadsafe(self._done, value)
 
     def _done(self, value: _Result) -> None:
-        # The place is free when the thread has ended, and not when its caller left.
-        self._give_back()
+        # The slot is free when the thread has ended, and not when its caller left.
+        self._release_slot()
         if self._result.done():
             self._discard(value)
         else:
             self._result.set_result(value)
 
     def _failed(self, error: BaseException) -> None:
-        self._give_back()
+        self._release_slot()
         if not self._result.done():
             self._result.set_exception(error)

@@ -76,7 +76,7 @@ class Manifests:
 
     async def of(self, file: OpenedFile, *, user: str = "") -> Manifest:
         """Returns the manifest of a file as it is now. Raises OSError."""
-        identity = file.identity()
+        identity = await self._threads.run(lambda _: file.identity(), user=user)
         if identity in self._kept:
             self._kept.move_to_end(identity)
             return self._kept[identity]

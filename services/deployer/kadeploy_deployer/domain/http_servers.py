@@ -17,14 +17,14 @@ _PATTERN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class NamedServer:
+class ServerPattern:
     """A server as the site names it. `name`: in lower case; "*.example.org" stands for all names below it."""
 
     name: str
     port: int | None
 
     @classmethod
-    def parse(cls, text: str) -> "NamedServer":
+    def parse(cls, text: str) -> "ServerPattern":
         """Reads "host", "host:port", "*.suffix" or "[IPv6]:port". Raises ValueError."""
         found = _PATTERN.match(text)
         port = int(found["port"]) if found and found["port"] else None
@@ -47,7 +47,7 @@ class NamedServer:
         return name if self.port is None else f"{name}:{self.port}"
 
 
-def may_be_reached(address: Address, networks: Sequence[Network]) -> bool:
+def is_allowed_address(address: Address, networks: Sequence[Network]) -> bool:
     """Returns whether a server may have this address: one of the Internet's, or of a network that the site named."""
     inner = getattr(address, "ipv4_mapped", None) or address
     return any(inner in network for network in networks) or not is_special(inner)

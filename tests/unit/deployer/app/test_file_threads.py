@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from kadeploy_deployer.app.fair_share import FairShare
 from kadeploy_deployer.app.file_threads import FileThreads
+from kadeploy_deployer.app.user_limiter import UserLimiter
 
 
 @contextmanager
@@ -126,29 +126,29 @@ async def test_threads_are_used_again_and_end_when_there_is_no_work(monkeypatch:
 
 
 async def test_a_place_that_was_waited_for_in_vain_is_nobody_s() -> None:
-    share = FairShare(in_all=2, per_user=1)
-    give_back = await share.take("alice")
-    other = await share.take("bob")
-    waiting = [asyncio.create_task(share.take(user)) for user in ("alice", "carol")]
+    limiter = UserLimiter(in_all=2, per_user=1)
+    release = await limiter.acquire("alice")
+    other = await limiter.acquire("bob")
+    waiting = [asyncio.create_task(limiter.acquire(user)) for user in ("alice", "carol")]
     await asyncio.sleep(0.01)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    give_back()
+    release()
     other()
     async with asyncio.timeout(1):
         for user in ("alice", "carol"):
-            async with share.place(user):
+            async with limiter.slot(user):
                 pass
-    assert (share._own, share._asking) == ({}, {})
+    assert (limiter._own, limiter._requests) == ({}, {})
 
 
 async def test_users_who_ask_much_do_not_stand_before_those_who_ask_once() -> None:
-    share = FairShare(in_all=1, per_user=1)
+    limiter = UserLimiter(in_all=1, per_user=1)
     order: list[str] = []
 
     async def work(user: str) -> None:
-        async with share.place(user):
+        async with limiter.slot(user):
             order.append(user)
             await asyncio.sleep(0)
 

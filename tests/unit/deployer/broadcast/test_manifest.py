@@ -21,7 +21,7 @@ from kadeploy_deployer.broadcast.manifest import (
 
 
 def manifest_of(path: Path) -> Manifest:
-    with OpenedFile.at(path) as file:
+    with OpenedFile.open(path) as file:
         return compute_manifest(file)
 
 
@@ -60,7 +60,7 @@ async def test_a_file_is_read_again_only_when_it_was_changed(tmp_path: Path) -> 
     path = tmp_path / "file"
     path.write_bytes(b"one")
     manifests = Manifests()
-    with OpenedFile.at(path) as file:
+    with OpenedFile.open(path) as file:
         first = await manifests.of(file)
         assert await manifests.of(file) is first
         path.write_bytes(b"other")
@@ -71,7 +71,7 @@ async def test_a_change_is_seen_although_size_and_time_are_put_back(tmp_path: Pa
     path = tmp_path / "file"
     path.write_bytes(b"one")
     manifests = Manifests()
-    with OpenedFile.at(path) as file:
+    with OpenedFile.open(path) as file:
         await manifests.of(file)
         before = path.stat()
         await asyncio.sleep(0.02)  # a tick of the file system's clock
@@ -82,7 +82,7 @@ async def test_a_change_is_seen_although_size_and_time_are_put_back(tmp_path: Pa
 
 async def test_a_file_that_is_closed_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    file = OpenedFile.at(tmp_path / "file")
+    file = OpenedFile.open(tmp_path / "file")
     file.close()
     with pytest.raises(OSError, match="was closed"):
         await Manifests().of(file)

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from kadeploy_deployer.domain.http_servers import NamedServer, is_special, may_be_reached
+from kadeploy_deployer.domain.http_servers import ServerPattern, is_allowed_address, is_special
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from kadeploy_deployer.domain.http_servers import NamedServer, is_special, may_b
     ],
 )
 def test_a_server_is_the_one_that_was_named(text: str, host: str, port: int, scheme: str) -> None:
-    assert NamedServer.parse(text).fits(host, port, scheme=scheme)
+    assert ServerPattern.parse(text).fits(host, port, scheme=scheme)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_server_is_the_one_that_was_named(text: str, host: str, port: int, sch
     ],
 )
 def test_another_server_is_not(text: str, host: str, port: int, scheme: str) -> None:
-    assert not NamedServer.parse(text).fits(host, port, scheme=scheme)
+    assert not ServerPattern.parse(text).fits(host, port, scheme=scheme)
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_another_server_is_not(text: str, host: str, port: int, scheme: str) -> 
 )
 def test_what_is_no_server_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        NamedServer.parse(text)
+        ServerPattern.parse(text)
 
 
 @pytest.mark.parametrize("text", ["images.example.org", "*.example.org:8080", "[2001:db8::1]:81", "192.0.2.1"])
 def test_a_server_is_written_as_it_was_read(text: str) -> None:
-    assert str(NamedServer.parse(text)) == text
+    assert str(ServerPattern.parse(text)) == text
 
 
 SPECIAL = (
@@ -80,13 +80,13 @@ SPECIAL = (
 @pytest.mark.parametrize("text", SPECIAL)
 def test_what_is_not_the_internet_is_not_reached_unless_the_site_named_its_network(text: str) -> None:
     address = ip_address(text)
-    assert not may_be_reached(address, [])
+    assert not is_allowed_address(address, [])
     plain = getattr(address, "ipv4_mapped", None) or address
     assert is_special(plain)
-    assert may_be_reached(address, [ip_network(plain)])
-    assert not may_be_reached(address, [ip_network("203.0.113.0/24")])
+    assert is_allowed_address(address, [ip_network(plain)])
+    assert not is_allowed_address(address, [ip_network("203.0.113.0/24")])
 
 
 @pytest.mark.parametrize("text", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8"])
 def test_the_internet_is_reached(text: str) -> None:
-    assert may_be_reached(ip_address(text), [])
+    assert is_allowed_address(ip_address(text), [])

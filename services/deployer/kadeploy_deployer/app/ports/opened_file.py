@@ -15,8 +15,8 @@ Identity = tuple[int, int, int, int, int]
 class OpenedFile:
     """A file of which nothing is ever looked up by its name again: the name may lead elsewhere a moment later.
 
-    A context manager; leaving it closes the file as soon as no thread reads it any more. All methods may be called in
-    any thread.
+    A context manager; leaving it closes the file as soon as no thread reads it any more. Whatever asks the file system
+    may block, and belongs into a thread.
     """
 
     def __init__(self, descriptor: int, *, name: str) -> None:
@@ -33,7 +33,7 @@ class OpenedFile:
         self._closed = False
 
     @classmethod
-    def at(cls, path: Path, *, name: str = "") -> Self:
+    def open(cls, path: Path, *, name: str = "") -> Self:
         """Opens a file whose path is the deployer's own, and which is no link. Raises OSError."""
         return cls(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), name=name or str(path))
 

@@ -1,4 +1,4 @@
-"""Reads a file and proves at its end that what was read is what is registered."""
+"""Reads a file and verifies at its end that its content is the registered one."""
 
 import hashlib
 import io
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 PART_BYTES = 1 << 20
 
 
-class ProvedContent(io.RawIOBase):
-    """The bytes of a file from first to last. Synchronous: it is read in threads.
+class VerifyingReader(io.RawIOBase):
+    """The bytes of a file from first to last. Blocks, so use it in threads.
 
     Args of the constructor:
         file: is read from its beginning, whoever else reads it.
@@ -45,7 +45,7 @@ class ProvedContent(io.RawIOBase):
 
     def end(self) -> None:
         """Reads what is left. Raises DigestDiffers if all of it together is not what is registered, OSError."""
-        must_be(self._registered, *self.digest_and_size())
+        require_registered(self._registered, *self.digest_and_size())
 
     def digest_and_size(self) -> tuple[str, int]:
         """Reads what is left and returns "sha256:<hex>" and the size of the whole. Raises ImageError, OSError."""
@@ -62,7 +62,7 @@ class ProvedContent(io.RawIOBase):
         return part
 
 
-def must_be(registered: FileSnapshot, found: str, size: int) -> None:
+def require_registered(registered: FileSnapshot, found: str, size: int) -> None:
     """Raises DigestDiffers unless a digest and a size are those of the registered file."""
     if (found, size) == (registered.digest, registered.size_bytes):
         return

@@ -1,17 +1,17 @@
-"""Bounds work in all and per user, so that nobody keeps the others from theirs."""
+"""Limits concurrent work, in all and per user, so that no user can keep the others waiting."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
-class FairShare:
-    """Gives places, in the order in which they are asked for.
+class UserLimiter:
+    """Grants slots in the order of the requests.
 
-    A user waits for a place of their own first, so that they stand in the common queue with few requests at a time.
+    A request waits for one of its user's slots first. So each user has only a few requests in the common queue.
 
     Args of the constructor:
-        in_all: how many places there are.
+        in_all: the number of slots.
         per_user: how many of them one user may have.
     """
 
@@ -19,12 +19,12 @@ class FairShare:
         self._all = asyncio.Semaphore(in_all)
         self._per_user = per_user
         self._own: dict[str, asyncio.Semaphore] = {}
-        self._asking: dict[str, int] = {}
+        self._requests: dict[str, int] = {}
 
-    async def take(self, user: str) -> Callable[[], None]:
-        """Waits for a place and returns what gives it back, to be called once, in the event loop."""
+    async def acquire(self, user: str) -> Callable[[], None]:
+        """Waits for a slot. Returns the function that releases it; call it once, in the event loop."""
         own = self._own.setdefault(user, asyncio.Semaphore(self._per_user))
-        self._asking[user] = self._asking.get(user, 0) + 1
+        self._requests[user] = self._requests.get(user, 0) + 1
         try:
             await own.acquire()
             try:
@@ -36,23 +36,23 @@ class FairShare:
             self._forget(user)
             raise
 
-        def give_back() -> None:
+        def release() -> None:
             self._all.release()
             own.release()
             self._forget(user)
 
-        return give_back
+        return release
 
     @asynccontextmanager
-    async def place(self, user: str) -> AsyncIterator[None]:
-        """Holds a place."""
-        give_back = await self.take(user)
+    async def slot(self, user: str) -> AsyncIterator[None]:
+        """Holds a slot."""
+        release = await self.acquire(user)
         try:
             yield
         finally:
-            give_back()
+            release()
 
     def _forget(self, user: str) -> None:
-        self._asking[user] -= 1
-        if not self._asking[user]:
-            del self._asking[user], self._own[user]
+        self._requests[user] -= 1
+        if not self._requests[user]:
+            del self._requests[user], self._own[user]
