@@ -287,7 +287,7 @@ async def test_the_history_is_counted_by_month_node_and_step(site: Site) -> None
 async def test_a_specification_as_long_as_it_may_be_makes_no_list_long(site: Site) -> None:
     key = "ssh-ed25519 " + "A" * 8000
     nodes = ",".join(["node1", *["node2"] * 99_999])
-    long = {"nodes": nodes, "authorized_keys": [key] * 40, "kernel_arguments": "k" * 4096}
+    long: dict[str, Any] = {"nodes": nodes, "authorized_keys": [key] * 40, "kernel_arguments": "k" * 4096}
     created = await site.deployments("alice").CreateDeployment(request(**long))
     await site.world.finished(created.id)
 
