@@ -86,6 +86,14 @@ docs: proto ## Rewrite the generated parts of the documents
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the stubs
 
+# Texts in all, and what they are drawn from.
+COUNT ?= 1000000
+SEED ?= 1
+
+.PHONY: fuzz
+fuzz: setup proto ## Strange texts for every parser, each within a bound of processor time: COUNT=1000000; build/fuzz/fuzz.json
+	$(BIN)/python -m tests.fuzz $(COUNT) $(SEED)
+
 ##@ Measurements
 
 .PHONY: bench-scale

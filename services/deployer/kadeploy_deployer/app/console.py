@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from kadeploy_deployer.app.control import ControlParts, admit, guard_of
+from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.keeper import taken
 from kadeploy_deployer.app.ports import ConsoleError, ConsoleLine
 from kadeploy_deployer.app.racing import first_of
 from kadeploy_deployer.app.request import Actor
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import ConsoleInUse, ConsoleNotConfigured, InvalidControl, NodeNotFound
 
 TO = "attach the console of"
@@ -38,7 +38,7 @@ async def attach_console(
         ConsoleNotConfigured: the site has no console for the node, or its command does not work.
         ConsoleInUse: somebody else has it.
     """
-    if len(node_set.expand(node)) != 1:
+    if len(await expand_aside(node)) != 1:
         raise InvalidControl("node", "must be one node: a console has one terminal")
     admitted = await admit(node, actor=actor, inventory=parts.inventory, to=TO)
     for name in admitted.unknown:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.keeper import Keeper
 from kadeploy_deployer.app.operation_request import Operations
 from kadeploy_deployer.app.ports import Console, Inventory
@@ -59,7 +60,7 @@ async def admit(
         InvalidNodeSet: the text is none.
         RightMissing: the caller has no right on some of them; nothing is done to any.
     """
-    node_set.expand(nodes)
+    await expand_aside(nodes)
     found = await inventory.resolve_nodes(nodes, user=actor.user, device=device, partition=partition)
     known = {node.name: node.snapshot for node in found.nodes if node.snapshot is not None}
     await must_have_right(list(known), actor=actor, inventory=inventory, to=to)

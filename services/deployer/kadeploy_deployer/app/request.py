@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.ports import Inventory, Resolution
 from kadeploy_deployer.app.rights import Claim
-from kadeploy_deployer.domain import boot_choice, node_set
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.eligibility import obstacle
 from kadeploy_deployer.domain.errors import InvalidDeployment, NotAdministrator, RightMissing
 from kadeploy_deployer.domain.outcome import Failure
@@ -87,7 +88,7 @@ async def prepare(
     """
     owner = owner_of(spec, actor)
     _check(spec, longest_wait)
-    node_set.expand(spec.nodes)
+    await expand_aside(spec.nodes)
     resolution = await inventory.resolve(spec, user=owner)
     # Administrators need no right of their own; on behalf of somebody else, that user's rights count.
     needs_right = not (actor.is_administrator and owner == actor.user)

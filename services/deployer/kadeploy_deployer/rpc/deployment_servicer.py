@@ -9,10 +9,10 @@ import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy_deployer.app import deployments, plan
+from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.event_log import Snapshot
 from kadeploy_deployer.app.privacy import shown_to
 from kadeploy_deployer.app.store_values import DeploymentFilter
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.deployment_messages import (
@@ -88,7 +88,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         wanted = DeploymentFilter(
             owner=request.filter.owner,
             states=tuple(read_state(state) for state in request.filter.states),
-            nodes=node_set.expand(request.filter.nodes) if request.filter.nodes else (),
+            nodes=await expand_aside(request.filter.nodes) if request.filter.nodes else (),
         )
         binding = f"deployments {request.filter.SerializeToString(deterministic=True).hex()}"
         key = page_token.decode(request.page_token, binding=binding)

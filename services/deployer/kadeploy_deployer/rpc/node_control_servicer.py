@@ -11,9 +11,9 @@ import grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.app import console, power, reboot, remote_command
 from kadeploy_deployer.app.control import ControlParts
+from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.operation_request import Tell
 from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import InvalidControl
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.node_control_messages import (
@@ -82,7 +82,7 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
     ) -> deployer_service_pb2.GetPowerResponse:
         """As in the contract."""
         found = await power.get_power(request.nodes, actor=self._callers.actor(), parts=self._parts)
-        names = node_set.expand(request.nodes)
+        names = await expand_aside(request.nodes)
         return deployer_service_pb2.GetPowerResponse(nodes=[node_power(name, found[name]) for name in names])
 
     async def RunCommand(
