@@ -24,6 +24,7 @@ from kadeploy_rpckit.wire_objects import NotCountable, count_objects
 
 LARGEST_BY_DEFAULT = 64 * 1024
 """Of a method whose contract says nothing else. What is no larger is parsed at once, everything else in a thread."""
+LEFT_SECONDS = 0.02
 MOST_OBJECTS = 500_000
 """Messages within one request: 10,000 nodes with fifty disks, partitions, labels and commands each."""
 ARRIVALS_PER_CALLER = 4
@@ -187,6 +188,9 @@ class RequestReader:
     async def messages(self, *, first: float, later: float | None) -> AsyncIterator[Any]:
         """Gives the messages of a stream.
 
+        Of a caller who has left gRPC says that there are no more, and a moment later that they left. That moment is
+        waited for where messages have to come, so that half of them are not taken for all.
+
         Args:
             first: seconds until the first one is there.
             later: the same for each that follows; None: whenever it comes.
@@ -195,6 +199,8 @@ class RequestReader:
         while content is not None:
             yield await self.message_soon(content)
             content = await self.read(later)
+        if later is not None:
+            await asyncio.sleep(LEFT_SECONDS)
 
 
 def _too_slow(seconds: float | None) -> RequestTooSlow:
