@@ -77,12 +77,12 @@ class TlsSite:
         """Returns how many files a service has open."""
         return len(os.listdir(f"/proc/{self.processes[service].pid}/fd"))  # noqa: PTH208 - a count
 
-    def stop(self, service: str) -> float:
-        """Asks a service to end, and returns how many seconds that took."""
-        process, begin = self.processes[service], time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        process.wait(STOP_SECONDS)
-        return time.monotonic() - begin
+    def stop(self) -> dict[str, int]:
+        """Asks all services to end, and returns their statuses; raises TimeoutExpired after STOP_SECONDS."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        return {name: one.wait(max(0.0, deadline - time.monotonic())) for name, one in self.processes.items()}
 
 
 @contextmanager

@@ -21,7 +21,11 @@ _POST, _HTTPS, _PATH, _AUTHORITY = b"\x83", b"\x87", b"\x04", b"\x01"
 
 
 class RawConnection:
-    """One connection over TLS. Also a context manager."""
+    """One connection over TLS. Also a context manager.
+
+    Attributes:
+        streams: of the calls that were begun.
+    """
 
     def __init__(self, address: tuple[str, int], files: TlsFiles, *, initial_window: int | None = None) -> None:
         """Connects, and shakes hands. `initial_window`: how much an answer may send before we read; None: 64 KiB."""
@@ -30,13 +34,14 @@ class RawConnection:
         context.set_alpn_protocols(["h2"])
         plain = socket.create_connection(address, timeout=SECONDS)
         self._socket = context.wrap_socket(plain, server_hostname=address[0])
-        self._next = 1
+        self.streams: list[int] = []
         settings = b"" if initial_window is None else struct.pack(">HI", 0x4, initial_window)
         self._socket.sendall(PREFACE + _frame(SETTINGS, 0, 0, settings) + _frame(SETTINGS, ACKNOWLEDGED, 0, b""))
 
     def begin(self, path: str) -> int:
         """Begins a call of `/package.Service/Method`, and returns its stream."""
-        stream, self._next = self._next, self._next + 2
+        stream = 2 * len(self.streams) + 1
+        self.streams.append(stream)
         headers = _POST + _HTTPS + _named(_PATH, path) + _named(_AUTHORITY, "service")
         headers += _field("content-type", "application/grpc") + _field("te", "trailers")
         self._socket.sendall(_frame(HEADERS, END_HEADERS, stream, headers))

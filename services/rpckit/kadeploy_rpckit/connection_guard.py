@@ -13,6 +13,9 @@ from kadeploy_rpckit.own_sockets import ConnectionList, OpenConnection, end_conn
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
+LOOK_AGAIN_SECONDS = 0.1
+"""After some had to end: whoever opened them may go on."""
+MOST_ACCEPTED = 1_000_000
 OTHER_FILES = 256
 """What a service has open besides its connections: databases, logs, sessions with nodes."""
 
@@ -27,13 +30,21 @@ def raise_file_limit() -> None:
         logger.info("the limit of %d open files stays: %s", soft, error)
 
 
-def affordable_connections(wanted: int) -> int:
-    """Returns how many connections the process has files for, at most as many as wanted."""
+def acceptable_connections() -> int:
+    """Returns how many connections the process has files for. gRPC ends what comes beyond, whoever it is."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    most = wanted if files == resource.RLIM_INFINITY else max(1, min(wanted, files - OTHER_FILES))
-    if most < wanted:
-        logger.warning("connections=%d are too many for %d open files: %d are taken", wanted, files, most)
-    return most
+    return MOST_ACCEPTED if files == resource.RLIM_INFINITY else max(2, min(MOST_ACCEPTED, files - OTHER_FILES))
+
+
+def affordable_connections(wanted: int) -> int:
+    """Returns how many connections may stand, at most as many as wanted.
+
+    There are files for twice as many: those who come in a crowd are accepted before it is decided who has to go.
+    """
+    most = acceptable_connections() // 2
+    if wanted > most:
+        logger.warning("connections=%d are too many for this limit of open files: %d may stand", wanted, most)
+    return min(wanted, most)
 
 
 class ConnectionGuard:
@@ -55,14 +66,17 @@ class ConnectionGuard:
         """Looks again and again, until it is cancelled."""
         loop = asyncio.get_running_loop()
         try:
+            pause = LOOK_SECONDS
             while True:
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(pause)
                 try:
                     found = await loop.run_in_executor(self._thread, self._list.read)
                 except OSError as error:
                     logger.warning("the connections cannot be counted: %s", error)
                     continue
-                self._end(self._table.superfluous(found), of=len(found))
+                superfluous = self._table.superfluous(found)
+                self._end(superfluous, of=len(found))
+                pause = LOOK_AGAIN_SECONDS if superfluous else LOOK_SECONDS
         finally:
             self._thread.shutdown(wait=False)
 

@@ -1,7 +1,7 @@
 """What is known of each connection, and which of them have to end so that others have room. Decides, and ends none.
 
-Whoever has the fewest reasons to stand goes first: no call under way, and the longest time without one. A connection
-that never made a call counts from when it was first seen, so that silent ones make room for those who ask.
+Whichever has the fewest reasons to stand goes first: no call under way, never a call at all, the longest time without
+one. So silent connections make room for those who call, and old silent ones for new ones, which may be about to.
 """
 
 import time
@@ -9,11 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from kadeploy_rpckit.limits import Limits
 from kadeploy_rpckit.own_sockets import OpenConnection, Peer
 
-NEARLY_FULL = 0.9
-"""From this part of all connections on, those that stand idle make room."""
 MOST_REFUSALS = 100
 REFUSALS_SECONDS = 10.0
 """So many refused calls within so many seconds end a connection."""
@@ -24,7 +21,9 @@ _FORGET_SECONDS = 60.0
 
 @dataclass(slots=True)
 class _Connection:
+    # Without a call: when it was seen first.
     last_call: float
+    has_called: bool = False
     running: int = 0
     refusals: int = 0
     refused_since: float = 0.0
@@ -34,8 +33,16 @@ class _Connection:
 class ConnectionTable:
     """The connections of one service by their peers."""
 
-    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
+    def __init__(self, *, most: int, most_per_address: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begins with none.
+
+        Args:
+            most: connections, in all; if they are more, those end that stand idle.
+            most_per_address: connections of one address.
+            clock: seconds.
+        """
+        self._most = most
+        self._most_per_address = most_per_address
         self._clock = clock
         self._known: dict[Peer, _Connection] = {}
 
@@ -43,6 +50,7 @@ class ConnectionTable:
         """Notes a call that begins."""
         connection = self._of(peer)
         connection.running += 1
+        connection.has_called = True
         connection.last_call = self._clock()
 
     def ended(self, peer: Peer) -> None:
@@ -76,7 +84,7 @@ class ConnectionTable:
         # Most idle first, as many from each address as it has too many.
         count = Counter(one.peer.site for one in left)
         for one in left:
-            if count[one.peer.site] > self._limits.connections_per_address:
+            if count[one.peer.site] > self._most_per_address:
                 count[one.peer.site] -= 1
                 ending.append(one)
         ending += self._idle_beyond_room(set_difference(left, ending))
@@ -85,8 +93,8 @@ class ConnectionTable:
         return ending
 
     def _idle_beyond_room(self, left: Sequence[OpenConnection]) -> list[OpenConnection]:
-        """Returns idle connections beyond the number at which new ones get scarce, of whoever has most of them."""
-        excess = len(left) - int(self._limits.connections * NEARLY_FULL)
+        """Returns idle connections beyond the number that is taken, of whoever has most of them."""
+        excess = len(left) - self._most
         if excess <= 0:
             return []
         count = Counter(one.peer.site for one in left)
@@ -95,9 +103,11 @@ class ConnectionTable:
         idle.sort(key=lambda one: -count[one.peer.site])
         return idle[:excess]
 
-    def _claim(self, one: OpenConnection) -> tuple[bool, float]:
+    def _claim(self, one: OpenConnection) -> tuple[bool, bool, float, int]:
+        """Returns what the longest claim to stand is the largest of."""
         connection = self._of(one.peer)
-        return connection.running > 0, connection.last_call
+        # Of several that were seen first at the same look, the later has the larger inode.
+        return connection.running > 0, connection.has_called, connection.last_call, one.inode
 
     def _is_to_end(self, peer: Peer, now: float) -> bool:
         ends_at = self._of(peer).ends_at

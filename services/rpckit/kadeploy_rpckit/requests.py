@@ -7,12 +7,13 @@ from __future__ import annotations  # grpc's contexts are generic for type check
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError
 
 from kadeploy.limits.v1 import limits_pb2
@@ -20,9 +21,13 @@ from kadeploy_rpckit import bounds
 from kadeploy_rpckit.caller import Caller
 from kadeploy_rpckit.errors import Exhausted, FieldViolation, Invalid
 from kadeploy_rpckit.fair_share import FairShare
+from kadeploy_rpckit.wire_objects import NotCountable, count_objects
 
 LARGEST_BY_DEFAULT = 64 * 1024
 """Of a method whose contract says nothing else. What is no larger is parsed at once, everything else in a thread."""
+LEFT_SECONDS = 0.02
+MOST_OBJECTS = 500_000
+"""Messages within one request: 10,000 nodes with fifty disks, partitions, labels and commands each."""
 ARRIVALS_PER_CALLER = 4
 """Requests of one caller that are received at once; the others' first 64 KiB wait in the connection's buffers."""
 
@@ -54,23 +59,32 @@ class RequestTooSlow(Exhausted):
 @functools.cache
 def largest_request(full_method: str) -> int:
     """Returns how many bytes a request of `/package.Service/Method` may have, each message of a stream of them."""
-    service, _, name = full_method.lstrip("/").partition("/")
-    return _largest_by_method(service).get(name, LARGEST_BY_DEFAULT)
+    found = _method(full_method)
+    return LARGEST_BY_DEFAULT if found is None else _largest(found)
 
 
 def largest_of_services(names: Iterable[str]) -> int:
     """Returns how many bytes the largest request of some services, by their full names, may have."""
-    return max((most for name in names for most in _largest_by_method(name).values()), default=LARGEST_BY_DEFAULT)
+    methods = (method for name in names for method in _methods(name))
+    return max(map(_largest, methods), default=LARGEST_BY_DEFAULT)
 
 
-def _largest_by_method(service: str) -> dict[str, int]:
-    """Returns the bound of each method; of none where the contract is not ours, as of health and reflection."""
+def _largest(method: MethodDescriptor) -> int:
+    return int(method.GetOptions().Extensions[limits_pb2.largest_request_bytes]) or LARGEST_BY_DEFAULT
+
+
+@functools.cache
+def _method(full_method: str) -> MethodDescriptor | None:
+    """Returns a method; None where its contract is not ours, as of health and reflection."""
+    service, _, name = full_method.lstrip("/").partition("/")
+    return next((method for method in _methods(service) if method.name == name), None)
+
+
+def _methods(service: str) -> Sequence[MethodDescriptor]:
     try:
-        found = descriptor_pool.Default().FindServiceByName(service)
+        return list(descriptor_pool.Default().FindServiceByName(service).methods)
     except KeyError:
-        return {}
-    option = limits_pb2.largest_request_bytes
-    return {one.name: one.GetOptions().Extensions[option] or LARGEST_BY_DEFAULT for one in found.methods}
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +155,11 @@ class RequestReader:
         return bytes(content)
 
     def message(self, content: bytes) -> Any:
-        """Returns the message that stands in some bytes. Raises MalformedRequest, OutOfBounds."""
+        """Returns the message that stands in some bytes. Raises MalformedRequest, RequestTooLarge, OutOfBounds."""
         try:
+            self._count(content)
             found = self.parse(content)
-        except DecodeError as error:
+        except (DecodeError, NotCountable) as error:
             name = self.method.rpartition("/")[2]
             raise MalformedRequest(
                 f"these {len(content)} bytes are no request of {name}",
@@ -153,6 +168,18 @@ class RequestReader:
         self.seen(found)
         bounds.check(found)
         return found
+
+    def _count(self, content: bytes) -> None:
+        """Raises RequestTooLarge for a request that would take much more memory than its bytes."""
+        method = _method(self.method)
+        if len(content) <= LARGEST_BY_DEFAULT or method is None:
+            return
+        if count_objects(content, method.input_type, most=MOST_OBJECTS) > MOST_OBJECTS:
+            raise RequestTooLarge(
+                f"the request holds more than {MOST_OBJECTS} messages",
+                metadata={"most": str(MOST_OBJECTS)},
+                violations=(FieldViolation(field="request", description=f"holds more than {MOST_OBJECTS} messages"),),
+            )
 
     async def message_soon(self, content: bytes) -> Any:
         """Returns the same as `message`; a large one is parsed in a thread."""
@@ -163,6 +190,9 @@ class RequestReader:
     async def messages(self, *, first: float, later: float | None) -> AsyncIterator[Any]:
         """Gives the messages of a stream.
 
+        Of a caller who has left gRPC says that there are no more, and a moment later that they left. That moment is
+        waited for where messages have to come, so that half of them are not taken for all.
+
         Args:
             first: seconds until the first one is there.
             later: the same for each that follows; None: whenever it comes.
@@ -171,6 +201,8 @@ class RequestReader:
         while content is not None:
             yield await self.message_soon(content)
             content = await self.read(later)
+        if later is not None:
+            await asyncio.sleep(LEFT_SECONDS)
 
 
 def _too_slow(seconds: float | None) -> RequestTooSlow:

@@ -20,7 +20,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from kadeploy_rpckit.admission import Admission
 from kadeploy_rpckit.audit import AuditLog
 from kadeploy_rpckit.call_registry import CallRegistry
-from kadeploy_rpckit.connection_guard import ConnectionGuard, affordable_connections, raise_file_limit
+from kadeploy_rpckit.connection_guard import (
+    ConnectionGuard,
+    acceptable_connections,
+    affordable_connections,
+    raise_file_limit,
+)
 from kadeploy_rpckit.connection_table import ConnectionTable
 from kadeploy_rpckit.errors import Exhausted
 from kadeploy_rpckit.garbage import settle
@@ -139,7 +144,9 @@ async def start_server(register: Register, settings: ServerSettings) -> tuple[Ru
         audit=AuditLog(settings.service, settings.audit_log),
         administrators=settings.administrators,
     )
-    connections = ConnectionTable(limits)
+    connections = ConnectionTable(
+        most=affordable_connections(limits.connections), most_per_address=limits.connections_per_address
+    )
     calls = CallRegistry(
         Admission(limits, is_trusted=edge.is_trusted), connections, answer_seconds=limits.answer_seconds
     )
@@ -180,7 +187,7 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
     return [
         *OPTIONS,
         ("grpc.max_receive_message_length", largest_of_services(settings.service_names)),
-        ("grpc.max_allowed_incoming_connections", affordable_connections(limits.connections)),
+        ("grpc.max_allowed_incoming_connections", acceptable_connections()),
         ("grpc.server_handshake_timeout_ms", int(limits.handshake_seconds * 1000)),
         ("grpc.max_connection_idle_ms", int(limits.idle_seconds * 1000)),
     ]

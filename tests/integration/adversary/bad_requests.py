@@ -19,6 +19,7 @@ REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 DEEP = b"\x0b" * 20_000 + b"\x0c" * 20_000
 # A field of 127 bytes, of which one is there.
 MALFORMED = b"\x0a\x7f\x00"
+# Two bytes each, and two hundred in memory.
 MANY_EMPTY_MESSAGES = b"\x0a\x00" * MEBIBYTE
 
 
@@ -40,7 +41,8 @@ def too_large(method: MethodDescriptor) -> bytes:
 
 def answer_of(channel: grpc.Channel, path: str, messages: Iterator[bytes], **options: Any) -> tuple[str, str]:
     """Makes one call to its end, of whatever shape, and returns the code and the reason."""
-    call = channel.stream_stream(path)(messages, timeout=PATIENCE_SECONDS, **options)
+    method: Any = channel.stream_stream(path)
+    call = method(messages, timeout=PATIENCE_SECONDS, **options)
     try:
         for _ in call:
             pass

@@ -39,9 +39,10 @@ REQUESTS: dict[str, tuple[Callable[[MethodDescriptor], bytes | None], set[tuple[
     "malformed": (lambda _: MALFORMED, {MALFORMED_REQUEST}),
     "deep": (lambda _: DEEP, {MALFORMED_REQUEST}),
     "too large": (too_large, {TOO_LARGE, TOO_LARGE_FOR_ALL}),
-    # An empty call to a stream of requests is one that the servicer judges.
     "none": (lambda _: None, {("INVALID_ARGUMENT", "REQUEST_MISSING")}),
 }
+# Of a stream of requests without one.
+JUDGED_BY_SERVICER = {("INVALID_ARGUMENT", "INVALID_UPLOAD"), ("INVALID_ARGUMENT", "INVALID_CONTROL")}
 # More than any contract of ours allows.
 HUGE_MIB = 64
 HUGE_AT_ONCE = 8
@@ -64,9 +65,8 @@ def test_the_caller_is_decided_before_the_request_is_looked_at(site: TlsSite, se
             for name, (make, refusals) in REQUESTS.items():
                 content = make(method)
                 messages = iter(()) if content is None else iter([content])
-                if content is None and method.client_streaming:
-                    refusals = {("INVALID_ARGUMENT", reason) for reason in ("INVALID_UPLOAD", "INVALID_CONTROL")}
-                expected = wanted(caller, path_of(method), refusals)
+                judged = content is None and method.client_streaming
+                expected = wanted(caller, path_of(method), JUDGED_BY_SERVICER if judged else refusals)
                 found = answer_of(channel, path_of(method), messages)
                 if found not in expected:
                     wrong.append(f"{method.name}, {name}: {found}, expected one of {expected}")
@@ -92,5 +92,23 @@ def test_a_huge_request_is_no_matter_of_memory(site: TlsSite, service: str) -> N
                     if found not in expected:
                         wrong.append(f"{method.name} by {caller}: {found}, expected one of {expected}")
     assert wrong == []
+    assert not beside.failures
+    assert site.memory_mib(service) - before < MOST_MIB
+
+
+@pytest.mark.parametrize("caller", ["mallory", "alice", "deployer", "root"])
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        ("inventory", "/kadeploy.inventory.v1.NodeService/RegisterNodes"),
+        ("bootctl", "/kadeploy.bootctl.v1.BootService/SetBootEntries"),
+    ],
+)
+def test_bytes_that_would_be_many_objects_never_become_any(site: TlsSite, service: str, path: str, caller: str) -> None:
+    site.forget_largest_memory(service)
+    before = site.memory_mib(service)
+    with neighbour(site, service) as beside, site.channel(service, caller) as channel:
+        found = answer_of(channel, path, iter([MANY_EMPTY_MESSAGES]))
+    assert {found} == wanted(caller, path, {TOO_LARGE})
     assert not beside.failures
     assert site.memory_mib(service) - before < MOST_MIB

@@ -9,7 +9,6 @@ from kadeploy_deployer.app.operation_request import Operations
 from kadeploy_deployer.app.ports import Console, Inventory
 from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.app.rights import Claim, RightsGuard, lacking
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import NodeNotFound
 from kadeploy_deployer.domain.errors import RightMissing
 from kadeploy_deployer.domain.snapshot import NodeSnapshot, ProfileSnapshot

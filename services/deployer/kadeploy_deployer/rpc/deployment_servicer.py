@@ -9,8 +9,8 @@ import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy_deployer.app import deployments, plan
-from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.event_log import Snapshot
+from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.privacy import shown_to
 from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.deployment import Deployment
