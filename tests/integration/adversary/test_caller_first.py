@@ -9,6 +9,7 @@ from kadeploy_rpckit import access
 from tests.integration.adversary.bad_requests import (
     DEEP,
     MALFORMED,
+    MANY_EMPTY_MESSAGES,
     MEBIBYTE,
     answer_of,
     methods_of,
