@@ -19,7 +19,7 @@ from pathlib import Path
 import pymysql
 from sqlalchemy.engine import URL
 
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.tls import TlsFiles
 from tests.fakes.site_certificates import SiteCertificates
 
 START_SECONDS = 30

@@ -1,6 +1,6 @@
 """The entry points: `ka` and the classic names."""
 
-from kadeploy_cli import guard
+from kadeploy_cli.terminal import guard
 
 
 def ka() -> None:

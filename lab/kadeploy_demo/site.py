@@ -17,8 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kadeploy_demo.errors import DemoError
 from kadeploy_demo.service_process import ServiceProcess
 from kadeploy_demo.service_settings import Tables, bootctl_settings, deployer_settings, inventory_settings
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.tls import TlsFiles
 
 START_SECONDS = 60.0
 # Started in this order: the deployer asks the other two.

@@ -13,8 +13,8 @@ from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import ImageDownloads
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError, ImageStore
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.ports import DigestDiffers, ImageError, ImageStore
 from tests.fakes.fake_image_store import FakeImageStore
 
 

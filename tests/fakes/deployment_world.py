@@ -11,13 +11,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from kadeploy_deployer.app.deployments import create_deployment
-from kadeploy_deployer.app.event_log import EventLog
-from kadeploy_deployer.app.ports import Clock, Resolution, ResolvedNode
-from kadeploy_deployer.app.request import Actor
-from kadeploy_deployer.app.runner import Runner, RunnerSettings
-from kadeploy_deployer.app.store_values import NewDeployment, NewNode
-from kadeploy_deployer.app.supervisor import Supervisor
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.held_lease import LeaseKind
 from kadeploy_deployer.domain.outcome import Outcome
@@ -30,7 +23,15 @@ from kadeploy_deployer.domain.snapshot import (
     PartitionSnapshot,
     ProfileSnapshot,
 )
-from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
+from kadeploy_deployer.engine.event_log import EventLog
+from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.ports import Clock, Resolution, ResolvedNode
+from kadeploy_deployer.ports.step_ports import StepPorts
+from kadeploy_deployer.ports.store_values import NewDeployment, NewNode
+from kadeploy_deployer.requests.deployment_request import Actor
+from kadeploy_deployer.requests.deployments import create_deployment
+from kadeploy_deployer.steps.step import Step, StepContext
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore

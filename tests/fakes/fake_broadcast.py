@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kadeploy_deployer.app.ports import BroadcastTarget, OpenedFile, Received
 from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.ports import BroadcastTarget, OpenedFile, Received
 
 
 class FakeBroadcast:

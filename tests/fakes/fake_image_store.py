@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from kadeploy_deployer.app.ports import BootFiles, DigestDiffers, ImageError, OpenedFile
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError, OpenedFile
 
 
 class FakeImageStore:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from kadeploy_deployer.app.ports import NodeResolution, Resolution
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_deployer.ports import NodeResolution, Resolution
+from kadeploy_edge.errors import DomainError
 
 
 class FakeInventory:

@@ -11,11 +11,11 @@ from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.log_lines import set_up_logging
-from kadeploy_rpckit.private_file import closed_to_others
-from kadeploy_rpckit.server import serve
-from kadeploy_rpckit.settings_file import BadSettings
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.private_file import closed_to_others
+from kadeploy_edge.server import serve
+from kadeploy_edge.settings_file import BadSettings
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 

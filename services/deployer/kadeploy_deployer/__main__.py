@@ -8,17 +8,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from kadeploy_database.command_line import add_database_verbs
 from kadeploy_deployer import bootstrap, database_commands, service
-from kadeploy_deployer.app.ports import ShellError
+from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store.database import Database
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.log_lines import set_up_logging
-from kadeploy_rpckit.private_file import closed_to_others
-from kadeploy_rpckit.server import ServerSettings, serve
-from kadeploy_rpckit.settings_file import BadSettings
-from kadeploy_sqlkit.command_line import add_database_verbs
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.private_file import closed_to_others
+from kadeploy_edge.server import ServerSettings, serve
+from kadeploy_edge.settings_file import BadSettings
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 QUIET = ("alembic", "asyncssh")
@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     with bootstrap.open_database(settings) as database:
         bootstrap.prepare_schema(settings, database)
-        return asyncio.run(_serve_until_told(settings, database))
+        return asyncio.run(_serve_until_stopped(settings, database))
 
 
-async def _serve_until_told(settings: Settings, database: Database) -> int:
+async def _serve_until_stopped(settings: Settings, database: Database) -> int:
     async with bootstrap.open_parts(settings, database) as parts:
         return await serve(
             service.registration(parts, settings.administrators),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from kadeploy_database.database_commands import mark_files, prepare_files
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
@@ -15,23 +16,22 @@ from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
-from kadeploy_deployer.app.patient_boot import PatientBoot
-from kadeploy_deployer.app.runner import RunnerSettings
+from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
+from kadeploy_deployer.engine.runner import RunnerSettings
 from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
+from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
 from kadeploy_deployer.settings import HOUR, BroadcastSettings, Settings
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
-from kadeploy_deployer.steps.step import StepPorts
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
-from kadeploy_rpckit.errors import Invalid
-from kadeploy_sqlkit.database_commands import mark_files, prepare_files
+from kadeploy_edge.errors import Invalid
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     ports = StepPorts(
         shell=shell,
         power=CommandPower(),
-        boot=PatientBoot(boot, clock),
+        boot=RetryingBoot(boot, clock),
         images=image_store(settings),
         broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
         clock=clock,

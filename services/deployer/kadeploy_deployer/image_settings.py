@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kadeploy_deployer.domain.http_servers import Network, ServerPattern
-from kadeploy_rpckit.settings_file import Table
+from kadeploy_edge.settings_file import Table
 
 DEFAULT_DIRECTORY = Path("/var/lib/kadeploy/images")
 MOST_GIB = 16 * 1024.0

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
-from kadeploy_rpckit.status import from_rpc_error, from_status
+from kadeploy_edge.status import from_rpc_error, from_status
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
 from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
+from kadeploy_edge.status import RemoteError, from_rpc_error
 from tests.integration.bootctl.conftest import age, digest_of
 
 pytestmark = pytest.mark.integration

@@ -17,9 +17,9 @@ from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.directory import Directory
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_bootctl.tree.notes import pending_note
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.errors import Exhausted
-from kadeploy_rpckit.status import from_status
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.errors import Exhausted
+from kadeploy_edge.status import from_status
 from tests.fakes.small_disk import SmallDisk, may_mount, on_small_disk
 from tests.integration.bootctl.conftest import Stubs, age, serving_bootctl
 

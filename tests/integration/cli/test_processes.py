@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_cli.settings import VARIABLE
+from kadeploy_cli.connection.settings import VARIABLE
 from tests.fakes.site import Site
 from tests.fakes.site_certificates import SiteCertificates
 

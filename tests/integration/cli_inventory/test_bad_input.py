@@ -9,12 +9,12 @@ import click
 import pytest
 from click.testing import Result
 
-from kadeploy_cli.commands.classic_archives import kaarchive, kacreateenv
-from kadeploy_cli.commands.classic_environments import karecordenv
-from kadeploy_cli.commands.classic_nodes import kaaddnode, kadelnode, kanodes
-from kadeploy_cli.commands.classic_rights import kaadduser, kadeluser, karights
-from kadeploy_cli.commands.ka import ka
-from kadeploy_cli.commands.kaenv import kaenv
+from kadeploy_cli.environments.archive_commands import kaarchive, kacreateenv
+from kadeploy_cli.environments.classic_commands import karecordenv
+from kadeploy_cli.environments.kaenv import kaenv
+from kadeploy_cli.ka import ka
+from kadeploy_cli.nodes.classic_commands import kaaddnode, kadelnode, kanodes
+from kadeploy_cli.rights.classic_commands import kaadduser, kadeluser, karights
 from tests.integration.cli_inventory.conftest import NODES, Site
 from tests.integration.inventory.database_content import everything
 
@@ -199,7 +199,7 @@ def test_a_directory_that_takes_no_image_is_told(furnished: Site, run: Run, monk
     def refuse(**_: object) -> tuple[int, str]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("kadeploy_cli.archiving.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("kadeploy_cli.environments.archiving.tempfile.mkstemp", refuse)
     result = mistaken(run, kaarchive, ["--root-directory", "root", "--output-directory", "closed"])
     assert result.exit_code == 2
     assert "output_image.tar cannot be written: Permission denied" in result.stderr

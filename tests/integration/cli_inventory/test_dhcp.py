@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.ka import ka
 from tests.integration.cli_inventory.conftest import Run
 
 pytestmark = pytest.mark.integration

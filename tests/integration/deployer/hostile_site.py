@@ -17,8 +17,8 @@ import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.status import RemoteError, from_rpc_error
 from tests.integration.inventory.conftest import Site as InventorySite
 from tests.integration.inventory.requests import a_node, an_environment, recording, registering
 

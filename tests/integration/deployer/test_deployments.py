@@ -10,7 +10,7 @@ import pytest
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge.status import from_rpc_error
 from tests.fakes.deployment_world import resolution
 from tests.fakes.scripted_step import ScriptedStep
 from tests.integration.deployer.conftest import Site

@@ -11,7 +11,7 @@ import grpc
 import pytest
 from sqlalchemy.engine import URL
 
-from kadeploy_rpckit.status import RemoteError
+from kadeploy_edge.status import RemoteError
 from tests.integration.deployer.hostile_site import HostileSite, hostile_site
 from tests.integration.inventory.conftest import DATABASES, Site, copy_databases, migrated, opened, serving
 

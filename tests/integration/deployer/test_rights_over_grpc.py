@@ -14,11 +14,11 @@ from google.protobuf.duration_pb2 import Duration
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy_deployer import service
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
-from kadeploy_deployer.app import waiting
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
-from kadeploy_rpckit.channel import open_aio_channel
-from kadeploy_rpckit.server import ServerSettings, start_server
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_deployer.engine import waiting
+from kadeploy_edge.channel import open_aio_channel
+from kadeploy_edge.server import ServerSettings, start_server
+from kadeploy_edge.status import from_rpc_error
 from tests.fakes import snapshots
 from tests.fakes.deployment_world import World, make_database
 from tests.fakes.fake_console import FakeConsole

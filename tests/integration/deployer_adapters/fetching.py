@@ -9,8 +9,8 @@ import pytest
 
 from kadeploy_deployer.adapters.image_download import DownloadLimits
 from kadeploy_deployer.adapters.image_store import FileImageStore
-from kadeploy_deployer.app.ports import ImageError
 from kadeploy_deployer.domain.snapshot import FileSnapshot
+from kadeploy_deployer.ports import ImageError
 from tests.integration.deployer_adapters.http_site import HttpSite
 
 CONTENT = b"content" * 300_000

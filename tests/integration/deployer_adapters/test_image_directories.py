@@ -9,7 +9,7 @@ import pytest
 
 from kadeploy_deployer.adapters.confined_open import OpenBeneath
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
-from kadeploy_deployer.app.ports import ImageError
+from kadeploy_deployer.ports import ImageError
 from tests.integration.deployer_adapters.fetching import SECRET
 
 pytestmark = pytest.mark.integration

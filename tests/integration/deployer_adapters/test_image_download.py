@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.ports import DigestDiffers, ImageError
 from tests.integration.deployer_adapters.fetching import (
     CONTENT,
     QUICK,

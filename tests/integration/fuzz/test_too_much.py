@@ -5,8 +5,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from kadeploy_rpckit import access
-from kadeploy_rpckit.bounds import bound_of
+from kadeploy_edge import access
+from kadeploy_edge.bounds import bound_of
 from tests.integration.fuzz.served import Served
 from tests.integration.fuzz.test_every_call import CALLS, refusal
 

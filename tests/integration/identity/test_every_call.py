@@ -14,8 +14,8 @@ from google.protobuf.message_factory import GetMessageClass
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_rpckit import access
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge import access
+from kadeploy_edge.status import from_rpc_error
 from tests.integration.identity.conftest import TlsSite
 
 pytestmark = pytest.mark.integration

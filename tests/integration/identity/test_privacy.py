@@ -5,7 +5,7 @@ import pytest
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge.status import from_rpc_error
 from tests.integration.identity.conftest import TlsSite
 from tests.integration.inventory.requests import an_environment
 

@@ -7,8 +7,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc, node_pb2
-from kadeploy_rpckit import access
-from kadeploy_rpckit.channel import open_channel
+from kadeploy_edge import access
+from kadeploy_edge.channel import open_channel
 from tests.integration.inventory.conftest import Site
 from tests.integration.inventory.requests import refusal
 

@@ -12,8 +12,8 @@ import grpc
 import pytest
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.status import from_rpc_error
 from tests.fakes.small_disk import SmallDisk, may_mount, on_small_disk
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(not may_mount(), reason="needs a real root")]

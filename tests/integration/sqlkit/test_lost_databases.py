@@ -14,9 +14,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from kadeploy_database.sqlite_file import prepare
 from kadeploy_deployer.__main__ import main as deployer
 from kadeploy_inventory.__main__ import main as inventory
-from kadeploy_sqlkit.sqlite_file import prepare
 
 pytestmark = pytest.mark.integration
 
@@ -117,11 +117,11 @@ def test_a_text_in_place_of_a_database_is_refused_and_kept(made: Program, capsys
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_database_that_root_left_behind_is_named() -> None:
     code = (
-        "import sys; from pathlib import Path; from kadeploy_sqlkit.sqlite_file import prepare\n"
+        "import sys; from pathlib import Path; from kadeploy_database.sqlite_file import prepare\n"
         "try: prepare(Path(sys.argv[1]), program='p')\nexcept Exception as error: print(error)"
     )
     drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-c", code]
-    with tempfile.TemporaryDirectory(prefix="kadeploy-sqlkit-") as directory:
+    with tempfile.TemporaryDirectory(prefix="kadeploy-kadeploy_database-") as directory:
         Path(directory).chmod(0o755)
         database = Path(directory) / "deploy.db"
         prepare(database, program="p")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kadeploy_cli import node_names
-from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.terminal.failures import UsageFailure
 
 
 def test_options_and_file_are_joined(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from kadeploy_bootctl.domain.errors import (
 from kadeploy_bootctl.domain.grub_image import GrubImage
 from kadeploy_bootctl.render.loader_file import image_of, render
 from kadeploy_bootctl.render.site import Site
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_edge.errors import DomainError
 
 # Other writers get their turn between two portions of a large batch.
 PORTION = 1000

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kadeploy_rpckit.errors import Denied, Exhausted, FieldViolation, Invalid, Missing
+from kadeploy_edge.errors import Denied, Exhausted, FieldViolation, Invalid, Missing
 
 
 class InvalidBootEntry(Invalid):

@@ -10,7 +10,7 @@ from kadeploy_bootctl.app.boot_files import Header
 from kadeploy_bootctl.domain.boot_file import BootFile
 from kadeploy_bootctl.domain.errors import InvalidUpload
 from kadeploy_bootctl.rpc.runtime import Runtime
-from kadeploy_rpckit import page_token
+from kadeploy_edge import page_token
 
 BINDING = "boot_files"
 

@@ -8,11 +8,11 @@ from kadeploy_bootctl.app import boot_entries
 from kadeploy_bootctl.app.boot_entries import Requester
 from kadeploy_bootctl.rpc.boot_entry_messages import entry_message, wish_of
 from kadeploy_bootctl.rpc.runtime import Runtime
-from kadeploy_rpckit import page_token
-from kadeploy_rpckit.caller import current_caller
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.page import filled_page
-from kadeploy_rpckit.status import ok_status, to_status
+from kadeploy_edge import page_token
+from kadeploy_edge.caller import current_caller
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.page import filled_page
+from kadeploy_edge.status import ok_status, to_status
 
 DOMAIN = "bootctl.kadeploy"
 

@@ -27,7 +27,7 @@ from kadeploy_bootctl.tree.directory import PRIVATE_FILE, Directory
 from kadeploy_bootctl.tree.entry_batch import EntryBatch, PreparedEntry, is_ours, set_foreign_aside
 from kadeploy_bootctl.tree.entry_index import Claims, EntryIndex
 from kadeploy_bootctl.tree.layout import Layout
-from kadeploy_rpckit.errors import DomainError, Exhausted
+from kadeploy_edge.errors import DomainError, Exhausted
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from kadeploy_bootctl.tree.directory import PUBLIC_FILE, Directory, check_name, 
 from kadeploy_bootctl.tree.grub_mkimage import GrubMissing
 from kadeploy_bootctl.tree.layout import Layout, Repository
 from kadeploy_bootctl.tree.loaders import UEFI_LOADER, Loader, Sources, loaders
-from kadeploy_rpckit.errors import Invalid, Missing
+from kadeploy_edge.errors import Invalid, Missing
 
 PUBLIC_DIRECTORY = 0o755
 PRIVATE_DIRECTORY = 0o700

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from kadeploy_deployer.app.file_threads import FileThreads
-from kadeploy_deployer.app.ports import OpenedFile
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.ports import OpenedFile
 
 PART_BYTES = 256 * 1024
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from kadeploy_deployer.adapters.verifying_reader import VerifyingReader
-from kadeploy_deployer.app.ports import ImageError, OpenedFile
 from kadeploy_deployer.domain.snapshot import FileSnapshot
+from kadeploy_deployer.ports import ImageError, OpenedFile
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from kadeploy_deployer.adapters.image_archive import extract
-from kadeploy_deployer.app.ports import BootFiles, OpenedFile
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.ports import BootFiles, OpenedFile
 
 SPARE_BYTES, SPARE_SHARE = 1 << 30, 20
 """Left free beside a download, or this part of a small file system: the database may be on it, too."""

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from kadeploy_deployer.adapters.confined_open import OpenBeneath, open_beneath, open_directory
-from kadeploy_deployer.app.ports import ImageError
+from kadeploy_deployer.ports import ImageError
 
 
 class ImageDirectories:

@@ -14,9 +14,9 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
-from kadeploy_deployer.app.file_threads import FileThreads
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError, OpenedFile
-from kadeploy_deployer.app.user_limiter import UserLimiter
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.files.user_limiter import UserLimiter
+from kadeploy_deployer.ports import DigestDiffers, ImageError, OpenedFile
 
 _PART_BYTES = 1 << 20
 _CONNECT_SECONDS = 15.0

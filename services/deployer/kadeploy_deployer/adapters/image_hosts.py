@@ -9,8 +9,6 @@ from ipaddress import ip_address
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from kadeploy_deployer.app.file_threads import FileThreads
-from kadeploy_deployer.app.ports import ImageError
 from kadeploy_deployer.domain.http_servers import (
     USUAL_PORTS,
     Network,
@@ -18,6 +16,8 @@ from kadeploy_deployer.domain.http_servers import (
     is_allowed_address,
     literal_address,
 )
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.ports import ImageError
 
 LONGEST_LOOKUP = 15.0
 _LOOKUPS, _LOOKUPS_PER_USER = 16, 4

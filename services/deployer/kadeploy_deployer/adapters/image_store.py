@@ -13,11 +13,11 @@ from kadeploy_deployer.adapters.image_cache import ImageCache
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import ImageDownloads
 from kadeploy_deployer.adapters.verifying_reader import VerifyingReader, require_registered
-from kadeploy_deployer.app.file_threads import FileThreads
-from kadeploy_deployer.app.ports import BootFiles, DigestDiffers, ImageError, OpenedFile
-from kadeploy_deployer.app.ports.opened_file import Identity
-from kadeploy_deployer.app.user_limiter import UserLimiter
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.files.user_limiter import UserLimiter
+from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError, OpenedFile
+from kadeploy_deployer.ports.opened_file import Identity
 
 _REMEMBERED = 1024
 _HEX_DIGITS = 64

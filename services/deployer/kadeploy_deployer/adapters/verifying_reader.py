@@ -5,8 +5,8 @@ import io
 import threading
 from typing import TYPE_CHECKING
 
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError, OpenedFile
 from kadeploy_deployer.domain.snapshot import FileSnapshot
+from kadeploy_deployer.ports import DigestDiffers, ImageError, OpenedFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

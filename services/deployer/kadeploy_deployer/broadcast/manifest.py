@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import blake3
 
-from kadeploy_deployer.app.file_threads import FileThreads
-from kadeploy_deployer.app.ports import OpenedFile
-from kadeploy_deployer.app.ports.opened_file import Identity
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.ports import OpenedFile
+from kadeploy_deployer.ports.opened_file import Identity
 
 SMALLEST_BLOCK = 1 << 20
 LARGEST_BLOCK = 4 << 20

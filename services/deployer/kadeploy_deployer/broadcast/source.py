@@ -15,9 +15,9 @@ from typing import Self
 
 import blake3
 
-from kadeploy_deployer.app.file_threads import FileThreads
-from kadeploy_deployer.app.ports import OpenedFile
 from kadeploy_deployer.broadcast.manifest import Manifest
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.ports import OpenedFile
 
 PROTOCOL = b"kabroadcast/1"
 FRAME = struct.Struct(">cBI")

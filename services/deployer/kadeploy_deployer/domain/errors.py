@@ -1,9 +1,9 @@
-"""What can go wrong, in the words of the deployer. Each word is of one kind of `kadeploy_rpckit.errors`."""
+"""What can go wrong, in the words of the deployer. Each word is of one kind of `kadeploy_edge.errors`."""
 
 from collections.abc import Mapping, Sequence
 
 from kadeploy_deployer.domain.holder import in_words
-from kadeploy_rpckit.errors import (
+from kadeploy_edge.errors import (
     Conflict,
     Denied,
     DomainError,

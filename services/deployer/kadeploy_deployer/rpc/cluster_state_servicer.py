@@ -8,10 +8,10 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_deployer.app.expansion import expand_aside
-from kadeploy_deployer.app.store import DeploymentStore
-from kadeploy_deployer.app.store_values import Interval, PartitionStatus
 from kadeploy_deployer.domain.errors import InvalidInterval
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.store_values import Interval, PartitionStatus
+from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_deployer.rpc.deployment_messages import (
     duration,
     environment_message,
@@ -19,9 +19,9 @@ from kadeploy_deployer.rpc.deployment_messages import (
     partition_state,
     timestamp,
 )
-from kadeploy_rpckit import page_token
-from kadeploy_rpckit.errors import FieldViolation
-from kadeploy_rpckit.page import filled_page
+from kadeploy_edge import page_token
+from kadeploy_edge.errors import FieldViolation
+from kadeploy_edge.page import filled_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
-from kadeploy_deployer.app import deployments, plan
-from kadeploy_deployer.app.event_log import Snapshot
-from kadeploy_deployer.app.expansion import expand_aside
-from kadeploy_deployer.app.privacy import shown_to
-from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.engine.event_log import Snapshot
+from kadeploy_deployer.ports.store_values import DeploymentFilter
+from kadeploy_deployer.requests import deployments, plan
+from kadeploy_deployer.requests.expansion import expand_aside
+from kadeploy_deployer.requests.privacy import shown_to
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.deployment_messages import (
     deployment_message,
@@ -26,8 +26,8 @@ from kadeploy_deployer.rpc.deployment_messages import (
 )
 from kadeploy_deployer.rpc.fingerprint import fingerprint
 from kadeploy_deployer.rpc.parts import Parts
-from kadeploy_rpckit import page_token
-from kadeploy_rpckit.page import filled_page
+from kadeploy_edge import page_token
+from kadeploy_edge.page import filled_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -19,7 +19,7 @@ from kadeploy_deployer.store import operation_leases, turns
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.tables import deployments
-from kadeploy_rpckit.errors import Conflict
+from kadeploy_edge.errors import Conflict
 
 TRIES = 5
 RENEWED_AT_ONCE = 200

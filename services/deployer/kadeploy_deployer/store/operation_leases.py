@@ -2,8 +2,8 @@
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
-from kadeploy_deployer.app.operation_store import NewOperation
 from kadeploy_deployer.domain.held_lease import HeldLease, LeaseKind
+from kadeploy_deployer.ports.operation_store import NewOperation
 from kadeploy_deployer.store.tables import console_slots, node_locks, operation_leases
 
 

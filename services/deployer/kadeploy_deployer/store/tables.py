@@ -30,7 +30,7 @@ from sqlalchemy import (
     false,
 )
 
-from kadeploy_sqlkit.column_types import long_text, word
+from kadeploy_database.column_types import long_text, word
 
 NAME = word(255)
 WORD = word(64)
@@ -155,7 +155,7 @@ node_locks = Table(
     "node_locks",
     metadata,
     Column("node", NAME, primary_key=True),
-    # Held by a deployment, or by an operation, whose lease counts.
+    # RunningOperation by a deployment, or by an operation, whose lease counts.
     Column("deployment_id", ForeignKey("deployments.id"), index=True),
     Column("operation_id", WORD, index=True),
     Column("owner", NAME, nullable=False),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from kadeploy_deployer.app.store_values import NewDeployment
 from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, check_fingerprint
 from kadeploy_deployer.domain.held_lease import HeldLease, LeaseKind
+from kadeploy_deployer.ports.store_values import NewDeployment
 from kadeploy_deployer.store.tables import deployments, queue_places, turnstile
 
 PLACE_SECONDS = 10.0
@@ -48,7 +48,7 @@ class Turn:
         )
 
 
-def pass_turnstile(connection: Connection) -> int:
+def enter_admission(connection: Connection) -> int:
     """Waits until no other creation is under way, keeps others out until this one ends, and returns a new ticket."""
     connection.execute(update(turnstile).values(last_ticket=turnstile.c.last_ticket + 1))
     ticket: int = connection.execute(select(turnstile.c.last_ticket)).scalar_one()

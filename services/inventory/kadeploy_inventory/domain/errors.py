@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Self
 
-from kadeploy_rpckit.errors import (
+from kadeploy_edge.errors import (
     Conflict,
     Denied,
     Exhausted,

@@ -3,9 +3,9 @@
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 
-from kadeploy_sqlkit.channel import Channel, lead
-from kadeploy_sqlkit.mariadb_session import connect_arguments
-from kadeploy_sqlkit.sqlite_engine import WRITES, open_sqlite
+from kadeploy_database.channel import Channel, lead
+from kadeploy_database.mariadb_session import connect_arguments
+from kadeploy_database.sqlite_engine import WRITES, open_sqlite
 
 __all__ = ["WRITES", "is_embedded", "open_engine"]
 

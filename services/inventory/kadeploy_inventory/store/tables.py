@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from kadeploy_sqlkit.column_types import UtcTime, ascii_word, word
+from kadeploy_database.column_types import UtcTime, ascii_word, word
 
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",

@@ -8,7 +8,6 @@ from pathlib import Path
 import blake3
 import pytest
 
-from kadeploy_deployer.app.ports import OpenedFile
 from kadeploy_deployer.broadcast.manifest import (
     LARGEST_BLOCK,
     MOST_BLOCKS,
@@ -18,6 +17,7 @@ from kadeploy_deployer.broadcast.manifest import (
     block_size_for,
     compute_manifest,
 )
+from kadeploy_deployer.ports import OpenedFile
 
 
 def manifest_of(path: Path) -> Manifest:

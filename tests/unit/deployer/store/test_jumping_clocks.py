@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, update
 
-from kadeploy_deployer.app import deployments
-from kadeploy_deployer.app.keeper import Keeper, taken
-from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason
+from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
+from kadeploy_deployer.requests import deployments
+from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.store import turns
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
@@ -228,15 +228,15 @@ async def test_who_queues_keeps_their_place_and_who_died_loses_it(
 async def test_a_living_operation_keeps_its_nodes_and_a_dead_one_does_not(site: Site, jump: float) -> None:
     world = await site.deployer(nodes=("node1",))
     store = SqlOperationStore(site.database)
-    keeper = Keeper(store=store, clock=world.clock, lease_seconds=LEASE)
-    living, dead = keeper.begin("reboot", "alice"), keeper.begin("reboot", "bob")
+    lease_holder = LeaseHolder(store=store, clock=world.clock, lease_seconds=LEASE)
+    living, dead = lease_holder.begin("reboot", "alice"), lease_holder.begin("reboot", "bob")
     done = asyncio.Event()
 
     async def work() -> None:
         await taken(store.lock_nodes(living, ["node1"]))
         await done.wait()
 
-    working = asyncio.create_task(keeper.keep(living, work()))
+    working = asyncio.create_task(lease_holder.keep(living, work()))
     await store.lock_nodes(dead, ["node2"])
     await asyncio.sleep(LEASE / 2)
     site.server.wrong = jump

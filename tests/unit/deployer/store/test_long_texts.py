@@ -8,8 +8,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.snapshot import LISTED_NODES, ArchiveSnapshot, DeploymentSpec, FileSnapshot
+from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore

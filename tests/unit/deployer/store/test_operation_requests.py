@@ -12,8 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, select
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.app.forgetting import REQUEST_SECONDS
-from kadeploy_deployer.app.operation_store import AskedBefore, NewOperation, NodeNote, RequestName
+from kadeploy_deployer.engine.history_pruner import REQUEST_SECONDS
+from kadeploy_deployer.ports.operation_store import AskedBefore, NewOperation, NodeNote, RequestName
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore

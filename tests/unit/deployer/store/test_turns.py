@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, InvalidDeployment
 from kadeploy_deployer.domain.held_lease import LeaseKind
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.states import BusyPolicy
+from kadeploy_deployer.ports.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import new_deployment
 

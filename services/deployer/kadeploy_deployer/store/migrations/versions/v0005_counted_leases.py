@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from kadeploy_sqlkit.column_types import word
+from kadeploy_database.column_types import word
 
 revision = "0005"
 down_revision = "0004"

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from kadeploy_sqlkit.column_types import long_text
+from kadeploy_database.column_types import long_text
 
 revision = "0006"
 down_revision = "0005"
