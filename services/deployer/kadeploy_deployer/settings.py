@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kadeploy_deployer.app.request import LONGEST_WAIT
-from kadeploy_deployer.domain.held_lease import LONGEST_LEASE
+from kadeploy_deployer.domain.lease_record import LONGEST_LEASE
 from kadeploy_deployer.image_settings import ImageSettings, check_separation, read_images
 from kadeploy_rpckit.limits import DEFAULTS, Limits, read_limits
 from kadeploy_rpckit.settings_file import Table, load

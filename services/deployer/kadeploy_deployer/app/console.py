@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from kadeploy_deployer.app.control import ControlParts, admit, guard_of
+from kadeploy_deployer.app.control import ControlParts, admit, make_guard
 from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.fence import pass_fence
 from kadeploy_deployer.app.keeper import taken
@@ -61,7 +61,7 @@ async def attach_console(
             await first_of(
                 _show_all(line, show),
                 _type_all(line, typed),
-                guard_of(parts, actor, to=TO).watch(machine.name),
+                make_guard(parts, actor, to=TO).watch(machine.name),
             )
         finally:
             await line.close()

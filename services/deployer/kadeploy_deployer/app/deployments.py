@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from kadeploy_deployer.app.image_addresses import check_files
 from kadeploy_deployer.app.ports import Clock, ImageStore, Inventory
 from kadeploy_deployer.app.request import LONGEST_WAIT, Actor, owner_of, prepare
-from kadeploy_deployer.app.rights import lacking
+from kadeploy_deployer.app.rights import find_missing_rights
 from kadeploy_deployer.app.store import DeploymentStore
 from kadeploy_deployer.app.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
 from kadeploy_deployer.app.supervisor import Supervisor
@@ -83,7 +83,9 @@ async def create_deployment(
     deadline = clock.monotonic() + spec.wait_timeout
 
     async def attempt(ticket: int) -> Created | Queued:
-        if ticket and (missing := await lacking(prepared.claim, list(prepared.included), inventory=inventory)):
+        if ticket and (
+            missing := await find_missing_rights(prepared.rights_query, list(prepared.included), inventory=inventory)
+        ):
             # It has queued for a while since it was prepared.
             raise RightMissing(prepared.owner, sorted(missing))
         asked_at, now = clock.monotonic(), clock.now()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 
-from kadeploy_deployer.app.control import ControlParts, admit, guard_of
+from kadeploy_deployer.app.control import ControlParts, admit, make_guard
 from kadeploy_deployer.app.operation import Held, on_each, with_locks
 from kadeploy_deployer.app.operation_request import OperationRequest, Tell
 from kadeploy_deployer.app.ports import ShellHost
@@ -62,7 +62,7 @@ async def set_power(
     if action is PowerAction.ON and level is RebootLevel.SOFT:
         raise InvalidControl("level", "cannot be soft for switching on: nothing runs there that could be asked")
     admitted = await admit(nodes, actor=actor, inventory=parts.inventory, to=TO)
-    guard = guard_of(parts, actor, to=TO)
+    guard = make_guard(parts, actor, to=TO)
     known = await parts.keeper.store.knowledge(list(admitted.nodes)) if level is RebootLevel.SOFT else {}
 
     async def one(name: str, held: Held) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from kadeploy_deployer.app.control import Admitted, ControlParts, admit, guard_of, must_have_right
+from kadeploy_deployer.app.control import Admitted, ControlParts, admit, make_guard, must_have_right
 from kadeploy_deployer.app.operation import Held, on_each, with_locks
 from kadeploy_deployer.app.operation_request import OperationRequest, Tell
 from kadeploy_deployer.app.operation_store import DeployedSystem, NodeKnowledge
@@ -109,7 +109,7 @@ async def reboot_nodes(
         known=known,
         systems=systems,
         parts=parts,
-        guard=guard_of(parts, actor, to=TO, partitions=partitions),
+        guard=make_guard(parts, actor, to=TO, partitions=partitions),
     )
     await with_locks(
         parts.keeper,
@@ -184,7 +184,7 @@ class _Reboot:
 
     async def run(self, held: Held, nodes: Sequence[str]) -> None:
         """Writes the boot files and reboots the nodes, which are held by the operation."""
-        refused = await self.guard.refused(nodes)
+        refused = await self.guard.find_refusals(nodes)
         await asyncio.gather(*(held.tell(node, error) for node, error in refused.items()))
         nodes = [node for node in nodes if node not in refused]
         if not nodes:

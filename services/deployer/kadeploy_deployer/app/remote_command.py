@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from kadeploy_deployer.app.control import ControlParts, admit, guard_of
+from kadeploy_deployer.app.control import ControlParts, admit, make_guard
 from kadeploy_deployer.app.operation import Held, on_each, with_locks
 from kadeploy_deployer.app.operation_request import OperationRequest
 from kadeploy_deployer.app.ports import ShellHost
@@ -71,7 +71,7 @@ async def run_command(
     if not 0 <= timeout <= LONGEST_SECONDS:
         raise InvalidControl("timeout", f"must be between 0 and {LONGEST_SECONDS:.0f} s")
     admitted = await admit(nodes, actor=actor, inventory=parts.inventory, to=TO)
-    guard = guard_of(parts, actor, to=TO)
+    guard = make_guard(parts, actor, to=TO)
     known = await parts.keeper.store.knowledge(list(admitted.nodes))
     ended: dict[str, int] = {}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from kadeploy_deployer.app.expansion import expand_aside
 from kadeploy_deployer.app.ports import Inventory, Resolution
-from kadeploy_deployer.app.rights import Claim
+from kadeploy_deployer.app.rights import RightsQuery
 from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.eligibility import obstacle
 from kadeploy_deployer.domain.errors import InvalidDeployment, NotAdministrator, RightMissing
@@ -45,10 +45,10 @@ class Prepared:
     left_out: Mapping[str, Failure]
 
     @property
-    def claim(self) -> Claim:
+    def rights_query(self) -> RightsQuery:
         """Whose right is asked for, on which targets."""
         nodes = (node.snapshot for node in self.resolution.nodes if node.snapshot is not None)
-        return Claim(
+        return RightsQuery(
             user=self.owner if self.needs_right else "",
             partitions={node.name: node.target_word for node in nodes},
         )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from kadeploy_deployer.app.ports import Clock
-from kadeploy_deployer.app.racing import Cancelled, unless
+from kadeploy_deployer.app.racing import Cancelled, run_unless_cancelled
 from kadeploy_deployer.app.recorder import JournalRecorder
 from kadeploy_deployer.app.rights import RightsGuard
 from kadeploy_deployer.app.store import DeploymentStore
@@ -68,7 +68,7 @@ class Waiting:
             busy = await self._store.note_wait(self._lease, waited_seconds=waited)
             if not busy or self._clock.monotonic() - self._asked_at >= ASK_SECONDS:
                 try:
-                    lost = await unless(self._cancelled, self._ask(wanted))
+                    lost = await run_unless_cancelled(self._cancelled, self._ask(wanted))
                 except Cancelled:
                     break
                 wanted = [node for node in wanted if node not in lost]

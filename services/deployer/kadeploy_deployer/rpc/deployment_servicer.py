@@ -11,7 +11,7 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.app import deployments, plan
 from kadeploy_deployer.app.event_log import Snapshot
 from kadeploy_deployer.app.expansion import expand_aside
-from kadeploy_deployer.app.privacy import shown_to
+from kadeploy_deployer.app.privacy import redact_deployment
 from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.rpc.callers import Callers
@@ -112,7 +112,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         )
         async for message in messages:
             if isinstance(message, Snapshot):
-                yield watch_message(Snapshot(deployment=shown_to(actor, message.deployment)))
+                yield watch_message(Snapshot(deployment=redact_deployment(message.deployment, actor)))
             else:
                 yield watch_message(message)
 
@@ -148,4 +148,4 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
 
     def _message(self, deployment: Deployment) -> deployment_pb2.Deployment:
         """Returns a deployment as it is shown to whoever makes the call."""
-        return deployment_message(shown_to(self._callers.actor(), deployment))
+        return deployment_message(redact_deployment(deployment, self._callers.actor()))
