@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 
 class HistoryPruner:
-    """Looks once an hour for stories and outputs of deployments, and for requests, that are too old to be kept.
+    """Looks once an hour for events and outputs of deployments, and for requests, that are too old to be kept.
 
     Args:
         store: where deployments are.
         operations: where requests for operations are.
         clock: time.
-        days: how long stories and outputs are kept after a deployment's end; 0: for ever.
+        days: how long events and outputs are kept after a deployment's end; 0: for ever.
     """
 
     def __init__(self, *, store: DeploymentStore, operations: OperationStore, clock: Clock, days: float) -> None:

@@ -15,9 +15,9 @@ from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, Partit
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.engine.event_log import EventLog
-from kadeploy_deployer.engine.racing import Cancelled, unless
+from kadeploy_deployer.engine.racing import Cancelled, run_unless_cancelled
 from kadeploy_deployer.engine.recorder import JournalRecorder
-from kadeploy_deployer.engine.rights import Claim, RightsGuard
+from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery
 from kadeploy_deployer.engine.step_run import StepRun, described, first_line, policy
 from kadeploy_deployer.engine.waiting import Waiting, cancel_reason
 from kadeploy_deployer.ports import Inventory
@@ -126,11 +126,11 @@ class Runner:
 
     def _guard(self, data: RunData) -> RightsGuard:
         """Returns what asks for the right of the deployment's owner on its target partitions."""
-        claim = Claim(
+        query = RightsQuery(
             user=data.deployment.owner if data.deployment.needs_right else "",
             partitions={name: node.target_word for name, node in data.snapshots.items()},
         )
-        return RightsGuard(claim, inventory=self._inventory, clock=self._clock)
+        return RightsGuard(query, inventory=self._inventory, clock=self._clock)
 
     def _context(self, data: RunData) -> StepContext:
         deployment = data.deployment
@@ -172,7 +172,7 @@ class Runner:
         while pending:
             if self._cancelled.is_set():
                 raise Cancelled
-            lost = await unless(self._cancelled, guard.check(pending))
+            lost = await run_unless_cancelled(self._cancelled, guard.check(pending))
             if lost:
                 await self._lose(lost, step.name)
                 pending = [node for node in pending if node not in lost]

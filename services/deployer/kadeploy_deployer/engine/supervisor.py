@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import StoreFailed
-from kadeploy_deployer.domain.held_lease import HeldLease, LeaseKind
+from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
 from kadeploy_deployer.engine.driving import Drive, Driving
 from kadeploy_deployer.engine.lease_watch import LeaseWatch
 from kadeploy_deployer.ports import Clock
@@ -190,11 +190,11 @@ class Supervisor:
             logger.info("deployment=%s fence=%d taken over", lease.deployment_id, lease.fence)
             self.start(lease, since=asked_at)
 
-    async def _orphans(self) -> Sequence[HeldLease]:
+    async def _orphans(self) -> Sequence[LeaseRecord]:
         """Frees what dead operations and requests hold, and returns some deployments that nobody drives."""
         asked_at = self._clock.monotonic()
-        held = await self._bounded(self._store.held_leases())
-        run_out = self._watch.run_out(held, asked_at=asked_at, answered_at=self._clock.monotonic())
+        held = await self._bounded(self._store.list_leases())
+        run_out = self._watch.find_expired(held, asked_at=asked_at, answered_at=self._clock.monotonic())
         others = [lease for lease in run_out if lease.kind is not LeaseKind.DEPLOYMENT]
         if others:
             logger.info("freed, for nobody renews it: %s", ", ".join(f"{one.kind} {one.name}" for one in others))
@@ -203,7 +203,7 @@ class Supervisor:
         orphans = [lease for lease in run_out if lease.kind is LeaseKind.DEPLOYMENT and lease not in ours]
         return [*ours, *orphans][:MOST_AT_ONCE]
 
-    def _has_given_up(self, lease: HeldLease) -> bool:
+    def _has_given_up(self, lease: LeaseRecord) -> bool:
         """Returns whether this process drove a deployment under a lease that is still in its name, and stopped."""
         given_up = self._given_up.get(lease.name)
         return given_up is not None and (lease.driver, lease.fence) == (self.driver, given_up.lease.fence)

@@ -10,7 +10,7 @@ from kadeploy_deployer.engine.racing import first_of
 from kadeploy_deployer.ports import ConsoleError, ConsoleLine
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.expansion import expand_aside
-from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, guard_of
+from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, make_guard
 
 TO = "attach the console of"
 
@@ -61,7 +61,7 @@ async def attach_console(
             await first_of(
                 _show_all(line, show),
                 _type_all(line, typed),
-                guard_of(parts, actor, to=TO).watch(machine.name),
+                make_guard(parts, actor, to=TO).watch(machine.name),
             )
         finally:
             await line.close()

@@ -9,7 +9,7 @@ from kadeploy_deployer.domain.errors import InvalidDeployment, NotAdministrator,
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
-from kadeploy_deployer.engine.rights import Claim
+from kadeploy_deployer.engine.rights import RightsQuery
 from kadeploy_deployer.ports import Inventory, Resolution
 from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_edge.errors import FieldViolation
@@ -45,10 +45,10 @@ class Prepared:
     left_out: Mapping[str, Failure]
 
     @property
-    def claim(self) -> Claim:
+    def rights_query(self) -> RightsQuery:
         """Whose right is asked for, on which targets."""
         nodes = (node.snapshot for node in self.resolution.nodes if node.snapshot is not None)
-        return Claim(
+        return RightsQuery(
             user=self.owner if self.needs_right else "",
             partitions={node.name: node.target_word for node in nodes},
         )

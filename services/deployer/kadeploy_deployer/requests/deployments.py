@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.errors import NodeNotInDeployment, NotOwner, RightMissing, check_fingerprint
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_deployer.engine.rights import lacking
+from kadeploy_deployer.engine.rights import find_missing_rights
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.ports import Clock, ImageStore, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
@@ -64,7 +64,7 @@ async def create_deployment(
         make_secret: makes what tokens are made of.
 
     Raises:
-        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `prepare`, `check_files`.
+        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `deployment_request.prepare`, `check_files`.
         InvalidDeployment: the name was given to another request.
         RightMissing: a right ended while the request queued for its turn.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
@@ -83,7 +83,9 @@ async def create_deployment(
     deadline = clock.monotonic() + spec.wait_timeout
 
     async def attempt(ticket: int) -> Created | Queued:
-        if ticket and (missing := await lacking(prepared.claim, list(prepared.included), inventory=inventory)):
+        if ticket and (
+            missing := await find_missing_rights(prepared.rights_query, list(prepared.included), inventory=inventory)
+        ):
             # It has queued for a while since it was prepared.
             raise RightMissing(prepared.owner, sorted(missing))
         asked_at, now = clock.monotonic(), clock.now()

@@ -15,7 +15,13 @@ from kadeploy_deployer.nodes.reboot_window import RebootWindow, Turns
 from kadeploy_deployer.ports import BootError, ImageError
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import AllowedNodes, ControlParts, allowed_nodes, guard_of, must_have_right
+from kadeploy_deployer.requests.node_access import (
+    AllowedNodes,
+    ControlParts,
+    allowed_nodes,
+    make_guard,
+    must_have_right,
+)
 from kadeploy_deployer.requests.reboot_proof import RebootedNode, reboot_and_prove
 from kadeploy_deployer.requests.reboot_targets import (
     DeployedEnvironment,
@@ -109,7 +115,7 @@ async def reboot_nodes(
         known=known,
         systems=systems,
         parts=parts,
-        guard=guard_of(parts, actor, to=TO, partitions=partitions),
+        guard=make_guard(parts, actor, to=TO, partitions=partitions),
     )
     await with_locks(
         parts.lease_holder,
@@ -184,7 +190,7 @@ class _Reboot:
 
     async def run(self, held: RunningOperation, nodes: Sequence[str]) -> None:
         """Writes the boot files and reboots the nodes, which are held by the operation."""
-        refused = await self.guard.refused(nodes)
+        refused = await self.guard.find_refusals(nodes)
         await asyncio.gather(*(held.tell(node, error) for node, error in refused.items()))
         nodes = [node for node in nodes if node not in refused]
         if not nodes:

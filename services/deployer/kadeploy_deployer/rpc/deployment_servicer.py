@@ -13,7 +13,7 @@ from kadeploy_deployer.engine.event_log import Snapshot
 from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.requests import deployments, plan
 from kadeploy_deployer.requests.expansion import expand_aside
-from kadeploy_deployer.requests.privacy import shown_to
+from kadeploy_deployer.requests.privacy import redact_deployment
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.deployment_messages import (
     deployment_message,
@@ -112,7 +112,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         )
         async for message in messages:
             if isinstance(message, Snapshot):
-                yield watch_message(Snapshot(deployment=shown_to(actor, message.deployment)))
+                yield watch_message(Snapshot(deployment=redact_deployment(message.deployment, actor)))
             else:
                 yield watch_message(message)
 
@@ -148,4 +148,4 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
 
     def _message(self, deployment: Deployment) -> deployment_pb2.Deployment:
         """Returns a deployment as it is shown to whoever makes the call."""
-        return deployment_message(shown_to(self._callers.actor(), deployment))
+        return deployment_message(redact_deployment(deployment, self._callers.actor()))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
-from kadeploy_deployer.domain.held_lease import HeldLease
+from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import PartitionState
@@ -175,19 +175,19 @@ class SqlDeploymentStore:
         )
         self._told(lease.deployment_id)
 
-    async def held_leases(self) -> Sequence[HeldLease]:
+    async def list_leases(self) -> Sequence[LeaseRecord]:
         """As in the port."""
-        return await self._database.read(lease_rows.held)
+        return await self._database.read(lease_rows.list_leases)
 
     async def claim(
-        self, orphans: Sequence[HeldLease], *, driver: str, now: float, lease_seconds: float
+        self, orphans: Sequence[LeaseRecord], *, driver: str, now: float, lease_seconds: float
     ) -> Sequence[Lease]:
         """As in the port."""
         return await self._database.write(
             lambda c: lease_rows.claim(c, orphans, driver=driver, now=now, lease_seconds=lease_seconds)
         )
 
-    async def free(self, leases: Sequence[HeldLease]) -> None:
+    async def free(self, leases: Sequence[LeaseRecord]) -> None:
         """As in the port."""
         await self._database.write(lambda c: lease_rows.free(c, leases))
 
