@@ -5,13 +5,13 @@ import importlib.metadata
 import click
 
 from kadeploy_cli.boot.commands import boot, label
+from kadeploy_cli.boot.dhcp_commands import dhcp
 from kadeploy_cli.clusters.commands import cluster
 from kadeploy_cli.deployments.commands import deployment
-from kadeploy_cli.boot.dhcp_commands import dhcp
 from kadeploy_cli.environments.commands import environment
 from kadeploy_cli.nodes.commands import node
-from kadeploy_cli.operations.commands import console, keys, power, reboot, run, statistics
 from kadeploy_cli.nodes.partition_commands import partition
+from kadeploy_cli.operations.commands import console, keys, power, reboot, run, statistics
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
 

@@ -9,9 +9,9 @@ from google.protobuf.message_factory import GetMessageClass
 from kadeploy.bootctl.v1 import bootctl_service_pb2
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2
-from kadeploy_nodeset import MAXIMUM_TEXT
 from kadeploy_edge import bounds
 from kadeploy_edge.bounds import OutOfBounds, bound_of
+from kadeploy_nodeset import MAXIMUM_TEXT
 
 DEEPEST = 6
 MODULES = (inventory_service_pb2, deployer_service_pb2, bootctl_service_pb2)

@@ -22,8 +22,8 @@ import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_event_pb2
 from kadeploy_demo.story import USER, Story
-from kadeploy_lab.plan import tap
 from kadeploy_edge.channel import open_channel
+from kadeploy_lab.plan import tap
 from tests.real_site import ENVIRONMENTS, answer_of, archive, described, real_site
 
 pytestmark = pytest.mark.lab

@@ -5,9 +5,9 @@ from typing import Any
 import grpc
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy_nodeset import expand
 from kadeploy_edge.errors import Denied, Missing
 from kadeploy_edge.status import ok_status, to_status
+from kadeploy_nodeset import expand
 from tests.fakes.inventory_services import paged
 
 SERVICES = tuple(f"kadeploy.bootctl.v1.{name}" for name in ("BootService", "BootFileService", "TreeService"))

@@ -4,14 +4,14 @@ import asyncio
 import sys
 from pathlib import Path
 
+from kadeploy_database.access import SqliteAccess
+from kadeploy_database.sqlite_file import prepare
 from kadeploy_deployer.domain.errors import StoreFull
 from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.deployments import cancel_deployment
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
-from kadeploy_database.access import SqliteAccess
-from kadeploy_database.sqlite_file import prepare
 from tests.fakes.deployment_world import World, new_deployment
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
 

@@ -13,9 +13,9 @@ from kadeploy.deployer.v1 import (
     deployment_event_pb2,
     deployment_pb2,
 )
-from kadeploy_nodeset import expand, fold
 from kadeploy_edge.caller import current_caller
 from kadeploy_edge.errors import HistoryGone, Missing, NotInState, Unreachable
+from kadeploy_nodeset import expand, fold
 from tests.fakes.inventory_services import paged
 from tests.fakes.node_control_services import NodeControlServices
 

@@ -14,11 +14,11 @@ from kadeploy.inventory.v1 import (
     node_pb2,
     right_pb2,
 )
-from kadeploy_nodeset import expand
 from kadeploy_edge import page_token
 from kadeploy_edge.caller import current_caller
 from kadeploy_edge.errors import Denied, DomainError, Exists, FieldViolation, Invalid, Missing
 from kadeploy_edge.status import ok_status, to_status
+from kadeploy_nodeset import expand
 
 SERVICES = tuple(
     f"kadeploy.inventory.v1.{name}" for name in ("NodeService", "ClusterService", "EnvironmentService", "RightService")

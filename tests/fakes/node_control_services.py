@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_nodeset import expand
 from kadeploy_edge.errors import Denied, DomainError, NotInState
 from kadeploy_edge.status import ok_status, to_status
+from kadeploy_nodeset import expand
 
 PATIENCE = 60.0
 SERVICE = "kadeploy.deployer.v1.NodeControlService"

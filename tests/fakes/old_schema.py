@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from alembic import command
 from sqlalchemy import Connection
 
+from kadeploy_database.migration_lock import migration_lock
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.tables import metadata
-from kadeploy_database.migration_lock import migration_lock
 
 
 @contextmanager

@@ -14,13 +14,13 @@ from kadeploy.inventory.v1 import (
     inventory_service_pb2_grpc,
     node_pb2,
 )
+from kadeploy_database.access import SqliteAccess
 from kadeploy_deployer.domain.snapshot import FileSnapshot
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
-from kadeploy_edge.channel import open_channel
-from kadeploy_edge.server import ServerSettings
-from kadeploy_database.access import SqliteAccess
 from tests.fakes import snapshots
 from tests.fakes.threaded_server import start_in_thread
 

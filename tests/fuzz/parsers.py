@@ -9,11 +9,11 @@ from kadeploy_bootctl.domain import texts as boot_texts
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_deployer.domain import node_set as deployer_node_set
+from kadeploy_edge import page_token
+from kadeploy_edge.errors import Invalid
 from kadeploy_inventory.domain import addresses, command_template, names, texts
 from kadeploy_inventory.domain import node_set as inventory_node_set
 from kadeploy_nodeset import NodeSetError, expand, fold
-from kadeploy_edge import page_token
-from kadeploy_edge.errors import Invalid
 from tests.unit.cli.test_fuzzed_descriptions import PARSERS as DESCRIPTIONS
 
 

@@ -6,8 +6,8 @@ import click
 
 from kadeploy_cli.boot import entries as boot_entries
 from kadeploy_cli.boot import tree as boot_tree
-from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.nodes import names as node_names
 
 
 @click.group()

@@ -3,9 +3,10 @@
 import click
 
 from kadeploy_cli.boot import dhcp as renderers
-from kadeploy_cli.nodes import names as node_names, actions as nodes
-from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.nodes import actions as nodes
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.terminal.exit_codes import ExitCode
 
 
 @click.group()

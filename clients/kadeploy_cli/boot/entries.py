@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
 from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy.inventory.v1 import node_pb2
-from kadeploy_cli.nodes import names as node_names, results as node_results
-from kadeploy_cli.terminal import output
-from kadeploy_cli.nodes import actions as registered
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.descriptions.text import decode
+from kadeploy_cli.nodes import actions as registered
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.nodes import results as node_results
+from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain
-from kadeploy_cli.connection.session import Session
 from kadeploy_nodeset import NodeSet, fold
 
 BootText = bootctl_service_pb2.RenderedFile | deployment_pb2.PlannedFile

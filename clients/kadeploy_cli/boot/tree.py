@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import plain, word
-from kadeploy_cli.connection.session import Session
 
 
 def show_check(session: Session) -> ExitCode:

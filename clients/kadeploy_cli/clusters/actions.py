@@ -5,14 +5,14 @@ from pathlib import Path
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from kadeploy.inventory.v1 import cluster_pb2, inventory_service_pb2
+from kadeploy_cli.connection.session import Session
+from kadeploy_cli.descriptions import cluster_profile
+from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.environments import image_files
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal import output
-from kadeploy_cli.descriptions import cluster_profile
-from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import plain, word
-from kadeploy_cli.connection.session import Session
 
 COLUMNS = ("CLUSTER", "NODES", "KERNEL LABEL", "TARGET", "LADDER")
 

@@ -8,11 +8,11 @@ import grpc
 from kadeploy.bootctl.v1 import bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import inventory_service_pb2_grpc
+from kadeploy_cli.connection.settings import Settings
 from kadeploy_cli.terminal import advice
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.output import say
-from kadeploy_cli.connection.settings import Settings
 from kadeploy_edge import errors
 from kadeploy_edge.channel import open_channel
 from kadeploy_edge.status import RemoteError, from_rpc_error

@@ -9,8 +9,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from kadeploy_cli.connection.connect import Bootctl, Deployer, Inventory, Peer
-from kadeploy_cli.terminal.output import Format
 from kadeploy_cli.connection.settings import Settings
+from kadeploy_cli.terminal.output import Format
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -4,13 +4,13 @@ from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli.boot import entries as boot
-from kadeploy_cli.terminal import output
-from kadeploy_cli.terminal.exit_codes import ExitCode
-from kadeploy_cli.nodes.actions import partition_name
-from kadeploy_cli.terminal.plain import plain, word
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments.watching import report
 from kadeploy_cli.deployments.watching.lines import step_words
+from kadeploy_cli.nodes.actions import partition_name
+from kadeploy_cli.terminal import output
+from kadeploy_cli.terminal.exit_codes import ExitCode
+from kadeploy_cli.terminal.plain import plain, word
 
 COLUMNS = ("DEPLOYMENT", "STATE", "OWNER", "ENVIRONMENT", "NODES", "CREATED", "ENDED", "DESCRIPTION")
 STATES = {

@@ -4,11 +4,13 @@ from typing import Any
 
 import click
 
-from kadeploy_cli.deployments import deploy, spec as deployment_spec, actions as deployments
-from kadeploy_cli.nodes import names as node_names
-from kadeploy_cli.deployments.deploy_options import wanted, wanted_options
-from kadeploy_cli.deployments.deploy import Aftermath
 from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.deployments import actions as deployments
+from kadeploy_cli.deployments import deploy
+from kadeploy_cli.deployments import spec as deployment_spec
+from kadeploy_cli.deployments.deploy import Aftermath
+from kadeploy_cli.deployments.deploy_options import wanted, wanted_options
+from kadeploy_cli.nodes import names as node_names
 
 
 @click.group()

@@ -7,13 +7,13 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_cli.terminal import output
 from kadeploy_cli.connection.connect import Deployer
-from kadeploy_cli.terminal.exit_codes import ExitCode
-from kadeploy_cli.terminal.failures import Failure
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments.watching import interrupts
 from kadeploy_cli.deployments.watching.feed import Interrupted
+from kadeploy_cli.terminal import output
+from kadeploy_cli.terminal.exit_codes import ExitCode
+from kadeploy_cli.terminal.failures import Failure
 from kadeploy_edge.status import from_rpc_error
 
 ATTEMPTS = 3

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_cli.deployments import creation
-from kadeploy_cli.terminal import output
-from kadeploy_cli.terminal.exit_codes import ExitCode
-from kadeploy_cli.terminal.failures import Failure, UsageFailure
-from kadeploy_cli.terminal.plain import plain
 from kadeploy_cli.connection.session import Session
+from kadeploy_cli.deployments import creation
 from kadeploy_cli.deployments.watching import report
 from kadeploy_cli.deployments.watching.follow import Detached, Follower, View
 from kadeploy_cli.deployments.watching.lines import LineView
 from kadeploy_cli.deployments.watching.live import LiveView
+from kadeploy_cli.terminal import output
+from kadeploy_cli.terminal.exit_codes import ExitCode
+from kadeploy_cli.terminal.failures import Failure, UsageFailure
+from kadeploy_cli.terminal.plain import plain
 
 SCRIPT_PATIENCE = 3600.0
 

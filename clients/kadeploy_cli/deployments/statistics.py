@@ -6,11 +6,11 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_cli.terminal.plain import plain
-from kadeploy_cli.connection.session import Session
 
 
 def show(session: Session, *, nodes: str, since: datetime | None, until: datetime | None) -> ExitCode:

@@ -7,17 +7,19 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
-from kadeploy_cli.environments import image_files
-from kadeploy_cli.nodes import names as node_names, actions as nodes, partitions
-from kadeploy_cli.terminal import output
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.descriptions import environment_file, environment_yaml, settings_file
 from kadeploy_cli.descriptions.environment_yaml import ReadImage
 from kadeploy_cli.descriptions.settings_file import Setting
 from kadeploy_cli.descriptions.text import DescriptionFailure, decode, looks_like_yaml
+from kadeploy_cli.environments import image_files
+from kadeploy_cli.nodes import actions as nodes
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.nodes import partitions
+from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain, word
-from kadeploy_cli.connection.session import Session
 
 COLUMNS = ("NAME", "VERSION", "OWNER", "VISIBILITY", "IMAGE", "SIZE", "DESCRIPTION")
 

@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 import click
 
 from kadeploy.inventory.v1 import environment_pb2
-from kadeploy_cli.environments import archiving, actions as environments, image_files
-from kadeploy_cli.terminal import output
+from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.environments import actions as environments
+from kadeploy_cli.environments import archiving, image_files
 from kadeploy_cli.environments.archiving import COMPRESSORS, Wish
 from kadeploy_cli.environments.classic_commands import recording_options
+from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
-from kadeploy_cli.connection.session import Session, command_options, finish
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.environments import image_files
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal import output
-from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 

@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 import click
 
+from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.nodes.names import node_options
-from kadeploy_cli.connection.session import Session, command_options, finish
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

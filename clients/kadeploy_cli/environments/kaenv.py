@@ -2,9 +2,9 @@
 
 import click
 
+from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
 from kadeploy_cli.terminal.failures import UsageFailure
-from kadeploy_cli.connection.session import Session, command_options, finish
 
 VISIBILITY = click.Choice(["private", "shared", "public"])
 CHECKSUMS = {

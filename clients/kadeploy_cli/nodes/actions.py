@@ -9,19 +9,19 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import status_pb2
 
 from kadeploy.inventory.v1 import inventory_service_pb2, node_pb2
-from kadeploy_cli.terminal import advice, output
-from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.connection.connect import remote_failure
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.descriptions import cluster_files, disk_layout, nodes_file, nodes_yaml
 from kadeploy_cli.descriptions.described_nodes import DescribedNodes, Position
 from kadeploy_cli.descriptions.nodes_file import NodeLine
 from kadeploy_cli.descriptions.text import decode, looks_like_yaml
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.terminal import advice, output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain, word
-from kadeploy_cli.connection.session import Session
-from kadeploy_nodeset import NodeSet, fold
 from kadeploy_edge.status import from_status
+from kadeploy_nodeset import NodeSet, fold
 
 COLUMNS = ("NODE", "MAC ADDRESS", "IP ADDRESS", "CLUSTER", "FIRMWARE", "DISKS")
 UUID = "UUID"

@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
-from kadeploy_cli.nodes import names as node_names, actions as nodes, partitions
-from kadeploy_cli.nodes.commands import chosen, registration_options
-from kadeploy_cli.terminal.failures import UsageFailure
-from kadeploy_cli.nodes.names import node_options
 from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.nodes import actions as nodes
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.nodes import partitions
+from kadeploy_cli.nodes.commands import chosen, registration_options
+from kadeploy_cli.nodes.names import node_options
+from kadeploy_cli.terminal.failures import UsageFailure
 
 
 @click.command()

@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 import click
 
 from kadeploy.inventory.v1 import node_pb2
-from kadeploy_cli.nodes import names as node_names, actions as nodes
+from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.descriptions import cluster_profile, nodes_yaml
 from kadeploy_cli.descriptions.text import decode
+from kadeploy_cli.nodes import actions as nodes
+from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
-from kadeploy_cli.connection.session import Session, command_options, finish
 
 FIRMWARES = {"bios": node_pb2.FIRMWARE_BIOS, "uefi": node_pb2.FIRMWARE_UEFI}
 

@@ -2,8 +2,9 @@
 
 import click
 
-from kadeploy_cli.nodes import names as node_names, partitions
 from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.nodes import partitions
 
 
 @click.group()

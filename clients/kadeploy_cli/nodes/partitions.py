@@ -4,11 +4,11 @@ from typing import Any
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy.inventory.v1 import node_pb2
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.nodes import actions as nodes
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import timestamp, word
-from kadeploy_cli.connection.session import Session
 
 COLUMNS = ("NODE", "PARTITION", "SIZE", "ROLE", "STATE", "ENVIRONMENT", "DEPLOYMENT", "OWNER", "SINCE", "DESCRIPTION")
 

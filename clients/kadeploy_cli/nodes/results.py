@@ -8,13 +8,13 @@ from typing import Any
 import grpc
 from google.rpc import status_pb2
 
+from kadeploy_cli.connection.connect import Deployer, remote_failure
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments import deploy
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.answers import Reader, Stopped, reader
-from kadeploy_cli.connection.connect import Deployer, remote_failure
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure
-from kadeploy_cli.connection.session import Session
 from kadeploy_edge.status import from_rpc_error, from_status
 
 

@@ -5,15 +5,22 @@ from typing import Any
 
 import click
 
-from kadeploy_cli.operations import console as consoles
-from kadeploy_cli.deployments import spec as deployment_spec
-from kadeploy_cli.operations import node_control, remote_command
-from kadeploy_cli.nodes import names as node_names
-from kadeploy_cli.deployments import statistics as histories
-from kadeploy_cli.operations.classic_commands import DAY
-from kadeploy_cli.operations.control_options import SECONDS, list_options, lists, one_node, reboot_options, reboot_request
-from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.deployments import spec as deployment_spec
+from kadeploy_cli.deployments import statistics as histories
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.operations import console as consoles
+from kadeploy_cli.operations import node_control, remote_command
+from kadeploy_cli.operations.classic_commands import DAY
+from kadeploy_cli.operations.control_options import (
+    SECONDS,
+    list_options,
+    lists,
+    one_node,
+    reboot_options,
+    reboot_request,
+)
+from kadeploy_cli.terminal.failures import UsageFailure
 
 
 @click.command()

@@ -15,10 +15,10 @@ from typing import NoReturn
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.answers import Stopped, reader
 from kadeploy_cli.terminal.exit_codes import ExitCode
-from kadeploy_cli.connection.session import Session
 from kadeploy_edge.status import from_rpc_error
 
 ESCAPE = b"\x1d"

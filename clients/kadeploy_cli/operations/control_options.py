@@ -8,8 +8,8 @@ import click
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli.deployments import spec as deployment_spec
 from kadeploy_cli.nodes import names as node_names
-from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_cli.operations.node_control import LEVELS, Lists
+from kadeploy_cli.terminal.failures import UsageFailure
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 # A kexec needs the deployment environment.

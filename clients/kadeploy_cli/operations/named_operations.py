@@ -9,12 +9,12 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy_cli.connection.connect import Deployer
+from kadeploy_cli.nodes.results import NodeOutcome, outcome
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.answers import Reader, Stopped, reader
-from kadeploy_cli.connection.connect import Deployer
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure
-from kadeploy_cli.nodes.results import NodeOutcome, outcome
 from kadeploy_edge.status import RemoteError, from_rpc_error
 
 LONGEST_SECONDS = 6 * 3600.0

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments import deploy
 from kadeploy_cli.nodes import results as node_results
+from kadeploy_cli.nodes.results import NodeOutcome, outcome
 from kadeploy_cli.operations import named_operations as operations
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
-from kadeploy_cli.nodes.results import NodeOutcome, outcome
 from kadeploy_cli.terminal.plain import word
-from kadeploy_cli.connection.session import Session
 from kadeploy_nodeset import NodeSet
 
 LEVELS = {

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import click
 
+from kadeploy_cli.pki.authority import Authority, Issued, day
+from kadeploy_cli.pki.certificates import hosts_of
+from kadeploy_cli.pki.holders import Holder, read_hosts
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_cli.terminal.output import Format
-from kadeploy_cli.pki.authority import Authority, Issued, day
-from kadeploy_cli.pki.certificates import hosts_of
-from kadeploy_cli.pki.holders import Holder, read_hosts
 
 Result = TypeVar("Result")
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
+from kadeploy_cli.connection.session import finish
 from kadeploy_cli.pki import actions as certificate_authority
-from kadeploy_cli.terminal.output import Format
 from kadeploy_cli.pki.authority import Authority
 from kadeploy_cli.pki.holders import KINDS
-from kadeploy_cli.connection.session import finish
+from kadeploy_cli.terminal.output import Format
 
 DIRECTORY = "/etc/kadeploy/pki"
 AUTHORITY_DAYS = 3650

@@ -6,12 +6,12 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kadeploy.inventory.v1 import inventory_service_pb2, right_pb2
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain
-from kadeploy_cli.connection.session import Session
 
 COLUMNS = ("USER", "NODE", "PARTITION", "UNTIL")
 EVERYTHING = "*"

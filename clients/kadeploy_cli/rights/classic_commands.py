@@ -2,11 +2,11 @@
 
 import click
 
+from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.nodes.names import node_options
 from kadeploy_cli.rights import actions as rights
 from kadeploy_cli.rights.commands import PARTITIONS, USERS
 from kadeploy_cli.terminal.failures import UsageFailure
-from kadeploy_cli.nodes.names import node_options
-from kadeploy_cli.connection.session import Session, command_options, finish
 
 
 @click.command()

@@ -2,9 +2,9 @@
 
 import click
 
-from kadeploy_cli.rights import actions as rights
-from kadeploy_cli.nodes.names import node_options
 from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.nodes.names import node_options
+from kadeploy_cli.rights import actions as rights
 
 USERS = click.option("-l", "--user", "users", multiple=True, metavar="USER", help='A user, "*" for all. Repeatable.')
 PARTITIONS = click.option(

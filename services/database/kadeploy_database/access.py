@@ -27,11 +27,11 @@ from urllib.parse import quote
 
 from sqlalchemy.engine import URL
 
+from kadeploy_database.channel import Channel
+from kadeploy_database.channel_settings import read_protection
 from kadeploy_edge.private_file import UnusablePrivateFile, read_private
 from kadeploy_edge.settings_file import Table
 from kadeploy_edge.tls import TlsFiles
-from kadeploy_database.channel import Channel
-from kadeploy_database.channel_settings import read_protection
 
 DEFAULT_PORT: Final = 3306
 LAST_PORT: Final = 65535

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import pymysql
 
+from kadeploy_database.access import Account, DatabaseAccess, MariadbAccess
 from kadeploy_edge.errors import Denied, Invalid, Unreachable
 from kadeploy_edge.private_file import check_private, read_private
-from kadeploy_database.access import Account, DatabaseAccess, MariadbAccess
 
 ROWS: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 TABLES: Final = frozenset({"CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"})

@@ -14,8 +14,8 @@ from cryptography.x509.oid import NameOID
 from pymysql.constants import CR, ER
 from sqlalchemy import Engine, event
 
-from kadeploy_edge.tls import Material, TlsFiles, UnusableCertificate, read_material, tls_fingerprint
 from kadeploy_database.failures import explain_failures
+from kadeploy_edge.tls import Material, TlsFiles, UnusableCertificate, read_material, tls_fingerprint
 
 logger = logging.getLogger(__name__)
 

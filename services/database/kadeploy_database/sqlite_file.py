@@ -18,9 +18,9 @@ from typing import Final
 
 from sqlalchemy.engine import URL
 
-from kadeploy_edge.errors import DomainError, Missing
 from kadeploy_database.failures import NO_ROOM, DatabaseDamaged, DatabaseFull, is_full, one_line
 from kadeploy_database.space_reserve import RESERVE_SUFFIX
+from kadeploy_edge.errors import DomainError, Missing
 
 logger = logging.getLogger(__name__)
 

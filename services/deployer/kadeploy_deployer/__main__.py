@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from kadeploy_database.command_line import add_database_verbs
 from kadeploy_deployer import bootstrap, database_commands, service
 from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.rpc.parts import Parts
@@ -18,7 +19,6 @@ from kadeploy_edge.log_lines import set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import ServerSettings, serve
 from kadeploy_edge.settings_file import BadSettings
-from kadeploy_database.command_line import add_database_verbs
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 QUIET = ("alembic", "asyncssh")

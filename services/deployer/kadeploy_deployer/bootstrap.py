@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from kadeploy_database.database_commands import mark_files, prepare_files
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
@@ -31,7 +32,6 @@ from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
 from kadeploy_edge.errors import Invalid
-from kadeploy_database.database_commands import mark_files, prepare_files
 
 logger = logging.getLogger(__name__)
 

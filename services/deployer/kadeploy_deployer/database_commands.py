@@ -5,11 +5,11 @@ from functools import partial
 
 from sqlalchemy import Engine
 
+from kadeploy_database.database_commands import Databases
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import make_engine
 from kadeploy_deployer.store.tables import metadata
-from kadeploy_database.database_commands import Databases
 
 NAME = "deploy_state"
 PROGRAM = "kadeploy-deployer"

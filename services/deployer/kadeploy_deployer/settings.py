@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kadeploy_database.access import DatabaseAccess, SqliteAccess, read_access
 from kadeploy_deployer.domain.lease_record import LONGEST_LEASE
 from kadeploy_deployer.image_settings import ImageSettings, check_separation, read_images
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
@@ -10,7 +11,6 @@ from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_database.access import DatabaseAccess, SqliteAccess, read_access
 
 DEFAULT_ADDRESS = "127.0.0.1:7402"
 SHORTEST_LEASE = 3.0

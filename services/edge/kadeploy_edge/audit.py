@@ -17,9 +17,9 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from kadeploy_nodeset import fold
 from kadeploy_edge.errors import Invalid
 from kadeploy_edge.line_file import append
+from kadeploy_nodeset import fold
 
 _log = logging.getLogger("audit")
 

@@ -20,7 +20,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from kadeploy_edge.admission import Admission
 from kadeploy_edge.audit import AuditLog
 from kadeploy_edge.call_registry import CallRegistry
-from kadeploy_edge.connection_guard import ConnectionGuard, acceptable_connections, affordable_connections, raise_file_limit
+from kadeploy_edge.connection_guard import (
+    ConnectionGuard,
+    acceptable_connections,
+    affordable_connections,
+    raise_file_limit,
+)
 from kadeploy_edge.connection_table import ConnectionTable
 from kadeploy_edge.errors import Exhausted
 from kadeploy_edge.garbage import settle

@@ -7,7 +7,19 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from kadeploy_edge.errors import Conflict, Denied, DomainError, Exhausted, Exists, FieldViolation, HistoryGone, Invalid, Missing, NotInState, Unreachable
+from kadeploy_edge.errors import (
+    Conflict,
+    Denied,
+    DomainError,
+    Exhausted,
+    Exists,
+    FieldViolation,
+    HistoryGone,
+    Invalid,
+    Missing,
+    NotInState,
+    Unreachable,
+)
 
 CODES: dict[type[DomainError], int] = {
     Invalid: code_pb2.INVALID_ARGUMENT,

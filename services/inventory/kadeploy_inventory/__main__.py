@@ -9,17 +9,17 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from kadeploy_inventory import bootstrap, database_commands
-from kadeploy_inventory.settings import Settings
-from kadeploy_inventory.store import schema
-from kadeploy_inventory.store.engine import is_embedded
+from kadeploy_database.command_line import add_database_verbs
+from kadeploy_database.database_commands import closing, mark_files
 from kadeploy_edge.errors import DomainError
 from kadeploy_edge.log_lines import set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import serve
 from kadeploy_edge.settings_file import BadSettings
-from kadeploy_database.command_line import add_database_verbs
-from kadeploy_database.database_commands import closing, mark_files
+from kadeploy_inventory import bootstrap, database_commands
+from kadeploy_inventory.settings import Settings
+from kadeploy_inventory.store import schema
+from kadeploy_inventory.store.engine import is_embedded
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 

@@ -8,6 +8,9 @@ import grpc
 from sqlalchemy import Engine
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
+from kadeploy_database.access import DatabaseAccess
+from kadeploy_database.database_commands import prepare_files
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory.app.ports import Runtime
 from kadeploy_inventory.rpc.cluster_servicer import ClusterServicer
 from kadeploy_inventory.rpc.environment_servicer import EnvironmentServicer
@@ -17,9 +20,6 @@ from kadeploy_inventory.rpc.right_servicer import RightServicer
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
-from kadeploy_edge.server import ServerSettings
-from kadeploy_database.access import DatabaseAccess
-from kadeploy_database.database_commands import prepare_files
 
 SERVICE = "inventory"
 PROGRAM = "kadeploy-inventory"

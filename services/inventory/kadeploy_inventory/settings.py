@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
+from kadeploy_database.access import DatabaseAccess, read_access
 from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_database.access import DatabaseAccess, read_access
+from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 
 DEFAULT_ADDRESS = "127.0.0.1:7401"
 MOST_WORKERS = 256

@@ -11,10 +11,10 @@ from click.testing import Result
 
 from kadeploy_cli.environments.archive_commands import kaarchive, kacreateenv
 from kadeploy_cli.environments.classic_commands import karecordenv
+from kadeploy_cli.environments.kaenv import kaenv
+from kadeploy_cli.ka import ka
 from kadeploy_cli.nodes.classic_commands import kaaddnode, kadelnode, kanodes
 from kadeploy_cli.rights.classic_commands import kaadduser, kadeluser, karights
-from kadeploy_cli.ka import ka
-from kadeploy_cli.environments.kaenv import kaenv
 from tests.integration.cli_inventory.conftest import NODES, Site
 from tests.integration.inventory.database_content import everything
 

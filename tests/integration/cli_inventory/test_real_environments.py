@@ -12,8 +12,8 @@ import pytest
 from click.testing import Result
 
 from kadeploy_cli.environments.classic_commands import kaenvironments, karecordenv
-from kadeploy_cli.ka import ka
 from kadeploy_cli.environments.kaenv import kaenv
+from kadeploy_cli.ka import ka
 
 pytestmark = pytest.mark.integration
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import URL
 
+from kadeploy_database.failures import DatabaseFull
 from kadeploy_deployer.domain.errors import StoreFull
 from kadeploy_deployer.store import schema as deployer_schema
 from kadeploy_deployer.store.database import Database
@@ -22,7 +23,6 @@ from kadeploy_inventory.domain.partition_table import complete_disk
 from kadeploy_inventory.store import schema as inventory_schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
-from kadeploy_database.failures import DatabaseFull
 from tests.fakes.deployment_world import new_deployment
 from tests.fakes.small_disk import SmallDisk, may_mount, on_small_disk
 from tests.mariadb import MariadbServer, server_command, system_tables

@@ -12,15 +12,15 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from kadeploy.inventory.v1 import inventory_service_pb2_grpc as stubs
+from kadeploy_database.access import SqliteAccess
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
-from kadeploy_edge.channel import open_channel
-from kadeploy_edge.server import ServerSettings
-from kadeploy_database.access import SqliteAccess
 from tests.fakes.threaded_server import start_in_thread
 from tests.mariadb import MariadbServer
 

@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from kadeploy.inventory.v1 import inventory_service_pb2
-from kadeploy_edge.status import from_rpc_error
 from kadeploy_database.access import SqliteAccess
+from kadeploy_edge.status import from_rpc_error
 from tests.integration.inventory.conftest import DATABASES, Site, copy_databases, opened, serving
 
 pytestmark = pytest.mark.integration

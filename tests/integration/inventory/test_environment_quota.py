@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine
 
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
-from kadeploy_inventory.domain.environment_quota import EnvironmentQuota
 from kadeploy_edge.page import LARGEST_PAGE_BYTES
+from kadeploy_inventory.domain.environment_quota import EnvironmentQuota
 from tests.integration.inventory.conftest import Client, Site, serving
 from tests.integration.inventory.requests import DIGEST, an_environment, recording, refusal
 

@@ -12,10 +12,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
+from kadeploy_database.failures import DatabaseDamaged
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import WRITES, open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
-from kadeploy_database.failures import DatabaseDamaged
 from tests.mariadb import MariadbServer
 from tests.unit.inventory.builders import node
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from kadeploy_database.sqlite_file import prepare
 from kadeploy_deployer.__main__ import main as deployer
 from kadeploy_inventory.__main__ import main as inventory
-from kadeploy_database.sqlite_file import prepare
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,8 @@ import pytest
 
 from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy.inventory.v1 import environment_pb2, node_pb2
-from kadeploy_cli.terminal import guard, output
 from kadeploy_cli.environments import image_files
+from kadeploy_cli.terminal import guard, output
 from kadeploy_cli.terminal.plain import plain
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from kadeploy_database.access import DatabaseAccess, MariadbAccess, read_access
 from kadeploy_edge.settings_file import BadSettings, Table, load
 from kadeploy_edge.tls import TlsFiles
-from kadeploy_database.access import DatabaseAccess, MariadbAccess, read_access
 
 OWN = TlsFiles(certificate=Path("/own/c"), private_key=Path("/own/k"), ca=Path("/own/a"))
 NAMED = 'ca = "/a"\ncertificate = "/c"\nprivate_key = "/k"\n'

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from kadeploy_edge.tls import TlsFiles, UnusableCertificate
 from kadeploy_database.channel import Channel
+from kadeploy_edge.tls import TlsFiles, UnusableCertificate
 
 PLAIN = [(NameOID.COUNTRY_NAME, "FR"), (NameOID.ORGANIZATION_NAME, "A Site"), (NameOID.COMMON_NAME, "inventory")]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from kadeploy_database.access import SqliteAccess
 from kadeploy_deployer import bootstrap, image_settings
 from kadeploy_deployer.__main__ import main
 from kadeploy_deployer.settings import Settings, read_settings
 from kadeploy_edge.settings_file import BadSettings
-from kadeploy_database.access import SqliteAccess
 from tests.samples import check_sample
 
 SAMPLE = Path(__file__).parents[3] / "services" / "deployer" / "deployer.toml.sample"

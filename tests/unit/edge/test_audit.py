@@ -14,7 +14,15 @@ from google.protobuf.message_factory import GetMessageClass
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2, node_pb2
-from kadeploy_edge.audit import LONGEST_NODES, MOST_NAMES_REFUSED, MOST_SUBJECTS, AuditLog, UnusableAuditLog, nodes_of, subjects_of
+from kadeploy_edge.audit import (
+    LONGEST_NODES,
+    MOST_NAMES_REFUSED,
+    MOST_SUBJECTS,
+    AuditLog,
+    UnusableAuditLog,
+    nodes_of,
+    subjects_of,
+)
 
 CONTRACTS = (inventory_service_pb2, deployer_service_pb2, bootctl_service_pb2)
 SECRET = "ssh-ed25519 AAAA"

@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, environment_pb2, inventory_service_pb2, node_pb2
-from kadeploy_nodeset import MAXIMUM_TEXT
 from kadeploy_edge import bounds
 from kadeploy_edge.bounds import MOST_VIOLATIONS, OutOfBounds
+from kadeploy_nodeset import MAXIMUM_TEXT
 
 
 def creating(**spec: object) -> deployer_service_pb2.CreateDeploymentRequest:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from kadeploy_database.access import SqliteAccess
+from kadeploy_edge.settings_file import BadSettings
 from kadeploy_inventory.domain.environment_quota import EnvironmentQuota
 from kadeploy_inventory.settings import Settings, read_settings
-from kadeploy_edge.settings_file import BadSettings
-from kadeploy_database.access import SqliteAccess
 from tests.samples import check_sample
 
 DATABASES = 'database.deploy = "a.db"\ndatabase.deploy_right = "/var/b.db"\n'

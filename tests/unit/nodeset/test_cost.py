@@ -12,9 +12,9 @@ from kadeploy_bootctl.domain import node_set as bootctl
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_deployer.domain import node_set as deployer
+from kadeploy_edge.errors import Invalid
 from kadeploy_inventory.domain import node_set as inventory
 from kadeploy_nodeset import MAXIMUM_NODES, MAXIMUM_TEXT, NodeSetError, expand, fold
-from kadeploy_edge.errors import Invalid
 
 MOST_SECONDS = 1.0
 MOST_BYTES = 128 << 20

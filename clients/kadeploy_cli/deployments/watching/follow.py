@@ -9,12 +9,12 @@ import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
 from kadeploy_cli.connection.connect import Deployer
-from kadeploy_cli.terminal.exit_codes import ExitCode
-from kadeploy_cli.terminal.failures import Failure
 from kadeploy_cli.deployments.watching import interrupts
 from kadeploy_cli.deployments.watching.feed import Ended, Feed, Interrupted, Item, Lost, Told
 from kadeploy_cli.deployments.watching.interrupts import Choice
 from kadeploy_cli.deployments.watching.story import FINISHED, Story
+from kadeploy_cli.terminal.exit_codes import ExitCode
+from kadeploy_cli.terminal.failures import Failure
 from kadeploy_edge import errors
 from kadeploy_edge.status import RemoteError
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
+from kadeploy_cli.deployments.watching.story import Story
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.plain import word
-from kadeploy_cli.deployments.watching.story import Story
 
 QUARTERS = 4
 

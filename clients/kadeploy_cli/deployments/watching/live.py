@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
-from kadeploy_cli.terminal import output
 from kadeploy_cli.deployments.watching.lines import step_words
 from kadeploy_cli.deployments.watching.story import NodeView, Story
+from kadeploy_cli.terminal import output
 
 REDRAW_INTERVAL = 0.1
 BAR_WIDTH = 24

@@ -3,10 +3,10 @@
 from statistics import median
 
 from kadeploy.deployer.v1 import deployment_pb2
+from kadeploy_cli.deployments.watching.lines import step_words
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import word
-from kadeploy_cli.deployments.watching.lines import step_words
 from kadeploy_nodeset import NodeSetError, expand
 
 # More nodes than this do not stand beside each other; their times are summed up.

@@ -3,7 +3,18 @@
 from collections.abc import Mapping, Sequence
 
 from kadeploy_deployer.domain.holder import in_words
-from kadeploy_edge.errors import Conflict, Denied, DomainError, Exhausted, FieldViolation, HistoryGone, Invalid, Missing, NotInState, Unreachable
+from kadeploy_edge.errors import (
+    Conflict,
+    Denied,
+    DomainError,
+    Exhausted,
+    FieldViolation,
+    HistoryGone,
+    Invalid,
+    Missing,
+    NotInState,
+    Unreachable,
+)
 
 NAMED_NODES = 20
 """A sentence names at most so many nodes; the metadata has them all."""

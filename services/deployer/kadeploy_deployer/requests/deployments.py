@@ -64,7 +64,7 @@ async def create_deployment(
         make_secret: makes what tokens are made of.
 
     Raises:
-        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `deployment_request.prepare`, `check_files`.
+        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `prepare`, `check_files`.
         InvalidDeployment: the name was given to another request.
         RightMissing: a right ended while the request queued for its turn.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.

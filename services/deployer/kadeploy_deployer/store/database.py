@@ -18,13 +18,13 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, InterfaceError, InternalError, OperationalError
 
-from kadeploy_deployer.domain.errors import StoreDamaged, StoreFailed, StoreFull, StoreUnreachable
-from kadeploy_edge.errors import Invalid
 from kadeploy_database.channel import Channel, last_words, lead
 from kadeploy_database.failures import DatabaseDamaged, DatabaseFull, whole_rows
 from kadeploy_database.mariadb_session import connect_arguments
 from kadeploy_database.space_reserve import SpaceReserve, run_within
 from kadeploy_database.sqlite_engine import WRITES, open_sqlite
+from kadeploy_deployer.domain.errors import StoreDamaged, StoreFailed, StoreFull, StoreUnreachable
+from kadeploy_edge.errors import Invalid
 
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from kadeploy_edge.errors import DomainError, FieldViolation
 from kadeploy_inventory.app.ports import Clock, Key, MakeId, Work
 from kadeploy_inventory.domain.errors import (
     AddressTaken,
@@ -17,7 +18,6 @@ from kadeploy_inventory.domain.names import RESERVED_ENVIRONMENT_NAMES
 from kadeploy_inventory.domain.node import DiskChecks, Node, check_node, rename_environments
 from kadeploy_inventory.domain.node_set import expand
 from kadeploy_inventory.domain.problems import Problems
-from kadeploy_edge.errors import DomainError, FieldViolation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

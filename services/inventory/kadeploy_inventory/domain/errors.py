@@ -3,7 +3,17 @@
 from collections.abc import Iterable
 from typing import Self
 
-from kadeploy_edge.errors import Conflict, Denied, Exhausted, Exists, FieldViolation, Invalid, Missing, NotInState, Unreachable
+from kadeploy_edge.errors import (
+    Conflict,
+    Denied,
+    Exhausted,
+    Exists,
+    FieldViolation,
+    Invalid,
+    Missing,
+    NotInState,
+    Unreachable,
+)
 
 _SPELLED = 10
 

@@ -1,10 +1,10 @@
 """Node sets of requests: host names as the inventory registers them, at most as many as one call describes."""
 
+from kadeploy_edge.errors import FieldViolation
 from kadeploy_inventory.domain.errors import InvalidNodeSet
 from kadeploy_inventory.domain.names import are_node_names, parse_node_name
 from kadeploy_nodeset import NodeSetError
 from kadeploy_nodeset import expand as expand_names
-from kadeploy_edge.errors import FieldViolation
 
 MAXIMUM_NODES = 10_000
 """Fewer than a node set can name: most answers hold what is known of each node, in one message."""

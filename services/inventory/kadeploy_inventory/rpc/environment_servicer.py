@@ -9,6 +9,8 @@ from kadeploy.inventory.v1 import (
     inventory_service_pb2,
     inventory_service_pb2_grpc,
 )
+from kadeploy_edge.caller import current_caller
+from kadeploy_edge.errors import FieldViolation
 from kadeploy_inventory.app import environments
 from kadeploy_inventory.app.environments import Asker
 from kadeploy_inventory.app.ports import Runtime
@@ -23,8 +25,6 @@ from kadeploy_inventory.rpc.environment_messages import (
 )
 from kadeploy_inventory.rpc.paging import cut
 from kadeploy_inventory.rpc.update_mask import FIELD
-from kadeploy_edge.caller import current_caller
-from kadeploy_edge.errors import FieldViolation
 
 PORTION = 50
 """Environments that are read at once: one may have 100 KiB."""

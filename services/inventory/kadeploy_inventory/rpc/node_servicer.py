@@ -3,6 +3,7 @@
 import grpc
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc, node_pb2
+from kadeploy_edge.status import ok_status, to_status
 from kadeploy_inventory.app import nodes
 from kadeploy_inventory.app.ports import Runtime
 from kadeploy_inventory.domain.errors import InvalidNode
@@ -16,7 +17,6 @@ from kadeploy_inventory.rpc.node_messages import (
 from kadeploy_inventory.rpc.paging import cut
 from kadeploy_inventory.rpc.update_mask import merged, violations
 from kadeploy_nodeset import natural_order
-from kadeploy_edge.status import ok_status, to_status
 
 ERROR_DOMAIN = "inventory.kadeploy"
 CHANGEABLE = frozenset(

@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from kadeploy_inventory.app.ports import Key
 from kadeploy_edge import page_token
 from kadeploy_edge.page import filled_page
+from kadeploy_inventory.app.ports import Key
 
 ItemT = TypeVar("ItemT")
 MessageT = TypeVar("MessageT", bound=Message)

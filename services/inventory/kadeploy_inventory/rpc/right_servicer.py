@@ -3,13 +3,13 @@
 import grpc
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
+from kadeploy_edge.caller import current_caller
 from kadeploy_inventory.app import rights
 from kadeploy_inventory.app.ports import Runtime
 from kadeploy_inventory.domain.errors import NotYours
 from kadeploy_inventory.rpc.paging import cut
 from kadeploy_inventory.rpc.right_messages import right_to_message
 from kadeploy_inventory.rpc.wire_values import read_time
-from kadeploy_edge.caller import current_caller
 
 
 class RightServicer(inventory_service_pb2_grpc.RightServiceServicer):

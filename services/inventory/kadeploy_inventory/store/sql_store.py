@@ -9,6 +9,8 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
+from kadeploy_database.failures import whole_rows
+from kadeploy_database.space_reserve import SpaceReserve, run_within
 from kadeploy_inventory.app.ports import ResultT, Work
 from kadeploy_inventory.domain.errors import ConcurrentChange, DatabaseUnreachable
 from kadeploy_inventory.store.cluster_repository import ClusterRepository
@@ -17,8 +19,6 @@ from kadeploy_inventory.store.environment_repository import EnvironmentRepositor
 from kadeploy_inventory.store.known_nodes import KnownNodes
 from kadeploy_inventory.store.node_repository import NodeRepository
 from kadeploy_inventory.store.right_repository import RightRepository
-from kadeploy_database.failures import whole_rows
-from kadeploy_database.space_reserve import SpaceReserve, run_within
 
 ATTEMPTS: Final = 3
 _LOG = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
+from kadeploy_database import mariadb_session
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_deployer.ports.store_values import Created, RemarkNote
@@ -20,7 +21,6 @@ from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store import schema, turns
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from kadeploy_database import mariadb_session
 from tests.fakes.deployment_world import World, new_deployment
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
 from tests.mariadb import MariadbServer, killed, running_server
