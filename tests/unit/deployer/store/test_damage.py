@@ -37,7 +37,7 @@ async def test_a_document_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
     database = make_database(tmp_path)
     store = SqlDeploymentStore(database)
     await store.create(new_deployment("one", ["node1"]))
-    await database.write(lambda c: c.exec_driver_sql("UPDATE deployments SET spec = 'x' || spec"))
+    await database.write(lambda c: c.exec_driver_sql("UPDATE deployment_inputs SET spec = 'x' || spec"))
     with pytest.raises(StoreDamaged, match="a document in a row cannot be read"):
         await store.get("one")
     database.close()
