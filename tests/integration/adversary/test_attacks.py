@@ -15,7 +15,7 @@ from tests.integration.adversary.conftest import LIMITS
 from tests.integration.adversary.neighbour import neighbour
 from tests.tls_site import SERVICES, TlsSite
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 # A revoked certificate, a user without a right, an administrator, a service. Alice is the neighbour.
 ATTACKERS = ("mallory", "bob", "root", "bootctl")

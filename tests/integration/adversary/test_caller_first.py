@@ -1,6 +1,6 @@
 """Every call decides who calls, and whether they may, before it looks at the request, whatever the request is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
@@ -10,8 +10,8 @@ from tests.integration.adversary.bad_requests import (
     DEEP,
     MALFORMED,
     MANY_EMPTY_MESSAGES,
-    MEBIBYTE,
     answer_of,
+    huge,
     methods_of,
     path_of,
     too_large,
@@ -44,9 +44,6 @@ REQUESTS: dict[str, tuple[Callable[[MethodDescriptor], bytes | None], set[tuple[
 }
 # Of a stream of requests without one.
 JUDGED_BY_SERVICER = {("INVALID_ARGUMENT", "INVALID_UPLOAD"), ("INVALID_ARGUMENT", "INVALID_CONTROL")}
-# More than any contract of ours allows.
-HUGE_MIB = 64
-HUGE_AT_ONCE = 8
 # What a service may need for what it refuses: nothing like the size of the request.
 MOST_MIB = 48
 
@@ -75,10 +72,7 @@ def test_the_caller_is_decided_before_the_request_is_looked_at(site: TlsSite, se
     assert not beside.failures
 
 
-def endless(size: int) -> Iterator[bytes]:
-    yield bytes(size)
-
-
+@pytest.mark.thorough
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_huge_request_is_no_matter_of_memory(site: TlsSite, service: str) -> None:
     site.forget_largest_memory(service)
@@ -89,7 +83,7 @@ def test_a_huge_request_is_no_matter_of_memory(site: TlsSite, service: str) -> N
             with site.channel(service, caller) as channel:
                 for method in methods_of(service):
                     expected = wanted(caller, path_of(method), {TOO_LARGE_FOR_ALL})
-                    found = answer_of(channel, path_of(method), endless(HUGE_MIB * MEBIBYTE))
+                    found = answer_of(channel, path_of(method), iter([huge()]))
                     if found not in expected:
                         wrong.append(f"{method.name} by {caller}: {found}, expected one of {expected}")
     assert wrong == []

@@ -12,7 +12,7 @@ from tests.integration.adversary.attacks import SILENT_CONNECTIONS
 from tests.integration.adversary.neighbour import neighbour
 from tests.tls_site import SERVICES, TlsSite, tls_site
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 FILES = 1_024
 PER_ADDRESS = 20
