@@ -1,10 +1,14 @@
 """The gRPC edge that the three services share.
 
-Rooms: `errors` (kinds of errors, no grpc), `status` (kinds to google.rpc.Status and back), `interceptors` (errors,
-caller, logging and audit around every call), `caller` (who calls), `identity` (how that is known), `access` (who may
-call what, read from the contract), `audit` (records of refused and changing calls), `transport` (how an address is
-reached), `tls` (certificates, keys, credentials), `revocation` (certificates that count no more), `server` (start,
-health, reflection, drain), `health_probe` (asks for health, for an exit status), `page_token` (opaque tokens of
-lists), `channel` (how a client reaches a service), `following_channel` (a service's own calls after a renewal) and
-`settings_file` (the services' TOML). What does not touch the edge of a service does not live here.
+What a call meets, in this order: `server` (start, health, reflection, drain), `transport` (how an address is reached),
+`tls` (certificates, keys, credentials), `connection_guard` (few enough connections, with `connection_table` and
+`own_sockets`), `guarded_handlers` (the order of what follows), `identity` and `revocation` (who calls), `access` (who
+may call what, read from the contract), `admission` and `call_registry` (how many calls), `requests` and `wire_objects`
+(the messages, in time and small enough), `worker_pool` and `fair_share` (threads for plain servicers), `running_call`
+(the call, its log and its record), `audit`, `status` and `errors` (kinds of errors, and what callers are told).
+
+Besides: `caller` (who calls, for everybody to ask), `limits`, `tls_settings` and `settings_file` (the services' TOML),
+`health`, `health_probe` (asks for it), `stopping` (an end in time), `garbage`, `page_token` (opaque tokens of lists),
+`private_file`; and for clients `channel` and `following_channel`. What does not touch the edge of a service does not
+live here.
 """

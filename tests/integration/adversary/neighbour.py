@@ -27,10 +27,11 @@ class Neighbour:
         failures: how often each reason, or code, was given instead of the right answer.
     """
 
-    def __init__(self, call: Callable[[], None]) -> None:
+    def __init__(self, call: Callable[[], None], pause: float) -> None:
         self.seconds: list[float] = []
         self.failures: Counter[str] = Counter()
         self._call = call
+        self._pause = pause
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="neighbour", daemon=True)
 
@@ -44,7 +45,7 @@ class Neighbour:
         self._thread.join(PATIENCE_SECONDS * 2)
 
     def _go_on(self) -> None:
-        while not self._ended.wait(PAUSE_SECONDS):
+        while not self._ended.wait(self._pause):
             begin = time.perf_counter()
             try:
                 self._call()
@@ -57,10 +58,10 @@ class Neighbour:
 
 
 @contextmanager
-def neighbour(site: TlsSite, service: str) -> Iterator[Neighbour]:
+def neighbour(site: TlsSite, service: str, *, pause: float = PAUSE_SECONDS) -> Iterator[Neighbour]:
     """Gives a neighbour who calls until the end of the block: alice, with bootctl an administrator."""
     with site.channel(service, "root" if service == "bootctl" else "alice") as channel:
-        made = Neighbour(_calls(channel)[service])
+        made = Neighbour(_calls(channel)[service], pause)
         # The first call connects, and the certificate is looked at; what comes then is what the neighbour is used to.
         made._call()
         made.begin()
