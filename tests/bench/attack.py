@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.bench.machine import machine, save, table
 from tests.integration.adversary.attacks import ATTACKS
-from tests.integration.adversary.neighbour import neighbour
+from tests.integration.adversary.well_behaved_client import well_behaved_client
 from tests.tls_site import SERVICES, TlsSite, tls_site
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def _measured(site: TlsSite, service: str, attack: str) -> dict[str, Any]:
 
 def _percentile(site: TlsSite, service: str) -> tuple[float, int]:
     """Returns the seconds within which 99 of 100 calls are answered, and how many are not answered rightly."""
-    with neighbour(site, service, pause=PAUSE_SECONDS) as beside:
+    with well_behaved_client(site, service, pause=PAUSE_SECONDS) as beside:
         time.sleep(SECONDS)
     return statistics.quantiles(beside.seconds, n=100)[-1], sum(beside.failures.values())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.integration.adversary.attacks import ATTACKS, SILENT_CONNECTIONS
 from tests.tls_site import TlsSite
 
-# A revoked certificate, a user without a right, a user with one who is somebody else's neighbour, another service.
+# A revoked certificate, a user without a right, an administrator, another service.
 ATTACKERS = ("mallory", "bob", "root", "inventory")
 # Attackers have machines of their own: they take only what the others leave of this one.
 NICE = 10

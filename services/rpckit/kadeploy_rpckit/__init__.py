@@ -1,6 +1,6 @@
 """The gRPC edge that the three services share.
 
-What a call meets, in this order: `server` (start, health, reflection, drain), `transport` (how an address is reached),
+What a call meets, in this order: `server` (start, health, reflection, drain), `transport` and `listening` (addresses),
 `tls` (certificates, keys, credentials), `connection_guard` (few enough connections, with `connection_table` and
 `own_sockets`), `guarded_handlers` (the order of what follows), `identity` and `revocation` (who calls), `access` (who
 may call what, read from the contract), `admission` and `call_registry` (how many calls), `requests` and `wire_objects`

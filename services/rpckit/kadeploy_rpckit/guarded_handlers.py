@@ -109,7 +109,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
                 await call.cancelled()
                 raise
             await _abort(call, error)
-        except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
+        except Exception as error:
             if _is_upload(handler) and await _has_left():
                 await call.cancelled()
                 raise asyncio.CancelledError from error

@@ -16,7 +16,7 @@ from tests.integration.adversary.bad_requests import (
     path_of,
     too_large,
 )
-from tests.integration.adversary.neighbour import neighbour
+from tests.integration.adversary.well_behaved_client import well_behaved_client
 from tests.tls_site import SERVICES, TlsSite
 
 pytestmark = pytest.mark.integration
@@ -58,7 +58,7 @@ def wanted(caller: str, path: str, refusals: set[tuple[str, str]]) -> set[tuple[
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_caller_is_decided_before_the_request_is_looked_at(site: TlsSite, service: str, caller: str) -> None:
     wrong: list[str] = []
-    with neighbour(site, service) as beside, site.channel(service, caller) as channel:
+    with well_behaved_client(site, service) as beside, site.channel(service, caller) as channel:
         for method in methods_of(service):
             for name, (make, refusals) in REQUESTS.items():
                 content = make(method)
@@ -78,7 +78,7 @@ def test_a_huge_request_is_no_matter_of_memory(site: TlsSite, service: str) -> N
     site.forget_largest_memory(service)
     before = site.memory_mib(service)
     wrong: list[str] = []
-    with neighbour(site, service) as beside:
+    with well_behaved_client(site, service) as beside:
         for caller in ("mallory", "bob", "root"):
             with site.channel(service, caller) as channel:
                 for method in methods_of(service):
@@ -102,7 +102,7 @@ def test_a_huge_request_is_no_matter_of_memory(site: TlsSite, service: str) -> N
 def test_bytes_that_would_be_many_objects_never_become_any(site: TlsSite, service: str, path: str, caller: str) -> None:
     site.forget_largest_memory(service)
     before = site.memory_mib(service)
-    with neighbour(site, service) as beside, site.channel(service, caller) as channel:
+    with well_behaved_client(site, service) as beside, site.channel(service, caller) as channel:
         found = answer_of(channel, path, iter([MANY_EMPTY_MESSAGES]))
     assert {found} == wanted(caller, path, {TOO_LARGE})
     assert not beside.failures
