@@ -16,7 +16,7 @@ from kadeploy_rpckit import server
 from kadeploy_rpckit.caller import current_caller
 from kadeploy_rpckit.channel import open_aio_channel, open_channel
 from kadeploy_rpckit.errors import KINDS, DomainError, FieldViolation
-from kadeploy_rpckit.server import AddressInUse
+from kadeploy_rpckit.listening import AddressInUse
 from kadeploy_rpckit.status import CODES, from_rpc_error
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_rpckit.transport import Transport, UnsafeAddress, choose_transport
