@@ -119,6 +119,10 @@ bench-boot-http: root ready ## Kernels by TFTP and by HTTP: machines of the lab,
 	lab/setup-host tests/bench/packages.txt
 	$(AS_ROOT) $(BIN)/python -m tests.bench.boot_http
 
+.PHONY: bench-attack
+bench-attack: setup proto ## How long a client waits while a service is attacked, beside its limit; build/bench/attack.json
+	$(BIN)/python -m tests.bench.attack
+
 ##@ Services alone
 
 .PHONY: run

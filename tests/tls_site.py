@@ -43,9 +43,12 @@ class TlsSite:
     """
 
     directory: Path
-    certificates: SiteCertificates
+    certificates: SiteCertificates = field(init=False)
     addresses: dict[str, str] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.certificates = SiteCertificates(self.directory / "pki")
 
     def files(self, caller: str) -> TlsFiles:
         """Returns the certificate of a user or a service."""
@@ -97,13 +100,12 @@ def tls_site(
         node_count: how many nodes are registered.
         open_files: the hard limit of open files of each process; None: as here.
     """
-    certificates = SiteCertificates(directory / "pki")
+    site = TlsSite(directory=directory)
     for name in SERVICES:
-        certificates.issue("service", name)
+        site.certificates.issue("service", name)
     for name in USERS:
-        certificates.issue("user", name)
-    certificates.revoke("user", "mallory")
-    site = TlsSite(directory=directory, certificates=certificates)
+        site.certificates.issue("user", name)
+    site.certificates.revoke("user", "mallory")
     with ExitStack() as stack:
         for service in SERVICES:
             _write_settings(site, service, limits or {})

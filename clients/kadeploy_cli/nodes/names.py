@@ -10,7 +10,7 @@ import click
 
 from kadeploy_cli.descriptions.text import MAXIMUM_SIZE, decode, lines, shown
 from kadeploy_cli.terminal.failures import UsageFailure
-from kadeploy_nodeset import MAXIMUM_NODES, NodeSet, NodeSetError, expand
+from kadeploy_nodeset import MAXIMUM_NODES, NodeSet, NodeSetError
 
 LOOKS = "Node sets look like node-[1-16,20],gpu-3."
 
@@ -43,7 +43,7 @@ def from_options(machines: Sequence[str], node_file: str | None) -> NodeSet:
     # A blank word, as of a variable that is not set, names none.
     words = [(word, "-m") for word in machines if word.strip()]
     for word, source in chain(words, _words_of_file(node_file) if node_file is not None else ()):
-        names += _expanded(word, source)
+        names += parse(word, source)
         _limit(len(names))
     if not names and (machines or node_file is not None):
         # Not the same as naming none, which means every node to some commands.
@@ -65,12 +65,8 @@ def required(machines: Sequence[str], node_file: str | None) -> NodeSet:
 
 def parse(word: str, source: str) -> NodeSet:
     """Returns the nodes of one word, or says that it is no node set."""
-    return NodeSet(_expanded(word, source))
-
-
-def _expanded(word: str, source: str) -> Sequence[str]:
     try:
-        return expand(word)
+        return NodeSet.parse(word)
     except NodeSetError as error:
         raise UsageFailure(f"{source}: {shown(word)} is not a node set: {error}", advice=LOOKS) from None
 

@@ -50,6 +50,8 @@ ADVICE: dict[str, str] = {
     "GOING_AWAY": "The service is being restarted: repeat the command in a moment.",
     "UNSAFE_ADDRESS": "Certificates are named in [tls] of client.toml; docs/identity.md says where they come from.",
     "UNUSABLE_CERTIFICATE": "An administrator makes certificates: `ka pki issue` or `ka pki renew`.",
+    "TOO_MANY_CALLS": "Try again in a moment; [limits] in the settings of the service says how many are taken.",
+    "REQUEST_TOO_LARGE": "Do it in several parts: fewer nodes at once.",
     "CERTIFICATE_REVOKED": "An administrator makes a new one: `ka pki issue user NAME`.",
     "CERTIFICATE_EXPIRED": "An administrator makes a new one: `ka pki renew user NAME`.",
 }

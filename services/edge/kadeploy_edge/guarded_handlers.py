@@ -32,6 +32,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 LONGEST_PROBE_SECONDS = 600.0
+LEFT_SECONDS = 0.2
 
 
 class StreamTooLong(Exhausted):
@@ -108,7 +109,10 @@ class GuardedHandlers(grpc.GenericRpcHandler):
                 await call.cancelled()
                 raise
             await _abort(call, error)
-        except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
+        except Exception as error:
+            if _is_upload(handler) and await _has_left():
+                await call.cancelled()
+                raise asyncio.CancelledError from error
             self._calls.refused(call, error)
             await _abort(call, error)
         await call.succeeded()
@@ -119,7 +123,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         self, call: RunningCall, kind: CallKind, handler: Handler, behaviour: Callable[..., Any]
     ) -> bytes | None:
         seconds = LONGEST_PROBE_SECONDS if kind is CallKind.PROBE_STREAM else None
-        if handler.request_streaming and not handler.response_streaming:
+        if _is_upload(handler):
             seconds = self._limits.upload_seconds
         if seconds is None:
             return await self._work(call, handler, behaviour)
@@ -182,6 +186,15 @@ async def _write_all(call: RunningCall, answers: Any) -> None:
                 await call.context.write(answer)
 
 
+async def _has_left() -> bool:
+    """Returns whether a caller has left, of whom it is not known yet: half an upload looks like a bad one then."""
+    try:
+        await asyncio.sleep(LEFT_SECONDS)
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
 async def _abort(call: RunningCall, error: Exception) -> NoReturn:
     status = await call.failed(error)
     with call.answering():
@@ -193,6 +206,10 @@ def _kind(method: str, handler: Handler) -> CallKind:
     if method.startswith(PROBES):
         return CallKind.PROBE_STREAM if is_stream else CallKind.PROBE
     return CallKind.STREAM if is_stream else CallKind.CALL
+
+
+def _is_upload(handler: Handler) -> bool:
+    return bool(handler.request_streaming) and not handler.response_streaming
 
 
 def _deserializer(handler: Handler) -> Callable[[bytes], Any]:

@@ -31,7 +31,7 @@ class Limits:
         idle_seconds: how long a connection may stand without a call.
     """
 
-    calls: int = 512
+    calls: int = 2048
     calls_per_user: int = 32
     streams: int = 4096
     streams_per_user: int = 256

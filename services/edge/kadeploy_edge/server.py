@@ -6,7 +6,6 @@ that was asked for.
 
 import asyncio
 import logging
-import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -27,12 +26,12 @@ from kadeploy_edge.connection_guard import (
     raise_file_limit,
 )
 from kadeploy_edge.connection_table import ConnectionTable
-from kadeploy_edge.errors import Exhausted
 from kadeploy_edge.garbage import settle
 from kadeploy_edge.guarded_handlers import GuardedHandlers
 from kadeploy_edge.health import Health
 from kadeploy_edge.identity import CertifiedCallers, Identity, NamedCallers
 from kadeploy_edge.limits import DEFAULTS, Limits
+from kadeploy_edge.listening import bind
 from kadeploy_edge.requests import largest_of_services
 from kadeploy_edge.revocation import RevocationList
 from kadeploy_edge.running_call import Edge
@@ -67,12 +66,6 @@ PROBES = ((health_pb2, "Health"), (reflection_pb2, "ServerReflection"))
 """What every server answers besides."""
 
 Register = Callable[[grpc.aio.Server], None]
-
-
-class AddressInUse(Exhausted):
-    """Another process listens there."""
-
-    reason = "ADDRESS_IN_USE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +148,7 @@ async def start_server(register: Register, settings: ServerSettings) -> tuple[Ru
     register(cast("grpc.aio.Server", handlers))
     health = _add_probes(handlers, settings.service_names)
     server = grpc.aio.server(handlers=[handlers], options=_options(settings))
-    bound = _bind(server, settings.address, credentials)
+    bound = bind(server, settings.address, credentials)
     await server.start()
     tasks = [calls.look_after()]
     if transport is not Transport.SOCKET:
@@ -215,51 +208,3 @@ def _add_probes(handlers: GuardedHandlers, service_names: Sequence[str]) -> Heal
     contracts = reflection.aio.ReflectionServicer((*service_names, *probes))
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(contracts, handlers)
     return health
-
-
-def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> str:
-    if credentials is None:
-        return _bound(lambda: server.add_insecure_port(address), address)
-    return _bound(lambda: server.add_secure_port(address, credentials), address)
-
-
-def _bound(bind: Callable[[], int], address: str) -> str:
-    """Binds and returns the address with its real port; frees the socket file of a dead process first."""
-    _remove_dead_socket(address)
-    try:
-        port = bind()
-    except RuntimeError as error:
-        raise _in_use(address) from error
-    if port == 0:
-        raise _in_use(address)
-    if address.startswith("unix:"):
-        # Who may open the socket is whom we believe: the owner and the group, nobody else.
-        Path(address.removeprefix("unix:")).chmod(0o660)
-        return address
-    host, _, _ = address.rpartition(":")
-    return f"{host}:{port}"
-
-
-def _in_use(address: str) -> AddressInUse:
-    return AddressInUse(
-        f"{address} is in use or cannot be bound: stop the process that holds it, or choose another address",
-        metadata={"address": address},
-    )
-
-
-def _remove_dead_socket(address: str) -> None:
-    """Removes a socket file nobody listens on, as a killed process leaves it; grpc would steal a living one."""
-    if not address.startswith("unix:"):
-        return
-    path = Path(address.removeprefix("unix:"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)
-            return
-    raise _in_use(address)

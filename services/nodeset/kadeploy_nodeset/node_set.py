@@ -18,7 +18,10 @@ class NodeSet:
     @classmethod
     def parse(cls, text: str, *, most: int = MAXIMUM_NODES) -> Self:
         """Returns the set that a text stands for; see `expand`."""
-        return cls(expand(text, most=most))
+        nodes = cls()
+        # They come in order.
+        nodes._names = dict.fromkeys(expand(text, most=most))
+        return nodes
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

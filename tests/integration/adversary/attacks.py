@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 from tests.fakes.raw_http2 import RawConnection, message_prefix
+from tests.integration.adversary import bad_requests
 from tests.integration.adversary.bad_requests import (
     DEEP,
     HEALTH_WATCH,
@@ -28,7 +29,6 @@ AT_ONCE = 8
 PROBE_STREAMS = 50
 SILENT_CONNECTIONS = 1_100
 TRICKLE_SECONDS = 0.1
-HUGE_MIB = 64
 _END_SECONDS = 60.0
 
 
@@ -76,7 +76,7 @@ def silent_connections(site: TlsSite, service: str, _caller: str) -> Iterator[No
 @contextmanager
 def huge(site: TlsSite, service: str, caller: str) -> Iterator[None]:
     """Sends requests of 64 MiB, one after the other."""
-    with _repeated(site, service, caller, [bytes(HUGE_MIB * MEBIBYTE)]):
+    with _repeated(site, service, caller, [bad_requests.huge()]):
         yield
 
 

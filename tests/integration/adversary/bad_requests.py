@@ -1,5 +1,6 @@
 """Requests that no client of ours sends, as bytes, and what becomes of them."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,12 @@ DEEP = b"\x0b" * 20_000 + b"\x0c" * 20_000
 MALFORMED = b"\x0a\x7f\x00"
 # Two bytes each, and two hundred in memory.
 MANY_EMPTY_MESSAGES = b"\x0a\x00" * MEBIBYTE
+
+
+@functools.cache
+def huge() -> bytes:
+    """Returns 64 MiB: more than any contract of ours allows."""
+    return bytes(64 * MEBIBYTE)
 
 
 def methods_of(service: str) -> list[MethodDescriptor]:

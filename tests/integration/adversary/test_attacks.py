@@ -12,12 +12,12 @@ from tests.fakes.raw_http2 import RawConnection
 from tests.integration.adversary.attacks import ATTACKS, half_open, probes
 from tests.integration.adversary.bad_requests import HEALTH_CHECK, answer_of, methods_of, path_of
 from tests.integration.adversary.conftest import LIMITS
-from tests.integration.adversary.neighbour import neighbour
+from tests.integration.adversary.well_behaved_client import well_behaved_client
 from tests.tls_site import SERVICES, TlsSite
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
-# A revoked certificate, a user without a right, an administrator, a service. Alice is the neighbour.
+# A revoked certificate, a user without a right, an administrator, a service. Alice is among the others.
 ATTACKERS = ("mallory", "bob", "root", "bootctl")
 # Longer than a request may take to arrive.
 ATTACK_SECONDS = LIMITS["request_seconds"] + 0.5
@@ -25,9 +25,9 @@ PATIENCE_SECONDS = 20.0
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_the_neighbours_get_their_answers(site: TlsSite, attack: str) -> None:
+def test_others_get_their_answers(site: TlsSite, attack: str) -> None:
     with ExitStack() as stack:
-        beside = {service: stack.enter_context(neighbour(site, service)) for service in SERVICES}
+        beside = {service: stack.enter_context(well_behaved_client(site, service)) for service in SERVICES}
         with ExitStack() as attacks:
             for service in SERVICES:
                 for caller in ATTACKERS:

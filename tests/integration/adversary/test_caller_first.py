@@ -1,6 +1,6 @@
 """Every call decides who calls, and whether they may, before it looks at the request, whatever the request is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
@@ -10,13 +10,13 @@ from tests.integration.adversary.bad_requests import (
     DEEP,
     MALFORMED,
     MANY_EMPTY_MESSAGES,
-    MEBIBYTE,
     answer_of,
+    huge,
     methods_of,
     path_of,
     too_large,
 )
-from tests.integration.adversary.neighbour import neighbour
+from tests.integration.adversary.well_behaved_client import well_behaved_client
 from tests.tls_site import SERVICES, TlsSite
 
 pytestmark = pytest.mark.integration
@@ -44,9 +44,6 @@ REQUESTS: dict[str, tuple[Callable[[MethodDescriptor], bytes | None], set[tuple[
 }
 # Of a stream of requests without one.
 JUDGED_BY_SERVICER = {("INVALID_ARGUMENT", "INVALID_UPLOAD"), ("INVALID_ARGUMENT", "INVALID_CONTROL")}
-# More than any contract of ours allows.
-HUGE_MIB = 64
-HUGE_AT_ONCE = 8
 # What a service may need for what it refuses: nothing like the size of the request.
 MOST_MIB = 48
 
@@ -61,7 +58,7 @@ def wanted(caller: str, path: str, refusals: set[tuple[str, str]]) -> set[tuple[
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_caller_is_decided_before_the_request_is_looked_at(site: TlsSite, service: str, caller: str) -> None:
     wrong: list[str] = []
-    with neighbour(site, service) as beside, site.channel(service, caller) as channel:
+    with well_behaved_client(site, service) as beside, site.channel(service, caller) as channel:
         for method in methods_of(service):
             for name, (make, refusals) in REQUESTS.items():
                 content = make(method)
@@ -75,21 +72,18 @@ def test_the_caller_is_decided_before_the_request_is_looked_at(site: TlsSite, se
     assert not beside.failures
 
 
-def endless(size: int) -> Iterator[bytes]:
-    yield bytes(size)
-
-
+@pytest.mark.thorough
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_huge_request_is_no_matter_of_memory(site: TlsSite, service: str) -> None:
     site.forget_largest_memory(service)
     before = site.memory_mib(service)
     wrong: list[str] = []
-    with neighbour(site, service) as beside:
+    with well_behaved_client(site, service) as beside:
         for caller in ("mallory", "bob", "root"):
             with site.channel(service, caller) as channel:
                 for method in methods_of(service):
                     expected = wanted(caller, path_of(method), {TOO_LARGE_FOR_ALL})
-                    found = answer_of(channel, path_of(method), endless(HUGE_MIB * MEBIBYTE))
+                    found = answer_of(channel, path_of(method), iter([huge()]))
                     if found not in expected:
                         wrong.append(f"{method.name} by {caller}: {found}, expected one of {expected}")
     assert wrong == []
@@ -108,7 +102,7 @@ def test_a_huge_request_is_no_matter_of_memory(site: TlsSite, service: str) -> N
 def test_bytes_that_would_be_many_objects_never_become_any(site: TlsSite, service: str, path: str, caller: str) -> None:
     site.forget_largest_memory(service)
     before = site.memory_mib(service)
-    with neighbour(site, service) as beside, site.channel(service, caller) as channel:
+    with well_behaved_client(site, service) as beside, site.channel(service, caller) as channel:
         found = answer_of(channel, path, iter([MANY_EMPTY_MESSAGES]))
     assert {found} == wanted(caller, path, {TOO_LARGE})
     assert not beside.failures

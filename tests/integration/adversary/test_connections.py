@@ -9,10 +9,10 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from tests.integration.adversary.attacks import SILENT_CONNECTIONS
-from tests.integration.adversary.neighbour import neighbour
+from tests.integration.adversary.well_behaved_client import well_behaved_client
 from tests.tls_site import SERVICES, TlsSite, tls_site
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 FILES = 1_024
 PER_ADDRESS = 20
@@ -32,13 +32,13 @@ def narrow_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsSite]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_silent_connections_keep_nobody_out(narrow_site: TlsSite, service: str) -> None:
-    with neighbour(narrow_site, service) as known, ExitStack() as stack:
+    with well_behaved_client(narrow_site, service) as known, ExitStack() as stack:
         for _ in range(SILENT_CONNECTIONS):
             with suppress(OSError):
                 stack.enter_context(socket.create_connection(narrow_site.address(service), timeout=2))
         time.sleep(1)
         # Also somebody who comes only now.
-        with neighbour(narrow_site, service) as new:
+        with well_behaved_client(narrow_site, service) as new:
             time.sleep(1)
     assert not known.failures
     assert not new.failures
@@ -48,13 +48,13 @@ def test_silent_connections_keep_nobody_out(narrow_site: TlsSite, service: str) 
 @pytest.mark.parametrize("service", SERVICES)
 def test_those_that_stand_idle_make_room_for_those_who_call(narrow_site: TlsSite, service: str) -> None:
     other_files = narrow_site.open_files(service)
-    with neighbour(narrow_site, service) as beside, ExitStack() as stack:
+    with well_behaved_client(narrow_site, service) as beside, ExitStack() as stack:
         idle = [
             stack.enter_context(socket.create_connection(narrow_site.address(service), timeout=SOON))
             for _ in range(3 * PER_ADDRESS)
         ]
         deadline = time.monotonic() + SOON
-        # The neighbour's own, and the grace of a look at them.
+        # One of them is the well-behaved one.
         while narrow_site.open_files(service) > other_files + PER_ADDRESS + 1:
             assert time.monotonic() < deadline, "idle connections do not end"
             time.sleep(0.1)

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.adversary.attacks import half_open, probes, silent_connections, slow, unread
 from tests.tls_site import SERVICES, tls_site
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 def test_each_service_ends_in_time_while_it_is_attacked(tmp_path: Path) -> None:

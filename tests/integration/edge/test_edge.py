@@ -16,7 +16,7 @@ from kadeploy_edge import server
 from kadeploy_edge.caller import current_caller
 from kadeploy_edge.channel import open_aio_channel, open_channel
 from kadeploy_edge.errors import KINDS, DomainError, FieldViolation
-from kadeploy_edge.server import AddressInUse
+from kadeploy_edge.listening import AddressInUse
 from kadeploy_edge.status import CODES, from_rpc_error
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.transport import Transport, UnsafeAddress, choose_transport

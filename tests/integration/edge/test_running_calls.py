@@ -198,7 +198,8 @@ def test_an_upload_whose_caller_leaves_ends_its_thread(serve: Serve) -> None:
         until(lambda: servicer.taken == 1)
         uploading.cancel()
         assert servicer.ended.wait(SOON)
-    assert servicer.ended_by is CallOver
+    # gRPC may say that there are no more messages before it says that the caller has left.
+    assert servicer.ended_by in {CallOver, None}
     goes_on.set()
 
 

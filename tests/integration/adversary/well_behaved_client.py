@@ -1,4 +1,4 @@
-"""A well-behaved client, who goes on calling while others attack, and notes how it went."""
+"""A client that goes on calling, at a steady pace, while others attack, and notes how it went."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ PAUSE_SECONDS = 0.02
 PATIENCE_SECONDS = 5.0
 
 
-class Neighbour:
+class WellBehavedClient:
     """Calls one service again and again.
 
     Attributes:
@@ -27,12 +27,13 @@ class Neighbour:
         failures: how often each reason, or code, was given instead of the right answer.
     """
 
-    def __init__(self, call: Callable[[], None]) -> None:
+    def __init__(self, call: Callable[[], None], pause: float) -> None:
         self.seconds: list[float] = []
         self.failures: Counter[str] = Counter()
         self._call = call
+        self._pause = pause
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, name="neighbour", daemon=True)
+        self._thread = threading.Thread(target=self._go_on, name="client", daemon=True)
 
     def begin(self) -> None:
         """Calls from now on."""
@@ -44,7 +45,7 @@ class Neighbour:
         self._thread.join(PATIENCE_SECONDS * 2)
 
     def _go_on(self) -> None:
-        while not self._ended.wait(PAUSE_SECONDS):
+        while not self._ended.wait(self._pause):
             begin = time.perf_counter()
             try:
                 self._call()
@@ -57,11 +58,11 @@ class Neighbour:
 
 
 @contextmanager
-def neighbour(site: TlsSite, service: str) -> Iterator[Neighbour]:
-    """Gives a neighbour who calls until the end of the block: alice, with bootctl an administrator."""
+def well_behaved_client(site: TlsSite, service: str, *, pause: float = PAUSE_SECONDS) -> Iterator[WellBehavedClient]:
+    """Gives a client that calls until the end of the block: alice, with bootctl an administrator."""
     with site.channel(service, "root" if service == "bootctl" else "alice") as channel:
-        made = Neighbour(_calls(channel)[service])
-        # The first call connects, and the certificate is looked at; what comes then is what the neighbour is used to.
+        made = WellBehavedClient(_calls(channel)[service], pause)
+        # The first call connects, and the certificate is looked at; what comes then is the ordinary.
         made._call()
         made.begin()
         try:
