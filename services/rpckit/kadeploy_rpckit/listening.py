@@ -1,4 +1,4 @@
-"""Binding the address of a service: an address that somebody has is told, and a dead process's socket is no obstacle."""
+"""Binding the address of a service. One that is taken is told; the socket file of a dead process is no obstacle."""
 
 import socket
 from collections.abc import Callable
