@@ -16,7 +16,7 @@ MODULES = (inventory_service_pb2, deployer_service_pb2, bootctl_service_pb2)
 SERVICES = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
 METHODS = [method for service in SERVICES for method in service.methods]
 
-# Of users: a node set of a mebibyte and what else stands beside it. Of whoever is trusted: 10,000 nodes or boot entries.
+# Of users: a node set of a mebibyte, and what stands beside it. Of those who are trusted: 10,000 nodes or boot entries.
 LARGEST_OF_USERS, LARGEST = (1 << 20) + (1 << 16), 8 << 20
 # Standard methods that answer with the resource itself (AIP-131 to 134).
 RESOURCE_VERBS = re.compile(r"^(Get|Create|Update|Record|Cancel|Upload)[A-Z]")
