@@ -1,5 +1,6 @@
 """The three services as processes on loopback, over mutual TLS, with a few nodes and users: for who attacks them."""
 
+import json
 import os
 import re
 import signal
@@ -24,7 +25,8 @@ from tests.integration.bootctl.conftest import make_loaders
 from tests.integration.inventory.requests import a_node, registering
 
 SERVICES = ("inventory", "bootctl", "deployer")
-USERS = ("alice", "bob", "mallory", "root")
+ADMINISTRATORS = ("root", "ruth")
+USERS = ("alice", "bob", "mallory", *ADMINISTRATORS)
 CONTRACTS: Mapping[str, tuple[Any, Any]] = {
     "inventory": (inventory_service_pb2, inventory_service_pb2_grpc),
     "deployer": (deployer_service_pb2, deployer_service_pb2_grpc),
@@ -39,7 +41,8 @@ _LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
 class TlsSite:
     """Three processes, and whoever has a certificate.
 
-    Alice has a right on every node, bob has none, mallory's certificate was revoked, root administrates the site.
+    Alice has a right on every node, bob has none, mallory's certificate was revoked, root and
+    ruth administrate the site.
     """
 
     directory: Path
@@ -174,7 +177,8 @@ def _write_settings(site: TlsSite, service: str, limits: Mapping[str, float]) ->
     tls = "".join(
         f'{key} = "{getattr(files, key)}"\n' for key in ("certificate", "private_key", "ca", "revocation_list")
     )
-    lines = ['address = "127.0.0.1:0"', f'audit_log = "{directory}/{service}-audit.json"']
+    lines = ['address = "127.0.0.1:0"', f"administrators = {json.dumps(ADMINISTRATORS)}"]
+    lines += [f'audit_log = "{directory}/{service}-audit.json"']
     lines += _own_settings(site, service)
     lines += ["[limits]", *(f"{key} = {value}" for key, value in limits.items()), "[tls]", tls]
     (directory / f"{service}.toml").write_text("\n".join(lines))

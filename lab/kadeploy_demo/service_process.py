@@ -10,7 +10,8 @@ from pathlib import Path
 
 from kadeploy_demo.errors import DemoError
 
-STOP_SECONDS = 15.0
+# A service ends within 25 s.
+STOP_SECONDS = 30.0
 LOG_MODE = 0o640
 
 # Those that this process started. They may outlive it; until then somebody has to take their exit status.

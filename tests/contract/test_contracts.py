@@ -9,12 +9,15 @@ from kadeploy.access.v1 import access_pb2
 from kadeploy.bootctl.v1 import bootctl_service_pb2
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2
+from kadeploy.limits.v1 import limits_pb2
 from tests.contract.described import source_info
 
 MODULES = (inventory_service_pb2, deployer_service_pb2, bootctl_service_pb2)
 SERVICES = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
 METHODS = [method for service in SERVICES for method in service.methods]
 
+# Of users: a node set of a mebibyte, and what stands beside it. Of those who are trusted: 10,000 nodes or boot entries.
+LARGEST_OF_USERS, LARGEST = (1 << 20) + (1 << 16), 8 << 20
 # Standard methods that answer with the resource itself (AIP-131 to 134).
 RESOURCE_VERBS = re.compile(r"^(Get|Create|Update|Record|Cancel|Upload)[A-Z]")
 
@@ -34,6 +37,14 @@ def test_every_method_says_who_may_call_it(method: MethodDescriptor) -> None:
 def test_a_method_that_changes_something_says_so(method: MethodDescriptor) -> None:
     reads = method.name.startswith(("Get", "List", "Watch", "Plan", "Check", "Resolve", "Render"))
     assert method.GetOptions().Extensions[access_pb2.changing] == (not reads)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=full_name)
+def test_what_a_user_can_send_is_small(method: MethodDescriptor) -> None:
+    options = method.GetOptions()
+    trusted = {access_pb2.CALLER_ADMINISTRATOR, access_pb2.CALLER_DEPLOYER}
+    largest = LARGEST if set(options.Extensions[access_pb2.allow]) <= trusted else LARGEST_OF_USERS
+    assert 0 <= options.Extensions[limits_pb2.largest_request_bytes] <= largest
 
 
 @pytest.mark.parametrize("method", METHODS, ids=full_name)

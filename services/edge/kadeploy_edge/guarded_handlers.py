@@ -24,7 +24,7 @@ from kadeploy_edge.call_registry import CallRegistry
 from kadeploy_edge.errors import Exhausted
 from kadeploy_edge.fair_share import FairShare
 from kadeploy_edge.limits import Limits
-from kadeploy_edge.requests import RequestReader
+from kadeploy_edge.requests import ARRIVALS, ARRIVALS_PER_USER, RequestReader
 from kadeploy_edge.running_call import PROBES, Edge, RunningCall
 from kadeploy_edge.worker_pool import WorkerPool
 
@@ -144,6 +144,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
             method=call.method,
             caller=call.caller,
             arrivals=self._arrivals,
+            arrivals_at_once=ARRIVALS if self._edge.is_trusted(call.caller) else ARRIVALS_PER_USER,
             seen=call.seen,
         )
         if not _is_async(behaviour):

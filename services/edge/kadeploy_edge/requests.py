@@ -28,8 +28,8 @@ LARGEST_BY_DEFAULT = 64 * 1024
 LEFT_SECONDS = 0.02
 MOST_OBJECTS = 500_000
 """Messages within one request: 10,000 nodes with fifty disks, partitions, labels and commands each."""
-ARRIVALS_PER_CALLER = 4
-"""Requests of one caller that are received at once; the others' first 64 KiB wait in the connection's buffers."""
+ARRIVALS_PER_USER, ARRIVALS = 4, 64
+"""Requests of one user, or of another caller, that are received at once; of the others 64 KiB are there and wait."""
 
 
 class RequestTooLarge(Invalid):
@@ -97,6 +97,7 @@ class RequestReader:
         method: "/package.Service/Method".
         caller: who makes the call.
         arrivals: the shares of what arrives at once: a caller's requests fill the memory one after the other.
+        arrivals_at_once: how many of this caller's.
         seen: is given each message.
     """
 
@@ -105,6 +106,7 @@ class RequestReader:
     method: str
     caller: Caller
     arrivals: FairShare
+    arrivals_at_once: int
     seen: Callable[[Any], None]
 
     async def read(self, seconds: float | None) -> bytes | None:
@@ -124,7 +126,7 @@ class RequestReader:
         """Returns the same for the first message, which waits for the caller's other requests that arrive."""
         try:
             async with asyncio.timeout(seconds):
-                await self.arrivals.take(self.caller.name, most=ARRIVALS_PER_CALLER)
+                await self.arrivals.take(self.caller.name, most=self.arrivals_at_once)
                 try:
                     return self._checked(await self.context.read())
                 finally:

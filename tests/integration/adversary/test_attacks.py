@@ -17,7 +17,7 @@ from tests.tls_site import SERVICES, TlsSite
 
 pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
-# A revoked certificate, a user without a right, an administrator, a service. Alice is among the others.
+# A revoked certificate, a user without a right, an administrator, a service. Alice and ruth are the others.
 ATTACKERS = ("mallory", "bob", "root", "bootctl")
 # Longer than a request may take to arrive.
 ATTACK_SECONDS = LIMITS["request_seconds"] + 0.5

@@ -60,7 +60,7 @@ class WellBehavedClient:
 @contextmanager
 def well_behaved_client(site: TlsSite, service: str, *, pause: float = PAUSE_SECONDS) -> Iterator[WellBehavedClient]:
     """Gives a client that calls until the end of the block: alice, with bootctl an administrator."""
-    with site.channel(service, "root" if service == "bootctl" else "alice") as channel:
+    with site.channel(service, "ruth" if service == "bootctl" else "alice") as channel:
         made = WellBehavedClient(_calls(channel)[service], pause)
         # The first call connects, and the certificate is looked at; what comes then is the ordinary.
         made._call()

@@ -139,6 +139,32 @@ def test_a_watch_ends_soon_after_its_certificate_was_revoked(serve: Serve, tmp_p
         watches[1].cancel()
 
 
+def test_an_upload_ends_soon_after_its_certificate_was_revoked(serve: Serve, tmp_path: Path) -> None:
+    own = SiteCertificates(tmp_path / "pki")
+    own.issue("service", "bootctl")
+    own.issue("service", "deployer")
+    servicer, ended = Uploads(), threading.Event()  # type: ignore[abstract]
+
+    def messages() -> Iterator[Any]:
+        while not ended.wait(0.05):
+            yield bootctl_service_pb2.UploadBootFileRequest(content=b"a")
+
+    address = serve(
+        lambda server: bootctl_service_pb2_grpc.add_BootFileServiceServicer_to_server(servicer, server),
+        address="127.0.0.1:0",
+        tls=own.files("service", "bootctl"),
+    )
+    with open_channel(address, caller="", tls=own.files("service", "deployer")) as channel:
+        stub = bootctl_service_pb2_grpc.BootFileServiceStub(channel)
+        uploading = stub.UploadBootFile.future(messages(), timeout=SOON)
+        until(lambda: servicer.taken > 0)
+        own.revoke("service", "deployer")
+        assert reason_of(uploading.result) == "CERTIFICATE_REVOKED"
+        assert servicer.ended.wait(SOON)
+        ended.set()
+    assert servicer.ended_by is CallOver
+
+
 def test_one_user_never_has_all_threads(serve: Serve) -> None:
     servicer = Held()  # type: ignore[abstract]
     address = serve(lambda server: inventory_service_pb2_grpc.add_NodeServiceServicer_to_server(servicer, server))
