@@ -132,11 +132,18 @@ lab-down: ## End every lab of this checkout, also one that a crash left
 
 .PHONY: deployenv
 deployenv: setup $(KEY) ## Kernel and initramfs of the deployment environment
-	$(PYTHON) deployenv/build.py --output build/deployenv --authorized-key $(KEY).pub
+	$(BIN)/kadeploy-deployenv build --profile virtual --output build/deployenv --authorized-key $(KEY).pub \
+	  --cache build/cache/deployenv
 
-.PHONY: environment-tiny environment-raw environment-debian
-environment-tiny environment-raw environment-debian: environment-%: setup ## An environment to deploy
-	$(AS_ROOT) $(PYTHON) lab/environments/build.py $* --output build/environments/$*
+.PHONY: deployenv-hardware
+deployenv-hardware: setup $(KEY) ## The same for real hardware, in build/deployenv-hardware
+	$(BIN)/kadeploy-deployenv build --profile hardware --output build/deployenv-hardware --authorized-key $(KEY).pub \
+	  --cache build/cache/deployenv
+
+ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian
+.PHONY: $(ENVIRONMENTS)
+$(ENVIRONMENTS): environment-%: setup ## An environment to deploy
+	$(AS_ROOT) $(BIN)/python lab/environments/build.py $* --output build/environments/$*
 
 ##@ Set-up
 

@@ -18,7 +18,7 @@ import pytest
 from environments.build import CACHE as ENVIRONMENTS_CACHE
 from environments.build import build as build_environment
 
-from deployenv.build import CACHE, build
+from kadeploy_deployenv.build import CACHE, build
 
 pytestmark = pytest.mark.lab
 
