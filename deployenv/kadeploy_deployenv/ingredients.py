@@ -1,4 +1,4 @@
-"""Brings together what an environment is made of: the unpacked packages, the kernel, and firmware where it is wanted."""
+"""Brings together what an environment is made of: unpacked packages, kernel, and firmware where it is wanted."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The profiles of the deployment environment: which kernel, which of its modules, how large it may become. Data only."""
+"""The profiles of the deployment environment: kernel, modules, and how large they may become. Data only."""
 
 from dataclasses import dataclass
 

@@ -15,6 +15,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 if __name__ == "__main__":  # run as a file, its own folder stands on the path instead of the one above
     sys.path[0] = str(REPOSITORY / "lab")
 
+from environments.description import Description  # noqa: E402
+from environments.image import SUFFIXES, Image, stored_image  # noqa: E402
 from kadeploy_deployenv.archive import tar  # noqa: E402
 from kadeploy_deployenv.failure import BuildFailure  # noqa: E402
 from kadeploy_deployenv.file_tree import FileTree  # noqa: E402
@@ -26,8 +28,6 @@ from kadeploy_deployenv.workspace import (  # noqa: E402
     write_manifest,
     write_whole,
 )
-from environments.description import Description  # noqa: E402
-from environments.image import SUFFIXES, Image, stored_image  # noqa: E402
 
 HOME = REPOSITORY / "lab/environments"
 CACHE = REPOSITORY / "build/cache"

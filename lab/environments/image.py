@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import kadeploy_deployenv
+from environments import debian_system, raw_system, tiny_system
 from kadeploy_deployenv.apt import Apt
 from kadeploy_deployenv.archive import compress_file, compress_zstd, tar
 from kadeploy_deployenv.ingredients import ingredients
 from kadeploy_deployenv.system import BROADCAST
 from kadeploy_deployenv.workspace import digest_files, locked, write_whole
-from environments import debian_system, raw_system, tiny_system
 
 HOME = Path(__file__).parent
 _DEPLOYENV = Path(kadeploy_deployenv.__file__).parent

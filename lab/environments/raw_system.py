@@ -9,12 +9,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from environments.tiny_system import tiny_system
 from kadeploy_deployenv import recipe
 from kadeploy_deployenv.failure import BuildFailure
 from kadeploy_deployenv.file_tree import FileTree
 from kadeploy_deployenv.ingredients import Ingredients
 from kadeploy_deployenv.system import add_broadcast, add_libraries, add_programs
-from environments.tiny_system import tiny_system
 
 HOME = Path(__file__).parent / "raw"
 IMAGE_BYTES = 72 << 20

@@ -1,5 +1,6 @@
 """The command line of `kadeploy-deployenv`, as far as it goes without building anything."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,18 +76,18 @@ def test_whatever_changes_the_result_changes_the_name_in_the_cache(tmp_path: Pat
     (tmp_path / "kernel").write_bytes(b"kernel")
     (tmp_path / "hook/files").mkdir(parents=True)
     (tmp_path / "hook/files/motd").write_text("hello")
-    plain = {"output": tmp_path, "authorized_key": tmp_path / "key", "cache": tmp_path}
+    plain = BuildRequest(output=tmp_path, authorized_key=tmp_path / "key", cache=tmp_path)
     requests = [
-        BuildRequest(**plain),
-        BuildRequest(**plain, profile=HARDWARE),
-        BuildRequest(**plain, suite="trixie"),
-        BuildRequest(**plain, kernel=tmp_path / "kernel"),
-        BuildRequest(**plain, modules=("igb",)),
-        BuildRequest(**plain, firmware=True),
-        BuildRequest(**plain, hook=tmp_path / "hook"),
-        BuildRequest(**plain, mirrors=("http://mirror.example/debian",)),
+        plain,
+        replace(plain, profile=HARDWARE),
+        replace(plain, suite="trixie"),
+        replace(plain, kernel=tmp_path / "kernel"),
+        replace(plain, modules=("igb",)),
+        replace(plain, firmware=True),
+        replace(plain, hook=tmp_path / "hook"),
+        replace(plain, mirrors=("http://mirror.example/debian",)),
     ]
     digests = [request.digest(1) for request in requests]
     assert len(set(digests)) == len(digests)
-    assert BuildRequest(**plain).digest(2) != digests[0]
-    assert BuildRequest(**plain).digest(1) == digests[0]
+    assert plain.digest(2) != digests[0]
+    assert plain.digest(1) == digests[0]

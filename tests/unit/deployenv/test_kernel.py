@@ -40,7 +40,7 @@ def test_the_modules_of_a_kernel_image_are_those_of_its_release(tmp_path: Path) 
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BuildFailure, match="--kernel .*nothing: there is no such file"):
+    with pytest.raises(BuildFailure, match=r"--kernel .*nothing: there is no such file"):
         site_kernel(tmp_path / "nothing", tmp_path)
 
 
