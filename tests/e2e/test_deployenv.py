@@ -27,9 +27,9 @@ pytestmark = pytest.mark.lab
 # Ten times what a quiet machine needs: others may be at work on this one.
 BOOT_SECONDS = 120
 PROGRAMS = (
-    "blkid", "blockdev", "bzip2", "dmsetup", "efibootmgr", "gzip", "kabroadcast", "kexec", "lvm", "mdadm", "mkfs.btrfs", "mkfs.ext2", "mkfs.ext3",
-    "mkfs.ext4", "mkfs.vfat", "mkfs.xfs", "mkswap", "modprobe", "partprobe", "python3", "reboot", "sfdisk", "tar", "udevadm", "wipefs",
-    "xz", "zstd",
+    "blkid", "blockdev", "bzip2", "dmsetup", "efibootmgr", "gzip", "kabroadcast", "kexec", "lvm", "mdadm",
+    "mkfs.btrfs", "mkfs.ext2", "mkfs.ext3", "mkfs.ext4", "mkfs.vfat", "mkfs.xfs", "mkswap", "modprobe", "partprobe",
+    "python3", "reboot", "sfdisk", "tar", "udevadm", "wipefs", "xz", "zstd",
 )  # fmt: skip
 CACHE = ENVIRONMENTS_CACHE / "deployenv"
 VIRTIO_CARD = "virtio-net-pci,netdev=n0"

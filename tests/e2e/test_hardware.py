@@ -1,4 +1,4 @@
-"""A whole deployment on machines of other parts than virtio's, with the profile for real hardware: `make test-hardware`.
+"""Whole deployments on machines of other parts than virtio's, with the profile for real hardware.
 
 Each pair is one deployment of two machines of the same parts: one with a BIOS and one with UEFI.
 """
