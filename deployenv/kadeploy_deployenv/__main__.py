@@ -50,8 +50,8 @@ def _build(options: argparse.Namespace) -> int:
     firmware = manifest["firmware_bytes"] / 1e6
     print(
         f"{request.output}: {'built' if fresh else 'up to date'}: "
-        f"profile {request.profile.name}, Debian {request.suite}, kernel {manifest['kernel']} {sizes['vmlinuz']:.1f} MB, "
-        f"initrd.img {sizes['initrd.img']:.1f} MB "
+        f"profile {request.profile.name}, Debian {request.suite}, "
+        f"kernel {manifest['kernel']} {sizes['vmlinuz']:.1f} MB, initrd.img {sizes['initrd.img']:.1f} MB "
         f"(firmware {firmware:.1f} MB of it; at most {request.profile.maximum_bytes / 1e6:.0f} MB without)"
     )
     return 0

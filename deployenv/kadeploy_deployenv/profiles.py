@@ -52,7 +52,7 @@ VIRTUAL = Profile(
     kernel="linux-image-cloud-amd64",
     modules=(
         "virtio_pci", "virtio_net", "virtio_blk", "virtio_scsi", "virtio_rng",
-        "nvme", "ata_piix", "ata_generic", "sd_mod", "dm_mod", "efivarfs",
+        "nvme", "ata_piix", "ata_generic", "sd_mod", "dm_mod", "raid1", "efivarfs",
         *_FILE_SYSTEMS,
     ),
     maximum_bytes=40 * _MEGABYTE,

@@ -24,7 +24,7 @@ _TINY_SOURCES = (
 # What the image of each environment is made from. The post-install scripts are not among it.
 _SOURCES = {
     "tiny": _TINY_SOURCES,
-    "tiny-hardware": _TINY_SOURCES,
+    "tiny-hardware": (*_TINY_SOURCES, HOME / "tiny/uefi"),
     "raw": (*_TINY_SOURCES, HOME / "raw", Path(raw_system.__file__), BROADCAST),
     "debian": (
         HOME / "debian/rootfs",

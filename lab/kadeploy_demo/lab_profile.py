@@ -22,7 +22,10 @@ def _console(lab: Lab) -> list[str]:
 
 
 def lab_profile(lab: Lab, *, device: str = "vda") -> str:
-    """Returns the profile as YAML text (its JSON subset); `device`: the target's disk. Emulated machines are slow, so the bounds are wide."""
+    """Returns the profile as YAML text (its JSON subset). Emulated machines are slow, so the bounds are wide.
+
+    `device` is what the target's disk is called on the nodes.
+    """
     commands: dict[str, Sequence[str]] = {
         "hard_reboot": _ipmitool(lab, "chassis", "power", "reset"),
         "very_hard_reboot": _ipmitool(lab, "chassis", "power", "cycle"),

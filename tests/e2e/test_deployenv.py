@@ -227,6 +227,55 @@ def test_a_blank_disk_becomes_a_system_that_boots(environment: Environment, tmp_
     assert swap.splitlines()[-1] == "1777"
 
 
+STACK = """set -e
+printf 'label: gpt\\n,200M\\n,200M\\n,100M,S\\n' | sfdisk -q /dev/vda
+blockdev --rereadpt /dev/vda
+udevadm settle
+mdadm --create /dev/md7 --run --level=1 --raid-devices=2 --metadata=1.0 /dev/vda1 missing >/dev/null 2>&1
+lvm pvcreate -qq /dev/md7
+lvm vgcreate -qq group /dev/md7
+lvm lvcreate -qq -y -n volume -L 64M group
+mkfs.ext4 -q /dev/group/volume
+mkdir -p '/mnt/in use'
+mount /dev/group/volume '/mnt/in use'
+mkfs.xfs -q /dev/vda2
+mkswap -q /dev/vda3
+swapon /dev/vda3
+"""
+
+
+def test_a_disk_is_taken_out_of_all_use_and_nothing_of_it_comes_back(environment: Environment, tmp_path: Path) -> None:
+    machine = Machine(tmp_path, key=environment.key)
+    with machine.booted(*environment.files, "", host_key=environment.host_key):
+        machine.wait_for("kadeploy: deployment environment ready (")
+        machine.wait_for_ssh()
+        machine.run(STACK)
+        stood = machine.run("lsblk -nro NAME /dev/vda").split()
+        open_file = "exec 3<'/mnt/in use/lost+found'; kadeploy-release-disk /dev/vda 2>&1; echo $?"
+        busy = machine.run(open_file).splitlines()
+        machine.run("kadeploy-release-disk /dev/vda")
+        left = machine.run("lsblk -nro NAME /dev/vda; cat /proc/swaps /proc/mdstat; dmsetup ls; wipefs /dev/vda")
+        machine.run("udevadm trigger --action=add; udevadm settle")
+        again = machine.run("lsblk -nro NAME /dev/vda")
+        # The same places as before: what stood at the ends of partitions would show itself.
+        machine.run(
+            "printf 'label: gpt\\n,200M\\n,200M\\n,100M,S\\n' | sfdisk -q --wipe never /dev/vda; udevadm settle"
+        )
+        signatures = machine.run("blkid -p -s TYPE -o value /dev/vda1 /dev/vda2 /dev/vda3 || true")
+        strange = machine.run("kadeploy-release-disk /dev/vda1 2>&1; kadeploy-release-disk /dev/nothing 2>&1; true")
+    assert stood == ["vda", "vda1", "md7", "group-volume", "vda2", "vda3"]
+    assert busy[-1] == "1"
+    assert "/dev/dm-0 is mounted on /mnt/in use and in use" in busy[0]
+    assert left.split("\n", 1)[0] == "vda"
+    assert not set(["md7", "group-volume", "vda1", "vda3"]) & set(left.split())
+    assert again.split() == ["vda"]
+    assert signatures == ""
+    assert strange.splitlines() == [
+        "kadeploy-release-disk: /dev/vda1 is a partition; name its disk",
+        "kadeploy-release-disk: /dev/nothing is no block device here",
+    ]
+
+
 def test_two_builds_of_the_same_are_the_same(environment: Environment, tmp_path: Path) -> None:
     again = tmp_path / "cache"
     again.mkdir()
