@@ -69,8 +69,9 @@ FILES = (
     *(
         f"usr/lib/udev/rules.d/{name}.rules"
         for name in (
-            "50-udev-default", "55-dm", "56-lvm", "60-block", "60-cdrom_id", "60-persistent-storage", "60-persistent-storage-dm",
-            "63-md-raid-arrays", "64-btrfs", "75-net-description", "80-drivers", "95-dm-notify",
+            "50-udev-default", "55-dm", "56-lvm", "60-block", "60-cdrom_id", "60-persistent-storage",
+            "60-persistent-storage-dm", "63-md-raid-arrays", "64-btrfs", "75-net-description", "80-drivers",
+            "95-dm-notify",
         )
     ),
     "usr/lib/udev/ata_id", "usr/lib/udev/cdrom_id", "usr/lib/udev/scsi_id",

@@ -267,7 +267,7 @@ def test_a_disk_is_taken_out_of_all_use_and_nothing_of_it_comes_back(environment
     assert busy[-1] == "1"
     assert "/dev/dm-0 is mounted on /mnt/in use and in use" in busy[0]
     assert left.split("\n", 1)[0] == "vda"
-    assert not set(["md7", "group-volume", "vda1", "vda3"]) & set(left.split())
+    assert not {"md7", "group-volume", "vda1", "vda3"} & set(left.split())
     assert again.split() == ["vda"]
     assert signatures == ""
     assert strange.splitlines() == [
