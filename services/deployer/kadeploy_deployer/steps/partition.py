@@ -44,7 +44,8 @@ class Partition:
             return [f"nothing, and fail: {problem}"]
         table = [line for line in script.splitlines() if " : " in line]
         return [
-            f"erase everything on /dev/{disk.device}, whatever holds it",
+            f"end what holds /dev/{disk.device} (mounts, swap, LVM, arrays)",
+            f"erase everything on /dev/{disk.device}",
             f"write a new {disk.partition_table} table",
             *table,
         ]
