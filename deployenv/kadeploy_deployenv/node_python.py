@@ -36,7 +36,8 @@ def collect(
         path=[str(library), str(library / "lib-dynload")], excludes=sorted(set(unwanted) - set(wanted))
     )
     finder.run_script(str(program))
-    files = [pathlib.Path(module.__file__) for module in finder.modules.values() if module.__file__]
+    names = [getattr(module, "__file__", None) for module in finder.modules.values()]
+    files = [pathlib.Path(name) for name in names if name]
     inside = [file for file in files if file.is_relative_to(library)]
     return sorted(inside), {name for name in wanted if name in finder.badmodules}
 
