@@ -6,6 +6,7 @@ import), "unwanted" (modules that are never followed), "sources" (more programs 
 are not there). Only Python that knows a module's bytecode can compile it, so nothing else of the project is imported.
 """
 
+import importlib
 import json
 import modulefinder
 import pathlib
@@ -24,7 +25,8 @@ def main() -> None:
         place(source, output / "files", f"{request['home']}/{source.relative_to(library).as_posix()}")
     for target, name in request["sources"].items():
         place(pathlib.Path(name), output / "files", target)
-    json.dump({"missing": sorted(missing - set(sys.builtin_module_names))}, sys.stdout)
+    # Some have no file of their own: built into the interpreter, or put in place by another module.
+    json.dump({"missing": sorted(name for name in missing if not is_there(name))}, sys.stdout)
 
 
 def collect(
@@ -40,6 +42,15 @@ def collect(
     files = [pathlib.Path(name) for name in names if name]
     inside = [file for file in files if file.is_relative_to(library)]
     return sorted(inside), {name for name in wanted if name in finder.badmodules}
+
+
+def is_there(name: str) -> bool:
+    """Returns whether this Python, with its whole library, has a module."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
 
 
 def place(source: pathlib.Path, output: pathlib.Path, target: str) -> None:
