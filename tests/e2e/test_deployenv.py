@@ -166,6 +166,12 @@ class Environment:
 
     folder: Path
     key: Path
+    hook: Path
+
+    def request(self, output: Path, cache: Path) -> BuildRequest:
+        """What it is built from."""
+        key = self.key.with_suffix(".pub")
+        return BuildRequest(output=output, authorized_key=key, cache=cache, hook=self.hook, modules=("loop",))
 
     @property
     def files(self) -> tuple[Path, Path]:
@@ -183,9 +189,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("environment")
     key = folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=30)
-    output = folder / "deployenv"
-    build(BuildRequest(output=output, authorized_key=key.with_suffix(".pub"), cache=CACHE))
-    return Environment(folder=output, key=key)
+    hook = folder / "hook"
+    (hook / "files/etc").mkdir(parents=True)
+    (hook / "files/etc/site").write_text("ours\n")
+    (hook / "start.d").mkdir()
+    for name, text in START_SCRIPTS.items():
+        (hook / "start.d" / name).write_text(text)
+    environment = Environment(folder=folder / "deployenv", key=key, hook=hook)
+    build(environment.request(environment.folder, CACHE))
+    return environment
 
 
 def test_a_blank_disk_becomes_a_system_that_boots(environment: Environment, tmp_path: Path) -> None:
@@ -202,12 +214,16 @@ def test_a_blank_disk_becomes_a_system_that_boots(environment: Environment, tmp_
         machine.wait_for_ssh()
         missing = machine.run(f"for each in {' '.join(PROGRAMS)}; do command -v $each >/dev/null || echo $each; done")
         names = machine.run("hostname; uname -r; cat /proc/cmdline; tar --version").splitlines()
+        console = machine.console.read_text(errors="replace")
+        machine.run("modprobe loop && test -d /sys/module/loop")
         machine.run(PREPARE)
         machine.run("tar --zstd -xpf - --numeric-owner -C /mnt/dest", stdin=tiny / "tiny.tar.zst")
         host_key = machine.run(POSTINSTALL, stdin=tiny / "tiny-postinstall.tgz").strip()
         machine.run("(sleep 0.2; reboot -f) >/dev/null 2>&1 &")
 
     assert missing == ""
+    assert "the site's script runs: ours eth0 10.0.2.15" in console
+    assert "kadeploy: start.d/20-fail failed with status 3" in console
     assert names[:2] == ["node-7", manifest["kernel"]]
     assert "kadeploy.token=first" in names[2]
     assert "GNU tar" in names[3]
@@ -227,6 +243,10 @@ def test_a_blank_disk_becomes_a_system_that_boots(environment: Environment, tmp_
     assert swap.splitlines()[-1] == "1777"
 
 
+START_SCRIPTS = {
+    "10-say": '#!/bin/sh\necho "the site\'s script runs: $(cat /etc/site) $(cat /run/address)"\n',
+    "20-fail": "#!/bin/sh\nexit 3\n",
+}
 STACK = """set -e
 printf 'label: gpt\\n,200M\\n,200M\\n,100M,S\\n' | sfdisk -q /dev/vda
 blockdev --rereadpt /dev/vda
@@ -285,7 +305,7 @@ def test_two_builds_of_the_same_are_the_same(environment: Environment, tmp_path:
     for wheel in CACHE.glob("wheel-*"):
         (again / wheel.name).symlink_to(wheel)
     output = tmp_path / "again"
-    assert build(BuildRequest(output=output, authorized_key=environment.key.with_suffix(".pub"), cache=again))
+    assert build(environment.request(output, again))
     assert read_manifest(output) == read_manifest(environment.folder)
 
 
