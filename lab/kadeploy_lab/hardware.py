@@ -7,9 +7,9 @@ from typing import Any, Self
 from kadeploy_lab.errors import LabError
 
 CARDS = ("virtio-net-pci", "e1000", "e1000e", "igb", "rtl8139", "vmxnet3")
-CONTROLLERS = ("virtio-blk", "ahci", "lsi53c895a", "megasas-gen2", "mptsas1068", "nvme")
+CONTROLLERS = ("virtio-blk", "ahci", "lsi53c895a", "megasas-gen2", "nvme")
 MACHINES = ("", "pc", "q35")
-_SCSI = ("lsi53c895a", "megasas-gen2", "mptsas1068")
+_SCSI = ("lsi53c895a", "megasas-gen2")
 
 NETWORK, DISK = "network", "disk"
 

@@ -17,26 +17,22 @@ pytestmark = pytest.mark.hardware
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a pair of machines is built of, the target's disk and the driver of the card that they boot from."""
+    """What a pair of machines is built of, and the target's disk."""
 
     hardware: Hardware
     device: str
-    driver: str
 
 
 PAIRS = {
-    "e1000e and AHCI": Parts(hardware=Hardware(cards=("e1000e",), controller="ahci"), device="sda", driver="e1000e"),
+    "e1000e and AHCI": Parts(hardware=Hardware(cards=("e1000e",), controller="ahci"), device="sda"),
     "the second of two cards, and megasas": Parts(
         hardware=Hardware(cards=("e1000e", "e1000"), boot_card=1, controller="megasas-gen2", machine="q35"),
         device="sda",
-        driver="e1000",
     ),
     "vmxnet3 and the second of two NVMe disks": Parts(
-        hardware=Hardware(cards=("vmxnet3",), controller="nvme", disks=2), device="nvme1n1", driver="vmxnet3"
+        hardware=Hardware(cards=("vmxnet3",), controller="nvme", disks=2), device="nvme1n1"
     ),
-    "rtl8139 and mptsas": Parts(
-        hardware=Hardware(cards=("rtl8139",), controller="mptsas1068"), device="sda", driver="8139"
-    ),
+    "rtl8139 and lsi53c895a": Parts(hardware=Hardware(cards=("rtl8139",), controller="lsi53c895a"), device="sda"),
 }
 
 

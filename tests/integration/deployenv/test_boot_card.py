@@ -18,7 +18,7 @@ echo 'Timeout: 0 seconds'
 echo 'BootOrder: 0001,0003'
 [ "$1" != -v ] || verbose=1
 echo "Boot0001* installed${verbose:+	HD(2,MBR,0x1234,0x100000,0x200000)/File(\\\\EFI\\\\installed\\\\grubx64.efi)}"
-echo "Boot0003* UEFI PXEv4${verbose:+	PciRoot(0x0)/Pci(0x2,0x0)/MAC(5254004B0001,1)/IPv4(0.0.0.00.0.0.0,0,0)N.....YM.}"
+echo "Boot0003* UEFI PXEv4${verbose:+	PciRoot(0x0)/Pci(0x2,0x0)/MAC(5254004B0001,1)/IPv4(0.0.0.0,0,0)N.....YM.}"
 """
 
 
