@@ -73,9 +73,12 @@ class ModuleTree:
                 wanted[module_name(path)] = names
         return wanted
 
-    def content(self, path: str) -> bytes:
-        """Returns a module, unpacked if it is compressed: the whole initramfs is compressed better than one file."""
-        return unpacked_module(self._home / path)
+    def contents(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """Returns the modules at these paths, unpacked where they are compressed, and then without that ending.
+
+        The whole initramfs is compressed better than each of its files.
+        """
+        return {plain_path(path): unpacked_module(self._home / path) for path in paths}
 
     def _modprobe(self, wanted: Sequence[str]) -> str:
         if unknown := self._unknown(wanted):
@@ -108,6 +111,11 @@ def indexes(modules: Mapping[str, bytes], kernel: Kernel) -> dict[str, bytes]:
                 shutil.copyfile(kernel.modules / name, home / name)
         run(["depmod", "--basedir", scratch, kernel.release], package=_PACKAGE)
         return {path.name: path.read_bytes() for path in sorted(home.glob("modules.*"))}
+
+
+def plain_path(path: str) -> str:
+    """Returns the path of a module once it is unpacked: modprobe goes by the ending."""
+    return path.removesuffix(".xz").removesuffix(".zst")
 
 
 def module_name(path: str) -> str:

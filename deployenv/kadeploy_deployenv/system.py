@@ -124,7 +124,7 @@ def add_kernel_modules(
     home = f"usr/lib/modules/{parts.kernel.release}"
     with module_tree(parts.kernel) as modules:
         chosen = modules.closure([*wanted, *(set(modules.below(folders)) - left_out)])
-        contents = {path: modules.content(path) for path in chosen}
+        contents = modules.contents(chosen)
         firmware = modules.firmware(chosen)
     for path, content in (contents | indexes(contents, parts.kernel)).items():
         tree.file(f"{home}/{path}", content)

@@ -61,14 +61,31 @@ def test_the_firmware_of_a_driver_is_what_the_driver_says(tmp_path: Path) -> Non
 def test_the_indexes_know_the_devices_of_the_chosen_modules_alone(tmp_path: Path) -> None:
     source = kernel(tmp_path, MODULES)
     with module_tree(source) as tree:
-        written = indexes({path: tree.content(path) for path in tree.closure(["virtio_net"])}, source)
+        written = indexes(tree.contents(tree.closure(["virtio_net"])), source)
     assert b"alias virtio:d00000001v* virtio_net" in written["modules.alias"]
     assert b"bnx2x" not in written["modules.dep"]
     assert b"kernel/drivers/net/virtio_net.ko: kernel/drivers/virtio/virtio_ring.ko" in written["modules.dep"]
     assert {"modules.dep.bin", "modules.alias.bin", "modules.softdep"} <= set(written)
 
 
-def test_compressed_modules_are_unpacked(tmp_path: Path) -> None:
+def test_compressed_modules_are_unpacked_and_named_so(tmp_path: Path) -> None:
+    """As in Debian 13. modprobe would try to unpack what only has the ending."""
+    source = kernel(tmp_path, MODULES)
+    for path in source.modules.rglob("*.ko"):
+        path.with_name(f"{path.name}.xz").write_bytes(lzma.compress(path.read_bytes()))
+        path.unlink()
+    with module_tree(source) as tree:
+        contents = tree.contents(tree.closure(["virtio_net"]))
+    assert sorted(contents) == [
+        "kernel/drivers/net/virtio_net.ko",
+        "kernel/drivers/virtio/virtio.ko",
+        "kernel/drivers/virtio/virtio_ring.ko",
+    ]
+    assert all(content.startswith(b"\x7fELF") for content in contents.values())
+    assert b"kernel/drivers/net/virtio_net.ko: " in indexes(contents, source)["modules.dep"]
+
+
+def test_a_compressed_module_is_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "igb.ko.xz"
     path.write_bytes(lzma.compress(module_file("name=igb")))
     assert unpacked_module(path) == module_file("name=igb")
