@@ -6,8 +6,8 @@ Data only. A change here is a new recipe, and the next build starts from it. Ker
 # Their dependencies come by themselves.
 PACKAGES = (
     "btrfs-progs", "busybox-static", "bzip2", "coreutils", "dash", "dmsetup", "dosfstools", "dropbear-bin",
-    "e2fsprogs", "efibootmgr", "fdisk", "gzip", "kexec-tools", "kmod", "libpython3-stdlib", "lvm2", "mdadm", "mount",
-    "python3-minimal", "tar", "udev", "util-linux", "util-linux-extra", "xfsprogs", "xz-utils", "zstd",
+    "e2fsprogs", "efibootmgr", "fdisk", "gzip", "kexec-tools", "kmod", "libkmod2", "libpython3-stdlib", "lvm2",
+    "mdadm", "mount", "python3-minimal", "tar", "udev", "util-linux", "util-linux-extra", "xfsprogs", "xz-utils", "zstd",
 )  # fmt: skip
 
 # Packages with the firmware that drivers of the recipe's modules want. Only the wanted files go in.
@@ -29,6 +29,10 @@ PROGRAMS = (
     "kexec", "dropbear", "dropbearkey",
     "kmod", "udevadm", "dmsetup", "lvm", "mdadm", "efibootmgr",
 )  # fmt: skip
+
+# Libraries that a program looks for only when it wants them, so that the loader does not name them: Debian 13's udev
+# loads drivers by the first.
+LIBRARIES = ("libkmod.so.2",)
 
 # Other names of these programs.
 LINKS = {

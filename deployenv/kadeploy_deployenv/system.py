@@ -47,6 +47,7 @@ def deployment_system(
     for path, target in recipe.LINKS.items():
         tree.symlink(path, target)
     add_files(tree, parts.root, recipe.FILES)
+    add_files(tree, parts.root, [f"{LIBRARIES}/{name}" for name in recipe.LIBRARIES])
     tree.symlink("usr/lib/systemd/systemd-udevd", "/usr/bin/udevadm")
     firmware = add_kernel_modules(
         tree, parts, (*profile.modules, *modules), folders=profile.folders, left_out=profile.left_out
