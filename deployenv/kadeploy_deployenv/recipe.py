@@ -7,7 +7,8 @@ Data only. A change here is a new recipe, and the next build starts from it. Ker
 PACKAGES = (
     "btrfs-progs", "busybox-static", "bzip2", "coreutils", "dash", "dmsetup", "dosfstools", "dropbear-bin",
     "e2fsprogs", "efibootmgr", "fdisk", "gzip", "kexec-tools", "kmod", "libkmod2", "libpython3-stdlib", "lvm2",
-    "mdadm", "mount", "python3-minimal", "tar", "udev", "util-linux", "util-linux-extra", "xfsprogs", "xz-utils", "zstd",
+    "mdadm", "mount", "python3-minimal", "tar", "udev", "util-linux", "util-linux-extra", "xfsprogs", "xz-utils",
+    "zstd",
 )  # fmt: skip
 
 # Packages with the firmware that drivers of the recipe's modules want. Only the wanted files go in.
