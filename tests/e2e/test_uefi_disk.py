@@ -96,7 +96,7 @@ def test_grub_boots_the_system_from_the_disk(story: Story, deployed: Report) -> 
     assert deployed.succeeded
     call(story, "kareboot", "-m", "node-1", "-p", "vda3", "--boot-method", "grub", "--soft")
     answer = answer_in_time(story, told(story))
-    assert "BOOT_IMAGE=(hd0,msdos3)/boot/vmlinuz" in answer.kernel_command_line
+    assert "BOOT_IMAGE=(hd0,3)/boot/vmlinuz" in answer.kernel_command_line
     assert "kadeploy.token=" in answer.kernel_command_line
     assert answer.root_device == "/dev/vda3"
 
