@@ -22,6 +22,8 @@ WORKERS ?= 3
 ENVIRONMENT ?= debian
 KEY := build/keys/cluster_ed25519
 PROTOS := $(shell find protos/kadeploy -name '*.proto')
+NODE_SCRIPTS := $(addprefix deployenv/kadeploy_deployenv/rootfs/,init usr/sbin/kadeploy-release-disk \
+  $(addprefix usr/lib/kadeploy/,announce boot-order console console-line dhcp disks network start))
 SOURCES := protos/generate.py requirements/lock.py services clients lab deployenv tests
 
 ##@ The two commands
@@ -32,18 +34,22 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 
 .PHONY: test
 test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
-	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 ##@ Work
 
 .PHONY: test-fast
 test-fast: setup proto ## All tests but the thorough ones and those that boot machines (under 2 minutes)
-	$(BIN)/python -m pytest -m "not lab and not compose and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not lab and not hardware and not compose and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: root ready environment-tiny environment-raw ## The tests that boot machines
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
+
+.PHONY: test-hardware
+test-hardware: root setup proto deployenv-hardware environment-tiny-hardware ## Deployments on machines with other parts than virtio's (12 minutes)
+	$(AS_ROOT) $(BIN)/python -m pytest -m hardware $(PYTEST_ARGS)
 
 .PHONY: test-compose
 test-compose: root setup proto ## The images and compose.yaml, on a container engine of its own (2 minutes)
@@ -59,6 +65,7 @@ lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
 	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
+	$(BIN)/shellcheck --external-sources --shell=sh $(NODE_SCRIPTS)
 	$(BIN)/hadolint services/Dockerfile
 	.githooks/check-subjects
 
@@ -145,11 +152,18 @@ lab-down: ## End every lab of this checkout, also one that a crash left
 
 .PHONY: deployenv
 deployenv: setup $(KEY) ## Kernel and initramfs of the deployment environment
-	$(PYTHON) deployenv/build.py --output build/deployenv --authorized-key $(KEY).pub
+	$(BIN)/kadeploy-deployenv build --profile virtual --output build/deployenv --authorized-key $(KEY).pub \
+	  --cache build/cache/deployenv
 
-.PHONY: environment-tiny environment-raw environment-debian
-environment-tiny environment-raw environment-debian: environment-%: setup ## An environment to deploy
-	$(AS_ROOT) $(PYTHON) lab/environments/build.py $* --output build/environments/$*
+.PHONY: deployenv-hardware
+deployenv-hardware: setup $(KEY) ## The same for real hardware, in build/deployenv-hardware
+	$(BIN)/kadeploy-deployenv build --profile hardware --output build/deployenv-hardware --authorized-key $(KEY).pub \
+	  --cache build/cache/deployenv
+
+ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian
+.PHONY: $(ENVIRONMENTS)
+$(ENVIRONMENTS): environment-%: setup ## An environment to deploy
+	$(AS_ROOT) $(BIN)/python lab/environments/build.py $* --output build/environments/$*
 
 ##@ Set-up
 

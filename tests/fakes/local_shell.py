@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 
-from deployenv.system import BROADCAST, broadcast_program
+from kadeploy_deployenv.system import BROADCAST, broadcast_program
 from kadeploy_deployer.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,

@@ -2,7 +2,7 @@
 
 import json
 
-from deployenv.kabroadcast.document import Document
+from kabroadcast.document import Document
 from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
 from kadeploy_deployer.broadcast.manifest import Manifest
 from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, ShellHost

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deployenv.failure import BuildFailure
+from kadeploy_deployenv.failure import BuildFailure
 
 MANIFEST = "manifest.json"
 _LOCK_SECONDS = 1800
@@ -59,13 +59,19 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
 def is_current(output: Path, inputs: str) -> bool:
     """Tells whether `output` was made from these inputs and all its files are still as they were."""
     try:
-        manifest = json.loads((output / MANIFEST).read_text())
+        manifest = read_manifest(output)
     except (FileNotFoundError, ValueError):
         return False
     return manifest.get("inputs") == inputs and all(
         (output / name).is_file() and sha256(output / name) == known["sha256"]
         for name, known in manifest["files"].items()
     )
+
+
+def read_manifest(output: Path) -> dict[str, Any]:
+    """Returns what `write_manifest` wrote."""
+    manifest: dict[str, Any] = json.loads((output / MANIFEST).read_text())
+    return manifest
 
 
 def write_manifest(output: Path, *, inputs: str, files: Iterable[str], facts: Mapping[str, Any]) -> None:

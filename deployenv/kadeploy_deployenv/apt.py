@@ -1,16 +1,16 @@
-"""Asks this machine's apt for packages, with package lists of our own, so that neither root nor fresh lists are needed.
+"""Where this machine's apt fetches Debian's packages from, with package lists of our own, so that no root is needed.
 
 The sources are those of this machine (/etc/apt); nothing of its apt is changed.
 """
 
 import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from deployenv.failure import BuildFailure
+from kadeploy_deployenv.failure import BuildFailure
 
 SUITE = "bookworm"
+SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 5
 _SECONDS = 900
@@ -43,28 +43,26 @@ class Apt:
         self._configuration.write_text(_CONFIGURATION.replace("@folder", str(self._folder)))
         print("fetching Debian's package lists", flush=True)
         self._run(["apt-get", "update"], cwd=self._folder)
-        self.sources()
 
-    def download(self, names: Sequence[str], folder: Path) -> None:
-        """Fetches packages, as files, into `folder`."""
-        print(f"fetching {len(names)} Debian packages", flush=True)
-        self._run(["apt-get", "download", *names], cwd=folder)
+    def sources(self, suite: str = SUITE) -> list[str]:
+        """Returns this machine's sources of Debian 12 (or another suite), as lines of a sources.list.
 
-    def dependencies(self, name: str) -> str:
-        """Returns what apt-cache says of a package's dependencies."""
-        return self._run(["apt-cache", "depends", name], cwd=self._folder)
+        Raises BuildFailure if it has none.
+        """
+        found = self.known_sources(suite)
+        if not found:
+            raise BuildFailure(f"apt has no source of {SUITES[suite]} ({suite}) here, or cannot reach it; see /etc/apt")
+        return found
 
-    def sources(self) -> list[str]:
-        """Returns this machine's sources of Debian 12, as lines of a sources.list."""
+    def known_sources(self, suite: str) -> list[str]:
+        """Returns this machine's sources of a suite of Debian, as lines of a sources.list; none if it has none."""
         form = "$(ORIGIN) $(RELEASE) $(COMPONENT) $(REPO_URI)"
         listing = self._run(["apt-get", "indextargets", "--format", form, "Identifier: Packages"], cwd=self._folder)
         lines = []
         for target in listing.splitlines():
             origin, release, component, uri = target.split(" ", 3)
-            if origin == "Debian" and release.split("-")[0] == SUITE:
+            if origin == "Debian" and release.split("-")[0] == suite:
                 lines.append(f"deb {uri} {release} {component}")
-        if not lines:
-            raise BuildFailure("apt has no source of Debian 12 (bookworm) here, or cannot reach it; see /etc/apt")
         return lines
 
     def _run(self, command: list[str], *, cwd: Path) -> str:
@@ -76,7 +74,7 @@ class Apt:
                     command, cwd=cwd, capture_output=True, text=True, check=True, timeout=_SECONDS
                 ).stdout
             except FileNotFoundError:
-                raise BuildFailure(f"{command[0]} is not installed; build on Debian 12") from None
+                raise BuildFailure(f"{command[0]} is not installed; build on Debian 12 or 13") from None
             except subprocess.TimeoutExpired:
                 raise BuildFailure(f"{command[0]} did not finish in {_SECONDS} s; try again") from None
             except subprocess.CalledProcessError as error:

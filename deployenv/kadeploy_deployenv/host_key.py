@@ -7,8 +7,8 @@ whoever can read the initramfs can read it: the network that nodes boot from has
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployenv.failure import BuildFailure
-from deployenv.packages import run_unpacked
+from kadeploy_deployenv.failure import BuildFailure
+from kadeploy_deployenv.packages import run_unpacked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +19,9 @@ class HostKey:
     public: str
 
 
-def host_key(packages: Path, *, cache: Path) -> HostKey:
-    """Returns the cached host key, made by the packages' own dropbearkey if there is none."""
-    path = cache / "ssh_host_ed25519_key"
+def host_key(packages: Path, *, cache: Path, given: Path | None = None) -> HostKey:
+    """Returns the given host key or else the cached one, made by the packages' own dropbearkey if there is none."""
+    path = given.absolute() if given else cache.absolute() / "ssh_host_ed25519_key"
     if not path.exists():
         fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
