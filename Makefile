@@ -1,0 +1,178 @@
+# Kadeploy. `make help` lists what can be made. Everything that a target needs, it makes or installs itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= /usr/bin/python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := build/stamps
+# grpc's own words on each try to reach a service that is not there yet would only frighten.
+export GRPC_VERBOSITY ?= NONE
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The lab's namespaces need root; lab/as-root uses sudo where it must and says so where it cannot.
+AS_ROOT := lab/as-root
+
+NODES ?= 2
+KEEP ?=
+# Tests at once, where no machines boot (those have the host to themselves). More than processors: many wait for others.
+WORKERS ?= 3
+ENVIRONMENT ?= debian
+KEY := build/keys/cluster_ed25519
+PROTOS := $(shell find protos/kadeploy -name '*.proto')
+SOURCES := protos/generate.py services clients lab deployenv tests
+
+##@ The two commands
+
+.PHONY: demo
+demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE and get a Debian. NODES=4, KEEP=1 (leaves it up)
+	$(AS_ROOT) $(BIN)/python -m kadeploy_demo run --nodes $(NODES) --environment $(ENVIRONMENT) $(if $(KEEP),--keep)
+
+.PHONY: test
+test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
+	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
+
+##@ Work
+
+.PHONY: test-fast
+test-fast: setup proto ## All tests but the thorough ones and those that boot machines (under 2 minutes)
+	$(BIN)/python -m pytest -m "not lab and not compose and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+
+.PHONY: test-lab
+test-lab: root ready environment-tiny environment-raw ## The tests that boot machines
+	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
+
+.PHONY: test-compose
+test-compose: root setup proto ## The images and compose.yaml, on a container engine of its own (2 minutes)
+	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: proto ## Contracts, style, layers, shell scripts
+	$(BIN)/buf lint build/protos/descriptors.binpb --config protos/buf.yaml
+	$(BIN)/buf format --diff --exit-code protos
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
+	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp \
+	  tests/containers/enter-engine tests/containers/stand-ins/*
+	$(BIN)/hadolint services/Dockerfile
+
+.PHONY: type
+type: proto ## Types, strictly
+	$(BIN)/mypy $(SOURCES)
+
+.PHONY: fmt
+fmt: proto ## Format the code and the contracts
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/buf format --write protos
+
+.PHONY: check
+check: lint type test ## What a change must pass
+
+.PHONY: golden
+golden: proto ## Rewrite the golden boot files; review the diff
+	KADEPLOY_GOLDEN=rewrite $(BIN)/python -m pytest -q tests/unit/bootctl
+
+.PHONY: docs
+docs: proto ## Rewrite the generated parts of the documents
+	$(BIN)/python -m kadeploy_cli.reference docs/commands.md
+
+.PHONY: proto
+proto: $(STAMPS)/proto ## Generate the stubs
+
+##@ Measurements
+
+.PHONY: bench-scale
+bench-scale: proto ## What deployments of thousands of nodes cost, beside their limits: build/bench/scale.json
+	$(BIN)/python -m tests.bench.scale
+
+.PHONY: bench-fanout
+bench-fanout: setup proto ## 300 SSH sessions, beside clush and TakTuk; build/bench/fanout.json
+	lab/setup-host tests/bench/packages.txt
+	$(AS_ROOT) $(BIN)/python -m tests.bench.fanout
+
+.PHONY: bench-inventory
+bench-inventory: setup proto ## 10,000 nodes registered, on both databases, beside the driver's floor; build/bench/inventory.json
+	$(BIN)/python -m tests.bench.inventory
+
+.PHONY: bench-bootctl
+bench-bootctl: setup proto ## 10,000 boot entries in one call, beside write+fsync+rename in a loop; build/bench/bootctl.json
+	lab/setup-host
+	$(BIN)/python -m tests.bench.bootctl
+
+.PHONY: bench-boot-http
+bench-boot-http: root ready ## Kernels by TFTP and by HTTP: machines of the lab, 300 at once, at a distance; build/bench/boot_http.json
+	lab/setup-host tests/bench/packages.txt
+	$(AS_ROOT) $(BIN)/python -m tests.bench.boot_http
+
+##@ Services alone
+
+.PHONY: run
+run: ready ## The three services on loopback; data in build/run, client settings in build/run/client.toml
+	$(BIN)/python -m kadeploy_demo start
+
+.PHONY: stop
+stop: ## End what `make run` started
+	$(BIN)/python -m kadeploy_demo stop
+
+##@ Lab
+
+.PHONY: lab-up
+lab-up: root setup ## A lab alone, to play with: NODES=2
+	$(AS_ROOT) $(BIN)/python -m kadeploy_lab up --nodes $(NODES)
+
+.PHONY: lab-down
+lab-down: ## End every lab of this checkout, also one that a crash left
+	$(AS_ROOT) $(BIN)/python -m kadeploy_lab down --all
+
+.PHONY: deployenv
+deployenv: setup $(KEY) ## Kernel and initramfs of the deployment environment
+	$(PYTHON) deployenv/build.py --output build/deployenv --authorized-key $(KEY).pub
+
+.PHONY: environment-tiny environment-raw environment-debian
+environment-tiny environment-raw environment-debian: environment-%: setup ## An environment to deploy
+	$(AS_ROOT) $(PYTHON) lab/environments/build.py $* --output build/environments/$*
+
+##@ Set-up
+
+.PHONY: root
+root: # asked first, so that nobody waits for a build that cannot be used
+	@$(AS_ROOT) true
+
+.PHONY: ready
+ready: setup proto deployenv
+
+.PHONY: setup
+setup: ## Debian packages and the virtual environment
+	lab/setup-host
+	@$(MAKE) $(STAMPS)/venv
+
+.PHONY: clean
+clean: ## Remove what was built, but for the caches
+	rm -rf build/demo build/run build/lab build/deployenv build/environments build/protos $(STAMPS)/proto
+	find protos -name '*_pb2*.py*' -delete
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+( [a-z-]+)*:.*## / {printf "  %-34s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMPS)/venv: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there: install python3, or say PYTHON=…" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "make: no virtual environment: run lab/setup-host" >&2; exit 1; }
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --editable '.[inventory,deployer,bootctl,cli,lab]' --group build --group dev
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/proto: $(PROTOS) protos/generate.py $(STAMPS)/venv
+	$(BIN)/python protos/generate.py
+	@mkdir -p $(@D) && touch $@
+
+$(KEY):
+	@mkdir -p $(@D)
+	ssh-keygen -q -t ed25519 -N '' -C kadeploy -f $@

@@ -1,0 +1,1 @@
+"""The site's certificate authority: `holders` (for whom), `certificates` (pure X.509), `authority` (the directory)."""

@@ -1,0 +1,112 @@
+"""The plan of a lab: names, addresses and paths, all computed, nothing touched.
+
+Every lab uses the same addresses, since each lives in a network namespace of its own; what tells two
+labs apart is their name and a short hash of their directory.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kadeploy_lab.errors import LabError
+
+GATEWAY_IP = "172.31.0.1"
+NETWORK = "172.31.0.0/24"
+IPV6_GATEWAY = "fd31::1/64"
+IPV6_PREFIX = "fd31::"
+BRIDGE = "br0"
+BRIDGE_MAC = "52:54:00:4b:ff:01"
+BMC_USER = "admin"
+MAX_NODES = 64
+BIOS, UEFI = "bios", "uefi"
+
+# Unix socket paths end at 107 bytes, and a checkout can be deep: sockets and pid files live here.
+RUN_ROOT = Path("/run/kadeploy-lab")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_FIRST_HOST = 11
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabNode:
+    """One machine of the lab and where to find it."""
+
+    name: str
+    mac: str
+    ip: str
+    bmc_address: str
+    serial_log: Path
+    serial_socket: Path
+    disk: Path
+    firmware: str = BIOS
+
+    @property
+    def uuid(self) -> str:
+        """The machine's UUID, as its firmware tells it; one of those that pxelinux holds for a UUID."""
+        return f"6b61646c-6162-4b61-8000-{self.mac.replace(':', '')}"
+
+    @property
+    def variables(self) -> Path:
+        """What the machine's UEFI firmware remembers; a machine with a BIOS has none."""
+        return self.disk.with_name("variables.img")
+
+
+def check_name(name: str) -> str:
+    """Returns the name when it can name a lab, and says what a name looks like otherwise."""
+    if not _NAME.fullmatch(name):
+        raise LabError(f"'{name}' cannot name a lab: use up to 32 lower-case letters, digits and dashes.")
+    return name
+
+
+def identity(name: str, directory: Path) -> str:
+    """What tells this lab from every other on the host: its name and a hash of its directory."""
+    digest = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()
+    return f"{name}-{digest[:6]}"
+
+
+def namespace(name: str, directory: Path) -> str:
+    """The network namespace of a lab."""
+    return f"kalab-{identity(name, directory)}"
+
+
+def run_directory(name: str, directory: Path) -> Path:
+    """Where a lab keeps its sockets and pid files while it is up."""
+    return RUN_ROOT / identity(name, directory)
+
+
+def tap(index: int) -> str:
+    """The host's end of the network cable of machine number `index` (from 1)."""
+    return f"tap{index}"
+
+
+def plan_nodes(
+    name: str, directory: Path, count: int, *, firmware: Mapping[str, str] | None = None
+) -> tuple[LabNode, ...]:
+    """The machines of a lab, node-1 first; those that `firmware` does not name have a BIOS."""
+    if not 1 <= count <= MAX_NODES:
+        raise LabError(f"A lab has 1 to {MAX_NODES} nodes, not {count}.")
+    runtime = run_directory(name, directory)
+    nodes = tuple(_plan_node(index, directory, runtime) for index in range(1, count + 1))
+    wanted = firmware or {}
+    if strange := sorted(wanted.keys() - {node.name for node in nodes}):
+        raise LabError(f"The lab has no node '{strange[0]}' that could have a firmware of its own.")
+    if unknown := sorted(set(wanted.values()) - {BIOS, UEFI}):
+        raise LabError(f"'{unknown[0]}' is no firmware of the lab's machines: use bios or uefi.")
+    return tuple(replace(node, firmware=wanted.get(node.name, BIOS)) for node in nodes)
+
+
+def _plan_node(index: int, directory: Path, runtime: Path) -> LabNode:
+    node = f"node-{index}"
+    host = _FIRST_HOST + index - 1
+    home = directory / "nodes" / node
+    return LabNode(
+        name=node,
+        mac=f"52:54:00:4b:00:{index:02x}",
+        ip=f"172.31.0.{host}",
+        bmc_address=f"172.31.1.{host}",
+        serial_log=home / "serial.log",
+        serial_socket=runtime / f"{node}.serial",
+        disk=home / "disk.img",
+    )

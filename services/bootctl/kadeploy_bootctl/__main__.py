@@ -1,0 +1,136 @@
+"""`kadeploy-bootctl`: serves the TFTP tree's contract, lays the tree out, installs deployment kernels."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kadeploy_bootctl import bootstrap
+from kadeploy_bootctl.settings import Settings
+from kadeploy_bootctl.tree.check import check_tree
+from kadeploy_bootctl.tree.installer import install_label, lay_out
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.server import serve_sync
+from kadeploy_edge.settings_file import BadSettings
+
+USAGE, FAILURE = 2, 1
+LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    try:
+        settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
+    except BadSettings as error:
+        return _complain(str(error), USAGE)
+    try:
+        status: int = options.run(settings, options)
+    except DomainError as error:
+        return _complain(error.message, FAILURE)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", FAILURE)
+    return status
+
+
+def _serve(settings: Settings, _options: argparse.Namespace) -> int:
+    runtime = bootstrap.open_runtime(settings)
+    with bootstrap.collector(runtime):
+        return serve_sync(
+            bootstrap.registration(runtime),
+            service=bootstrap.SERVICE,
+            address=settings.address,
+            service_names=bootstrap.SERVICE_NAMES,
+            maximum_workers=settings.maximum_workers,
+            tls=settings.tls,
+            insecure=settings.insecure,
+            audit_log=settings.audit_log,
+        )
+
+
+def _init(settings: Settings, options: argparse.Namespace) -> int:
+    done = lay_out(
+        bootstrap.layout_of(settings),
+        sources=bootstrap.sources_of(settings),
+        defaults=bootstrap.default_files(settings),
+        network_grub=bootstrap.network_grub(settings),
+        owner=options.owner,
+    )
+    for line in done:
+        _say(line)
+    _say(f"{settings.tftp_root} is laid out")
+    return 0
+
+
+def _check(settings: Settings, _options: argparse.Namespace) -> int:
+    findings = check_tree(
+        bootstrap.layout_of(settings),
+        labels=settings.labels,
+        sources=bootstrap.sources_of(settings),
+        reserved_bytes=settings.reserved_bytes,
+    )
+    for finding in findings:
+        _say(f"{finding.kind}: {finding.path}: {finding.description}")
+    if not findings:
+        _say(f"{settings.tftp_root} is as it should be")
+    return FAILURE if findings else 0
+
+
+def _install_label(settings: Settings, options: argparse.Namespace) -> int:
+    label = settings.labels.get(options.name)
+    if label is None:
+        known = ", ".join(sorted(settings.labels)) or "none"
+        advice = f"add [labels.{options.name}] with kernel and initrd; it knows: {known}"
+        return _complain(f"{options.config} does not know the label {options.name!r}: {advice}", USAGE)
+    if bool(label.initrd) != (options.initrd is not None):
+        wanted = "needs --initrd" if label.initrd else "has no initrd in the settings"
+        return _complain(f"the label {label.name!r} {wanted}", USAGE)
+    done = install_label(bootstrap.layout_of(settings), label, kernel=options.kernel, initrd=options.initrd)
+    for line in done:
+        _say(line)
+    _say(f"label {label.name} is installed")
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _complain(sentence: str, status: int) -> int:
+    sys.stderr.write(f"kadeploy-bootctl: {sentence}\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
+    levels = ("debug", "info", "warning", "error")
+    shared.add_argument("--log-level", choices=levels, default="info", help="how much is logged (default: info)")
+    parser = argparse.ArgumentParser(prog="kadeploy-bootctl", description="Decides what every machine boots next.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", parents=[shared], help="answer calls until SIGTERM")
+    serve.add_argument(
+        "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
+    )
+    serve.set_defaults(run=_serve)
+    init = commands.add_parser("init", parents=[shared], help="lay the TFTP tree out; may be repeated")
+    init.add_argument("--owner", default="", metavar="USER", help="who gets the directories that bootctl writes")
+    init.set_defaults(run=_init)
+    check = commands.add_parser("check", parents=[shared], help="verify the tree; status 1 when something is wrong")
+    check.set_defaults(run=_check)
+    labels = commands.add_parser("label", help="deployment kernels").add_subparsers(required=True, metavar="COMMAND")
+    install = labels.add_parser("install", parents=[shared], help="copy a deployment kernel into the tree")
+    install.add_argument("name", metavar="NAME", help="a label of the settings, such as deploy")
+    install.add_argument("--kernel", type=Path, required=True, metavar="FILE")
+    install.add_argument("--initrd", type=Path, metavar="FILE")
+    install.set_defaults(run=_install_label)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

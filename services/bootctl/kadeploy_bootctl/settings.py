@@ -1,0 +1,185 @@
+"""The settings of bootctl: one TOML file, read strictly. The keys of the tree keep their classic names."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from kadeploy_bootctl.domain.errors import InvalidBootEntry
+from kadeploy_bootctl.domain.label import KernelLabel
+from kadeploy_bootctl.domain.texts import check_arguments, check_label
+from kadeploy_edge.settings_file import Table, load
+from kadeploy_edge.tls import TlsFiles
+from kadeploy_edge.tls_settings import read_tls
+
+DEFAULT_ADDRESS = "127.0.0.1:7403"
+GIBIBYTE = 1 << 30
+MEBIBYTE = 1 << 20
+MOST_BYTES = 1 << 50
+SERIAL_SPEEDS = (9600, 19200, 38400, 57600, 115200)
+LARGEST_SERIAL_PORT = 3
+MOST_WORKERS = 256
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}\Z")
+_PATH = re.compile(r"/?[A-Za-z0-9][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9][A-Za-z0-9_.+-]*)*/?\Z")
+# Boot loaders resolve no names reliably, so the host is an address.
+_HTTP_URL = re.compile(r"http://[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?(?:/[A-Za-z0-9][A-Za-z0-9_.+-]*)*/?\Z")
+_RESERVED_NAMES = ("sha256-", "grub-", "memdisk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serial:
+    """The loader's serial console."""
+
+    port: int
+    speed: int
+
+
+_DEPLOY = KernelLabel(name="deploy", kernel="deploy-vmlinuz", initrd="deploy-initrd", arguments="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What bootctl is told by its site.
+
+    Attributes:
+        tftp_root: the directory that the TFTP server serves.
+        tftp_repository: where most network cards look, below the root.
+        tftp_repository_intel: where the others look.
+        pxe_rep: the directory of the nodes' files in the first.
+        pxe_rep_intel: the same in the second.
+        tftp_relative_path: the directory of kernels and initrds in both.
+        address: where to listen.
+        administrators: users who may do everything.
+        maximum_workers: how many calls are answered at once.
+        maximum_file_bytes: the largest boot file.
+        reserved_bytes: what uploads leave free.
+        serial: the loader's serial console, None for none.
+        labels: the deployment kernels; a lone "deploy" when the file names none.
+        pxelinux_directory: where the package pxelinux is installed.
+        syslinux_directory: where the package syslinux-common is installed.
+        grub_directory: where the packages grub-pc-bin and grub-efi-amd64-bin are installed.
+        uefi: whether the site has machines with UEFI, so that their loader must be there.
+        http_url: where an HTTP server serves tftp_root, without a slash at its end; empty: all comes by TFTP.
+        tls: certificates; TCP needs them.
+        audit_log: the file of audit records; None for the log.
+        insecure: plain text on loopback; the command line says it, never the file.
+    """
+
+    tftp_root: Path
+    tftp_repository: str = "PXEClient/"
+    tftp_repository_intel: str = "X86PC/linux/"
+    pxe_rep: str = "pxelinux.cfg/"
+    pxe_rep_intel: str = "pxelinux.cfg/"
+    tftp_relative_path: str = "images_grub"
+    address: str = DEFAULT_ADDRESS
+    administrators: frozenset[str] = frozenset({"root"})
+    maximum_workers: int = 16
+    maximum_file_bytes: int = GIBIBYTE
+    reserved_bytes: int = 64 * MEBIBYTE
+    serial: Serial | None = None
+    labels: Mapping[str, KernelLabel] = field(default_factory=lambda: MappingProxyType({"deploy": _DEPLOY}))
+    pxelinux_directory: Path = Path("/usr/lib/PXELINUX")
+    syslinux_directory: Path = Path("/usr/lib/syslinux")
+    grub_directory: Path = Path("/usr/lib/grub")
+    uefi: bool = True
+    http_url: str = ""
+    tls: TlsFiles | None = None
+    audit_log: Path | None = None
+    insecure: bool = False
+
+    @classmethod
+    def load(cls, path: Path) -> "Settings":
+        """Reads a file, or raises BadSettings with one sentence."""
+        return load(path, read_settings)
+
+
+def read_settings(table: Table) -> Settings:
+    """Returns what the file says."""
+    loaders = table.table("loaders")
+    settings = Settings(
+        tftp_root=_root(table),
+        tftp_repository=_relative(table, "tftp_repository", "PXEClient/"),
+        tftp_repository_intel=_relative(table, "tftp_repository_intel", "X86PC/linux/"),
+        pxe_rep=_relative(table, "pxe_rep", "pxelinux.cfg/"),
+        pxe_rep_intel=_relative(table, "pxe_rep_intel", "pxelinux.cfg/"),
+        tftp_relative_path=_relative(table, "tftp_relative_path", "images_grub"),
+        address=table.text("address", DEFAULT_ADDRESS),
+        administrators=table.names("administrators", {"root"}),
+        maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
+        maximum_file_bytes=table.whole("maximum_file_bytes", GIBIBYTE, least=1, most=MOST_BYTES, unit="bytes"),
+        reserved_bytes=table.whole("reserved_bytes", 64 * MEBIBYTE, least=0, most=MOST_BYTES, unit="bytes"),
+        serial=_serial(table.table("serial")),
+        labels=_labels(table.table("labels")),
+        pxelinux_directory=loaders.path("pxelinux_directory", Path("/usr/lib/PXELINUX")),
+        syslinux_directory=loaders.path("syslinux_directory", Path("/usr/lib/syslinux")),
+        grub_directory=loaders.path("grub_directory", Path("/usr/lib/grub")),
+        uefi=loaders.flag("uefi", True),
+        http_url=_http_url(table),
+        tls=read_tls(table.table("tls")),
+        audit_log=table.optional_path("audit_log"),
+    )
+    _check_places(table, settings)
+    return settings
+
+
+def _check_places(table: Table, settings: Settings) -> None:
+    if settings.tftp_repository.strip("/") == settings.tftp_repository_intel.strip("/"):
+        raise table.complaint("tftp_repository_intel", "tftp_repository and tftp_repository_intel must be two places")
+    for key in ("pxe_rep", "pxe_rep_intel"):
+        if getattr(settings, key).strip("/") == settings.tftp_relative_path.strip("/"):
+            raise table.complaint(key, f"{key} and tftp_relative_path must be two places")
+
+
+def _root(table: Table) -> Path:
+    root = table.text("tftp_root")
+    if not Path(root).is_absolute():
+        raise table.refusal("tftp_root", "an absolute path", root)
+    return Path(root)
+
+
+def _relative(table: Table, key: str, default: str) -> str:
+    value = table.text(key, default)
+    if not _PATH.match(value) or value.startswith("/"):
+        raise table.refusal(key, "a path below tftp_root, without .. and blanks", value, default=default)
+    return value
+
+
+def _http_url(table: Table) -> str:
+    value = table.text("http_url", "")
+    if value and not _HTTP_URL.match(value):
+        raise table.refusal("http_url", "such as http://192.168.0.1/tftp: boot loaders know no https", value)
+    return value.rstrip("/")
+
+
+def _serial(table: Table) -> Serial | None:
+    port = table.whole("port", 0, least=0, most=LARGEST_SERIAL_PORT)
+    speed = table.whole("speed", 115200, least=min(SERIAL_SPEEDS), most=max(SERIAL_SPEEDS), unit="bits per second")
+    if speed not in SERIAL_SPEEDS:
+        raise table.refusal("speed", f"one of {', '.join(map(str, SERIAL_SPEEDS))}", speed, default=115200)
+    return Serial(port=port, speed=speed) if table.is_there else None
+
+
+def _labels(table: Table) -> Mapping[str, KernelLabel]:
+    if not table.is_there:
+        return MappingProxyType({_DEPLOY.name: _DEPLOY})
+    labels: dict[str, KernelLabel] = {}
+    for name, fields in table.tables().items():
+        kernel, initrd = _file(fields, "kernel"), _file(fields, "initrd", "")
+        arguments = fields.text("arguments", "")
+        try:
+            check_label(table.name(name), name)
+            check_arguments(fields.name("arguments"), arguments)
+        except InvalidBootEntry as error:
+            sentence = f"{error.metadata['field']} {error.metadata['description']}"
+            raise table.complaint(name, sentence) from error
+        labels[name] = KernelLabel(name=name, kernel=kernel, initrd=initrd, arguments=arguments)
+    return MappingProxyType(labels)
+
+
+def _file(table: Table, key: str, default: str | None = None) -> str:
+    value = table.text(key, default)
+    if value and (not _FILE_NAME.match(value) or value.startswith(_RESERVED_NAMES)):
+        raise table.refusal(key, "a bare file name of images_grub", value)
+    return value

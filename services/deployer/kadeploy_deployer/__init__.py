@@ -1,0 +1,1 @@
+"""The deployer: lifecycle and exclusivity of deployments, and everything done to nodes."""

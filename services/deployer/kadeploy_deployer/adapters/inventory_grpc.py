@@ -1,0 +1,117 @@
+"""Inventory through its contract: one call that resolves a whole deployment, or its nodes alone, and the rights."""
+
+import logging
+from collections.abc import Mapping
+
+import grpc
+
+from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc
+from kadeploy_deployer.adapters.inventory_messages import node_resolution, resolution
+from kadeploy_deployer.adapters.inventory_nodes import NodeReader
+from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.ports import NodeResolution, Resolution
+from kadeploy_edge.channel import open_aio_channel
+from kadeploy_edge.errors import DomainError, Unreachable
+from kadeploy_edge.status import RemoteError, from_rpc_error
+from kadeploy_edge.tls import TlsFiles
+
+CALL_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class InventoryUnreachable(Unreachable):
+    """The inventory does not answer."""
+
+    reason = "INVENTORY_UNREACHABLE"
+
+
+class GrpcInventory:
+    """Speaks to one inventory."""
+
+    def __init__(
+        self, address: str, *, call_seconds: float = CALL_SECONDS, tls: TlsFiles | None = None, insecure: bool = False
+    ) -> None:
+        """Opens the channel; nothing is sent yet.
+
+        Args:
+            address: of the inventory, "host:port" or "unix:/path".
+            call_seconds: deadline of a call.
+            tls: the deployer's own certificate, for TCP.
+            insecure: plain text on loopback.
+        """
+        self._address = address
+        self._call_seconds = call_seconds
+        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
+        self._environments = inventory_service_pb2_grpc.EnvironmentServiceStub(self._channel)
+        self._stub = inventory_service_pb2_grpc.ResolutionServiceStub(self._channel)
+        self._nodes = NodeReader()
+        self._rights = inventory_service_pb2_grpc.RightServiceStub(self._channel)
+
+    async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
+        """As in the port."""
+        request = inventory_service_pb2.ResolveDeploymentRequest(
+            user=user,
+            nodes=spec.nodes,
+            environment=environment_pb2.EnvironmentReference(
+                name=spec.environment_name, version=spec.environment_version, owner=spec.environment_owner
+            ),
+            device=spec.device,
+            partition=spec.partition,
+        )
+        try:
+            response = await self._stub.ResolveDeployment(request, timeout=self._call_seconds)
+        except grpc.RpcError as error:
+            raise _word(from_rpc_error(error), self._address) from error
+        return resolution(response, self._nodes.read(response), await self._defaults(response))
+
+    async def _defaults(
+        self, response: inventory_service_pb2.ResolveDeploymentResponse
+    ) -> Mapping[str, environment_pb2.Environment]:
+        """Returns the default environment of each cluster that has one. One that is gone stops no deployment."""
+        found = {}
+        for cluster in response.clusters:
+            if not cluster.profile.HasField("default_environment"):
+                continue
+            reference = cluster.profile.default_environment.environment
+            request = inventory_service_pb2.GetEnvironmentRequest(environment=reference)
+            try:
+                found[cluster.name] = await self._environments.GetEnvironment(request, timeout=self._call_seconds)
+            except grpc.RpcError as error:
+                problem = from_rpc_error(error)
+                _log.warning("cluster=%s no default environment %s: %s", cluster.name, reference.name, problem.message)
+        return found
+
+    async def resolve_nodes(self, nodes: str, *, user: str, device: str = "", partition: int = 0) -> NodeResolution:
+        """As in the port."""
+        request = inventory_service_pb2.ResolveDeploymentRequest(
+            user=user, nodes=nodes, device=device, partition=partition
+        )
+        try:
+            response = await self._stub.ResolveDeployment(request, timeout=self._call_seconds)
+        except grpc.RpcError as error:
+            raise _word(from_rpc_error(error), self._address) from error
+        return node_resolution(response, self._nodes.read(response))
+
+    async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
+        """As in the port."""
+        request = inventory_service_pb2.CheckRightsRequest(user=user, nodes=nodes, partition=partition)
+        try:
+            response = await self._rights.CheckRights(request, timeout=self._call_seconds)
+        except grpc.RpcError as error:
+            raise _word(from_rpc_error(error), self._address) from error
+        return {check.node: check.allowed for check in response.checks}
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        await self._channel.close()
+
+
+def _word(error: RemoteError, address: str) -> DomainError:
+    """Returns the inventory's word for what is wrong, to be handed on as it is; or that it does not answer."""
+    if error.kind is None:
+        message = f"the inventory does not answer on {address}: {error.code.name}"
+        return InventoryUnreachable(message, metadata={"address": address, "code": error.code.name})
+    kind = type(error.reason, (error.kind,), {"reason": error.reason, "__doc__": "Said by the inventory."})
+    word: DomainError = kind(error.message, metadata=error.metadata, violations=error.violations)
+    return word

@@ -1,0 +1,140 @@
+"""The inventory's nodes as the deployer's own data. A message that was read before is not read again."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2
+from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot, PartitionSnapshot
+from kadeploy_deployer.ports import ResolvedNode
+
+MOST: Final = 50_000
+"""So many nodes are kept at most, with their messages; about 1 KiB each."""
+
+_COMMANDS = (
+    "soft_reboot",
+    "hard_reboot",
+    "very_hard_reboot",
+    "power_on",
+    "power_off",
+    "power_status",
+    "console",
+)
+_TABLES = {node_pb2.PARTITION_TABLE_GPT: "gpt"}
+_FIRMWARES = {node_pb2.FIRMWARE_UEFI: "uefi"}
+_TYPES = {node_pb2.PARTITION_TYPE_EXTENDED: "extended", node_pb2.PARTITION_TYPE_LOGICAL: "logical"}
+_ROLES = {
+    node_pb2.PARTITION_ROLE_SWAP: "swap",
+    node_pb2.PARTITION_ROLE_TMP: "tmp",
+    node_pb2.PARTITION_ROLE_PRODUCTION: "production",
+}
+
+
+class NodeReader:
+    """Reads the nodes of answers.
+
+    What a node comes to depends on nothing but the bytes of its message and of its cluster's commands. So these are
+    the key under which it is kept, and nobody has to tell that a node has changed: its bytes have.
+    """
+
+    def __init__(self, *, most: int = MOST) -> None:
+        self._most = most
+        self._known: dict[tuple[bytes, bytes], ResolvedNode] = {}
+
+    def read(self, response: inventory_service_pb2.ResolveDeploymentResponse) -> tuple[ResolvedNode, ...]:
+        """Returns the nodes of an answer, in its order."""
+        told = inventory_service_pb2.ResolveDeploymentResponse()
+        for cluster in response.clusters:
+            told.clusters.add(name=cluster.name).profile.commands.CopyFrom(cluster.profile.commands)
+        commands = told.SerializeToString(deterministic=True)
+        known, new = self._known, dict[tuple[bytes, bytes], ResolvedNode]()
+        shared = _Shared({cluster.name: cluster.profile for cluster in response.clusters})
+        nodes = []
+        for message in response.nodes:
+            key = commands, message.SerializeToString()
+            node = known.get(key)
+            if node is None:
+                node = new[key] = _resolved(message, shared)
+            nodes.append(node)
+        if new:
+            self._keep(new)
+        return tuple(nodes)
+
+    def _keep(self, new: Mapping[tuple[bytes, bytes], ResolvedNode]) -> None:
+        if len(self._known) + len(new) > self._most:
+            # Those of nodes that have changed among them.
+            self._known = {}
+        if len(new) <= self._most:
+            self._known.update(new)
+
+
+class _Shared:
+    """Disks and commands that many nodes share, by their bytes on the wire: each kind is read once, as one value."""
+
+    def __init__(self, clusters: Mapping[str, cluster_pb2.ClusterProfile]) -> None:
+        self._clusters = clusters
+        self._disks: dict[tuple[bytes, ...], tuple[DiskSnapshot, ...]] = {}
+        self._commands: dict[tuple[str, bytes], CommandSnapshot] = {}
+
+    def disks(self, node: node_pb2.Node) -> tuple[DiskSnapshot, ...]:
+        """Returns the disks of a node."""
+        wire = tuple(disk.SerializeToString(deterministic=True) for disk in node.disks)
+        if wire not in self._disks:
+            self._disks[wire] = tuple(_disk(disk) for disk in node.disks)
+        return self._disks[wire]
+
+    def commands(self, node: node_pb2.Node) -> CommandSnapshot:
+        """Returns the commands of a node, its own before those of its cluster."""
+        key = node.cluster, node.commands.SerializeToString(deterministic=True)
+        if key not in self._commands:
+            profile = self._clusters.get(node.cluster, cluster_pb2.ClusterProfile())
+            self._commands[key] = _commands(node.commands, profile.commands)
+        return self._commands[key]
+
+
+def _resolved(message: inventory_service_pb2.ResolvedNode, shared: _Shared) -> ResolvedNode:
+    if not message.HasField("node"):
+        return ResolvedNode(name=message.name, snapshot=None, allowed=message.allowed)
+    node = message.node
+    snapshot = NodeSnapshot(
+        name=node.name,
+        mac_address=node.mac_address,
+        ip_address=node.ip_address,
+        cluster=node.cluster,
+        device=message.device,
+        partition=message.partition,
+        firmware=_FIRMWARES.get(node.firmware, "bios"),
+        bmc_address=node.bmc_address or f"{node.name}-bmc",
+        uuid=node.uuid,
+        labels=dict(node.labels),
+        disks=shared.disks(node),
+        commands=shared.commands(node),
+    )
+    return ResolvedNode(name=message.name, snapshot=snapshot, allowed=message.allowed)
+
+
+def _disk(message: node_pb2.Disk) -> DiskSnapshot:
+    return DiskSnapshot(
+        device=message.device,
+        size_bytes=message.size_bytes,
+        partition_table=_TABLES.get(message.partition_table, "mbr"),
+        partitions=tuple(
+            PartitionSnapshot(
+                number=part.number,
+                size_bytes=part.size_bytes,
+                type=_TYPES.get(part.type, "primary"),
+                type_id=part.type_id or 0x83,
+                label=part.label,
+                role=_ROLES.get(part.role, "deploy"),
+            )
+            for part in sorted(message.partitions, key=lambda part: part.number)
+        ),
+    )
+
+
+def _commands(
+    own: command_template_pb2.CommandTemplates, shared: command_template_pb2.CommandTemplates
+) -> CommandSnapshot:
+    def template(word: str) -> tuple[str, ...]:
+        return tuple(getattr(own, word).arguments) or tuple(getattr(shared, word).arguments)
+
+    return CommandSnapshot(**{word: template(word) for word in _COMMANDS})

@@ -1,0 +1,1 @@
+"""What a deployment is, as pure data and rules: no database, no network, no clock."""

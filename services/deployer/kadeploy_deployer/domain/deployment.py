@@ -1,0 +1,124 @@
+"""A deployment and its nodes, as they stand at one moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.lifecycle import FINISHED
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
+from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """How a step ended on a node, after all its attempts."""
+
+    step: str
+    seconds: float
+    attempts: int
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDeployment:
+    """One node's part in a deployment.
+
+    A node that was left out has no state, and a reason. `step_done`: the node did the step that it is in.
+    """
+
+    node: str
+    state: PartitionState | None
+    device: str
+    partition: int
+    facts: NodeFacts
+    step: str = ""
+    attempt: int = 0
+    step_done: bool = False
+    step_start_time: float | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    reason: FailureReason | None = None
+    description: str = ""
+    steps: tuple[StepRecord, ...] = ()
+
+    @property
+    def included(self) -> bool:
+        """False when the node was left out at the creation."""
+        return self.state is not None
+
+    @property
+    def active(self) -> bool:
+        """True while something is still to be done to the node."""
+        return self.state not in (None, PartitionState.DEPLOYED, PartitionState.ERROR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One environment on one partition of many nodes.
+
+    `step` and `attempt` are the journal: what is being done, written before it is begun. `version` grows with every
+    change, `fence` with every driver. It may wait for its nodes for `wait_seconds`, of which `waited_seconds` are over.
+    `needs_right`: whether its owner must have the right on its targets until its end.
+    """
+
+    id: str
+    state: DeploymentState
+    owner: str
+    spec: DeploymentSpec
+    environment: EnvironmentSnapshot
+    create_time: float
+    start_time: float | None
+    end_time: float | None
+    description: str
+    version: int
+    driver: str
+    step: str
+    attempt: int
+    fence: int
+    cancel_requested: bool
+    cancel_reason: str
+    wait_seconds: float
+    waited_seconds: float
+    needs_right: bool
+    last_sequence: int
+    nodes: tuple[NodeDeployment, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """True when it never changes again."""
+        return self.state in FINISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to drive a deployment. The fence grows with each owner; an old one opens nothing.
+
+    `dead_drivers`: how many drivers died in the step at which the deployment was taken over.
+    """
+
+    deployment_id: str
+    driver: str
+    fence: int
+    dead_drivers: int = field(default=0, compare=False)
+
+
+def verdict(nodes: Sequence[NodeDeployment]) -> tuple[bool, str]:
+    """Returns whether every node of a deployment was deployed, and one sentence on how it ended.
+
+    Nodes that were left out at the creation are told, but are no failure of the deployment.
+    """
+    included = [node for node in nodes if node.included]
+    failed = [node for node in included if node.state is not PartitionState.DEPLOYED]
+    left_out = [node for node in nodes if not node.included]
+    text = f"{len(included) - len(failed)} of {len(included)} nodes deployed"
+    if failed:
+        text += f"; failed: {_told(failed)}"
+    if left_out:
+        text += f"; left out: {_told(left_out)}"
+    return not failed, text
+
+
+def _told(nodes: Sequence[NodeDeployment], most: int = 10) -> str:
+    words = [f"{node.node} ({(node.reason or FailureReason.INTERNAL).replace('_', ' ')})" for node in nodes[:most]]
+    more = len(nodes) - most
+    return ", ".join(words) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,27 @@
+"""Whether a node can take part in a deployment, judged by what the inventory says and nothing else."""
+
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
+from kadeploy_deployer.domain.states import FailureReason
+
+
+def obstacle(node: NodeSnapshot | None, environment: EnvironmentSnapshot) -> Failure | None:
+    """Returns why a node must be left out, or None."""
+    if node is None:
+        return _left_out(FailureReason.UNKNOWN_NODE, "not registered")
+    target = node.target
+    if target is None:
+        return _left_out(FailureReason.UNKNOWN_PARTITION, f"no partition {node.partition} on {node.device}")
+    if target.type == "extended" or target.role == "swap":
+        kind = "an extended partition" if target.type == "extended" else "for swap"
+        text = f"partition {node.partition} on {node.device} is {kind}"
+        return _left_out(FailureReason.UNKNOWN_PARTITION, text)
+    needed = environment.least_size_bytes
+    if needed > target.size_bytes:
+        text = f"{environment.name} needs {needed} bytes, the partition has {target.size_bytes}"
+        return _left_out(FailureReason.PARTITION_TOO_SMALL, text)
+    return None
+
+
+def _left_out(reason: FailureReason, description: str) -> Failure:
+    return Failure(reason=reason, description=description, retriable=False)

@@ -1,0 +1,41 @@
+"""What a deployment learns about one node on the way. Plain data, durable: a resumed step knows it too."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+TOKEN_BYTES = 16
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeFacts:
+    """What was learned about one node in this deployment.
+
+    The two tokens are made from the deployment's secret. `previous_host_keys`: of the system that ran before,
+    if we deployed it.
+    """
+
+    deployment_token: str
+    system_token: str
+    previous_host_keys: tuple[str, ...] = ()
+    deployment_boot_id: str = ""
+    image_digest: str = ""
+    host_keys: tuple[str, ...] = ()
+    boot_id: str = ""
+    root_device: str = ""
+    kernel_command_line: str = ""
+
+
+NOTHING_LEARNED: Final = NodeFacts(deployment_token="", system_token="")
+"""Stands for the facts of nodes that are only shown: nobody writes to it, and no node is given an empty token."""
+
+
+def first_facts(secret: str, node: str) -> NodeFacts:
+    """Returns the facts of a node of which nothing was learned yet: its tokens, which nobody can guess."""
+    return NodeFacts(
+        deployment_token=_token(secret, f"deployment of {node}"), system_token=_token(secret, f"system of {node}")
+    )
+
+
+def _token(secret: str, purpose: str) -> str:
+    return blake2b(purpose.encode(), key=secret.encode(), digest_size=TOKEN_BYTES).hexdigest()

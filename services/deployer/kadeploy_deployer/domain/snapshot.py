@@ -1,0 +1,201 @@
+"""What a deployment copies of the inventory when it is created.
+
+A later change in the inventory cannot reach a running deployment: every step reads these values alone. All are plain
+data that go through JSON and back unchanged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kadeploy_deployer.domain.states import BootMethod, BusyPolicy, RebootLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionSnapshot:
+    """One partition as the inventory wants it.
+
+    `role`: "deploy", "swap", "tmp", "production"; `type`: "primary", "extended", "logical".
+    """
+
+    number: int
+    size_bytes: int
+    type: str = "primary"
+    type_id: int = 0x83
+    label: str = ""
+    role: str = "deploy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSnapshot:
+    """One disk. `device` without "/dev/"; `partition_table`: "mbr" or "gpt"; partitions in ascending order."""
+
+    device: str
+    size_bytes: int
+    partition_table: str = "mbr"
+    partitions: tuple[PartitionSnapshot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSnapshot:
+    """Command templates of a node (its own or else its cluster's), as argument tuples; empty: not possible."""
+
+    soft_reboot: tuple[str, ...] = ()
+    hard_reboot: tuple[str, ...] = ()
+    very_hard_reboot: tuple[str, ...] = ()
+    power_on: tuple[str, ...] = ()
+    power_off: tuple[str, ...] = ()
+    power_status: tuple[str, ...] = ()
+    console: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSnapshot:
+    """One node with its target. `firmware`: "bios" or "uefi"; `uuid` empty where nobody knows it."""
+
+    name: str
+    mac_address: str
+    ip_address: str
+    cluster: str
+    device: str
+    partition: int
+    firmware: str = "bios"
+    bmc_address: str = ""
+    uuid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    disks: tuple[DiskSnapshot, ...] = ()
+    commands: CommandSnapshot = CommandSnapshot()
+
+    @property
+    def disk(self) -> DiskSnapshot | None:
+        """The disk of the target, None when the node has no such disk."""
+        return next((disk for disk in self.disks if disk.device == self.device), None)
+
+    @property
+    def target(self) -> PartitionSnapshot | None:
+        """The target partition, None when the disk has no such partition."""
+        for disk in self.disks:
+            if disk.device == self.device:
+                for part in disk.partitions:
+                    if part.number == self.partition:
+                        return part
+        return None
+
+    @property
+    def target_word(self) -> str:
+        """The target partition as rights name it: "vda3", "nvme0n1p3"."""
+        return self.partition_device(self.partition).removeprefix("/dev/")
+
+    def partition_device(self, number: int) -> str:
+        """Returns the device file of a partition of the target disk: "/dev/vda3", "/dev/nvme0n1p3"."""
+        infix = "p" if self.device[-1:].isdigit() else ""
+        return f"/dev/{self.device}{infix}{number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSnapshot:
+    """A file that is sent to nodes. `digest`: "sha256:<hex>"; `compression`: "none", "gzip", "bzip2", "xz", "zstd"."""
+
+    uri: str
+    digest: str
+    size_bytes: int
+    compression: str = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSnapshot:
+    """A pre- or post-install archive. `script`: path in the archive; "none" runs nothing."""
+
+    file: FileSnapshot
+    script: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSnapshot:
+    """One version of an environment. `kind`: "tar" or "dd"; `boot_kind`: "linux", "chainload", "multiboot"."""
+
+    name: str
+    version: int
+    owner: str
+    image: FileSnapshot
+    kind: str = "tar"
+    operating_system: str = "linux"
+    preinstall: ArchiveSnapshot | None = None
+    postinstalls: tuple[ArchiveSnapshot, ...] = ()
+    boot_kind: str = "linux"
+    kernel_path: str = ""
+    initrd_path: str = ""
+    kernel_arguments: str = ""
+    hypervisor_path: str = ""
+    hypervisor_arguments: str = ""
+    file_system: str = "ext4"
+    partition_type_id: int = 0x83
+    required_size_bytes: int = 0
+    options: str = ""
+
+    @property
+    def least_size_bytes(self) -> int:
+        """How large a partition must be at least."""
+        return max(self.required_size_bytes, self.image.size_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPolicy:
+    """Timeout in seconds and number of retries of one step."""
+
+    timeout: float
+    retries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultSystemSnapshot:
+    """What the nodes of a cluster boot when a deployment left them without a system. `device` without "/dev/"."""
+
+    environment: EnvironmentSnapshot
+    device: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileSnapshot:
+    """How the nodes of one cluster are handled; times in seconds."""
+
+    first_check_timeout: float = 210.0
+    last_check_timeout: float = 250.0
+    reboot_window_size: int = 50
+    reboot_window_pause: float = 10.0
+    reboot_ladder: tuple[RebootLevel, ...] = (RebootLevel.SOFT, RebootLevel.HARD)
+    deployment_kernel_label: str = "deploy"
+    deployment_kernel_arguments: str = ""
+    kernel_arguments: str = ""
+    boot_method: BootMethod = BootMethod.NETWORK
+    mkfs_options: Mapping[str, str] = field(default_factory=dict)
+    preinstall: ArchiveSnapshot | None = None
+    partition_on_deploy: bool = False
+    default_system: DefaultSystemSnapshot | None = None
+    step_policies: Mapping[str, StepPolicy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSpec:
+    """What the user asked for; empty, zero and None mean "by default". Times in seconds.
+
+    The boot method of a deployment that was created is never None: `boot_choice` made one of it.
+    """
+
+    nodes: str
+    environment_name: str
+    environment_version: int | None = None
+    environment_owner: str = ""
+    device: str = ""
+    partition: int = 0
+    busy_policy: BusyPolicy = BusyPolicy.EXCLUDE
+    wait_timeout: float = 0.0
+    write_partition_table: bool = False
+    reformat_tmp: str = ""
+    boot_method: BootMethod | None = None
+    use_production_system: bool = False
+    authorized_keys: tuple[str, ...] = ()
+    kernel_arguments: str = ""
+    first_check_timeout: float | None = None
+    last_check_timeout: float | None = None
+    user: str = ""

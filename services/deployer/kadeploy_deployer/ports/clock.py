@@ -1,0 +1,23 @@
+"""Time. Adapter: `store/database_clock.py`."""
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> float:
+        """Returns seconds since the epoch, UTC; the same for all deployers that share a database."""
+        ...
+
+    def monotonic(self) -> float:
+        """Returns seconds of a clock that never jumps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        ...
+
+    async def synchronise(self) -> float:
+        """Learns anew what time it is, and returns by how many seconds `now` jumps ahead."""
+        ...

@@ -1,0 +1,150 @@
+"""DeploymentService: creating, planning, watching, cancelling."""
+
+from __future__ import annotations  # grpc's contexts are generic for type checkers alone
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
+from kadeploy_deployer.domain import node_set
+from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.engine.event_log import Snapshot
+from kadeploy_deployer.ports.store_values import DeploymentFilter
+from kadeploy_deployer.requests import deployments, plan
+from kadeploy_deployer.requests.privacy import shown_to
+from kadeploy_deployer.rpc.callers import Callers
+from kadeploy_deployer.rpc.deployment_messages import (
+    deployment_message,
+    environment_message,
+    plan_message,
+    read_spec,
+    read_state,
+    spec_message,
+    watch_message,
+)
+from kadeploy_deployer.rpc.fingerprint import fingerprint
+from kadeploy_deployer.rpc.parts import Parts
+from kadeploy_edge import page_token
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
+    """Answers for deployments."""
+
+    def __init__(self, parts: Parts, callers: Callers) -> None:
+        self._parts = parts
+        self._callers = callers
+
+    async def CreateDeployment(
+        self, request: deployer_service_pb2.CreateDeploymentRequest, context: Context
+    ) -> deployment_pb2.Deployment:
+        """As in the contract."""
+        deployment = await deployments.create_deployment(
+            read_spec(request.spec),
+            request_id=request.request_id,
+            fingerprint=fingerprint(request),
+            actor=self._callers.actor(),
+            inventory=self._parts.inventory,
+            store=self._parts.store,
+            supervisor=self._parts.supervisor,
+            clock=self._parts.clock,
+            longest_wait=self._parts.longest_wait,
+        )
+        return self._message(deployment)
+
+    async def PlanDeployment(
+        self, request: deployer_service_pb2.PlanDeploymentRequest, context: Context
+    ) -> deployer_service_pb2.PlanDeploymentResponse:
+        """As in the contract."""
+        planned = await plan.plan_deployment(
+            read_spec(request.spec),
+            actor=self._callers.actor(),
+            inventory=self._parts.inventory,
+            store=self._parts.store,
+            settings=self._parts.runner_settings,
+            longest_wait=self._parts.longest_wait,
+        )
+        return deployer_service_pb2.PlanDeploymentResponse(
+            environment=environment_message(planned.environment),
+            nodes=[plan_message(node) for node in planned.nodes],
+            boot_method=spec_message(planned.spec).boot_method,
+        )
+
+    async def GetDeployment(
+        self, request: deployer_service_pb2.GetDeploymentRequest, context: Context
+    ) -> deployment_pb2.Deployment:
+        """As in the contract."""
+        return self._message(await self._parts.store.get(request.id))
+
+    async def ListDeployments(
+        self, request: deployer_service_pb2.ListDeploymentsRequest, context: Context
+    ) -> deployer_service_pb2.ListDeploymentsResponse:
+        """As in the contract."""
+        wanted = DeploymentFilter(
+            owner=request.filter.owner,
+            states=tuple(read_state(state) for state in request.filter.states),
+            nodes=node_set.expand(request.filter.nodes) if request.filter.nodes else (),
+        )
+        binding = f"deployments {request.filter.SerializeToString(deterministic=True).hex()}"
+        key = page_token.decode(request.page_token, binding=binding)
+        limit = page_token.page_size(request.page_size)
+        after = None if key is None else (float.fromhex(str(key[0])), str(key[1]))
+        rows = await self._parts.store.list_deployments(wanted, after=after, limit=limit + 1)
+        response = deployer_service_pb2.ListDeploymentsResponse(
+            deployments=[self._message(row) for row in rows[:limit]]
+        )
+        if len(rows) > limit:
+            last = rows[limit - 1]
+            response.next_page_token = page_token.encode((last.create_time.hex(), last.id), binding=binding)
+        return response
+
+    async def WatchDeployment(
+        self, request: deployer_service_pb2.WatchDeploymentRequest, context: Context
+    ) -> AsyncIterator[deployer_service_pb2.WatchDeploymentResponse]:
+        """As in the contract."""
+        actor = self._callers.actor()
+        messages = self._parts.log.watch(
+            request.id, after=request.after_sequence, store=self._parts.store, clock=self._parts.clock
+        )
+        async for message in messages:
+            if isinstance(message, Snapshot):
+                yield watch_message(Snapshot(deployment=shown_to(actor, message.deployment)))
+            else:
+                yield watch_message(message)
+
+    async def CancelDeployment(
+        self, request: deployer_service_pb2.CancelDeploymentRequest, context: Context
+    ) -> deployment_pb2.Deployment:
+        """As in the contract."""
+        deployment = await deployments.cancel_deployment(
+            request.id,
+            reason=request.reason,
+            actor=self._callers.actor(),
+            store=self._parts.store,
+            supervisor=self._parts.supervisor,
+            clock=self._parts.clock,
+        )
+        return self._message(deployment)
+
+    async def GetStepOutput(
+        self, request: deployer_service_pb2.GetStepOutputRequest, context: Context
+    ) -> deployer_service_pb2.GetStepOutputResponse:
+        """As in the contract."""
+        outputs = await deployments.step_outputs(
+            request.id, request.node, request.step, actor=self._callers.actor(), store=self._parts.store
+        )
+        return deployer_service_pb2.GetStepOutputResponse(
+            outputs=[
+                deployer_service_pb2.StepOutput(
+                    step=output.step, attempt=output.attempt, text=output.text, truncated=output.truncated
+                )
+                for output in outputs
+            ]
+        )
+
+    def _message(self, deployment: Deployment) -> deployment_pb2.Deployment:
+        """Returns a deployment as it is shown to whoever makes the call."""
+        return deployment_message(shown_to(self._callers.actor(), deployment))

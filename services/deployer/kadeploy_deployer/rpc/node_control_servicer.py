@@ -1,0 +1,142 @@
+"""NodeControlService: everything done to nodes outside a deployment."""
+
+from __future__ import annotations  # grpc's contexts are generic for type checkers alone
+
+from collections.abc import AsyncIterator, Coroutine
+from functools import partial
+from typing import Any
+
+import grpc
+
+from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.domain import node_set
+from kadeploy_deployer.domain.control_errors import InvalidControl
+from kadeploy_deployer.engine.operation_request import Tell
+from kadeploy_deployer.requests import console, power, reboot, remote_command
+from kadeploy_deployer.requests.node_access import ControlParts
+from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
+from kadeploy_deployer.rpc.callers import Callers
+from kadeploy_deployer.rpc.node_control_messages import (
+    command_message,
+    node_power,
+    node_result,
+    read_action,
+    read_level,
+    read_reboot,
+    read_request,
+)
+from kadeploy_deployer.rpc.relay import Relay, accept
+from kadeploy_edge.errors import DomainError
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
+    """Answers for what is done to nodes."""
+
+    def __init__(self, parts: ControlParts, callers: Callers) -> None:
+        self._parts = parts
+        self._callers = callers
+
+    async def RebootNodes(
+        self, request: deployer_service_pb2.RebootNodesRequest, context: Context
+    ) -> AsyncIterator[deployer_service_pb2.RebootNodesResponse]:
+        """As in the contract."""
+        relay: Relay[deployer_service_pb2.RebootNodesResponse] = Relay()
+        wanted, actor = read_reboot(request), self._callers.actor()
+        named = read_request(request, actor.user)
+
+        def tell(node: str, error: DomainError | None) -> None:
+            relay.push(deployer_service_pb2.RebootNodesResponse(result=node_result(node, error)))
+
+        def work(tell_once: Tell) -> Coroutine[Any, Any, None]:
+            return reboot.reboot_nodes(wanted, actor=actor, parts=self._parts, request=named, tell=tell_once)
+
+        await accept(context)
+        async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
+            yield response
+
+    async def SetPower(
+        self, request: deployer_service_pb2.SetPowerRequest, context: Context
+    ) -> AsyncIterator[deployer_service_pb2.SetPowerResponse]:
+        """As in the contract."""
+        relay: Relay[deployer_service_pb2.SetPowerResponse] = Relay()
+        action, level, actor = read_action(request.action), read_level(request.level), self._callers.actor()
+
+        def tell(node: str, error: DomainError | None) -> None:
+            relay.push(deployer_service_pb2.SetPowerResponse(result=node_result(node, error)))
+
+        named = read_request(request, actor.user)
+
+        def work(tell_once: Tell) -> Coroutine[Any, Any, None]:
+            return power.set_power(
+                request.nodes, action, level, actor=actor, parts=self._parts, request=named, tell=tell_once
+            )
+
+        await accept(context)
+        async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
+            yield response
+
+    async def GetPower(
+        self, request: deployer_service_pb2.GetPowerRequest, context: Context
+    ) -> deployer_service_pb2.GetPowerResponse:
+        """As in the contract."""
+        found = await power.get_power(request.nodes, actor=self._callers.actor(), parts=self._parts)
+        names = node_set.expand(request.nodes)
+        return deployer_service_pb2.GetPowerResponse(nodes=[node_power(name, found[name]) for name in names])
+
+    async def RunCommand(
+        self, request: deployer_service_pb2.RunCommandRequest, context: Context
+    ) -> AsyncIterator[deployer_service_pb2.RunCommandResponse]:
+        """As in the contract."""
+        relay: Relay[deployer_service_pb2.RunCommandResponse] = Relay()
+        # Not ToTimedelta, which has no room for every Duration; the use case says what is too long.
+        actor, timeout = self._callers.actor(), request.timeout.seconds + request.timeout.nanos / 1e9
+
+        async def show(output: CommandOutput) -> None:
+            await relay.send(command_message(output), size=len(output.content))
+
+        def tell(end: CommandEnd) -> None:
+            relay.push(command_message(end))
+
+        work = partial(
+            remote_command.run_command,
+            request.nodes,
+            list(request.arguments),
+            timeout=timeout,
+            stdin=request.input,
+            actor=actor,
+            parts=self._parts,
+            show=show,
+            tell=tell,
+        )
+        async for response in relay.run(work, context):
+            yield response
+
+    async def StopOperation(
+        self, request: deployer_service_pb2.StopOperationRequest, context: Context
+    ) -> deployer_service_pb2.StopOperationResponse:
+        """As in the contract."""
+        await self._parts.operations.stop(self._callers.actor().user, request.request_id)
+        return deployer_service_pb2.StopOperationResponse()
+
+    async def AttachConsole(
+        self, request_iterator: AsyncIterator[deployer_service_pb2.AttachConsoleRequest], context: Context
+    ) -> AsyncIterator[deployer_service_pb2.AttachConsoleResponse]:
+        """As in the contract."""
+        relay: Relay[deployer_service_pb2.AttachConsoleResponse] = Relay()
+        actor = self._callers.actor()
+
+        async def show(part: bytes) -> None:
+            await relay.send(deployer_service_pb2.AttachConsoleResponse(output=part), size=len(part))
+
+        async def work() -> None:
+            requests = aiter(request_iterator)
+            first = await anext(requests, None)
+            if first is None or not first.HasField("target"):
+                raise InvalidControl("target", "must come first: which node's console is meant")
+            typed = (request.input async for request in requests)
+            await console.attach_console(first.target.node, typed, actor=actor, parts=self._parts, show=show)
+
+        async for response in relay.run(work, context):
+            yield response

@@ -1,0 +1,24 @@
+"""The parts that servicers hand to use cases, put together by `bootstrap`."""
+
+from dataclasses import dataclass
+
+from kadeploy_deployer.engine.event_log import EventLog
+from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.ports import Clock, Inventory
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.requests.node_access import ControlParts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One deployer process. `longest_wait`: seconds that a request may want to wait."""
+
+    store: DeploymentStore
+    supervisor: Supervisor
+    log: EventLog
+    inventory: Inventory
+    clock: Clock
+    runner_settings: RunnerSettings
+    control: ControlParts
+    longest_wait: float

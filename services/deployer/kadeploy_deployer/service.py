@@ -1,0 +1,113 @@
+"""One deployer process around given ports: store, supervisor, watchers, servicers. Which ports, `bootstrap` says."""
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import grpc
+
+from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.engine.event_log import EventLog
+from kadeploy_deployer.engine.history_pruner import HistoryPruner
+from kadeploy_deployer.engine.lease_holder import LeaseHolder
+from kadeploy_deployer.engine.operation_request import Operations
+from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.ports import Console, Inventory
+from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
+from kadeploy_deployer.requests.node_access import ControlParts
+from kadeploy_deployer.rpc.callers import Callers
+from kadeploy_deployer.rpc.cluster_state_servicer import ClusterStateServicer
+from kadeploy_deployer.rpc.deployment_servicer import DeploymentServicer
+from kadeploy_deployer.rpc.node_control_servicer import NodeControlServicer
+from kadeploy_deployer.rpc.parts import Parts
+from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from kadeploy_deployer.store.operations import SqlOperationStore
+from kadeploy_edge.access import Guarded
+
+SERVICE = "deployer"
+SERVICE_NAMES = tuple(
+    deployer_service_pb2.DESCRIPTOR.services_by_name[name].full_name
+    for name in ("DeploymentService", "ClusterStateService", "NodeControlService")
+)
+
+
+@asynccontextmanager
+async def run_parts(
+    database: Database,
+    runner_settings: RunnerSettings,
+    inventory: Inventory,
+    *,
+    console: Console,
+    lease_seconds: float,
+    longest_wait: float = LONGEST_WAIT,
+    history_days: float = 0.0,
+) -> AsyncIterator[Parts]:
+    """Yields the parts around given ports, the supervisor at work."""
+    clock = runner_settings.ports.clock
+    log = EventLog()
+    store = SqlDeploymentStore(database, told=log.wake)
+    supervisor = Supervisor(
+        store=store,
+        clock=clock,
+        make_runner=lambda lease: Runner(
+            lease=lease, store=store, log=log, settings=runner_settings, inventory=inventory
+        ),
+        driver=driver_name(),
+        lease_seconds=lease_seconds,
+    )
+    operation_store = SqlOperationStore(database)
+    operations = Operations(operation_store, clock)
+    forgetting = HistoryPruner(store=store, operations=operation_store, clock=clock, days=history_days)
+    supervisor.open()
+    forgetting.open()
+    try:
+        yield Parts(
+            store=store,
+            supervisor=supervisor,
+            log=log,
+            inventory=inventory,
+            clock=clock,
+            runner_settings=runner_settings,
+            longest_wait=longest_wait,
+            control=ControlParts(
+                inventory=inventory,
+                lease_holder=LeaseHolder(store=operation_store, clock=clock, lease_seconds=lease_seconds),
+                operations=operations,
+                ports=runner_settings.ports,
+                console=console,
+                deployment_host_keys=runner_settings.deployment_host_keys,
+            ),
+        )
+    finally:
+        log.close()
+        await forgetting.close()
+        await operations.close()
+        await supervisor.close()
+
+
+def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc.aio.Server], None]:
+    """Returns what adds every servicer, each behind the question who may call, to a server."""
+    callers = Callers(administrators)
+    servicers: Sequence[object] = (
+        DeploymentServicer(parts, callers),
+        ClusterStateServicer(parts.store),
+        NodeControlServicer(parts.control, callers),
+    )
+
+    def register(server: grpc.aio.Server) -> None:
+        for full_name, servicer in zip(SERVICE_NAMES, servicers, strict=True):
+            guarded = Guarded(servicer, service=full_name, is_administrator=callers.is_administrator)
+            name = full_name.rpartition(".")[2]
+            add = getattr(deployer_service_pb2_grpc, f"add_{name}Servicer_to_server")
+            add(guarded, server)
+
+    return register
+
+
+def driver_name() -> str:
+    """Returns a name that no other process has or will have: a restarted deployer is another one."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"

@@ -1,0 +1,115 @@
+"""The settings of the deployer: one TOML file, read strictly. Paths may be relative to it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kadeploy_database.access import DatabaseAccess, read_access
+from kadeploy_deployer.domain.held_lease import LONGEST_LEASE
+from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
+from kadeploy_edge.settings_file import Table, load
+from kadeploy_edge.tls import TlsFiles
+from kadeploy_edge.tls_settings import read_tls
+
+DEFAULT_ADDRESS = "127.0.0.1:7402"
+SHORTEST_LEASE = 3.0
+HOUR = 3600.0
+MOST_HOURS = 30 * 24.0
+MOST_DAYS = 36500.0
+LAST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastSettings:
+    """How the image reaches the nodes.
+
+    Attributes:
+        address: where the deployer listens for nodes; empty for every address of the host.
+        port: its port; 0 for any that is free.
+        node_port: where nodes listen for one another.
+    """
+
+    address: str = ""
+    port: int = 0
+    node_port: int = 7301
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the deployer is told by its site.
+
+    Attributes:
+        database: the access to the database `deploy_state`.
+        ssh_private_key: the cluster's key, with which nodes are logged in to.
+        ssh_public_key: its public half, which is put into new systems.
+        deployment_host_keys: public host keys of the deployment environment, one a line.
+        cache_directory: where images, kernels and initrds are kept.
+        address: where to listen.
+        inventory_address: where the inventory listens.
+        bootctl_address: where bootctl listens.
+        administrators: users who administrate the site.
+        lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
+        longest_wait_hours: how long a request may want to wait for its turn and its nodes.
+        history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
+        image_directories: where the files of environments may lie on this host; empty: anywhere.
+        broadcast: how the image reaches the nodes.
+        tls: certificates; TCP needs them.
+        audit_log: the file of audit records; None for the log.
+        insecure: plain text on loopback; the command line says it, never the file.
+    """
+
+    database: DatabaseAccess
+    ssh_private_key: Path
+    ssh_public_key: Path
+    deployment_host_keys: Path
+    cache_directory: Path
+    address: str = DEFAULT_ADDRESS
+    inventory_address: str = "127.0.0.1:7401"
+    bootctl_address: str = "127.0.0.1:7403"
+    administrators: frozenset[str] = frozenset({"root"})
+    lease_seconds: float = 30.0
+    longest_wait_hours: float = LONGEST_WAIT / HOUR
+    history_days: float = 365.0
+    image_directories: tuple[Path, ...] = ()
+    broadcast: BroadcastSettings = BroadcastSettings()
+    tls: TlsFiles | None = None
+    audit_log: Path | None = None
+    insecure: bool = False
+
+    @classmethod
+    def load(cls, path: Path) -> "Settings":
+        """Reads a file, or raises BadSettings with one sentence."""
+        return load(path, read_settings)
+
+
+def read_settings(table: Table) -> Settings:
+    """Returns what the file says."""
+    private_key = table.path("ssh_private_key")
+    tls = read_tls(table.table("tls"))
+    return Settings(
+        database=read_access(table.table("database"), "deploy_state", user="kadeploy_deployer", tls=tls),
+        ssh_private_key=private_key,
+        ssh_public_key=table.path("ssh_public_key", Path(f"{private_key}.pub")),
+        deployment_host_keys=table.path("deployment_host_keys"),
+        cache_directory=table.path("cache_directory"),
+        address=table.text("address", DEFAULT_ADDRESS),
+        inventory_address=table.text("inventory_address", "127.0.0.1:7401"),
+        bootctl_address=table.text("bootctl_address", "127.0.0.1:7403"),
+        administrators=table.names("administrators", {"root"}),
+        lease_seconds=table.number("lease_seconds", 30, least=SHORTEST_LEASE, most=LONGEST_LEASE, unit="seconds"),
+        longest_wait_hours=table.number(
+            "longest_wait_hours", LONGEST_WAIT / HOUR, least=0, most=MOST_HOURS, unit="hours"
+        ),
+        history_days=table.number("history_days", 365, least=0, most=MOST_DAYS, unit="days"),
+        image_directories=table.paths("image_directories"),
+        broadcast=_broadcast(table.table("broadcast")),
+        tls=tls,
+        audit_log=table.optional_path("audit_log"),
+    )
+
+
+def _broadcast(table: Table) -> BroadcastSettings:
+    return BroadcastSettings(
+        address=table.text("address", ""),
+        port=table.whole("port", 0, least=0, most=LAST_PORT),
+        node_port=table.whole("node_port", 7301, least=1, most=LAST_PORT),
+    )

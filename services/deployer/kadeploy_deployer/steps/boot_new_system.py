@@ -1,0 +1,171 @@
+"""Step: reboots the nodes into the new system and proves that it runs.
+
+Proved is: the host key that the image was given, a boot id that is not the deployment environment's, the token of the
+boot entry on the kernel's command line, the root file system on the target partition, and the marker file in it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
+from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.nodes.ladder import Observation, Rung, climb_ladder, power_rungs, reboot_over_ssh, try_look
+from kadeploy_deployer.nodes.probe import Running
+from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for
+from kadeploy_deployer.nodes.reboot_window import RebootWindow
+from kadeploy_deployer.ports import ShellError
+from kadeploy_deployer.steps import kexec
+from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
+from kadeploy_deployer.steps.deployment_shell import working_host
+from kadeploy_deployer.steps.feasibility import chainloads
+from kadeploy_deployer.steps.mounts import DESTINATION, let_go
+from kadeploy_deployer.steps.step import StepContext
+
+
+class BootNewSystem:
+    """See the module. A node that runs the new system already is done, so the step may run again.
+
+    Each rung of the ladder has its own bound; the step's timeout only ends what none of them foresaw.
+    """
+
+    name = "boot_new_system"
+    partition_state = PartitionState.REBOOTING
+    timeout = 3600.0
+    timeout_reason = FailureReason.NOT_THERE_ON_LAST_CHECK
+    retries = 0
+
+    def applies(self, context: StepContext) -> bool:
+        """As in the protocol."""
+        return True
+
+    def describe(self, context: StepContext, node: str) -> Sequence[str]:
+        """As in the protocol."""
+        machine = context.nodes[node]
+        harder = [level.value for level in _harder(context, node)]
+        then = f"; if it is not there then, {' and '.join(harder)} reboot" if harder else ""
+        leave = f"unmount {DESTINATION} and reboot"
+        if context.spec.boot_method is BootMethod.KEXEC:
+            arguments = system_arguments(context, node, token=TOKEN_SHOWN)
+            leave = f"unmount {DESTINATION} and start {context.environment.kernel_path} by kexec with {arguments}"
+        return [
+            leave,
+            f"wait up to {last_check_timeout(context, node):g} s for the new system{then}",
+            f"check its boot id, its token and that it runs from {machine.partition_device(machine.partition)}",
+        ]
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+        windows = {}
+        for cluster in {context.nodes[node].cluster for node in nodes}:
+            profile = context.profiles[cluster]
+            windows[cluster] = RebootWindow(
+                size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=context.ports.clock
+            )
+
+        async def one(node: str) -> Outcome:
+            return await _boot(context, node, windows[context.nodes[node].cluster])
+
+        return await on_each_node(
+            nodes,
+            one,
+            reason=self.timeout_reason,
+            timeout=context.timeout,
+            at_once=max(len(nodes), 1),
+            ended=context.recorder.ended,
+        )
+
+
+def last_check_timeout(context: StepContext, node: str) -> float:
+    """Returns how long a node may take after each reboot: the request's word, else its cluster's."""
+    wanted = context.spec.last_check_timeout
+    return context.profile(node).last_check_timeout if wanted is None else wanted
+
+
+def _harder(context: StepContext, node: str) -> list[RebootLevel]:
+    return [level for level in context.profile(node).reboot_ladder if level is not RebootLevel.SOFT]
+
+
+async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcome:
+    if not context.facts[node].host_keys:
+        raise NodeFailed(f"no host key of the new system of {node} is known, so nothing could prove it")
+
+    async def leave() -> None:
+        await _leave_deployment_environment(context, node)
+
+    awaited = _awaited(context, node)
+    first = "kexec" if context.spec.boot_method is BootMethod.KEXEC else "reboot"
+    result = await climb_ladder(
+        context,
+        node,
+        [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
+        window=window,
+        look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
+        patience=last_check_timeout(context, node),
+    )
+    if result.observation.arrived is not None:
+        return await _arrived(context, node, result.observation.arrived)
+    wrong = result.observation.wrong
+    return Failure(
+        reason=FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK,
+        description=result.story(),
+    )
+
+
+async def _leave_deployment_environment(context: StepContext, node: str) -> None:
+    """Unmounts and reboots, if the node is still in the deployment environment.
+
+    A node that has left it (the step was begun before) is left alone: it may be on its way.
+    """
+    host = working_host(context, node)
+    running = await try_look(context, host, timeout=WHO_SECONDS * 3)
+    if isinstance(running, Observation):
+        await context.recorder.remark(node, f"has left the deployment environment already: {running.seen}")
+        return
+    loaded = context.spec.boot_method is BootMethod.KEXEC and await _loaded(context, node)
+    machine = context.nodes[node]
+    # The system that a node was deployed from stays on its own partitions until the end.
+    stays = context.spec.use_production_system
+    disk = machine.partition_device(machine.partition) if stays else f"/dev/{machine.device}"
+    try:
+        await let_go(context, node, [disk])
+    except (NodeFailed, ShellError) as problem:
+        # The data is on the disk since the step before; what stays mounted is put right by the file system's journal.
+        await context.recorder.remark(node, f"reboots with the target mounted: {problem}")
+    if loaded:
+        await kexec.start(context, node)
+    else:
+        await reboot_over_ssh(context.ports.shell, host, at_once=not context.spec.use_production_system)
+
+
+async def _loaded(context: StepContext, node: str) -> bool:
+    """Loads the new kernel for kexec. Without it the node reboots, and boots the same over the network."""
+    try:
+        await kexec.load(context, node)
+    except (NodeFailed, ShellError) as problem:
+        await context.recorder.remark(node, f"reboots instead of a kexec: {problem}")
+        return False
+    return True
+
+
+async def _arrived(context: StepContext, node: str, running: Running) -> Outcome:
+    machine, facts = context.nodes[node], context.facts[node]
+    facts.boot_id = running.boot_id
+    facts.root_device = machine.partition_device(machine.partition)
+    facts.kernel_command_line = running.command_line
+    await context.recorder.facts(node, facts)
+    return None
+
+
+def _awaited(context: StepContext, node: str) -> Awaited:
+    facts = context.facts[node]
+    return Awaited(
+        host_keys=facts.host_keys,
+        other_keys=(*context.deployment_host_keys, *facts.previous_host_keys),
+        left=facts.deployment_boot_id,
+        # A loader on the disk passes on no token; the marker has it.
+        token="" if chainloads(context) else facts.system_token,
+        marker={"deployment": context.deployment_id, "token": facts.system_token},
+    )
+
+
+BOOT_NEW_SYSTEM = BootNewSystem()

@@ -1,0 +1,109 @@
+"""Step: makes sure that the target is there and large enough, and makes the file systems."""
+
+from collections.abc import Mapping, Sequence
+
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.nodes.command_result import last_words
+from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.steps.deployment_shell import command, try_command
+from kadeploy_deployer.steps.mounts import let_go
+from kadeploy_deployer.steps.partition import writes_table
+from kadeploy_deployer.steps.step import StepContext
+
+MKFS_OPTIONS = {
+    "ext2": ("-F", "-q"),
+    "ext3": ("-F", "-q"),
+    "ext4": ("-F", "-q"),
+    "xfs": ("-f", "-q"),
+    "btrfs": ("-f", "-q"),
+    "vfat": (),
+}
+"""File systems that the deployment environment can make, with the options that keep mkfs from asking."""
+
+
+class Format:
+    """See the module. A raw image brings its own file system; for it the target is only looked at."""
+
+    name = "format"
+    partition_state = PartitionState.DEPLOYING
+    timeout = 600.0
+    timeout_reason = FailureReason.FORMAT_FAILED
+    retries = 1
+
+    def applies(self, context: StepContext) -> bool:
+        """As in the protocol."""
+        return True
+
+    def describe(self, context: StepContext, node: str) -> Sequence[str]:
+        """As in the protocol."""
+        needed = context.environment.required_size_bytes
+        target = context.nodes[node].partition_device(context.nodes[node].partition)
+        check = [f"check that {target} has at least {needed:,} bytes"] if needed else [f"check that {target} exists"]
+        return check + [f"run {' '.join(arguments)}" for _, arguments in _commands(context, node)]
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+
+        async def one(node: str) -> Outcome:
+            return await _format(context, node)
+
+        ended = context.recorder.ended
+        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
+
+
+async def _format(context: StepContext, node: str) -> Outcome:
+    machine, environment = context.nodes[node], context.environment
+    target = machine.partition_device(machine.partition)
+    result = await try_command(context, node, ("blockdev", "--getsize64", target))
+    if result.exit_status:
+        table = "" if writes_table(context, node) else "; was the partition table ever written?"
+        raise NodeFailed(f"{node} has no {target}: {last_words(result)}{table}")
+    size = int(result.stdout.split()[0])
+    if size < environment.required_size_bytes:
+        return Failure(
+            reason=FailureReason.PARTITION_TOO_SMALL,
+            description=f"{target} of {node} has {size:,} bytes, and {environment.name} needs "
+            f"{environment.required_size_bytes:,}",
+            retriable=False,
+        )
+    if environment.kind == "tar" and environment.file_system not in MKFS_OPTIONS:
+        return Failure(
+            reason=FailureReason.FORMAT_FAILED,
+            description=f"the deployment environment cannot make a file system {environment.file_system!r}; it can "
+            f"make {', '.join(MKFS_OPTIONS)}",
+            retriable=False,
+        )
+    commands = _commands(context, node)
+    await let_go(context, node, [target, *(device for device, _ in commands)])
+    for device, arguments in commands:
+        what = f"{arguments[0]} of {device}"
+        await command(context, node, arguments, what=what, timeout=context.timeout)
+    return None
+
+
+def _commands(context: StepContext, node: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Returns each device with the command that makes it anew; the target first."""
+    machine = context.nodes[node]
+    made = []
+    if context.environment.kind == "tar":
+        made.append(_mkfs(context, node, context.environment.file_system, machine.partition))
+    for part in machine.disk.partitions if machine.disk else ():
+        if part.number == machine.partition:
+            continue
+        if part.role == "swap" and writes_table(context, node):
+            device = machine.partition_device(part.number)
+            made.append((device, ("mkswap", device)))
+        if part.role == "tmp" and context.spec.reformat_tmp:
+            made.append(_mkfs(context, node, context.spec.reformat_tmp, part.number))
+    return made
+
+
+def _mkfs(context: StepContext, node: str, file_system: str, number: int) -> tuple[str, tuple[str, ...]]:
+    device = context.nodes[node].partition_device(number)
+    # Split at blanks as the contract says; no shell ever sees them.
+    wanted = context.profile(node).mkfs_options.get(file_system, "").split()
+    return device, (f"mkfs.{file_system}", *MKFS_OPTIONS.get(file_system, ()), *wanted, device)
+
+
+FORMAT = Format()

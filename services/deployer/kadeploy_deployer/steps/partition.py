@@ -1,0 +1,95 @@
+"""Step: writes the partition table of the inventory. Everything on the disk is lost."""
+
+from collections.abc import Mapping, Sequence
+
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.snapshot import DiskSnapshot
+from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.steps.deployment_shell import command, try_command
+from kadeploy_deployer.steps.mounts import let_go
+from kadeploy_deployer.steps.partition_table import TableDoesNotFit, sfdisk_script
+from kadeploy_deployer.steps.step import StepContext
+
+SFDISK_SECONDS = 120.0
+DEVICES_TRIES = 20
+DEVICES_PAUSE = 0.5
+
+
+class Partition:
+    """See the module. Applies when the request asks for it, or the profile does for each of its deployments."""
+
+    name = "partition"
+    partition_state = PartitionState.DEPLOYING
+    timeout = 300.0
+    timeout_reason = FailureReason.PARTITIONING_FAILED
+    retries = 1
+
+    def applies(self, context: StepContext) -> bool:
+        """As in the protocol."""
+        return any(writes_table(context, node) for node in context.nodes)
+
+    def describe(self, context: StepContext, node: str) -> Sequence[str]:
+        """As in the protocol."""
+        disk = context.nodes[node].disk
+        if not writes_table(context, node) or disk is None:
+            return ["nothing: the partition table stays as it is"]
+        try:
+            script = _script(context, node, disk, disk_bytes=disk.size_bytes)
+        except TableDoesNotFit as problem:
+            return [f"nothing, and fail: {problem}"]
+        table = [line for line in script.splitlines() if " : " in line]
+        return [f"erase everything on /dev/{disk.device}", f"write a new {disk.partition_table} table", *table]
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+
+        async def one(node: str) -> Outcome:
+            return await _write(context, node) if writes_table(context, node) else None
+
+        ended = context.recorder.ended
+        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
+
+
+def writes_table(context: StepContext, node: str) -> bool:
+    """Returns whether this deployment writes the table of a node's disk."""
+    return context.spec.write_partition_table or context.profile(node).partition_on_deploy
+
+
+async def _write(context: StepContext, node: str) -> Outcome:
+    disk = context.nodes[node].disk
+    if disk is None:
+        raise NodeFailed(f"the inventory has no disk {context.nodes[node].device} on {node}")
+    device = f"/dev/{disk.device}"
+    sizes = await command(
+        context, node, ("blockdev", "--getsize64", "--getss", device), what=f"asking for the size of {device}"
+    )
+    disk_bytes, sector_bytes = (int(word) for word in sizes.split())
+    try:
+        script = _script(context, node, disk, disk_bytes=disk_bytes, sector_bytes=sector_bytes)
+    except TableDoesNotFit as problem:
+        return Failure(reason=FailureReason.PARTITION_TOO_SMALL, description=f"{node}: {problem}", retriable=False)
+    await let_go(context, node, [device])
+    arguments = ("sfdisk", "--wipe", "always", "--wipe-partitions", "always", device)
+    what = f"writing the partition table of {device}"
+    await command(context, node, arguments, what=what, timeout=SFDISK_SECONDS, stdin=script.encode())
+    await _wait_for_devices(context, node, disk)
+    return None
+
+
+def _script(context: StepContext, node: str, disk: DiskSnapshot, *, disk_bytes: int, sector_bytes: int = 512) -> str:
+    type_ids = {context.nodes[node].partition: context.environment.partition_type_id}
+    return sfdisk_script(disk, disk_bytes=disk_bytes, sector_bytes=sector_bytes, type_ids=type_ids)
+
+
+async def _wait_for_devices(context: StepContext, node: str, disk: DiskSnapshot) -> None:
+    devices = [context.nodes[node].partition_device(part.number) for part in disk.partitions]
+    for _ in range(DEVICES_TRIES):
+        result = await try_command(context, node, ("blockdev", "--getsize64", *devices))
+        if result.exit_status == 0:
+            return
+        await context.ports.clock.sleep(DEVICES_PAUSE)
+    raise NodeFailed(f"the new partitions of /dev/{disk.device} did not appear on {node}: {result.stderr.strip()}")
+
+
+PARTITION = Partition()

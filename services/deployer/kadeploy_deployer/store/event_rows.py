@@ -1,0 +1,56 @@
+"""The stored story of a deployment: rows of events, appended in the transaction that changes what they tell."""
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from sqlalchemy import Connection, select, update
+
+from kadeploy_deployer.domain.events import Event, EventKind
+from kadeploy_deployer.store.bulk import insert_rows
+from kadeploy_deployer.store.codec import dumps, loads
+from kadeploy_deployer.store.tables import deployments, events
+
+KINDS: dict[str, type[EventKind]] = {kind.__name__: kind for kind in get_args(EventKind)}
+
+
+def append_events(
+    connection: Connection,
+    deployment_id: str,
+    now: float,
+    told: Sequence[tuple[str, EventKind]],
+    *,
+    times: Mapping[str, float] | None = None,
+) -> None:
+    """Appends events, each with its node ("" for the deployment), with the next sequences.
+
+    `times`: of the events of single nodes, where they are not of now.
+
+    The counter is raised first: that takes the row, so that two writers never share a sequence.
+    """
+    if not told:
+        return
+    mine = deployments.c.id == deployment_id
+    connection.execute(update(deployments).where(mine).values(last_sequence=deployments.c.last_sequence + len(told)))
+    last = connection.execute(select(deployments.c.last_sequence).where(mine)).scalar_one()
+    texts: dict[EventKind, str] = {}
+    rows = []
+    for sequence, (node, kind) in enumerate(told, start=last - len(told) + 1):
+        if kind not in texts:
+            texts[kind] = dumps(kind)
+        rows.append((sequence, (times or {}).get(node, now), node, type(kind).__name__, texts[kind]))
+    columns = ("sequence", "time", "node", "kind", "payload")
+    insert_rows(connection, events, columns, rows, same={"deployment_id": deployment_id})
+
+
+def read_events(connection: Connection, deployment_id: str, *, after: int, limit: int) -> Sequence[Event]:
+    """Returns stored events in order, beginning after a sequence."""
+    query = (
+        select(events)
+        .where(events.c.deployment_id == deployment_id, events.c.sequence > after)
+        .order_by(events.c.sequence)
+        .limit(limit)
+    )
+    return [
+        Event(sequence=row.sequence, time=row.time, node=row.node, kind=loads(KINDS[row.kind], row.payload))
+        for row in connection.execute(query)
+    ]

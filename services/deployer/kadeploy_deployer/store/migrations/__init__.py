@@ -1,0 +1,1 @@
+"""How the schema came about: one file per change, in `versions/`, run by Alembic."""

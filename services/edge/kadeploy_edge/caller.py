@@ -1,0 +1,34 @@
+"""Who calls: a user, an administrator or a service, for the length of one call.
+
+On TLS the certificate's subject is the name. On a Unix socket the name comes in the metadata key `kadeploy-caller`,
+and is believed because the socket's permissions say who may speak at all (`identity.py`).
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+METADATA_KEY = "kadeploy-caller"
+SERVICES = frozenset({"inventory", "deployer", "bootctl"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The subject of a call: `user:alice`, or a service by its name. Empty name: nobody said who."""
+
+    name: str
+
+    @property
+    def user(self) -> str:
+        """The user's name, or empty for a service."""
+        prefix, _, name = self.name.partition(":")
+        return name if prefix == "user" else ""
+
+    @property
+    def is_service(self) -> bool:
+        """True for one of the three services."""
+        return self.name in SERVICES
+
+
+NOBODY = Caller(name="")
+
+current_caller: ContextVar[Caller] = ContextVar("current_caller", default=NOBODY)

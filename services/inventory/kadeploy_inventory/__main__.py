@@ -1,0 +1,88 @@
+"""`kadeploy-inventory`: serves the inventory, and looks after its databases."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from kadeploy_database.command_line import add_database_verbs
+from kadeploy_database.database_commands import closing
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.server import serve_sync
+from kadeploy_edge.settings_file import BadSettings
+from kadeploy_inventory import bootstrap, database_commands
+from kadeploy_inventory.settings import Settings
+from kadeploy_inventory.store import schema
+from kadeploy_inventory.store.engine import is_embedded
+
+USAGE, FAILURE = 2, 1
+LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
+    except BadSettings as error:
+        return _complain(str(error), USAGE)
+    try:
+        status: int = options.run(settings, options)
+    except (DomainError, OSError) as error:
+        return _complain(str(error), FAILURE)
+    return status
+
+
+def _serve(settings: Settings, _options: argparse.Namespace) -> int:
+    with closing(bootstrap.open_engines(settings)) as engines:
+        return _serve_on(settings, engines)
+
+
+def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
+    if all(is_embedded(engine) for engine in engines.values()):
+        schema.upgrade(engines)
+    if found := database_commands.outdated(engines):
+        return _complain("; ".join(found), FAILURE)
+    runtime = bootstrap.build_runtime(settings, engines)
+    return serve_sync(
+        bootstrap.registration(runtime),
+        service=bootstrap.SERVICE,
+        address=settings.address,
+        service_names=bootstrap.SERVICE_NAMES,
+        maximum_workers=settings.maximum_workers,
+        tls=settings.tls,
+        insecure=settings.insecure,
+        audit_log=settings.audit_log,
+    )
+
+
+def _complain(sentence: str, status: int) -> int:
+    sys.stderr.write(f"kadeploy-inventory: {sentence}\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, required=True, metavar="FILE", help="the settings (TOML)")
+    shared.add_argument(
+        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: info"
+    )
+    parser = argparse.ArgumentParser(prog="kadeploy-inventory", description="The inventory of Kadeploy.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", parents=[shared], help="serve until told to stop")
+    serve.add_argument(
+        "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
+    )
+    serve.set_defaults(run=_serve)
+    add_database_verbs(commands, shared, database_commands.databases)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the inventory does: one function per use case, each inside a transaction that its caller opens."""

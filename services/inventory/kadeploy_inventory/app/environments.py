@@ -1,0 +1,159 @@
+"""The systems that can be installed: recording, finding, sharing and removing them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from kadeploy_inventory.app.ports import Clock, Key, MakeId, Work
+from kadeploy_inventory.domain.cluster import EnvironmentReference
+from kadeploy_inventory.domain.environment import (
+    Environment,
+    Visibility,
+    check_environment,
+    choose,
+)
+from kadeploy_inventory.domain.errors import (
+    AdministratorsOnly,
+    EnvironmentExists,
+    EnvironmentNotFound,
+    InvalidEnvironment,
+    NotYours,
+    StaleEtag,
+)
+from kadeploy_inventory.domain.problems import Problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """On whose behalf an environment is asked for.
+
+    Attributes:
+        user: the user; empty for a service.
+        is_administrator: true when he may record public ones and change those of others.
+        sees_all: true when privacy does not bind him: administrators and services.
+    """
+
+    user: str
+    is_administrator: bool = False
+    sees_all: bool = False
+
+
+def record_environment(
+    description: Environment, *, validate_only: bool, asker: Asker, work: Work, clock: Clock, make_id: MakeId
+) -> Environment:
+    """Records a version, or only says what would be; the same content again is answered with what stands there."""
+    described = replace(description, owner=description.owner or asker.user)
+    problems = Problems("environment")
+    environment = check_environment(described, problems)
+    if not problems and environment.cluster and not work.clusters.named([environment.cluster]):
+        problems.add("cluster", f"names the cluster {environment.cluster}, which does not exist")
+    if problems:
+        raise InvalidEnvironment.of("the environment cannot be accepted", problems.found)
+    _check_owner(environment.owner, asker)
+    _check_visibility(environment.visibility, asker)
+    for present in work.environments.versions(environment.name, owner=environment.owner):
+        if present.version != environment.version:
+            continue
+        if present.is_as_described(environment):
+            return present
+        raise EnvironmentExists(
+            f"{environment} is recorded with other content; record the next version",
+            metadata={"environment": str(environment)},
+        )
+    environment = replace(environment, uid=make_id(), etag=make_id(), create_time=clock())
+    if not validate_only:
+        work.environments.add(environment)
+    return environment
+
+
+def get_environment(reference: EnvironmentReference, *, asker: Asker, work: Work) -> Environment:
+    """Returns the environment that a reference means to the asker, or raises EnvironmentNotFound."""
+    candidates = work.environments.versions(reference.name, owner=reference.owner)
+    found = choose(candidates, reference, user=asker.user, sees_all=asker.sees_all)
+    if found is None:
+        whom = f" for {asker.user}" if asker.user else ""
+        raise EnvironmentNotFound(
+            f"there is no environment {reference}{whom}; see the list of environments",
+            metadata={"environment": str(reference), "user": asker.user},
+        )
+    return found
+
+
+def list_environments(
+    *,
+    name: str,
+    owner: str,
+    cluster: str,
+    latest: bool,
+    asker: Asker,
+    after: Key | None,
+    limit: int,
+    work: Work,
+) -> list[Environment]:
+    """Returns the next environments that the asker may use."""
+    return work.environments.page(
+        user=None if asker.sees_all else asker.user,
+        name=name,
+        owner=owner,
+        cluster=cluster,
+        latest=latest,
+        after=after,
+        limit=limit,
+    )
+
+
+def update_environment(
+    reference: EnvironmentReference,
+    *,
+    etag: str,
+    change: Callable[[Environment], Environment],
+    asker: Asker,
+    work: Work,
+    make_id: MakeId,
+) -> Environment:
+    """Changes the visibility or the digests of one version."""
+    present = get_environment(reference, asker=asker, work=work)
+    _check_owner(present.owner, asker)
+    if etag and etag != present.etag:
+        raise StaleEtag.of(str(present))
+    problems = Problems("environment")
+    changed = check_environment(change(present), problems)
+    if problems:
+        raise InvalidEnvironment.of("the environment cannot be accepted", problems.found)
+    if changed.visibility is not present.visibility:
+        _check_visibility(changed.visibility, asker)
+    changed = replace(changed, etag=make_id())
+    if not work.environments.replace(changed, etag=present.etag):
+        raise StaleEtag.of(str(present))
+    return changed
+
+
+def delete_environment(reference: EnvironmentReference, *, asker: Asker, work: Work) -> tuple[int, ...]:
+    """Removes one version, or all of them when none is named, and returns which."""
+    owner = reference.owner or asker.user
+    _check_owner(owner, asker)
+    gone = [
+        each
+        for each in work.environments.versions(reference.name, owner=owner)
+        if reference.version in {None, each.version}
+    ]
+    if not gone:
+        wanted = replace(reference, owner=owner)
+        raise EnvironmentNotFound(f"there is no environment {wanted}", metadata={"environment": str(wanted)})
+    work.environments.remove([each.uid for each in gone])
+    return tuple(each.version for each in gone)
+
+
+def _check_owner(owner: str, asker: Asker) -> None:
+    if owner != asker.user and not asker.is_administrator:
+        raise NotYours(
+            f"the environment belongs to {owner}; only {owner} and administrators change it",
+            metadata={"owner": owner, "user": asker.user},
+        )
+
+
+def _check_visibility(visibility: Visibility, asker: Asker) -> None:
+    if visibility is Visibility.PUBLIC and not asker.is_administrator:
+        raise AdministratorsOnly(
+            "only administrators make an environment public; shared is for everybody who names its owner",
+            metadata={"user": asker.user},
+        )

@@ -1,0 +1,224 @@
+"""Environments: the systems that can be installed, and who may use them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from kadeploy_inventory.domain.cluster import EnvironmentReference
+from kadeploy_inventory.domain.names import (
+    parse_cluster_name,
+    parse_environment_name,
+    parse_user_name,
+)
+from kadeploy_inventory.domain.partition_table import LINUX, MAXIMUM_TYPE_ID
+from kadeploy_inventory.domain.problems import Problems
+from kadeploy_inventory.domain.script_archive import (
+    POSTINSTALL_SCRIPT,
+    PREINSTALL_SCRIPT,
+    Compression,
+    ScriptArchive,
+    check_script_archive,
+)
+from kadeploy_inventory.domain.texts import (
+    parse_digest,
+    parse_file_system,
+    parse_image_path,
+    parse_line,
+    parse_uri,
+)
+
+MAXIMUM_VERSION = 2**31 - 1
+MAXIMUM_POSTINSTALLS = 16
+
+
+class Visibility(StrEnum):
+    """Who can use an environment."""
+
+    PRIVATE = "private"
+    SHARED = "shared"
+    PUBLIC = "public"
+
+
+class OperatingSystem(StrEnum):
+    """What the image holds."""
+
+    LINUX = "linux"
+    XEN = "xen"
+    OTHER = "other"
+
+
+class ImageKind(StrEnum):
+    """How the image is written."""
+
+    UNSPECIFIED = "unspecified"
+    TAR = "tar"
+    DD = "dd"
+
+
+class BootKind(StrEnum):
+    """How the installed system is started."""
+
+    LINUX = "linux"
+    CHAINLOAD = "chainload"
+    MULTIBOOT = "multiboot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """The file that is written to the target partition."""
+
+    uri: str
+    kind: ImageKind
+    compression: Compression
+    digest: str
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootSpec:
+    """How the installed system is started; paths are inside the image."""
+
+    kind: BootKind = BootKind.LINUX
+    kernel_path: str = ""
+    initrd_path: str = ""
+    kernel_arguments: str = ""
+    hypervisor_path: str = ""
+    hypervisor_arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One version of a system. What the server makes is at the end."""
+
+    name: str
+    version: int
+    owner: str
+    image: Image
+    boot: BootSpec
+    description: str = ""
+    author: str = ""
+    visibility: Visibility = Visibility.PRIVATE
+    operating_system: OperatingSystem = OperatingSystem.LINUX
+    preinstall: ScriptArchive | None = None
+    postinstalls: tuple[ScriptArchive, ...] = ()
+    file_system: str = ""
+    partition_type_id: int = LINUX
+    required_size_bytes: int = 0
+    options: str = ""
+    cluster: str = ""
+    destructive: bool = False
+    uid: str = ""
+    etag: str = ""
+    create_time: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version} of {self.owner}"
+
+    def is_as_described(self, description: "Environment") -> bool:
+        """Returns whether this recorded environment is just what a description says."""
+        return replace(self, uid="", etag="", create_time=None) == replace(
+            description, uid="", etag="", create_time=None
+        )
+
+    def can_be_used_by(self, user: str) -> bool:
+        """Returns whether a user may use it when he names its owner."""
+        return self.owner == user or self.visibility in {Visibility.SHARED, Visibility.PUBLIC}
+
+
+def choose(
+    candidates: Iterable[Environment],
+    reference: EnvironmentReference,
+    *,
+    user: str,
+    sees_all: bool = False,
+) -> Environment | None:
+    """Returns the environment that a reference means to a user, or None.
+
+    With an owner named: his, when it is the user's own, shared or public. Without: the user's own, else a public
+    one. Among those the named version, else the latest; between owners of the same version, the first by name.
+
+    Args:
+        candidates: environments of the reference's name.
+        reference: what was asked for.
+        user: on whose behalf.
+        sees_all: true for those whom an owner's privacy does not bind: administrators and services.
+    """
+    fitting = [each for each in candidates if each.name == reference.name and reference.version in {None, each.version}]
+    if reference.owner:
+        named = [each for each in fitting if each.owner == reference.owner]
+        return _latest(each for each in named if sees_all or each.can_be_used_by(user))
+    own = _latest(each for each in fitting if each.owner == user)
+    return own or _latest(each for each in fitting if each.visibility is Visibility.PUBLIC)
+
+
+def _latest(candidates: Iterable[Environment]) -> Environment | None:
+    return min(candidates, key=lambda each: (-each.version, each.owner), default=None)
+
+
+def check_environment(environment: Environment, problems: Problems) -> Environment:
+    """Returns the environment in its normal form and adds what is wrong with it."""
+    version = environment.version or 1
+    if not 1 <= version <= MAXIMUM_VERSION:
+        problems.add("version", f"begins at 1: {version}")
+    problems.take("name", parse_environment_name, environment.name)
+    problems.take("owner", parse_user_name, environment.owner)
+    for field in ("description", "author", "options"):
+        problems.take(field, parse_line, getattr(environment, field))
+    if environment.cluster:
+        problems.take("cluster", parse_cluster_name, environment.cluster)
+    problems.take("file_system", parse_file_system, environment.file_system)
+    if environment.image.kind is ImageKind.TAR and not environment.file_system:
+        problems.add("file_system", "must be named for a tar image, such as ext4")
+    type_id = environment.partition_type_id or LINUX
+    if not 0 < type_id <= MAXIMUM_TYPE_ID:
+        problems.add("partition_type_id", f"must be from 1 to {MAXIMUM_TYPE_ID}, not {type_id}")
+    if environment.required_size_bytes < 0:
+        problems.add("required_size_bytes", "must not be negative")
+    _check_boot(environment, problems.under("boot"))
+    if len(environment.postinstalls) > MAXIMUM_POSTINSTALLS:
+        problems.add("postinstalls", f"can be {MAXIMUM_POSTINSTALLS} at most")
+    return replace(
+        environment,
+        version=version,
+        partition_type_id=type_id,
+        image=_check_image(environment.image, problems.under("image")),
+        preinstall=environment.preinstall
+        and check_script_archive(
+            environment.preinstall, problems.under("preinstall"), default_script=PREINSTALL_SCRIPT
+        ),
+        postinstalls=tuple(
+            check_script_archive(archive, problems.under(f"postinstalls[{index}]"), default_script=POSTINSTALL_SCRIPT)
+            for index, archive in enumerate(environment.postinstalls)
+        ),
+    )
+
+
+def _check_image(image: Image, problems: Problems) -> Image:
+    if image.kind is ImageKind.UNSPECIFIED:
+        problems.add("kind", "must be tar or dd")
+    if image.compression is Compression.UNSPECIFIED:
+        problems.add("compression", "must be named, if only as none")
+    if image.size_bytes < 0:
+        problems.add("size_bytes", f"must not be negative: {image.size_bytes}")
+    return replace(
+        image,
+        uri=problems.take("uri", parse_uri, image.uri),
+        digest=problems.take("digest", parse_digest, image.digest),
+    )
+
+
+def _check_boot(environment: Environment, problems: Problems) -> None:
+    boot = environment.boot
+    for field in ("kernel_path", "initrd_path", "hypervisor_path"):
+        problems.take(field, parse_image_path, getattr(boot, field))
+    for field in ("kernel_arguments", "hypervisor_arguments"):
+        problems.take(field, parse_line, getattr(boot, field))
+    if boot.kind is not BootKind.CHAINLOAD and not boot.kernel_path:
+        problems.add("kernel_path", f"must be named to boot by {boot.kind}")
+    if boot.kind is BootKind.CHAINLOAD and boot.kernel_path:
+        problems.add("kernel_path", "means nothing with chainload: the partition's own loader decides")
+    if boot.kind is BootKind.MULTIBOOT and not boot.hypervisor_path:
+        problems.add("hypervisor_path", "must be named to boot by multiboot")
+    if boot.kind is not BootKind.MULTIBOOT and boot.hypervisor_path:
+        problems.add("hypervisor_path", "is for multiboot alone")

@@ -1,0 +1,46 @@
+"""Archives with a script in them, run on the node before or after the image is written."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from kadeploy_inventory.domain.problems import Problems
+from kadeploy_inventory.domain.texts import parse_digest, parse_script, parse_uri
+
+PREINSTALL_SCRIPT = "init.ash"
+POSTINSTALL_SCRIPT = "traitement.ash"
+
+
+class Compression(StrEnum):
+    """How a file is compressed."""
+
+    UNSPECIFIED = "unspecified"
+    NONE = "none"
+    GZIP = "gzip"
+    BZIP2 = "bzip2"
+    XZ = "xz"
+    ZSTD = "zstd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptArchive:
+    """A file to unpack and the script in it to run."""
+
+    uri: str
+    compression: Compression
+    digest: str
+    size_bytes: int = 0
+    script: str = ""
+
+
+def check_script_archive(archive: ScriptArchive, problems: Problems, *, default_script: str) -> ScriptArchive:
+    """Returns the archive in its normal form and adds what is wrong with it."""
+    if archive.compression is Compression.UNSPECIFIED:
+        problems.add("compression", "must be named, if only as none")
+    if archive.size_bytes < 0:
+        problems.add("size_bytes", f"must not be negative: {archive.size_bytes}")
+    return replace(
+        archive,
+        uri=problems.take("uri", parse_uri, archive.uri),
+        digest=problems.take("digest", parse_digest, archive.digest),
+        script=problems.take("script", parse_script, archive.script or default_script),
+    )

@@ -1,0 +1,59 @@
+"""The settings of the inventory: one TOML file, read strictly. Paths may be relative to it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kadeploy_database.access import DatabaseAccess, read_access
+from kadeploy_edge.settings_file import Table, load
+from kadeploy_edge.tls import TlsFiles
+from kadeploy_edge.tls_settings import read_tls
+
+DEFAULT_ADDRESS = "127.0.0.1:7401"
+MOST_WORKERS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the inventory is told by its site.
+
+    Attributes:
+        deploy_database: the access to the database of nodes, clusters and environments.
+        deploy_right_database: the access to the database of rights.
+        address: where to listen.
+        administrators: users who administrate the site.
+        maximum_workers: how many calls are answered at once.
+        tls: certificates; TCP needs them.
+        audit_log: the file of audit records; None for the log.
+        insecure: plain text on loopback; the command line says it, never the file.
+    """
+
+    deploy_database: DatabaseAccess
+    deploy_right_database: DatabaseAccess
+    address: str = DEFAULT_ADDRESS
+    administrators: frozenset[str] = frozenset({"root"})
+    maximum_workers: int = 16
+    tls: TlsFiles | None = None
+    audit_log: Path | None = None
+    insecure: bool = False
+
+    @classmethod
+    def load(cls, path: Path) -> "Settings":
+        """Reads a file, or raises BadSettings with one sentence."""
+        return load(path, read_settings)
+
+
+def read_settings(table: Table) -> Settings:
+    """Returns what the file says."""
+    databases, tls = table.table("database"), read_tls(table.table("tls"))
+    settings = Settings(
+        deploy_database=read_access(databases, "deploy", user="kadeploy_inventory", tls=tls),
+        deploy_right_database=read_access(databases, "deploy_right", user="kadeploy_rights", tls=tls),
+        address=table.text("address", DEFAULT_ADDRESS),
+        administrators=table.names("administrators", {"root"}),
+        maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
+        tls=tls,
+        audit_log=table.optional_path("audit_log"),
+    )
+    if settings.deploy_database == settings.deploy_right_database:
+        raise databases.complaint("deploy_right", "database.deploy and database.deploy_right must be two databases")
+    return settings

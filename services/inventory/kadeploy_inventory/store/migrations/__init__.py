@@ -1,0 +1,1 @@
+"""The history of both databases' tables, run by Alembic."""

@@ -1,0 +1,171 @@
+"""A deployer that kills itself at a point of the journal: `python -m tests.fakes.mortal_deployer`.
+
+It reads lines "DIRECTORY POINT" and runs a deployer on the database of the directory for each, in a process of its own
+that is forked, because starting Python takes longer than the deployment. The database is SQLite's, or the one whose URL
+stands in the file `url`. The point stands in FAIL_POINT of that process: "before enter_step broadcast", "after end";
+"none" lets it live until the deployment has ended. With " cancelled" behind it the deployment is cancelled in its third
+step. It prints the status that each ended with; -9 is the kill.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.ports.store_values import DeploymentFilter
+from kadeploy_deployer.steps.plan import PLAN
+from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from tests.fakes.deployment_world import WallClock, World, make_database
+from tests.fakes.scripted_step import ScriptedStep
+
+IN_STEPS = ("enter_step", "record", "finish_attempt")
+CANCELLED_IN = PLAN[2].name
+FAIL_POINT = "KADEPLOY_TEST_FAIL_POINT"
+LATER = 3600.0
+JOURNALS = ("create", "enter_step", "record", "finish_attempt", "request_cancel", "fail_nodes", "end")
+
+
+_step = ""
+
+
+class LaterClock(WallClock):
+    """An hour goes by while its user sleeps for the first time: all that time nobody has renewed any lease."""
+
+    def __init__(self) -> None:
+        self._later = 0.0
+
+    def monotonic(self) -> float:
+        """As in the port."""
+        return super().monotonic() + self._later
+
+    async def sleep(self, seconds: float) -> None:
+        """As in the port."""
+        self._later = LATER
+        await super().sleep(seconds)
+
+
+class NotedStep(ScriptedStep):
+    """Notes each run in a file of the directory."""
+
+    def __init__(self, name: str, state: Any, directory: Path) -> None:
+        super().__init__(name, state)
+        self._runs = directory / "runs"
+        self.on_run: Callable[[str], Awaitable[None]] | None = None
+
+    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """As in the protocol."""
+        with self._runs.open("a", encoding="utf-8") as runs:
+            runs.write(f"{self.name} {','.join(nodes)}\n")
+        if self.on_run is not None:
+            await self.on_run(context.deployment_id)
+        outcomes = await super().run(context, nodes)
+        for node in nodes:
+            # One after the other, so that one may be known to be done and the other not.
+            await context.recorder.ended(node, None)
+        return outcomes
+
+
+class Recovery:
+    """Notes the nodes that it leaves bootable."""
+
+    def __init__(self, directory: Path) -> None:
+        self._left = directory / "left-bootable"
+
+    async def __call__(self, _context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+        """Leaves nodes bootable."""
+        with self._left.open("a", encoding="utf-8") as left:
+            left.writelines(f"{node}\n" for node in nodes)
+        return dict.fromkeys(nodes)
+
+
+class MortalStore(SqlDeploymentStore):
+    """Kills the process before or after the call that the fail point names."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Wraps the calls that write the journal."""
+        found = super().__getattribute__(name)
+        return _mortal(name, found) if name in JOURNALS else found
+
+
+def _mortal(name: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def wrapped(*arguments: Any, **named: Any) -> Any:
+        global _step  # noqa: PLW0603 - a process drives one deployment
+        _step = named.get("step", _step)
+        point = f"{name} {_step}" if name in IN_STEPS else name
+        _die_at(f"before {point}")
+        answer = await call(*arguments, **named)
+        _die_at(f"after {point}")
+        return answer
+
+    return wrapped
+
+
+def _die_at(point: str) -> None:
+    if os.environ.get(FAIL_POINT) == point:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def real_plan_world(directory: Path, *, later: bool) -> World:
+    """Returns a deployer whose steps have the names and states of the real ones; `later`: after all leases."""
+    plan = [NotedStep(step.name, step.partition_state, directory) for step in PLAN]
+    url = directory / "url"
+    database = Database(url.read_text()) if url.exists() else make_database(directory)
+    return World(
+        database=database, plan=plan, recover=Recovery(directory), clock=LaterClock() if later else WallClock()
+    )
+
+
+async def _deploy(directory: Path, point: str) -> None:
+    os.environ[FAIL_POINT] = point.removesuffix(" cancelled")
+    restarted = (directory / "runs").exists() or point == "none"
+    world = real_plan_world(directory, later=restarted)
+    mortal = MortalStore(world.database, told=world.log.wake)
+    world.store = world.supervisor._store = mortal
+    if point.endswith(" cancelled"):
+        cancelled = next(step for step in world.plan if step.name == CANCELLED_IN)
+        assert isinstance(cancelled, NotedStep)
+
+        async def cancel(deployment_id: str) -> None:
+            await mortal.request_cancel(deployment_id, reason="cancelled by alice", now=world.clock.now())
+            world.supervisor.cancel(deployment_id)
+            await asyncio.sleep(60)
+
+        cancelled.on_run = cancel
+    if not restarted:
+        await world.create()
+    world.supervisor.open()
+    async with asyncio.timeout(20):
+        while True:
+            found = await world.store.list_deployments(DeploymentFilter(), after=None, limit=1)
+            if found and found[0].finished:
+                break
+            await asyncio.sleep(0.01)
+    await world.supervisor.close()
+    world.database.close()
+
+
+def main() -> None:
+    """Forks a deployer for each line."""
+    for line in sys.stdin:
+        directory, _, point = line.strip().partition(" ")
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                asyncio.run(_deploy(Path(directory), point))
+                status = 0
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

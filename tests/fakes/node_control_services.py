@@ -1,0 +1,117 @@
+"""A deployer that does nothing to nodes and says what the test wrote: for tests of the commands."""
+
+from collections.abc import Iterator
+from threading import Event
+from typing import Any
+
+import grpc
+from ClusterShell.NodeSet import NodeSet
+
+from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_edge.errors import Denied, DomainError, NotInState
+from kadeploy_edge.status import ok_status, to_status
+
+PATIENCE = 60.0
+SERVICE = "kadeploy.deployer.v1.NodeControlService"
+
+
+class NodeBusy(NotInState):
+    reason = "NODE_BUSY"
+
+
+class RightMissing(Denied):
+    reason = "RIGHT_MISSING"
+
+
+class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
+    """Answers for every node of the set.
+
+    Attributes:
+        busy: nodes that a deployment holds.
+        exits: exit statuses of commands, by node; 0 for the others.
+        off: nodes without power.
+        denied: whether the caller has no right.
+        breaks: so many answers break off after their first result.
+        hold: whether a reboot goes on after its first node until it is stopped.
+        typed: what was typed on the console so far; the console echoes it and ends at Ctrl-D.
+    """
+
+    def __init__(self) -> None:
+        self.busy: set[str] = set()
+        self.exits: dict[str, int] = {}
+        self.off: set[str] = set()
+        self.denied = False
+        self.breaks = 0
+        self.hold = False
+        self.waiting, self.stopped = Event(), Event()
+        self.typed = b""
+        self.requests: list[Any] = []
+
+    def RebootNodes(self, request: Any, context: Any) -> Iterator[Any]:
+        nodes = self._nodes(request)
+        context.send_initial_metadata((("kadeploy-accepted", "yes"),))
+        for number, node in enumerate(nodes):
+            if number and self.hold:
+                self.waiting.set()
+                self.stopped.wait(PATIENCE)
+            yield deployer_service_pb2.RebootNodesResponse(result=self._result(node))
+            if self.breaks:
+                self.breaks -= 1
+                # As gRPC itself says it; an `abort` would be taken for a fault of ours.
+                context.set_code(grpc.StatusCode.UNAVAILABLE)
+                context.set_details("Socket closed")
+                return
+
+    def SetPower(self, request: Any, context: Any) -> Iterator[Any]:
+        for node in self._nodes(request):
+            yield deployer_service_pb2.SetPowerResponse(result=self._result(node))
+
+    def GetPower(self, request: Any, context: Any) -> Any:
+        states = deployer_service_pb2
+        nodes = [
+            states.NodePower(
+                node=node,
+                status=self._result(node).status,
+                state=states.POWER_STATE_OFF if node in self.off else states.POWER_STATE_ON,
+            )
+            for node in self._nodes(request)
+        ]
+        return deployer_service_pb2.GetPowerResponse(nodes=nodes)
+
+    def RunCommand(self, request: Any, context: Any) -> Iterator[Any]:
+        for node in self._nodes(request):
+            status = self._result(node).status
+            if not status.code:
+                for part in (b"first of ", node.encode(), b"\nlast"):
+                    yield deployer_service_pb2.RunCommandResponse(node=node, output=part)
+                yield deployer_service_pb2.RunCommandResponse(node=node, error_output=b"warning\n")
+            ended = deployer_service_pb2.CommandEnded(status=status, exit_status=self.exits.get(node, 0))
+            yield deployer_service_pb2.RunCommandResponse(node=node, ended=ended)
+
+    def StopOperation(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        self.hold = False
+        self.stopped.set()
+        return deployer_service_pb2.StopOperationResponse()
+
+    def AttachConsole(self, requests: Any, context: Any) -> Iterator[Any]:
+        self.requests.append(next(requests))
+        if self.denied:
+            raise RightMissing("alice has no right to attach the console of node-1")
+        yield deployer_service_pb2.AttachConsoleResponse(output=b"login: ")
+        for request in requests:
+            self.typed += request.input
+            if request.input == b"\x04":
+                return
+            yield deployer_service_pb2.AttachConsoleResponse(output=request.input)
+
+    def _nodes(self, request: Any) -> list[str]:
+        self.requests.append(request)
+        if self.denied:
+            raise RightMissing("alice has no right to work on node-1", metadata={"nodes": "node-1"})
+        return list(NodeSet(request.nodes))
+
+    def _result(self, node: str) -> deployer_service_pb2.NodeResult:
+        error: DomainError | None = NodeBusy(f"{node} is held by deployment D-0") if node in self.busy else None
+        status = to_status(error, domain="deployer.kadeploy") if error else ok_status()
+        return deployer_service_pb2.NodeResult(node=node, status=status)

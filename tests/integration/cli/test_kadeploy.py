@@ -1,0 +1,227 @@
+"""kadeploy from the user's side: what is asked of the deployer, what is shown, how it ends."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from kadeploy.deployer.v1 import deployment_pb2
+from kadeploy_cli.deployments.classic_commands import kadeploy
+from kadeploy_cli.ka import ka
+from tests.fakes.site import Run, Site
+
+pytestmark = pytest.mark.integration
+
+PATIENCE = 10.0
+
+
+def test_kadeploy_of_good_nodes_reports_each_and_exits_with_0(run: Run) -> None:
+    result = run(kadeploy, ["-e", "debian", "-m", "node-[1-2]", "-p", "3"])
+    assert result.exit_code == 0, result.output
+    assert [line.split() for line in result.stdout.splitlines()[:3]] == [
+        ["Node", "State", "Error", "description"],
+        ["node-1", "deployed"],
+        ["node-2", "deployed"],
+    ]
+    assert "D-1 terminated in 60 s: 2 of 2 nodes deployed" in result.stdout
+    assert "boot deployment environment" in result.stdout
+    assert "node-1: boot deployment environment ..." in result.stderr
+    assert "node-2: broadcast 50 % of 40 MiB" in result.stderr
+    assert "deployment: unlocking the nodes" in result.stderr
+
+
+def test_kadeploy_hands_every_option_on(site: Site, run: Run, tmp_path: Path) -> None:
+    key = tmp_path / "key.pub"
+    key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@here\n")
+    nodes = tmp_path / "nodes"
+    nodes.write_text("# two\nnode-2 node-3\n")
+    arguments = ["-e", "debian", "-l", "root", "--env-version", "4", "-m", "node-1", "-f", str(nodes), "-p", "vda5"]
+    arguments += ["--partition-disk", "-k", str(key), "-r", "ext4", "-F", "-u"]
+    arguments += ["--busy", "wait", "--wait-timeout", "2.5"]
+    arguments += ["--timeout-first", "100", "--timeout-last", "200"]
+    assert run(kadeploy, arguments).exit_code == 0
+    spec = site.deployer.requests[0].spec
+    assert spec.nodes == "node-[1-3]"
+    assert (spec.environment_owner, spec.environment_version, spec.device, spec.partition) == ("root", 4, "vda", 5)
+    assert spec.write_partition_table
+    assert spec.use_production_system
+    assert spec.boot_method == deployment_pb2.BOOT_METHOD_KEXEC
+    assert spec.busy_policy == deployment_pb2.BUSY_POLICY_WAIT
+    assert spec.wait_timeout.ToTimedelta().total_seconds() == 2.5
+    assert list(spec.authorized_keys) == ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@here"]
+    assert (spec.first_check_timeout.seconds, spec.last_check_timeout.seconds, spec.reformat_tmp) == (100, 200, "ext4")
+
+
+def test_a_failed_node_makes_it_partial_and_says_why(site: Site, run: Run, tmp_path: Path) -> None:
+    site.deployer.failing = {"node-2": "mkfs.ext4 ended with 1: no space"}
+    good, bad = tmp_path / "ok", tmp_path / "nok"
+    result = run(kadeploy, ["-e", "debian", "-m", "node-[1-3]", "-o", str(good), "-n", str(bad)])
+    assert result.exit_code == 6
+    assert "node-2  error     mkfs.ext4 ended with 1: no space" in result.stdout
+    assert "node-2: format failed" in result.stderr
+    assert good.read_text().split() == ["node-1", "node-3"]
+    assert bad.read_text().split() == ["node-2"]
+
+
+def test_every_node_failing_is_exit_status_1(site: Site, run: Run) -> None:
+    site.deployer.failing = {"node-1": "no disk"}
+    assert run(kadeploy, ["-e", "debian", "-m", "node-1"]).exit_code == 1
+
+
+def test_a_busy_node_that_is_left_out_makes_it_partial(site: Site, run: Run) -> None:
+    site.deployer.busy = {"node-2"}
+    result = run(kadeploy, ["-e", "debian", "-m", "node-[1-2]"])
+    assert result.exit_code == 6
+    assert "held by deployment D-0" in result.stdout
+    refused = run(kadeploy, ["-e", "debian", "-m", "node-[1-2]", "--busy", "fail"])
+    assert refused.exit_code == 5
+    assert "NODES_BUSY" in refused.stderr
+
+
+def test_json_is_one_document_with_everything(run: Run) -> None:
+    result = run(kadeploy, ["-e", "debian", "-m", "node-1", "--output", "json"])
+    document = json.loads(result.stdout)
+    assert document["state"] == "terminated"
+    assert document["nodes"][0]["boot_id"] == "boot-of-node-1"
+    assert document["nodes"][0]["step_durations"][0] == {"step": "boot_deployment_environment", "duration": 1.5}
+
+
+def test_the_script_runs_afterwards_and_knows_the_nodes(site: Site, run: Run, tmp_path: Path) -> None:
+    site.deployer.failing = {"node-2": "broken"}
+    script, told = tmp_path / "after", tmp_path / "told"
+    script.write_text(f'#!/bin/sh\necho "$KADEPLOY_DEPLOYMENT:$KADEPLOY_NODES_OK:$KADEPLOY_NODES_KO" > {told}\n')
+    refused = run(kadeploy, ["-e", "debian", "-m", "node-1", "-s", str(script)])
+    assert refused.exit_code == 2
+    assert not site.deployer.requests
+    script.chmod(0o755)
+    assert run(kadeploy, ["-e", "debian", "-m", "node-[1-2]", "-s", str(script)]).exit_code == 6
+    assert told.read_text() == "D-1:node-1:node-2\n"
+
+
+def test_a_broken_stream_is_resumed_by_sequence_and_said_once(site: Site, run: Run) -> None:
+    site.deployer.breaks = [3, 5]
+    result = run(kadeploy, ["-e", "debian", "-m", "node-[1-2]"])
+    assert result.exit_code == 0, result.output
+    assert site.deployer.watched_from == [0, 3, 5]
+    assert result.stderr.count("lost the deployer at unix:") == 2
+    assert result.stderr.count("the deployer answers again") == 2
+    assert result.stderr.count("node-1: boot deployment environment done") == 1
+
+
+def test_a_history_that_is_gone_begins_again_with_a_snapshot(site: Site, run: Run) -> None:
+    site.deployer.breaks, site.deployer.gone = [4], [4]
+    result = run(kadeploy, ["-e", "debian", "-m", "node-1"])
+    assert result.exit_code == 0, result.output
+    assert site.deployer.watched_from == [0, 4, 0]
+
+
+def test_an_answer_that_is_lost_does_not_deploy_twice(site: Site, run: Run) -> None:
+    site.deployer.lost_answers = 1
+    assert run(kadeploy, ["-e", "debian", "-m", "node-1"]).exit_code == 0
+    assert list(site.deployer.deployments) == ["D-1"]
+
+
+def test_an_interrupt_away_from_a_terminal_cancels_and_reports(site: Site, run: Run) -> None:
+    site.deployer.hold.clear()
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not site.deployer.watched_from and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    result = run(kadeploy, ["-e", "debian", "-m", "node-[1-2]"])
+    helper.join()
+    assert result.exit_code == 1
+    assert "cancelling" in result.stderr
+    assert "cancelled in broadcast" in result.stdout
+    assert site.deployer.requests[-1].reason == "interrupted by its user"
+
+
+def test_an_interrupt_of_a_watch_leaves_the_deployment_alone(site: Site, run: Run) -> None:
+    site.deployer.hold.clear()
+    assert run(kadeploy, ["-e", "debian", "-m", "node-1", "--detach"]).exit_code == 0
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not site.deployer.watched_from and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    result = run(ka, ["deployment", "watch", "D-1"])
+    helper.join()
+    assert result.exit_code == 130
+    assert "the deployment goes on" in result.stderr
+    assert len(site.deployer.requests) == 1
+
+
+def test_detach_prints_the_id_and_watch_follows_it(run: Run) -> None:
+    detached = run(ka, ["deployment", "start", "-e", "debian", "-m", "node-1", "-o", "name"])
+    assert detached.stdout == "D-1\n"
+    watched = run(ka, ["deployment", "watch", "D-1"])
+    assert watched.exit_code == 0
+    assert "node-1  deployed" in watched.stdout
+    shown = run(ka, ["deployment", "show", "D-1"]).stdout
+    assert "boot-of-node-1" in shown
+    assert "sha256:aaaa" in shown
+    assert "D-1" in run(ka, ["deployment", "list"]).stdout
+    assert "writing fstab" in run(ka, ["deployment", "output", "D-1", "node-1"]).stdout
+    assert run(ka, ["deployment", "cancel", "D-1"]).exit_code == 5
+    assert run(ka, ["deployment", "show", "D-9"]).exit_code == 4
+
+
+def test_the_plan_touches_nothing_and_says_who_is_left_out(site: Site, run: Run) -> None:
+    site.deployer.busy = {"node-2"}
+    result = run(kadeploy, ["-e", "debian", "-m", "node-[1-2]", "--plan"])
+    assert result.exit_code == 6
+    assert "node-1 would be deployed" in result.stdout
+    assert "node-2 would be left out: busy (held by D-0)" in result.stdout
+    # The same text under all of its names, once.
+    assert result.stdout.count("DEFAULT deploy") == 1
+    assert "    writes pxelinux.cfg/01-52:\n    writes pxelinux.cfg/AC1F000B:\n" in result.stdout
+    assert "boot method: network" in result.stdout
+    assert not site.deployer.deployments
+
+
+def test_kadeploy_without_nodes_is_a_usage_error(site: Site, run: Run) -> None:
+    result = run(kadeploy, ["-e", "debian"])
+    assert result.exit_code == 2
+    assert "no node is named" in result.stderr
+    assert not site.deployer.requests
+
+
+def test_a_user_whose_turn_has_not_come_is_told_whom_he_waits_for(
+    run: Run, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kadeploy_cli.deployments.creation.LOOK_SECONDS", 0.05)
+    site.deployer.deployments["D-7"] = deployment_pb2.Deployment(
+        id="D-7",
+        owner="bob",
+        state=deployment_pb2.DEPLOYMENT_STATE_WAITING,
+        spec=deployment_pb2.DeploymentSpec(nodes="node-[2-3]"),
+    )
+    site.deployer.turn.clear()
+    result = run(kadeploy, ["-e", "debian", "-m", "node-1", "--wait-timeout", "30"])
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("deployment D-7 of bob waits for its nodes (node-[2-3])") == 1
+
+
+def test_ctrl_c_in_the_queue_gives_the_place_up(site: Site) -> None:
+    from tests.integration.cli.test_processes import finish, start  # noqa: PLC0415
+
+    site.deployer.turn.clear()
+    process = start("kadeploy", "-e", "debian", "-m", "node-1", "--wait-timeout", "60", config=str(site.client_file))
+    assert site.deployer.asked.wait(60)
+    process.send_signal(signal.SIGINT)
+    status, _, err = finish(process)
+    site.deployer.turn.set()
+    assert status == 130, err
+    assert "its place in the queue is given up" in err

@@ -1,0 +1,120 @@
+"""The prologues and epilogues of docs/examples/batch, run as a scheduler runs them, on a real inventory."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from kadeploy.deployer.v1 import deployment_pb2
+from kadeploy_cli.rights.classic_commands import kaadduser, karights
+from tests.integration.cli_inventory.batch import EXAMPLES, Scheduler, allowed
+from tests.integration.cli_inventory.conftest import Run, Site
+from tests.slurm import write_script
+
+pytestmark = pytest.mark.integration
+
+
+def seconds_left(run: Run, user: str) -> float:
+    listed = json.loads(run(karights, ["--list", "-u", user, "--output", "json"]).stdout)
+    (end,) = {right["expire_time"] for right in listed}
+    return datetime.fromisoformat(end).timestamp() - time.time()
+
+
+def oar_job(scheduler: Scheduler, *nodes: str, kind: str = "deploy", walltime: str = "2:0:0") -> tuple[str, str, str]:
+    """Prepares what OAR 2.5.9 has of a job: three arguments for the scripts, and what oarstat says."""
+    description = f"Job_Id: 42\n    owner = bob\n    state = Launching\n    types = {kind}\n    walltime = {walltime}\n"
+    (scheduler.directory / "description").write_text(description)
+    write_script(
+        scheduler.directory / "bin/oarstat",
+        f'test "$*" = "--full --job 42" && exec cat {scheduler.directory}/description',
+    )
+    node_file = scheduler.directory / "nodes"
+    node_file.write_text("".join(f"{node}\n" for node in nodes))
+    return "42", "bob", str(node_file)
+
+
+def test_an_oar_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler: Scheduler) -> None:
+    # Where NODE_FILE_DB_FIELD says so, a node stands there once for each of its cores.
+    job = oar_job(scheduler, "node-2", "node-2", "node-3", "node-3")
+    assert allowed(site.address, "bob") == []
+    began = scheduler.run("oar-prologue", *job)
+    assert began.returncode == 0, began.stderr
+    assert allowed(site.address, "bob") == ["node-2", "node-3"]
+    assert 7000 < seconds_left(run, "bob") < 7600
+    scheduler.deployer.deployments["D-1"] = deployment_pb2.Deployment(
+        id="D-1", owner="bob", state=deployment_pb2.DEPLOYMENT_STATE_DEPLOYING
+    )
+    ended = scheduler.run("oar-epilogue", *job)
+    assert ended.returncode == 0, ended.stderr
+    assert allowed(site.address, "bob") == []
+    listing, cancelling = scheduler.deployer.requests
+    assert (listing.filter.owner, listing.filter.nodes) == ("bob", "node-[2-3]")
+    assert (cancelling.id, cancelling.reason) == ("D-1", "job 42 has ended")
+
+
+@pytest.mark.parametrize("kind", ["cosystem", "", "besteffort, nodeploy"])
+def test_an_oar_job_of_another_type_gets_nothing_and_loses_nothing(
+    site: Site, run: Run, scheduler: Scheduler, kind: str
+) -> None:
+    job = oar_job(scheduler, "node-1", kind=kind)
+    assert scheduler.run("oar-prologue", *job).returncode == 0
+    assert allowed(site.address, "bob") == []
+    assert run(kaadduser, ["-l", "bob", "-m", "node-1", "-p", "sda3"]).exit_code == 0
+    assert scheduler.run("oar-epilogue", *job).returncode == 0
+    assert allowed(site.address, "bob") == ["node-1"]
+
+
+def test_an_oar_job_without_a_walltime_does_not_start(site: Site, scheduler: Scheduler) -> None:
+    refused = scheduler.run("oar-prologue", *oar_job(scheduler, "node-1", kind="besteffort, deploy", walltime=""))
+    assert refused.returncode == 1
+    assert "oarstat names no walltime" in refused.stderr
+    assert allowed(site.address, "bob") == []
+
+
+def test_a_slurm_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler: Scheduler) -> None:
+    assert run(kaadduser, ["-l", "eve", "-m", "*", "-p", "sda3"]).exit_code == 0
+    job = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_JOB_USER": "bob",
+        "SLURM_JOB_NODELIST": "node-[1-2,4]",
+        "SLURM_JOB_PARTITION": "deploy",
+        "SLURM_JOB_END_TIME": str(int(time.time()) + 3600),
+    }
+    began = scheduler.run("slurm-prolog", **job)
+    assert began.returncode == 0, began.stderr
+    assert allowed(site.address, "bob") == ["node-1", "node-2", "node-4"]
+    assert 3700 < seconds_left(run, "bob") < 4000
+    assert scheduler.run("slurm-epilog", **job).returncode == 0
+    assert allowed(site.address, "bob") == []
+    assert len(allowed(site.address, "eve")) == 4
+
+
+def test_an_older_slurm_is_asked_for_the_end_and_other_partitions_get_nothing(site: Site, scheduler: Scheduler) -> None:
+    write_script(scheduler.directory / "bin/squeue", "date --iso-8601=seconds --date='1 hour'")
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_USER": "bob", "SLURM_JOB_NODELIST": "node-1"}
+    assert scheduler.run("slurm-prolog", **job, SLURM_JOB_PARTITION="batch").returncode == 0
+    assert allowed(site.address, "bob") == []
+    assert scheduler.run("slurm-prolog", **job, SLURM_JOB_PARTITION="deploy").returncode == 0
+    assert allowed(site.address, "bob") == ["node-1"]
+
+
+def test_a_job_whose_right_cannot_be_granted_does_not_start(site: Site, scheduler: Scheduler) -> None:
+    refused = scheduler.run("oar-prologue", *oar_job(scheduler, "node-1", "node-99"))
+    assert refused.returncode != 0
+    assert "NODE_NOT_FOUND" in refused.stderr
+    assert allowed(site.address, "bob") == []
+
+
+def test_the_examples_please_shellcheck() -> None:
+    checker = Path(sys.executable).parent / "shellcheck"
+    found = str(checker) if checker.exists() else shutil.which("shellcheck")
+    assert found, "shellcheck is not installed"
+    scripts = sorted(str(path) for path in EXAMPLES.iterdir())
+    done = subprocess.run([found, *scripts], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == ""
+    assert len(scripts) == 4

@@ -1,0 +1,119 @@
+"""A lab with the services in it, as the end-to-end tests use it: brought up, described, and taken down again."""
+
+import io
+import os
+import tarfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kadeploy_demo.errors import DemoError
+from kadeploy_demo.node_login import NodeAnswer, ask_node
+from kadeploy_demo.run import lab_site
+from kadeploy_demo.story import Build, Story
+from kadeploy_lab import Lab
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = CHECKOUT / "build" / "environments"
+TINY = Build(
+    deployment_environment=CHECKOUT / "build" / "deployenv",
+    environment="tiny",
+    description=ENVIRONMENTS / "tiny" / "tiny.env",
+    cluster_key=CHECKOUT / "build" / "keys" / "cluster_ed25519",
+)
+LOGIN_SECONDS = 120.0
+
+
+def described(environment: str, description: Path) -> Build:
+    """Returns what is deployed when it is this environment."""
+    return replace(TINY, environment=environment, description=description)
+
+
+@contextmanager
+def real_site(
+    name: str,
+    directory: Path,
+    *,
+    build: Build = TINY,
+    node_count: int = 2,
+    memory_mib: int = 768,
+    firmware: Mapping[str, str] | None = None,
+    deployer_settings: str = "",
+) -> Iterator[Story]:
+    """Yields a site whose machines are off, with blank disks, and whose cluster is described.
+
+    Args:
+        name: the lab's.
+        directory: takes everything that is written.
+        build: what is deployed.
+        node_count: machines.
+        memory_mib: of each machine.
+        firmware: by node, "uefi" for those that have one.
+        deployer_settings: lines at the top of the deployer's settings.
+    """
+    lab = Lab.up(
+        name,
+        directory / "lab",
+        node_count=node_count,
+        memory_mib=memory_mib,
+        firmware=firmware,
+        owner_pid=os.getpid(),
+    )
+    site = lab_site(lab, build, directory / "services")
+    try:
+        site.write_settings()
+        settings = site.settings_file("deployer")
+        settings.write_text(deployer_settings + settings.read_text())
+        site.write_client_settings("root")
+        site.prepare_tree()
+        site.start()
+        story = Story(lab=lab, site=site, build=build, directory=directory, say=print)
+        story.describe_cluster()
+        yield story
+    finally:
+        try:
+            site.stop()
+        finally:
+            lab.down()
+
+
+def answer_of(story: Story, told: Mapping[str, Any], *, private_key: Path | None = None) -> NodeAnswer:
+    """Logs in on a node with the host keys of its deployment, and returns what it says of itself.
+
+    Args:
+        story: where.
+        told: what a deployment tells of the node (`ka deployment show ID -o json`).
+        private_key: the cluster's unless another one is to open the node.
+    """
+    name = told["node"]
+    return ask_node(
+        story.lab.node(name).ip,
+        host_keys=told["host_keys"],
+        private_key=private_key or story.build.cluster_key,
+        known_hosts=story.directory / f"known_hosts.{name}",
+        wrap=story.lab.exec_argv,
+    )
+
+
+def answer_in_time(story: Story, told: Mapping[str, Any]) -> NodeAnswer:
+    """Logs in on a node that has just said that it started: its ssh server comes a moment later."""
+    deadline = time.monotonic() + LOGIN_SECONDS
+    while True:
+        try:
+            return answer_of(story, told)
+        except DemoError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+
+
+def archive(path: Path, scripts: Mapping[str, str]) -> None:
+    """Writes a .tar.gz of scripts."""
+    with tarfile.open(path, "w:gz") as made:
+        for name, text in scripts.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(text.encode()), 0o755
+            made.addfile(member, io.BytesIO(text.encode()))

@@ -1,0 +1,164 @@
+"""Story, views and report, fed by hand."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
+from kadeploy_cli.deployments.watching import report
+from kadeploy_cli.deployments.watching.lines import LineView
+from kadeploy_cli.deployments.watching.live import LiveView
+from kadeploy_cli.deployments.watching.story import Story
+
+MIB = 1024 * 1024
+
+
+def deployment(*nodes: str, wanted: str = "") -> deployment_pb2.Deployment:
+    made = deployment_pb2.Deployment(id="D-1", state=deployment_pb2.DEPLOYMENT_STATE_DEPLOYING)
+    made.spec.nodes = wanted or ",".join(nodes)
+    made.create_time.FromSeconds(1000)
+    for node in nodes:
+        made.nodes.add(node=node, state=deployment_pb2.PARTITION_STATE_DEPLOYING)
+    return made
+
+
+def event(sequence: int, node: str = "", **kind: Any) -> deployment_event_pb2.DeploymentEvent:
+    made = deployment_event_pb2.DeploymentEvent(sequence=sequence, node=node, **kind)
+    made.time.FromSeconds(1000 + sequence)
+    return made
+
+
+def started(sequence: int, node: str, step: str, attempt: int = 1) -> deployment_event_pb2.DeploymentEvent:
+    return event(sequence, node, step_started=deployment_event_pb2.StepStarted(step=step, attempt=attempt))
+
+
+def progressed(sequence: int, node: str, done: int) -> deployment_event_pb2.DeploymentEvent:
+    told = deployment_event_pb2.StepProgressed(step="broadcast", done=done, total=100 * MIB)
+    return event(sequence, node, step_progressed=told)
+
+
+def ended(sequence: int, node: str, step: str, why: str = "") -> deployment_event_pb2.DeploymentEvent:
+    told = deployment_event_pb2.StepEnded(step=step, succeeded=not why, description=why)
+    return event(sequence, node, step_ended=told)
+
+
+def test_a_story_is_folded_from_events_and_an_event_counts_once() -> None:
+    story = Story(deployment("a", "b"), now=0.0)
+    assert story.take_event(started(1, "a", "broadcast"), 5.0)
+    assert story.take_event(progressed(2, "a", 50 * MIB), 6.0)
+    assert not story.take_event(progressed(2, "a", 10), 7.0)
+    view = story.nodes["a"]
+    assert (view.step, view.done, view.since, story.sequence) == ("broadcast", 50 * MIB, 5.0, 2)
+    final = deployment_event_pb2.DeploymentStateChanged(state=deployment_pb2.DEPLOYMENT_STATE_ERROR)
+    story.take_event(event(3, deployment_state_changed=final), 8.0)
+    assert story.finished
+
+
+def test_a_snapshot_replaces_what_was_known() -> None:
+    story = Story(deployment("a"), now=0.0)
+    story.take_event(started(9, "a", "format"), 1.0)
+    story.take_snapshot(deployer_service_pb2.Snapshot(deployment=deployment("a", "b"), sequence=4), 2.0)
+    assert (story.sequence, list(story.nodes), story.nodes["a"].step) == (4, ["a", "b"], "")
+
+
+def test_lines_tell_every_event_and_only_quarters_of_a_copy(capsys: pytest.CaptureFixture[str]) -> None:
+    story, view = Story(deployment("a"), now=0.0), LineView()
+    remark = deployment_event_pb2.Remark(text="b is left out\x1b[2J")
+    told = [started(1, "a", "broadcast", 2), *(progressed(2 + part, "a", part * 5 * MIB) for part in range(21))]
+    for one in [*told, ended(30, "a", "broadcast"), ended(31, "a", "mount", "no device"), event(32, remark=remark)]:
+        story.take_event(one, 0.0)
+        view.event(story, one)
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert captured.err.splitlines() == [
+        "    1.0 s  a: broadcast ... (attempt 2)",
+        "    7.0 s  a: broadcast 25 % of 100 MiB",
+        "   12.0 s  a: broadcast 50 % of 100 MiB",
+        "   17.0 s  a: broadcast 75 % of 100 MiB",
+        "   22.0 s  a: broadcast 100 % of 100 MiB",
+        "   30.0 s  a: broadcast done in 29.0 s",
+        "   31.0 s  a: mount failed: no device",
+        "   32.0 s  deployment: b is left out?[2J",
+    ]
+
+
+def drawn(view: LiveView, story: Story, now: float, height: int = 40) -> str:
+    console = Console(file=io.StringIO(), width=120, height=height, force_terminal=False)
+    view._console = console
+    with console.capture() as captured:
+        console.print(view.render(story, now))
+    return captured.get()
+
+
+def test_the_live_table_shows_state_step_progress_and_seconds() -> None:
+    story, view = Story(deployment("a", "b[x]"), now=0.0), LiveView(clock=lambda: 0.0)
+    story.take_event(started(1, "a", "broadcast"), 5.0)
+    story.take_event(progressed(2, "a", 50 * MIB), 6.0)
+    failed = deployment_event_pb2.PartitionStateChanged(
+        state=deployment_pb2.PARTITION_STATE_ERROR, description="no disk [bold]"
+    )
+    story.take_event(event(3, "b[x]", partition_state_changed=failed), 7.0)
+    text = drawn(view, story, 17.0)
+    line = next(row for row in text.splitlines() if row.strip().startswith("a "))
+    assert "deploying" in line
+    assert "broadcast" in line
+    assert "50 MiB of 100 MiB" in line
+    assert line.split()[-1] == "12"
+    assert "no disk [bold]" in text
+    assert "1 deploying, 1 error" in text
+
+
+def test_many_nodes_show_the_failed_ones_first_and_the_others_in_numbers() -> None:
+    names = [f"n{number}" for number in range(300)]
+    story, view = Story(deployment(*names), now=0.0), LiveView(clock=lambda: 0.0)
+    failed = deployment_event_pb2.PartitionStateChanged(state=deployment_pb2.PARTITION_STATE_ERROR, description="dead")
+    story.take_event(event(1, "n299", partition_state_changed=failed), 0.0)
+    text = drawn(view, story, 1.0, height=20)
+    assert len(text.splitlines()) < 20
+    assert "n299" in text
+    assert "299 deploying, 1 error" in text
+    assert "288 nodes not shown" in text
+
+
+def settled(*states: "deployment_pb2.PartitionState.ValueType", wanted: str = "") -> deployment_pb2.Deployment:
+    made = deployment(*(f"n{number}" for number in range(len(states))), wanted=wanted)
+    for node, state in zip(made.nodes, states, strict=True):
+        node.state = state
+    good = all(state == deployment_pb2.PARTITION_STATE_DEPLOYED for state in states)
+    made.state = deployment_pb2.DEPLOYMENT_STATE_TERMINATED if good else deployment_pb2.DEPLOYMENT_STATE_ERROR
+    return made
+
+
+GOOD, BAD = deployment_pb2.PARTITION_STATE_DEPLOYED, deployment_pb2.PARTITION_STATE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [
+        (settled(GOOD, GOOD), 0),
+        (settled(GOOD, BAD), 6),
+        (settled(BAD, BAD), 1),
+        (settled(GOOD, wanted="n[0-1]"), 6),
+        (settled(), 1),
+    ],
+)
+def test_the_exit_status_says_whether_all_some_or_none_are_deployed(made: deployment_pb2.Deployment, code: int) -> None:
+    assert report.exit_code(made) == code
+
+
+def test_all_nodes_deployed_in_a_deployment_in_error_is_no_success() -> None:
+    made = settled(GOOD)
+    made.state = deployment_pb2.DEPLOYMENT_STATE_ERROR
+    assert report.exit_code(made) == 1
+
+
+def test_times_of_many_nodes_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    made = settled(*[GOOD] * 7)
+    for number, node in enumerate(made.nodes):
+        node.step_durations.add(step="format").duration.FromSeconds(number + 1)
+    report.show(made)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Seconds", "per", "step", "Fastest", "Median", "Slowest"] in rows
+    assert ["format", "1.0", "4.0", "7.0"] in rows

@@ -1,0 +1,58 @@
+"""How a new system boots, when several have a say."""
+
+from typing import Any
+
+import pytest
+
+from kadeploy_deployer.domain import boot_choice
+from kadeploy_deployer.domain.states import BootMethod
+from tests.fakes import snapshots
+
+NETWORK, GRUB, CHAINLOAD, KEXEC = BootMethod
+RAW = {"kind": "dd"}
+OWN_LOADER = {"boot_kind": "chainload", "kernel_path": "", "initrd_path": ""}
+
+
+@pytest.mark.parametrize(
+    ("asked", "environment", "default", "expected"),
+    [
+        (None, {}, NETWORK, NETWORK),
+        (None, {}, GRUB, GRUB),
+        (None, {}, KEXEC, KEXEC),
+        (GRUB, {}, NETWORK, GRUB),
+        (NETWORK, {}, KEXEC, NETWORK),
+        (None, OWN_LOADER, NETWORK, CHAINLOAD),
+        (None, OWN_LOADER, GRUB, CHAINLOAD),
+        (None, RAW, NETWORK, GRUB),
+        (None, RAW, KEXEC, KEXEC),
+        (None, RAW | OWN_LOADER, KEXEC, CHAINLOAD),
+        (CHAINLOAD, RAW, NETWORK, CHAINLOAD),
+        (None, {"boot_kind": "multiboot"}, GRUB, NETWORK),
+    ],
+)
+def test_the_request_s_word_comes_first_then_the_environment_s_need_then_the_cluster_s(
+    asked: BootMethod | None, environment: dict[str, Any], default: BootMethod, expected: BootMethod
+) -> None:
+    assert boot_choice.chosen(asked, snapshots.an_environment(**environment), default=default) is expected
+
+
+@pytest.mark.parametrize(
+    ("method", "environment", "by_grub", "by_loader"),
+    [
+        (NETWORK, {}, False, False),
+        (KEXEC, {}, False, False),
+        (GRUB, {}, True, False),
+        (CHAINLOAD, {}, False, True),
+        (CHAINLOAD, OWN_LOADER, False, True),
+        # A raw image that kexec started has no kernel on the TFTP host: its next boot comes from its disk.
+        (KEXEC, RAW, True, False),
+        (GRUB, RAW, True, False),
+        (CHAINLOAD, RAW, False, True),
+    ],
+)
+def test_the_boot_entry_follows_the_method_and_the_kind_of_image(
+    method: BootMethod, environment: dict[str, Any], *, by_grub: bool, by_loader: bool
+) -> None:
+    wanted = snapshots.an_environment(**environment)
+    assert boot_choice.boots_by_grub(method, wanted) is by_grub
+    assert boot_choice.chainloads(method, wanted) is by_loader

@@ -1,0 +1,62 @@
+"""What cannot be done is told before anything is touched."""
+
+from typing import Any
+
+import pytest
+
+from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.domain.states import BootMethod, FailureReason
+from kadeploy_deployer.steps.boot_deployment_environment import BOOT_DEPLOYMENT_ENVIRONMENT as FIRST
+from kadeploy_deployer.steps.feasibility import impossible
+from tests.fakes import snapshots
+from tests.fakes.step_workshop import Workshop, failure
+
+
+def spec(method: BootMethod | None) -> DeploymentSpec:
+    return DeploymentSpec(nodes="node-1", environment_name="debian", boot_method=method)
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "words"),
+    [
+        (BootMethod.GRUB, {"kernel_path": ""}, "GRUB cannot start it"),
+        (BootMethod.GRUB, {"file_system": "ntfs"}, "GRUB cannot read ntfs"),
+        (BootMethod.GRUB, {"boot_kind": "multiboot"}, "a hypervisor, which grub cannot start"),
+        (BootMethod.KEXEC, {"boot_kind": "multiboot"}, "a hypervisor, which kexec cannot start"),
+        (BootMethod.KEXEC, {"kernel_path": ""}, "names no kernel"),
+        (BootMethod.NETWORK, {"kind": "dd"}, "its kernel cannot be booted over the network"),
+        (BootMethod.NETWORK, {"boot_kind": "chainload", "kernel_path": ""}, "brings its own loader"),
+        (BootMethod.GRUB, {"boot_kind": "chainload", "kernel_path": ""}, "GRUB cannot start it"),
+        (BootMethod.KEXEC, {"kind": "dd", "file_system": "ntfs"}, "GRUB cannot read ntfs"),
+        (BootMethod.CHAINLOAD, {"kind": "dd", "file_system": "ntfs"}, "cannot mount ntfs"),
+    ],
+)
+async def test_it_is_refused_before_a_node_reboots(
+    workshop: Workshop, method: BootMethod, changes: dict[str, Any], words: str
+) -> None:
+    context = workshop.context(environment=snapshots.an_environment(workshop.image, **changes), spec=spec(method))
+    failed = await failure(FIRST, context)
+    assert (failed.reason, failed.retriable) == (FailureReason.BOOT_FILES_FAILED, False)
+    assert words in failed.description
+    assert FIRST.describe(context, "node-1") == [f"nothing, and fail: {failed.description}"]
+    assert (workshop.boot.entries, workshop.power.did, workshop.shell.commands("node-1")) == ({}, [], [])
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        (BootMethod.NETWORK, {}),
+        (BootMethod.NETWORK, {"boot_kind": "multiboot"}),
+        (BootMethod.CHAINLOAD, {"boot_kind": "multiboot"}),
+        (BootMethod.KEXEC, {}),
+        (BootMethod.KEXEC, {"kind": "dd"}),
+        (BootMethod.GRUB, {}),
+        (BootMethod.GRUB, {"kind": "dd"}),
+        (BootMethod.CHAINLOAD, {"kind": "dd", "file_system": ""}),
+        (None, {"kind": "dd", "boot_kind": "chainload"}),
+        (BootMethod.CHAINLOAD, {"boot_kind": "chainload", "kernel_path": ""}),
+    ],
+)
+def test_the_rest_is_possible(workshop: Workshop, method: BootMethod | None, changes: dict[str, Any]) -> None:
+    context = workshop.context(environment=snapshots.an_environment(workshop.image, **changes), spec=spec(method))
+    assert impossible(context) == ""

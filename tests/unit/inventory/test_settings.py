@@ -1,0 +1,63 @@
+"""inventory.toml: every key, and each wrong line in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from kadeploy_database.access import SqliteAccess
+from kadeploy_edge.settings_file import BadSettings
+from kadeploy_inventory.settings import Settings, read_settings
+from tests.samples import check_sample
+
+DATABASES = 'database.deploy = "a.db"\ndatabase.deploy_right = "/var/b.db"\n'
+SAMPLE = Path(__file__).parents[3] / "services" / "inventory" / "inventory.toml.sample"
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    path = tmp_path / "inventory.toml"
+    path.write_text(text)
+    return Settings.load(path)
+
+
+def test_a_path_is_a_file_beside_the_settings(tmp_path: Path) -> None:
+    settings = load(tmp_path, DATABASES)
+    assert settings.deploy_database == SqliteAccess(path=tmp_path / "a.db")
+    assert settings.deploy_right_database == SqliteAccess(path=Path("/var/b.db"))
+    assert settings.address == "127.0.0.1:7401"
+    assert settings.administrators == {"root"}
+
+
+def test_every_key_can_be_set(tmp_path: Path) -> None:
+    text = f'{DATABASES}address = "unix:/run/x"\nadministrators = ["alice"]\nmaximum_workers = 4\n'
+    settings = load(tmp_path, text)
+    assert (settings.address, settings.maximum_workers) == ("unix:/run/x", 4)
+    assert settings.administrators == {"alice"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{DATABASES}adress = 'x'", "adress is not known"),
+        ("database.deploy = 'a'", "database.deploy_right is missing"),
+        ("database.deploy = 'a'\ndatabase.deploy_right = './a'", "must be two databases"),
+        (f"{DATABASES}administrators = 'root'", "administrators must be a list"),
+        (f"{DATABASES}maximum_workers = true", "maximum_workers must be a whole number"),
+        (f"{DATABASES}maximum_workers = 0", "maximum_workers must be a whole number"),
+        (f"{DATABASES}address = ''", "address must be a text"),
+        ("a b", "is no TOML"),
+    ],
+)
+def test_a_bad_setting_is_told_with_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BadSettings) as complaint:
+        load(tmp_path, text)
+    assert said in str(complaint.value)
+    assert "inventory.toml" in str(complaint.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="cannot be read"):
+        Settings.load(tmp_path / "none.toml")
+
+
+def test_the_sample_documents_every_key_with_its_default() -> None:
+    assert check_sample(SAMPLE, read_settings).maximum_workers == 16
