@@ -22,7 +22,7 @@ WORKERS ?= 3
 ENVIRONMENT ?= debian
 KEY := build/keys/cluster_ed25519
 PROTOS := $(shell find protos/kadeploy -name '*.proto')
-SOURCES := protos/generate.py services clients lab deployenv tests
+SOURCES := protos/generate.py requirements/lock.py services clients lab deployenv tests
 
 ##@ The two commands
 
@@ -50,16 +50,17 @@ test-compose: root setup proto ## The images and compose.yaml, on a container en
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: proto ## Contracts, style, layers, shell scripts
+lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/buf lint build/protos/descriptors.binpb --config protos/buf.yaml
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
-	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp \
+	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
 	$(BIN)/hadolint services/Dockerfile
+	.githooks/check-subjects
 
 .PHONY: type
 type: proto ## Types, strictly
@@ -85,6 +86,14 @@ docs: proto ## Rewrite the generated parts of the documents
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the stubs
 
+# Texts in all, and what they are drawn from.
+COUNT ?= 1000000
+SEED ?= 1
+
+.PHONY: fuzz
+fuzz: setup proto ## Strange texts for every parser, each within a bound of processor time: COUNT=1000000; build/fuzz/fuzz.json
+	$(BIN)/python -m tests.fuzz $(COUNT) $(SEED)
+
 ##@ Measurements
 
 .PHONY: bench-scale
@@ -109,6 +118,10 @@ bench-bootctl: setup proto ## 10,000 boot entries in one call, beside write+fsyn
 bench-boot-http: root ready ## Kernels by TFTP and by HTTP: machines of the lab, 300 at once, at a distance; build/bench/boot_http.json
 	lab/setup-host tests/bench/packages.txt
 	$(AS_ROOT) $(BIN)/python -m tests.bench.boot_http
+
+.PHONY: bench-attack
+bench-attack: setup proto ## How long a client waits while a service is attacked, beside its limit; build/bench/attack.json
+	$(BIN)/python -m tests.bench.attack
 
 ##@ Services alone
 
@@ -148,9 +161,17 @@ root: # asked first, so that nobody waits for a build that cannot be used
 ready: setup proto deployenv
 
 .PHONY: setup
-setup: ## Debian packages and the virtual environment
+setup: hooks ## Debian packages, the virtual environment, and the hook for commit messages
 	lab/setup-host
 	@$(MAKE) $(STAMPS)/venv
+
+.PHONY: lock
+lock: setup ## Lock versions and hashes anew after a change of dependencies in pyproject.toml. UPGRADE=--upgrade
+	$(BIN)/python requirements/lock.py $(UPGRADE)
+
+.PHONY: hooks
+hooks: ## Have git refuse commits whose subject has more than 72 characters
+	@.githooks/install
 
 .PHONY: clean
 clean: ## Remove what was built, but for the caches
@@ -162,11 +183,11 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+( [a-z-]+)*:.*## / {printf "  %-34s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMPS)/venv: pyproject.toml
+$(STAMPS)/venv: pyproject.toml requirements/development.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there: install python3, or say PYTHON=…" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "make: no virtual environment: run lab/setup-host" >&2; exit 1; }
-	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[inventory,deployer,bootctl,cli,lab]' --group build --group dev
+	$(BIN)/pip install --quiet --require-hashes --only-binary :all: --requirement requirements/development.txt
+	$(BIN)/pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/proto: $(PROTOS) protos/generate.py $(STAMPS)/venv

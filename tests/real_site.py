@@ -47,7 +47,7 @@ def real_site(
 
     Args:
         name: the lab's.
-        directory: takes everything that is written.
+        directory: takes everything that is written; in its folder `images` a test may put files of environments.
         build: what is deployed.
         node_count: machines.
         memory_mib: of each machine.
@@ -62,7 +62,9 @@ def real_site(
         firmware=firmware,
         owner_pid=os.getpid(),
     )
-    site = lab_site(lab, build, directory / "services")
+    images = directory / "images"
+    images.mkdir(exist_ok=True)
+    site = replace(lab_site(lab, build, directory / "services"), image_directories=(ENVIRONMENTS, images))
     try:
         site.write_settings()
         settings = site.settings_file("deployer")

@@ -104,8 +104,10 @@ def postinstall_archive(name: str) -> bytes:
 
 
 def place(source: Path, target: Path) -> None:
-    """Puts a file of the cache where it is wanted, as a second name where that is possible."""
+    """Puts a file of the cache where it is wanted, as a second name where that is possible; everybody may read it."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    # A deployer opens no image that is not for all.
+    source.chmod(0o644)
     if target.exists() and target.samefile(source):
         return
     fresh = target.with_name(f".{target.name}.new")
@@ -113,7 +115,7 @@ def place(source: Path, target: Path) -> None:
     try:
         fresh.hardlink_to(source)
     except OSError:  # another file system
-        shutil.copyfile(source, fresh)
+        shutil.copy(source, fresh)
     fresh.replace(target)
 
 

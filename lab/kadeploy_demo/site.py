@@ -35,6 +35,7 @@ class Site:
         addresses: per service, "unix:/path" or "127.0.0.1:PORT".
         deployment_environment: the directory with vmlinuz, initrd.img and the host key of the deployment environment.
         cluster_key: the private key that opens the nodes.
+        image_directories: where the files of environments are.
         wrap: turns an argument list into one that runs where the services belong (a namespace).
         pki: the site's certificates; None where every address is a socket.
     """
@@ -44,6 +45,7 @@ class Site:
     addresses: Mapping[str, str]
     deployment_environment: Path
     cluster_key: Path
+    image_directories: Sequence[Path]
     wrap: Callable[[Sequence[str]], list[str]] = list
     bin_directory: Path = Path(sys.executable).parent
     pki: Path | None = None
@@ -142,6 +144,7 @@ class Site:
             directory=self.directory,
             cluster_key=self.cluster_key,
             deployment_environment=self.deployment_environment,
+            image_directories=self.image_directories,
         )
 
     def _tls_table(self, holder: str) -> dict[str, Mapping[str, object]]:

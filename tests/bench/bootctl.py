@@ -19,8 +19,9 @@ from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.directory import PUBLIC_FILE, Directory
 from kadeploy_bootctl.tree.installer import lay_out
 from kadeploy_edge.channel import open_channel
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from tests.bench.machine import RESULTS, machine, save, table
+from tests.fakes.threaded_server import start_in_thread
 
 ENTRIES = 10_000
 FILES_OF_AN_ENTRY = 5
@@ -78,19 +79,21 @@ def _calls(directory: Path) -> tuple[float, float, float]:
         network_grub=bootstrap.network_grub(settings),
     )
     runtime = bootstrap.open_runtime(settings)
-    server, address = start_sync(
+    server, address = start_in_thread(
         bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=settings.address,
-        service_names=bootstrap.SERVICE_NAMES,
-        maximum_workers=2,
+        ServerSettings(
+            service=bootstrap.SERVICE,
+            address=settings.address,
+            service_names=bootstrap.SERVICE_NAMES,
+            maximum_workers=2,
+        ),
     )
     try:
         with open_channel(address, caller="deployer") as channel:
             stub = bootctl_service_pb2_grpc.BootServiceStub(channel)
             return _timed(stub, "first"), _timed(stub, "second"), _timed(stub, "second")
     finally:
-        server.stop(grace=None).wait(5)
+        server.stop()
 
 
 def _timed(stub: bootctl_service_pb2_grpc.BootServiceStub, owner: str) -> float:

@@ -25,11 +25,12 @@ from kadeploy_cli.nodes import actions as client_nodes
 from kadeploy_database.access import SqliteAccess
 from kadeploy_edge.channel import open_channel
 from kadeploy_edge.garbage import settle
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import WRITES, open_engine
+from tests.fakes.threaded_server import start_in_thread
 from tests.mariadb import running_server
 
 NODES = 10_000
@@ -81,11 +82,9 @@ def register(engines: dict[str, Engine], directory: Path, described: Sequence[no
     """Returns how long the call takes, and the same call again, which then changes nothing."""
     nowhere = SqliteAccess(path=directory / "none")
     runtime = bootstrap.build_runtime(Settings(deploy_database=nowhere, deploy_right_database=nowhere), engines)
-    server, address = start_sync(
+    server, address = start_in_thread(
         bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=f"unix:{directory}/s",
-        service_names=bootstrap.SERVICE_NAMES,
+        ServerSettings(service=bootstrap.SERVICE, address=f"unix:{directory}/s", service_names=bootstrap.SERVICE_NAMES),
     )
     try:
         with open_channel(address, caller="user:root") as channel:
@@ -99,7 +98,7 @@ def register(engines: dict[str, Engine], directory: Path, described: Sequence[no
                 if len(answer.created) != expected:
                     raise RuntimeError(f"{len(answer.created)} nodes were created instead of {expected}")
     finally:
-        server.stop(grace=None).wait(5)
+        server.stop()
     return taken[0], taken[1]
 
 

@@ -17,11 +17,12 @@ from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, invent
 from kadeploy_database.access import SqliteAccess
 from kadeploy_edge.channel import open_channel
 from kadeploy_edge.garbage import settle
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
+from tests.fakes.threaded_server import start_in_thread
 
 ROOT = Path(__file__).parents[2]
 USER, ENVIRONMENT = "alice", "debian"
@@ -106,18 +107,16 @@ def main(address: str, nodes: int, urls: Sequence[str]) -> None:
     schema.upgrade(engines)
     nowhere = SqliteAccess(path=Path("/nonexistent"))
     settings = Settings(deploy_database=nowhere, deploy_right_database=nowhere, administrators=frozenset({"root"}))
-    server, _ = start_sync(
+    server, _ = start_in_thread(
         bootstrap.registration(bootstrap.build_runtime(settings, engines)),
-        service=bootstrap.SERVICE,
-        address=address,
-        service_names=bootstrap.SERVICE_NAMES,
+        ServerSettings(service=bootstrap.SERVICE, address=address, service_names=bootstrap.SERVICE_NAMES),
     )
     _fill(address, nodes)
     settle()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.read()
-    server.stop(grace=None).wait(5)
+    server.stop()
     for engine in engines.values():
         engine.dispose()
 

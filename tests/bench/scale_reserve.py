@@ -29,7 +29,7 @@ from kadeploy_deployer.ports import Inventory
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_edge.channel import open_aio_channel
-from kadeploy_edge.server import start_aio
+from kadeploy_edge.server import ServerSettings, start_server
 from tests.bench.scale_inventory import served_inventory
 from tests.fakes.deployment_world import World, resolution
 from tests.fakes.fake_console import FakeConsole
@@ -56,11 +56,9 @@ async def _served(database: Database, inventory: Inventory) -> AsyncIterator[Any
             database, world.settings, inventory, console=FakeConsole(), lease_seconds=600.0
         ) as parts:
             parts.supervisor.start = _started  # type: ignore[method-assign]
-            server, _ = await start_aio(
+            server, _ = await start_server(
                 service.registration(parts, frozenset({"root"})),
-                service=service.SERVICE,
-                address=address,
-                service_names=service.SERVICE_NAMES,
+                ServerSettings(service=service.SERVICE, address=address, service_names=service.SERVICE_NAMES),
             )
             channels = [open_aio_channel(address, caller="user:alice") for _ in range(RIVALS)]
             yield [deployer_service_pb2_grpc.DeploymentServiceStub(channel) for channel in channels]

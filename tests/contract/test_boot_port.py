@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,11 @@ from kadeploy_deployer.ports import (
     BootNetworkKernel,
     BootTarget,
 )
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from tests.fakes import snapshots
 from tests.fakes.closed_fence import closed_fence
 from tests.fakes.fake_boot import FakeBoot
+from tests.fakes.threaded_server import start_in_thread
 
 KERNEL = b"a kernel " * 100_000
 NODES = snapshots.nodes("node-1", "node-2")
@@ -70,15 +72,17 @@ def tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 def bootctl(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a bootctl that runs."""
     runtime = bootstrap.open_runtime(Settings.load(tree))
-    server, address = start_sync(
+    server, address = start_in_thread(
         bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=f"unix:{tmp_path_factory.mktemp('b')}/s",
-        service_names=bootstrap.SERVICE_NAMES,
-        maximum_workers=4,
+        ServerSettings(
+            service=bootstrap.SERVICE,
+            address=f"unix:{tmp_path_factory.mktemp('b')}/s",
+            service_names=bootstrap.SERVICE_NAMES,
+            maximum_workers=4,
+        ),
     )
     yield address
-    server.stop(grace=None).wait(5)
+    server.stop()
     assert isinstance(runtime.entries, TftpEntryStore)
     runtime.entries.close()
 
@@ -253,12 +257,13 @@ async def test_a_file_that_cannot_be_read_is_told(bootctl: str, tmp_path: Path) 
 
 
 async def test_a_file_that_breaks_off_is_told(bootctl: str, kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def breaking(_path: Path) -> tuple[int, AsyncIterator[bytes]]:
+    @asynccontextmanager
+    async def breaking(_path: Path, _threads: object) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         async def parts() -> AsyncIterator[bytes]:
             yield b"x"
             raise OSError(5, "Input/output error")
 
-        return 10, parts()
+        yield 10, parts()
 
     monkeypatch.setattr("kadeploy_deployer.adapters.boot_grpc.file_parts", breaking)
     boot = GrpcBoot(bootctl)

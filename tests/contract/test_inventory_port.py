@@ -32,11 +32,12 @@ from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from kadeploy_deployer.ports import Inventory, NodeResolution, Resolution, ResolvedNode
 from kadeploy_edge.channel import open_channel
 from kadeploy_edge.errors import Invalid, Missing, Unreachable
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from tests.fakes.fake_inventory import FakeInventory
+from tests.fakes.threaded_server import start_in_thread
 
 GIB = 1024**3
 DIGEST = "sha256:" + "ab" * 32
@@ -170,11 +171,13 @@ def address(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     )
     engines = bootstrap.open_engines(settings)
     schema.upgrade(engines)
-    server, bound = start_sync(
+    server, bound = start_in_thread(
         bootstrap.registration(bootstrap.build_runtime(settings, engines)),
-        service=bootstrap.SERVICE,
-        address=f"unix:{tmp_path_factory.mktemp('i')}/s",
-        service_names=bootstrap.SERVICE_NAMES,
+        ServerSettings(
+            service=bootstrap.SERVICE,
+            address=f"unix:{tmp_path_factory.mktemp('i')}/s",
+            service_names=bootstrap.SERVICE_NAMES,
+        ),
     )
     with open_channel(bound, caller="user:root") as channel:
         stubs = inventory_service_pb2_grpc
@@ -195,7 +198,7 @@ def address(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             inventory_service_pb2.GrantRightsRequest(users=["alice"], nodes="node-1", partitions=["vda3"]), timeout=10
         )
     yield bound
-    server.stop(grace=None).wait(5)
+    server.stop()
     for engine in engines.values():
         engine.dispose()
 

@@ -48,7 +48,7 @@ async def nobody_renews(store: OperationStore, database: Database) -> None:
         store.leases.clear()
         return
     deployments = SqlDeploymentStore(database)
-    await deployments.free(await deployments.held_leases())
+    await deployments.free(await deployments.list_leases())
 
 
 async def test_what_is_free_is_locked_and_the_holders_of_the_rest_are_told(store: OperationStore) -> None:

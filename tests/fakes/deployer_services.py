@@ -1,11 +1,11 @@
 """A deployer that tells a written story behind the real contract: for tests of whoever calls the deployer over gRPC."""
 
+import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
-from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.deployer.v1 import (
     deployer_service_pb2,
@@ -15,6 +15,7 @@ from kadeploy.deployer.v1 import (
 )
 from kadeploy_edge.caller import current_caller
 from kadeploy_edge.errors import HistoryGone, Missing, NotInState, Unreachable
+from kadeploy_nodeset import expand, fold
 from tests.fakes.inventory_services import paged
 from tests.fakes.node_control_services import NodeControlServices
 
@@ -82,7 +83,7 @@ class DeployerServices(
         self.statistics = deployer_service_pb2.GetStatisticsResponse()
         self._cancelled = threading.Event()
 
-    def register(self, server: grpc.Server) -> None:
+    def register(self, server: grpc.aio.Server) -> None:
         """Adds the services to a server."""
         deployer_service_pb2_grpc.add_DeploymentServiceServicer_to_server(self, server)
         deployer_service_pb2_grpc.add_ClusterStateServiceServicer_to_server(self, server)
@@ -94,9 +95,9 @@ class DeployerServices(
         self.turn.wait(PATIENCE)
         if request.request_id in self.by_request_id:
             return self.deployments[self.by_request_id[request.request_id]]
-        names = list(NodeSet(request.spec.nodes))
+        names = list(expand(request.spec.nodes))
         if request.spec.busy_policy == deployment_pb2.BUSY_POLICY_FAIL and self.busy & set(names):
-            raise NodesBusy(f"{NodeSet.fromlist(sorted(self.busy))} is held by deployment D-0")
+            raise NodesBusy(f"{fold(self.busy)} is held by deployment D-0")
         deployment = self._made(f"D-{len(self.deployments) + 1}", request.spec, names)
         self.deployments[deployment.id] = deployment
         self.by_request_id[request.request_id] = deployment.id
@@ -204,7 +205,7 @@ class DeployerServices(
         page, token = paged(rows, lambda row: str(row.id), request, "")
         return deployer_service_pb2.ListDeploymentsResponse(deployments=page, next_page_token=token)
 
-    def WatchDeployment(self, request: Any, context: Any) -> Iterator[Any]:
+    async def WatchDeployment(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self.watched_from.append(request.after_sequence)
         deployment = self._deployment(request.id)
         if request.after_sequence in self.gone:
@@ -217,7 +218,7 @@ class DeployerServices(
         events = self.events[request.id]
         for event in events[request.after_sequence :]:
             if event is events[-1]:
-                self.hold.wait(PATIENCE)
+                await asyncio.to_thread(self.hold.wait, PATIENCE)
                 self._end(deployment)
             yield deployer_service_pb2.WatchDeploymentResponse(event=event)
             if event.sequence in self.breaks:
@@ -243,7 +244,7 @@ class DeployerServices(
         plan = deployer_service_pb2.PlanDeploymentResponse()
         plan.environment.name, plan.environment.version = request.spec.environment_name, 1
         plan.boot_method = deployment_pb2.BOOT_METHOD_NETWORK
-        for name in NodeSet(request.spec.nodes):
+        for name in expand(request.spec.nodes):
             busy = name in self.busy
             node = plan.nodes.add(node=name, included=not busy, held_by="D-0" if busy else "")
             if busy:
@@ -260,7 +261,7 @@ class DeployerServices(
         return self.statistics
 
     def ListPartitionStates(self, request: Any, context: Any) -> Any:
-        wanted = set(NodeSet(request.nodes))
+        wanted = set(expand(request.nodes)) if request.nodes else set()
         rows = [row for row in self.partitions if not wanted or row.node in wanted]
         page, token = paged(rows, lambda row: f"{row.node} {row.device} {row.partition}", request, request.nodes)
         return deployer_service_pb2.ListPartitionStatesResponse(partitions=page, next_page_token=token)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kadeploy_deployer.domain.deployment import Deployment, Lease
-from kadeploy_deployer.domain.held_lease import LeaseKind
+from kadeploy_deployer.domain.lease_record import LeaseKind
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
     DeploymentSpec,
@@ -35,6 +35,7 @@ from kadeploy_deployer.steps.step import Step, StepContext
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from tests.fakes.fake_image_store import FakeImageStore
 from tests.fakes.fake_inventory import FakeInventory
 
 GIB = 1024**3
@@ -149,7 +150,7 @@ def new_deployment(name: str, nodes: Sequence[str], *, now: float | None = None,
 
 async def claim_all(store: SqlDeploymentStore, driver: str, *, lease_seconds: float = 30.0) -> Sequence[Lease]:
     """Takes every deployment over for a driver, as if none of their leases had been renewed for long."""
-    held = [lease for lease in await store.held_leases() if lease.kind is LeaseKind.DEPLOYMENT]
+    held = [lease for lease in await store.list_leases() if lease.kind is LeaseKind.DEPLOYMENT]
     return await store.claim(held, driver=driver, now=time.time(), lease_seconds=lease_seconds)
 
 
@@ -175,7 +176,7 @@ class World:
             shell=cast("Any", None),
             power=cast("Any", None),
             boot=cast("Any", None),
-            images=cast("Any", None),
+            images=FakeImageStore(Path()),
             broadcast=cast("Any", None),
             clock=self.clock,
         )
@@ -205,6 +206,7 @@ class World:
             fingerprint=sha256(repr(spec).encode()).hexdigest(),
             actor=actor,
             inventory=self.inventory,
+            images=self.settings.ports.images,
             store=self.store,
             supervisor=self.supervisor,
             clock=self.clock,

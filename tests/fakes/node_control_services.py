@@ -1,15 +1,16 @@
 """A deployer that does nothing to nodes and says what the test wrote: for tests of the commands."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from threading import Event
 from typing import Any
 
 import grpc
-from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_edge.errors import Denied, DomainError, NotInState
 from kadeploy_edge.status import ok_status, to_status
+from kadeploy_nodeset import expand
 
 PATIENCE = 60.0
 SERVICE = "kadeploy.deployer.v1.NodeControlService"
@@ -47,13 +48,13 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.typed = b""
         self.requests: list[Any] = []
 
-    def RebootNodes(self, request: Any, context: Any) -> Iterator[Any]:
+    async def RebootNodes(self, request: Any, context: Any) -> AsyncIterator[Any]:
         nodes = self._nodes(request)
-        context.send_initial_metadata((("kadeploy-accepted", "yes"),))
+        await context.send_initial_metadata((("kadeploy-accepted", "yes"),))
         for number, node in enumerate(nodes):
             if number and self.hold:
                 self.waiting.set()
-                self.stopped.wait(PATIENCE)
+                await asyncio.to_thread(self.stopped.wait, PATIENCE)
             yield deployer_service_pb2.RebootNodesResponse(result=self._result(node))
             if self.breaks:
                 self.breaks -= 1
@@ -62,7 +63,7 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
                 context.set_details("Socket closed")
                 return
 
-    def SetPower(self, request: Any, context: Any) -> Iterator[Any]:
+    async def SetPower(self, request: Any, context: Any) -> AsyncIterator[Any]:
         for node in self._nodes(request):
             yield deployer_service_pb2.SetPowerResponse(result=self._result(node))
 
@@ -78,7 +79,7 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         ]
         return deployer_service_pb2.GetPowerResponse(nodes=nodes)
 
-    def RunCommand(self, request: Any, context: Any) -> Iterator[Any]:
+    async def RunCommand(self, request: Any, context: Any) -> AsyncIterator[Any]:
         for node in self._nodes(request):
             status = self._result(node).status
             if not status.code:
@@ -94,12 +95,12 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.stopped.set()
         return deployer_service_pb2.StopOperationResponse()
 
-    def AttachConsole(self, requests: Any, context: Any) -> Iterator[Any]:
-        self.requests.append(next(requests))
+    async def AttachConsole(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+        self.requests.append(await anext(requests))
         if self.denied:
             raise RightMissing("alice has no right to attach the console of node-1")
         yield deployer_service_pb2.AttachConsoleResponse(output=b"login: ")
-        for request in requests:
+        async for request in requests:
             self.typed += request.input
             if request.input == b"\x04":
                 return
@@ -109,7 +110,7 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.requests.append(request)
         if self.denied:
             raise RightMissing("alice has no right to work on node-1", metadata={"nodes": "node-1"})
-        return list(NodeSet(request.nodes))
+        return list(expand(request.nodes))
 
     def _result(self, node: str) -> deployer_service_pb2.NodeResult:
         error: DomainError | None = NodeBusy(f"{node} is held by deployment D-0") if node in self.busy else None

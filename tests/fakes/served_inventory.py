@@ -17,11 +17,12 @@ from kadeploy.inventory.v1 import (
 from kadeploy_database.access import SqliteAccess
 from kadeploy_deployer.domain.snapshot import FileSnapshot
 from kadeploy_edge.channel import open_channel
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from tests.fakes import snapshots
+from tests.fakes.threaded_server import start_in_thread
 
 SECONDS = 10.0
 
@@ -121,11 +122,9 @@ def served_inventory(directory: Path) -> Iterator[ServedInventory]:
     engines = bootstrap.open_engines(settings)
     schema.upgrade(engines)
     address = f"unix:{directory / 'inventory.sock'}"
-    server, _ = start_sync(
+    server, _ = start_in_thread(
         bootstrap.registration(bootstrap.build_runtime(settings, engines)),
-        service=bootstrap.SERVICE,
-        address=address,
-        service_names=bootstrap.SERVICE_NAMES,
+        ServerSettings(service=bootstrap.SERVICE, address=address, service_names=bootstrap.SERVICE_NAMES),
     )
     try:
         with open_channel(address, caller="user:root") as channel:
@@ -137,6 +136,6 @@ def served_inventory(directory: Path) -> Iterator[ServedInventory]:
                 rights=inventory_service_pb2_grpc.RightServiceStub(channel),
             )
     finally:
-        server.stop(grace=None).wait(5)
+        server.stop()
         for engine in engines.values():
             engine.dispose()

@@ -71,6 +71,7 @@ class Workshop:
         nodes = changes.pop("nodes", None) or snapshots.nodes(*(names or ("node-1",)))
         given: dict[str, Any] = {
             "deployment_id": "d-1",
+            "owner": "alice",
             "spec": DeploymentSpec(nodes="node-1", environment_name="debian"),
             "environment": snapshots.an_environment(self.image),
             "nodes": nodes,

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from ClusterShell.NodeSet import NodeSet
-
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
 from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy.inventory.v1 import node_pb2
@@ -17,6 +15,7 @@ from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain
+from kadeploy_nodeset import NodeSet, fold
 
 BootText = bootctl_service_pb2.RenderedFile | deployment_pb2.PlannedFile
 PLACE = re.compile(r"([0-9]{1,2})(?::([0-9]{1,3}))?")
@@ -76,7 +75,7 @@ def by_text(files: Iterable[BootText]) -> list[tuple[list[str], str]]:
 def set_entries(session: Session, nodes: NodeSet, wanted: boot_entry_pb2.BootTarget) -> ExitCode:
     """Says what nodes of the inventory boot from now on, and returns the exit status."""
     known = {node.name: node for node in registered.fetch(session, str(nodes))}
-    unknown = NodeSet.fromlist([name for name in nodes if name not in known])
+    unknown = nodes - known
     if unknown:
         raise Failure(f"not registered: {unknown}", exit_code=ExitCode.NOT_FOUND, advice="`ka node list` shows all.")
     results: list[bootctl_service_pb2.BootEntryResult] = []
@@ -91,7 +90,7 @@ def clear_entries(session: Session, nodes: NodeSet) -> ExitCode:
     """Takes the entries of nodes away, so that they boot what the default file says; returns the exit status."""
     results: list[bootctl_service_pb2.BootEntryResult] = []
     for names in _parts(nodes):
-        request = bootctl_service_pb2.ClearBootEntriesRequest(nodes=str(NodeSet.fromlist(names)))
+        request = bootctl_service_pb2.ClearBootEntriesRequest(nodes=fold(names))
         results += session.bootctl.call(session.bootctl.boot.ClearBootEntries, request).results
     return node_results.show(session, [node_results.outcome(one.node, one.status) for one in results])
 

@@ -28,6 +28,8 @@ MAXIMUM_PAGES = 100_000
 # in TLS 1.3 that side closes the connection after we took it for open.
 UNBELIEVED = ("CERTIFICATE_VERIFY_FAILED", "verification check failed", "Verification Check failed")
 REFUSED = ("Socket closed", "handshake", "Connection reset", "Broken pipe")
+# What gRPC says for a service that is sent more than the largest of its requests.
+TOO_LARGE = "larger than max"
 
 KIND_CODES: dict[type[errors.DomainError] | None, ExitCode] = {
     errors.Invalid: ExitCode.USAGE,
@@ -53,7 +55,11 @@ class Peer:
         self.has_tls = settings.tls is not None and not settings.insecure and not self.address.startswith("unix:")
         try:
             self.channel = open_channel(
-                self.address, caller=f"user:{settings.user}", tls=settings.tls, insecure=settings.insecure
+                self.address,
+                caller=f"user:{settings.user}",
+                tls=settings.tls,
+                insecure=settings.insecure,
+                http_proxy=settings.http_proxy,
             )
         except UnusableCertificate as error:
             raise UsageFailure(
@@ -92,24 +98,12 @@ class Peer:
     def failure(self, error: RemoteError) -> Failure:
         """Returns what a user is told of an error that a call met."""
         if error.code is grpc.StatusCode.UNAVAILABLE and not error.reason:
-            if self.has_tls and any(word in error.message for word in UNBELIEVED):
-                return Failure(
-                    f"the certificate of the {self.service} service at {self.address} is not believed",
-                    exit_code=ExitCode.UNREACHABLE,
-                    advice="It must come from the authority in [tls] ca, still count, and name this host.",
-                    details=(error.message,),
-                )
-            if self.has_tls and any(word in error.message for word in REFUSED):
-                return Failure(
-                    f"the {self.service} service at {self.address} closed the connection at once",
-                    exit_code=ExitCode.UNREACHABLE,
-                    advice="It does not believe the certificate in [tls], or it speaks plain text; its log says which.",
-                    details=(error.message,),
-                )
+            return self._unreached(error)
+        if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and not error.reason and TOO_LARGE in error.message:
             return Failure(
-                f"the {self.service} service does not answer at {self.address}",
-                exit_code=ExitCode.UNREACHABLE,
-                advice=f"Check that kadeploy-{self.service} runs, and [{self.service}] address in client.toml.",
+                f"what the {self.service} service is told is more than it takes in one call",
+                exit_code=ExitCode.USAGE,
+                advice="Do it in several parts: fewer nodes at once.",
                 details=(error.message,),
             )
         if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -127,6 +121,29 @@ class Peer:
                 details=(error.message,),
             )
         return remote_failure(error)
+
+    def _unreached(self, error: RemoteError) -> Failure:
+        """Returns what a user is told of a call that reached no service."""
+        if self.has_tls and any(word in error.message for word in UNBELIEVED):
+            return Failure(
+                f"the certificate of the {self.service} service at {self.address} is not believed",
+                exit_code=ExitCode.UNREACHABLE,
+                advice="It must come from the authority in [tls] ca, still count, and name this host.",
+                details=(error.message,),
+            )
+        if self.has_tls and any(word in error.message for word in REFUSED):
+            return Failure(
+                f"the {self.service} service at {self.address} closed the connection at once",
+                exit_code=ExitCode.UNREACHABLE,
+                advice="It does not believe the certificate in [tls], or it speaks plain text; its log says which.",
+                details=(error.message,),
+            )
+        return Failure(
+            f"the {self.service} service does not answer at {self.address}",
+            exit_code=ExitCode.UNREACHABLE,
+            advice=f"Check that kadeploy-{self.service} runs, and [{self.service}] address in client.toml.",
+            details=(error.message,),
+        )
 
     def pages(
         self,

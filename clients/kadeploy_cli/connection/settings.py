@@ -56,6 +56,7 @@ class Settings:
         deadlines: how long the client waits.
         tls: the user's certificate, its key, and the site's authority.
         insecure: plain text on loopback.
+        http_proxy: calls go through the proxy of the environment.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Settings:
     deadlines: Deadlines
     tls: TlsFiles | None = None
     insecure: bool = False
+    http_proxy: bool = False
 
     def address(self, service: str) -> str:
         """Returns where a service answers, or says which section is missing."""
@@ -102,15 +104,13 @@ class Settings:
         user = content.pop("user", "")
         if not isinstance(user, str):
             raise SettingsFailure(f"{path}: user must be a name in quotes")
-        insecure = content.pop("insecure", False)
-        if not isinstance(insecure, bool):
-            raise SettingsFailure(f"{path}: insecure must be true or false")
+        insecure, http_proxy = (_flag(path, key, content.pop(key, False)) for key in ("insecure", "http_proxy"))
         addresses: dict[str, str] = {}
         deadlines: dict[str, float] = {}
         certificates: dict[str, Path] = {}
         for section, values in content.items():
             if section not in KEYS or not isinstance(values, dict):
-                known = "user, insecure, " + ", ".join(f"[{name}]" for name in KEYS)
+                known = "user, insecure, http_proxy, " + ", ".join(f"[{name}]" for name in KEYS)
                 raise SettingsFailure(f"{path}: {section} is not known here; known are {known}")
             for key, value in values.items():
                 if key not in KEYS[section]:
@@ -132,7 +132,14 @@ class Settings:
             deadlines=Deadlines(**deadlines),
             tls=TlsFiles(**certificates) if certificates else None,
             insecure=insecure,
+            http_proxy=http_proxy,
         )
+
+
+def _flag(path: Path, key: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsFailure(f"{path}: {key} must be true or false")
+    return value
 
 
 def _seconds(path: Path, key: str, value: object) -> float:

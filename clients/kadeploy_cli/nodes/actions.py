@@ -5,7 +5,6 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ClusterShell.NodeSet import NodeSet
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import status_pb2
 
@@ -22,6 +21,7 @@ from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain, word
 from kadeploy_edge.status import from_status
+from kadeploy_nodeset import NodeSet, fold
 
 COLUMNS = ("NODE", "MAC ADDRESS", "IP ADDRESS", "CLUSTER", "FIRMWARE", "DISKS")
 UUID = "UUID"
@@ -122,7 +122,7 @@ def register(
     created, unchanged = len(answer.created), len(nodes) - len(answer.created)
     told = f"{created} {_nodes(created)} {'would be ' if dry_run else ''}registered"
     if created:
-        told += f": {NodeSet.fromlist(list(answer.created))}"
+        told += f": {fold(answer.created)}"
     if unchanged:
         told += f"; {unchanged} {'stand' if unchanged > 1 else 'stands'} there already"
     output.say(told)
@@ -152,10 +152,10 @@ def tell_missing(session: Session, found: Sequence[node_pb2.Node], nodes: str, c
     if not found and cluster:
         request = inventory_service_pb2.GetClusterRequest(name=cluster)
         session.inventory.call(session.inventory.clusters.GetCluster, request)
-    missing = NodeSet(nodes) - NodeSet.fromlist([node.name for node in found])
+    missing = (NodeSet.parse(nodes) if nodes else NodeSet()) - [node.name for node in found]
     if missing and cluster:
         # Those of other clusters were left out as was wished.
-        missing -= NodeSet.fromlist([node.name for node in fetch(session, str(missing))])
+        missing -= [node.name for node in fetch(session, str(missing))]
     if missing:
         raise not_registered(missing, partial=bool(found))
 
@@ -242,7 +242,7 @@ def update(session: Session, nodes: NodeSet, changes: node_pb2.Node, paths: Sequ
     """Makes the same changes to every node of a set; labels are added to those that stand there."""
     inventory = session.inventory
     # All are looked for before the first is changed.
-    unknown = nodes - NodeSet.fromlist([node.name for node in fetch(session, str(nodes))])
+    unknown = nodes - [node.name for node in fetch(session, str(nodes))]
     if unknown:
         raise not_registered(unknown)
     for name in nodes:
@@ -268,7 +268,7 @@ def delete(session: Session, nodes: NodeSet) -> ExitCode:
     request = inventory_service_pb2.DeleteNodesRequest(nodes=str(nodes))
     answer = inventory.call(inventory.nodes.DeleteNodes, request, deadline=_patience(session, len(nodes)))
     failed = [(result.node, result.status) for result in answer.results if result.status.code]
-    removed = NodeSet.fromlist([result.node for result in answer.results if not result.status.code])
+    removed = NodeSet(result.node for result in answer.results if not result.status.code)
     if removed:
         output.say(f"{len(removed)} {_nodes(len(removed))} removed: {removed}")
     if not failed:

@@ -1,21 +1,18 @@
-"""The nodes that a command is about: `-m` repeated, `-f FILE` or `-f -`, as one node set in ClusterShell's manner."""
+"""The nodes that a command is about: `-m` repeated, `-f FILE` or `-f -`, as one node set."""
 
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from ClusterShell.NodeSet import NodeSet, NodeSetException
 
-from kadeploy_cli.descriptions.text import MAXIMUM_SIZE, decode, lines
+from kadeploy_cli.descriptions.text import MAXIMUM_SIZE, decode, lines, shown
 from kadeploy_cli.terminal.failures import UsageFailure
+from kadeploy_nodeset import MAXIMUM_NODES, NodeSet, NodeSetError
 
-MAXIMUM_NODES = 100_000
 LOOKS = "Node sets look like node-[1-16,20],gpu-3."
-WILDCARDS = re.compile(r"[*?]")
-RANGE = re.compile(r"(\d+)-(\d+)")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -42,20 +39,20 @@ def node_options(function: Function) -> Function:
 
 def from_options(machines: Sequence[str], node_file: str | None) -> NodeSet:
     """Returns all the nodes that `-m` and `-f` name; the set is empty when neither was given, and only then."""
-    nodes = NodeSet()
-    for word in machines:
-        nodes.update(parse(word, "-m"))
-    if node_file is not None:
-        nodes.update(_from_file(node_file))
-    _limit(len(nodes))
-    if not nodes and (machines or node_file is not None):
+    names: list[str] = []
+    # A blank word, as of a variable that is not set, names none.
+    words = [(word, "-m") for word in machines if word.strip()]
+    for word, source in chain(words, _words_of_file(node_file) if node_file is not None else ()):
+        names += parse(word, source)
+        _limit(len(names))
+    if not names and (machines or node_file is not None):
         # Not the same as naming none, which means every node to some commands.
         said = [repr(word) for word in machines] + ([node_file] if node_file else [])
         raise UsageFailure(
             f"{', '.join(said)} {'names' if len(said) == 1 else 'name'} no node",
             advice="Name nodes with -m NODES (node-[1-16]) or -f FILE.",
         )
-    return nodes
+    return NodeSet(names)
 
 
 def required(machines: Sequence[str], node_file: str | None) -> NodeSet:
@@ -68,30 +65,17 @@ def required(machines: Sequence[str], node_file: str | None) -> NodeSet:
 
 def parse(word: str, source: str) -> NodeSet:
     """Returns the nodes of one word, or says that it is no node set."""
-    if WILDCARDS.search(word):
-        # ClusterShell would look for nodes of its own configuration.
-        raise UsageFailure(f"{source}: {word!r} has a wildcard; nodes are named", advice=LOOKS)
-    for first, last in RANGE.findall(word):
-        # Guarded before ClusterShell unfolds the range in memory.
-        if len(first) > 9 or len(last) > 9 or int(last) - int(first) >= MAXIMUM_NODES:  # noqa: PLR2004
-            _limit(MAXIMUM_NODES + 1)
     try:
-        nodes = NodeSet(word)
-        _limit(len(nodes))
-    except (NodeSetException, ValueError, IndexError) as error:
-        reason = "".join(letter if letter.isprintable() else "?" for letter in str(error))
-        raise UsageFailure(f"{source}: {word!r} is not a node set: {reason}", advice=LOOKS) from None
-    return nodes
+        return NodeSet.parse(word)
+    except NodeSetError as error:
+        raise UsageFailure(f"{source}: {shown(word)} is not a node set: {error}", advice=LOOKS) from None
 
 
-def _from_file(name: str) -> NodeSet:
+def _words_of_file(name: str) -> Iterator[tuple[str, str]]:
     source = "stdin" if name == "-" else name
-    content = read_file(name)
-    nodes = NodeSet()
-    for line in lines(decode(content, source), source):
+    for line in lines(decode(read_file(name), source), source):
         for word in line.text.split():
-            nodes.update(parse(word, f"{source}, line {line.number}"))
-    return nodes
+            yield word, f"{source}, line {line.number}"
 
 
 def read_file(name: str) -> bytes:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from ClusterShell.NodeSet import NodeSet
-
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments import deploy
@@ -13,6 +11,7 @@ from kadeploy_cli.operations import named_operations as operations
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import word
+from kadeploy_nodeset import NodeSet
 
 LEVELS = {
     "soft": deployer_service_pb2.CONTROL_LEVEL_SOFT,

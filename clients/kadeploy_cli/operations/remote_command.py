@@ -5,8 +5,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ClusterShell.NodeSet import NodeSet
-
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.nodes import results as node_results
@@ -14,6 +12,7 @@ from kadeploy_cli.nodes.results import NodeOutcome, outcome, streamed
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure
+from kadeploy_nodeset import NodeSet
 
 NODES_AT_ONCE = 100
 DEFAULT_SECONDS = 600.0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import grpc
 
@@ -24,7 +23,7 @@ from kadeploy_bootctl.tree.grub_mkimage import GrubMkimage
 from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout, repository
 from kadeploy_bootctl.tree.loaders import Sources
 from kadeploy_bootctl.tree.reconcile import TftpTreeInspector
-from kadeploy_edge.access import Guarded
+from kadeploy_edge.server import ServerSettings
 
 SERVICE = "bootctl"
 _SERVICES = ("BootService", "BootFileService", "TreeService")
@@ -130,17 +129,28 @@ def collector(runtime: Runtime, *, pause: float = PAUSE_SECONDS) -> Collector:
     return Collector(collect, pause=pause)
 
 
-def registration(runtime: Runtime) -> Callable[[grpc.Server], None]:
-    """Returns what adds every servicer, each behind the question who may call, to a server."""
+def registration(runtime: Runtime) -> Callable[[grpc.aio.Server], None]:
+    """Returns what adds every servicer to a server, whose edge asks first who may call."""
 
-    def guarded(servicer: object, name: str) -> Any:
-        return Guarded(servicer, service=name, is_administrator=runtime.is_administrator)
-
-    def register(server: grpc.Server) -> None:
-        boot, files, tree = SERVICE_NAMES
+    def register(server: grpc.aio.Server) -> None:
         stubs = bootctl_service_pb2_grpc
-        stubs.add_BootServiceServicer_to_server(guarded(BootServicer(runtime), boot), server)
-        stubs.add_BootFileServiceServicer_to_server(guarded(BootFileServicer(runtime), files), server)
-        stubs.add_TreeServiceServicer_to_server(guarded(TreeServicer(runtime), tree), server)
+        stubs.add_BootServiceServicer_to_server(BootServicer(runtime), server)
+        stubs.add_BootFileServiceServicer_to_server(BootFileServicer(runtime), server)
+        stubs.add_TreeServiceServicer_to_server(TreeServicer(runtime), server)
 
     return register
+
+
+def server_settings(settings: Settings) -> ServerSettings:
+    """Returns how the service is served."""
+    return ServerSettings(
+        service=SERVICE,
+        address=settings.address,
+        service_names=SERVICE_NAMES,
+        administrators=settings.administrators,
+        maximum_workers=settings.maximum_workers,
+        limits=settings.limits,
+        tls=settings.tls,
+        insecure=settings.insecure,
+        audit_log=settings.audit_log,
+    )

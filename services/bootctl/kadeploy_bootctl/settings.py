@@ -9,6 +9,7 @@ from types import MappingProxyType
 from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.domain.texts import check_arguments, check_label
+from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
@@ -62,6 +63,7 @@ class Settings:
         grub_directory: where the packages grub-pc-bin and grub-efi-amd64-bin are installed.
         uefi: whether the site has machines with UEFI, so that their loader must be there.
         http_url: where an HTTP server serves tftp_root, without a slash at its end; empty: all comes by TFTP.
+        limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
         insecure: plain text on loopback; the command line says it, never the file.
@@ -85,6 +87,7 @@ class Settings:
     grub_directory: Path = Path("/usr/lib/grub")
     uefi: bool = True
     http_url: str = ""
+    limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
     insecure: bool = False
@@ -117,6 +120,7 @@ def read_settings(table: Table) -> Settings:
         grub_directory=loaders.path("grub_directory", Path("/usr/lib/grub")),
         uefi=loaders.flag("uefi", True),
         http_url=_http_url(table),
+        limits=read_limits(table.table("limits")),
         tls=read_tls(table.table("tls")),
         audit_log=table.optional_path("audit_log"),
     )

@@ -23,6 +23,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from sqlalchemy.engine import URL
 
@@ -50,8 +51,8 @@ class SqliteAccess:
 
     @property
     def url(self) -> URL:
-        """Where the engine finds it."""
-        return URL.create("sqlite", database=str(self.path))
+        """Where the engine finds it. Opening it never makes it: `sqlite_file.prepare` does that, at a first start."""
+        return URL.create("sqlite", database=f"file:{quote(str(self.path))}", query={"mode": "rw", "uri": "true"})
 
     @property
     def migration_url(self) -> URL:

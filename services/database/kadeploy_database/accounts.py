@@ -5,8 +5,9 @@ The service's account reads and writes rows. The migration account changes table
 Running it twice changes nothing, and repairs what somebody changed.
 """
 
+import os
+import pwd
 import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, Final
 import pymysql
 
 from kadeploy_database.access import Account, DatabaseAccess, MariadbAccess
-from kadeploy_edge.errors import Denied, Unreachable
+from kadeploy_edge.errors import Denied, Invalid, Unreachable
 from kadeploy_edge.private_file import check_private, read_private
 
 ROWS: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
@@ -39,6 +40,12 @@ class NotDatabaseAdministrator(Denied):
     """The server does not let us make databases and accounts."""
 
     reason = "NOT_DATABASE_ADMINISTRATOR"
+
+
+class UnknownOwner(Invalid):
+    """The user who is to get the password files does not exist."""
+
+    reason = "UNKNOWN_OWNER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +143,20 @@ def _make_password(account: Account, *, owner: str) -> bool:
     if path.exists():
         check_private(path)
         return False
+    uid = _uid(owner) if owner else -1
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    path.touch(mode=0o600, exist_ok=False)
-    if owner:
-        shutil.chown(path, user=owner)
-    path.write_text(f"{secrets.token_urlsafe(PASSWORD_BYTES)}\n", encoding="ascii")
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(number, "w", encoding="ascii") as file:
+        os.fchown(number, uid, -1)
+        file.write(f"{secrets.token_urlsafe(PASSWORD_BYTES)}\n")
     return True
+
+
+def _uid(owner: str) -> int:
+    try:
+        return pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        raise UnknownOwner(f"--owner: there is no user {owner} on this host", metadata={"user": owner}) from None
 
 
 @contextmanager

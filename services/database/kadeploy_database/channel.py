@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from pymysql.constants import CR, ER
 from sqlalchemy import Engine, event
 
+from kadeploy_database.failures import explain_failures
 from kadeploy_edge.tls import Material, TlsFiles, UnusableCertificate, read_material, tls_fingerprint
 
 logger = logging.getLogger(__name__)
@@ -168,10 +169,11 @@ class Channel:
 
 
 def lead(engine: Engine, channel: Channel | None) -> Engine:
-    """Makes all connections of an engine go through a channel, and returns it. None, for SQLite, changes nothing.
+    """Makes all connections of an engine go through a channel, and its failures be explained; returns it.
 
     Raises UnusableCertificate.
     """
+    explain_failures(engine)
     if channel is None:
         return engine
     channel.prepare()

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from kadeploy_database.access import Account, DatabaseAccess, MariadbAccess
+from kadeploy_database import sqlite_file
+from kadeploy_database.access import Account, DatabaseAccess, MariadbAccess, SqliteAccess
 from kadeploy_database.accounts import ROWS, TABLES, Administrator, DatabaseServerUnreachable, make_accounts
 from kadeploy_database.channel import Channel, last_words
 from kadeploy_database.privileges import demanded_subject, encryption, findings
@@ -45,22 +46,31 @@ def init(databases: Databases, administrator: Administrator) -> int:
     for access in databases.accesses.values():
         for line in make_accounts(access, administrator):
             sys.stdout.write(f"{line}\n")
-    return upgrade(databases) or check(databases)
+    return upgrade(databases, anew=True) or check(databases)
 
 
-def upgrade(databases: Databases) -> int:
-    """Brings the tables to the present version, as the migration account. Returns the status."""
+def upgrade(databases: Databases, *, anew: bool = False) -> int:
+    """Brings the tables to the present version, as the migration account. Returns the status.
+
+    Args:
+        databases: what the service has.
+        anew: whether a new SQLite database may take the place of one that is gone.
+    """
+    prepare_files(databases.accesses, program=databases.program, anew=anew)
     urls = {name: access.migration_url for name, access in databases.accesses.items()}
     with _opened(databases, urls) as engines:
         databases.upgrade(engines)
         status = _complain(databases, databases.outdated(engines))
     if status == SUCCESS:
+        mark_files(databases.accesses)
         sys.stdout.write(f"the tables are of this release: {', '.join(databases.accesses)}\n")
     return status
 
 
 def check(databases: Databases) -> int:
     """Says how the databases are reached, and what is wrong with tables and accounts. Returns the status."""
+    if _complain(databases, list(_wrong_files(databases))):
+        return FAILURE
     with _opened(databases, {name: access.url for name, access in databases.accesses.items()}) as engines:
         status = _complain(databases, databases.outdated(engines) or _differences(databases, engines))
         for name, access in databases.accesses.items():
@@ -73,6 +83,27 @@ def check(databases: Databases) -> int:
     if status == SUCCESS:
         sys.stdout.write(f"all is as this release needs it: {', '.join(databases.accesses)}\n")
     return status
+
+
+def prepare_files(accesses: Mapping[str, DatabaseAccess], *, program: str, anew: bool = False) -> None:
+    """Makes SQLite databases where a first start may, and looks at those that are there: `sqlite_file.prepare`."""
+    for access in accesses.values():
+        if isinstance(access, SqliteAccess):
+            sqlite_file.prepare(access.path, program=program, anew=anew)
+
+
+def mark_files(accesses: Mapping[str, DatabaseAccess]) -> None:
+    """Notes of each SQLite database that it was made."""
+    for access in accesses.values():
+        if isinstance(access, SqliteAccess):
+            sqlite_file.mark(access.path)
+
+
+def _wrong_files(databases: Databases) -> Iterator[str]:
+    for name, access in databases.accesses.items():
+        if isinstance(access, SqliteAccess):
+            for problem in sqlite_file.problems(access.path, program=databases.program):
+                yield f"the database {name}: {problem}"
 
 
 def _differences(databases: Databases, engines: Mapping[str, Engine]) -> Sequence[str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,26 +15,28 @@ from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store.database import Database
 from kadeploy_edge.errors import DomainError
-from kadeploy_edge.server import serve_aio
+from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.private_file import closed_to_others
+from kadeploy_edge.server import ServerSettings, serve
 from kadeploy_edge.settings_file import BadSettings
 
-USAGE, FAILURE = 2, 1
-LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 QUIET = ("alembic", "asyncssh")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    set_up_logging(options.log_level, quiet=QUIET)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
-        status: int = options.run(settings, options)
+        with closed_to_others():
+            status: int = options.run(settings, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except (DomainError, ShellError, OSError) as error:
         return _complain(str(error), FAILURE)
     return status
@@ -43,21 +44,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     with bootstrap.open_database(settings) as database:
-        bootstrap.prepare_schema(database)
+        bootstrap.prepare_schema(settings, database)
         return asyncio.run(_serve_until_stopped(settings, database))
 
 
 async def _serve_until_stopped(settings: Settings, database: Database) -> int:
     async with bootstrap.open_parts(settings, database) as parts:
-        return await serve_aio(
+        return await serve(
             service.registration(parts, settings.administrators),
-            service=service.SERVICE,
-            address=settings.address,
-            service_names=service.SERVICE_NAMES,
+            ServerSettings(
+                service=service.SERVICE,
+                address=settings.address,
+                service_names=service.SERVICE_NAMES,
+                administrators=settings.administrators,
+                limits=settings.limits,
+                tls=settings.tls,
+                insecure=settings.insecure,
+                audit_log=settings.audit_log,
+            ),
             on_drain=partial(_end_streams, parts),
-            tls=settings.tls,
-            insecure=settings.insecure,
-            audit_log=settings.audit_log,
         )
 
 

@@ -12,12 +12,13 @@ from kadeploy_deployer.store.database import make_engine
 from kadeploy_deployer.store.tables import metadata
 
 NAME = "deploy_state"
+PROGRAM = "kadeploy-deployer"
 
 
 def databases(settings: Settings) -> Databases:
     """Returns what the commands need to know."""
     return Databases(
-        program="kadeploy-deployer",
+        program=PROGRAM,
         accesses={NAME: settings.database},
         open_engine=partial(make_engine, migrating=True),
         upgrade=upgrade,

@@ -26,7 +26,6 @@ from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.operations import SqlOperationStore
-from kadeploy_edge.access import Guarded
 
 SERVICE = "deployer"
 SERVICE_NAMES = tuple(
@@ -90,7 +89,7 @@ async def run_parts(
 
 
 def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc.aio.Server], None]:
-    """Returns what adds every servicer, each behind the question who may call, to a server."""
+    """Returns what adds every servicer to a server, whose edge asks first who may call."""
     callers = Callers(administrators)
     servicers: Sequence[object] = (
         DeploymentServicer(parts, callers),
@@ -100,10 +99,9 @@ def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc
 
     def register(server: grpc.aio.Server) -> None:
         for full_name, servicer in zip(SERVICE_NAMES, servicers, strict=True):
-            guarded = Guarded(servicer, service=full_name, is_administrator=callers.is_administrator)
             name = full_name.rpartition(".")[2]
             add = getattr(deployer_service_pb2_grpc, f"add_{name}Servicer_to_server")
-            add(guarded, server)
+            add(servicer, server)
 
     return register
 

@@ -5,15 +5,12 @@ rights: that is the work of the service itself.
 """
 
 import functools
-import inspect
-from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
 from kadeploy.access.v1 import access_pb2
-from kadeploy_edge.caller import Caller, current_caller
+from kadeploy_edge.caller import Caller
 from kadeploy_edge.errors import Denied
 
 USER = "user"
@@ -51,6 +48,12 @@ def is_changing(full_method: str) -> bool:
     return bool(_descriptor(full_method).GetOptions().Extensions[access_pb2.changing])
 
 
+@functools.cache
+def is_audited(full_method: str) -> bool:
+    """Returns whether a call of `/package.Service/Method` that was let in leaves an audit record."""
+    return is_changing(full_method) or bool(_descriptor(full_method).GetOptions().Extensions[access_pb2.audited])
+
+
 def kinds_of(caller: Caller, *, is_administrator: bool) -> frozenset[str]:
     """Returns what a caller counts as; nothing when nobody said who calls."""
     if caller.is_service:
@@ -78,59 +81,3 @@ def check(full_method: str, caller: Caller, *, is_administrator: bool) -> None:
         f"{method} is not for {who}; it is for: {whom}",
         metadata={"method": method, "caller": caller.name, "allowed": whom},
     )
-
-
-class Guarded:
-    """A servicer whose every method first asks the contract whether this caller may call it.
-
-    Hand it to `add_…Servicer_to_server` in place of the servicer, so that no method can forget to ask.
-
-    Args:
-        servicer: the servicer, sync or async.
-        service: the full name of its service: `kadeploy.inventory.v1.NodeService`.
-        is_administrator: says whether a caller is an administrator of the site.
-    """
-
-    def __init__(self, servicer: object, *, service: str, is_administrator: Callable[[Caller], bool]) -> None:
-        self._servicer = servicer
-        self._service = service
-        self._is_administrator = is_administrator
-
-    def __getattr__(self, name: str) -> Any:
-        """Returns the servicer's method with the question put before it."""
-        method = getattr(self._servicer, name)
-        full_method = f"/{self._service}/{name}"
-
-        def ask() -> None:
-            caller = current_caller.get()
-            check(full_method, caller, is_administrator=self._is_administrator(caller))
-
-        return _asking_first(ask, method)
-
-
-def _asking_first(ask: Callable[[], None], method: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the method in its own colour; grpc.aio tells them apart by inspection."""
-    if inspect.isasyncgenfunction(method):
-
-        @functools.wraps(method)
-        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            ask()
-            async for message in method(request, context):
-                yield message
-
-        return stream
-    if inspect.iscoroutinefunction(method):
-
-        @functools.wraps(method)
-        async def coroutine(request: Any, context: Any) -> Any:
-            ask()
-            return await method(request, context)
-
-        return coroutine
-
-    @functools.wraps(method)
-    def plain(request: Any, context: Any) -> Any:
-        ask()
-        return method(request, context)
-
-    return plain

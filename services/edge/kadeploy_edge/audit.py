@@ -1,4 +1,4 @@
-"""The audit log: a JSON line for every refused and every changing call: who, what, on which nodes, when, how it ended.
+"""The audit log: a JSON line for every refused, changing or audited call: who, what, on which nodes, when, the end.
 
 The line is made from the request's descriptor: the fields of `SUBJECTS` are told, everything else (scripts, keys,
 commands, file contents) is not. Texts and lists are cut, so that no request can fill the disk with one line.
@@ -6,19 +6,20 @@ commands, file contents) is not. Texts and lists are cut, so that no request can
 
 import json
 import logging
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import islice
+from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ClusterShell.NodeSet import NodeSet
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from kadeploy_edge.errors import Invalid
+from kadeploy_edge.line_file import append
+from kadeploy_nodeset import fold
 
 _log = logging.getLogger("audit")
 
@@ -33,9 +34,11 @@ SUBJECTS = frozenset(
 LONGEST_NODES = 4096
 LONGEST_TEXT = 200
 MOST_SUBJECTS = 20
-MOST_ELEMENTS = 100_000
+# A whole description of a site; of a refused call, enough to see what was tried.
+MOST_NAMES = 10_000
+MOST_NAMES_REFUSED = 100
+MESSAGES_PER_NAME = 10
 DEEPEST = 5
-OWNER_AND_GROUP = 0o640
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _TEXT, _MESSAGE, _BYTES = FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_BYTES
@@ -67,7 +70,7 @@ class AuditLog:
         _log.setLevel(logging.INFO)
         if path is not None:
             try:
-                _append(path, "")
+                append(path, "")
             except OSError as error:
                 raise UnusableAuditLog(
                     f"the audit log {path} cannot be written: {error.strerror}", metadata={"path": str(path)}
@@ -79,7 +82,7 @@ class AuditLog:
         line = json.dumps(stamped, ensure_ascii=True)
         if self._path is not None:
             try:
-                _append(self._path, f"{line}\n")
+                append(self._path, f"{line}\n")
             except OSError as error:
                 _log.error("the audit log %s cannot be written: %s", self._path, error.strerror)
             else:
@@ -87,15 +90,29 @@ class AuditLog:
         _log.info("%s", line)
 
 
-def nodes_of(request: Message | None) -> str:
-    """Returns the nodes that a request names, as a node set where the names allow it; at most LONGEST_NODES long."""
+def nodes_of(request: Message | None, *, most: int = MOST_NAMES) -> str:
+    """Returns the nodes that a request names, as a node set where the names allow it; at most LONGEST_NODES long.
+
+    Args:
+        request: the request; None where it was never read.
+        most: how many names are looked at. Where there are more, the text ends with "…".
+    """
     if request is None:
         return ""
-    found = list(dict.fromkeys(_nodes(request, 0)))
-    names = [name for name in found if _PLAIN_NAME.fullmatch(name)]
-    rest = [name for name in found if not _PLAIN_NAME.fullmatch(name)]
-    folded = [str(NodeSet.fromlist(names))] if len(names) > 1 else names
-    return _cut(",".join([*folded, *rest]), LONGEST_NODES)
+    found = list(islice(_nodes(request, 0, iter(range(most * MESSAGES_PER_NAME))), most + 1))
+    more, found = len(found) > most, list(dict.fromkeys(found[:most]))
+    folded = fold(filter(_PLAIN_NAME.fullmatch, found))
+    rest = (name for name in found if not _PLAIN_NAME.fullmatch(name))
+    return _joined(filter(None, chain([folded], rest, ["…"] if more else [])))
+
+
+def _joined(texts: Iterable[str]) -> str:
+    joined = ""
+    for text in texts:
+        joined += ("," if joined else "") + text[: LONGEST_NODES + 1]
+        if len(joined) > LONGEST_NODES:
+            break
+    return _cut(joined, LONGEST_NODES)
 
 
 def subjects_of(request: Message | None) -> dict[str, object]:
@@ -110,18 +127,30 @@ def subjects_of(request: Message | None) -> dict[str, object]:
     return told
 
 
-def _nodes(message: Message, depth: int) -> Iterator[str]:
+def _nodes(message: Message, depth: int, visits: Iterator[int]) -> Iterator[str]:
+    """Gives the names of nodes in a message, until no visits are left."""
     for field, value in message.ListFields():
-        if _is_map(field):
-            continue
-        values = islice(value, MOST_ELEMENTS) if field.is_repeated else [value]
         if field.type == _TEXT and field.name in NODES:
-            yield from values
-        elif field.type == _MESSAGE and depth < DEEPEST:
-            for each in values:
+            yield from value if field.is_repeated else [value]
+        elif field.type == _MESSAGE and depth < DEEPEST and _may_name_nodes(field, depth):
+            for each in value if field.is_repeated else [value]:
+                if next(visits, None) is None:
+                    return
                 # A message Node or BootNode has a name; what else stands in it are no nodes.
                 name = getattr(each, "name", "") if field.name in NODES else ""
-                yield from [name] if name and isinstance(name, str) else _nodes(each, depth + 1)
+                yield from [name] if name and isinstance(name, str) else _nodes(each, depth + 1, visits)
+
+
+@cache
+def _may_name_nodes(field: FieldDescriptor, depth: int) -> bool:
+    """Returns whether nodes can stand in a message field, so that nothing else is visited."""
+    message = field.message_type
+    if message is None or message.GetOptions().map_entry:
+        return False
+    return field.name in NODES or any(
+        each.name in NODES or (each.type == _MESSAGE and depth < DEEPEST and _may_name_nodes(each, depth + 1))
+        for each in message.fields
+    )
 
 
 def _subjects(message: Message, prefix: str, depth: int) -> Iterator[tuple[str, object]]:
@@ -132,7 +161,8 @@ def _subjects(message: Message, prefix: str, depth: int) -> Iterator[tuple[str, 
             if not field.is_repeated and depth < DEEPEST:
                 yield from _subjects(value, f"{prefix}{field.name}.", depth + 1)
         elif field.name in SUBJECTS:
-            told = ",".join(map(str, value[:MOST_SUBJECTS])) if field.is_repeated else value
+            several = (_cut(str(each), LONGEST_TEXT) for each in value[:MOST_SUBJECTS]) if field.is_repeated else ()
+            told = ",".join(several) if field.is_repeated else value
             yield f"{prefix}{field.name}", _cut(told, LONGEST_TEXT) if isinstance(told, str) else told
 
 
@@ -142,10 +172,3 @@ def _is_map(field: Any) -> bool:
 
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def _append(path: Path, text: str) -> None:
-    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, OWNER_AND_GROUP)
-    with os.fdopen(number, "ab", buffering=0) as file:
-        # One write: lines of several processes never mix.
-        file.write(text.encode("ascii"))

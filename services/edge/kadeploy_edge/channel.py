@@ -10,8 +10,11 @@ from kadeploy_edge.tls import TlsFiles, channel_credentials
 from kadeploy_edge.transport import Transport, choose_transport
 
 OPTIONS = (
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A service that says nothing is away after 10 s of a call, and after 5 s if it does not even answer a connection.
+    ("grpc.keepalive_time_ms", 4_000),
+    ("grpc.keepalive_timeout_ms", 6_000),
+    ("grpc.http2.ping_timeout_ms", 6_000),
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     # A restarted service is found again in seconds, not in minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -20,7 +23,9 @@ OPTIONS = (
 )
 
 
-def open_channel(address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False) -> grpc.Channel:
+def open_channel(
+    address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False, http_proxy: bool = False
+) -> grpc.Channel:
     """Returns a channel to a service.
 
     Args:
@@ -28,15 +33,17 @@ def open_channel(address: str, *, caller: str, tls: TlsFiles | None = None, inse
         caller: "user:alice", or a service's name; where certificates are used, they say it instead.
         tls: the caller's certificate, its key, and the authority that the service's certificate comes from.
         insecure: plain text on loopback.
+        http_proxy: go through the proxy of the environment (https_proxy, http_proxy, no_proxy), as gRPC knows it.
 
     Raises:
         UnsafeAddress: TCP without certificates, or no address at all.
         UnusableCertificate: a file is not there, is damaged, has ended, or does not fit the others.
     """
+    options = _options(http_proxy=http_proxy)
     if tls is not None and choose_transport(address, tls=tls, insecure=insecure) is Transport.TLS:
-        return grpc.secure_channel(address, channel_credentials(tls), options=OPTIONS)
+        return grpc.secure_channel(address, channel_credentials(tls), options=options)
     choose_transport(address, tls=tls, insecure=insecure)
-    channel = grpc.insecure_channel(address, options=OPTIONS)
+    channel = grpc.insecure_channel(address, options=options)
     return grpc.intercept_channel(channel, _CallerInterceptor(caller))
 
 
@@ -47,7 +54,7 @@ def open_aio_channel(
     if tls is not None and choose_transport(address, tls=tls, insecure=insecure) is Transport.TLS:
         files = tls
         return FollowingChannel(
-            files, lambda: grpc.aio.secure_channel(address, channel_credentials(files), options=OPTIONS)
+            files, lambda: grpc.aio.secure_channel(address, channel_credentials(files), options=_options())
         )
     choose_transport(address, tls=tls, insecure=insecure)
     interceptors = [
@@ -56,7 +63,12 @@ def open_aio_channel(
         _AioStreamUnary(caller),
         _AioStreamStream(caller),
     ]
-    return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
+    return grpc.aio.insecure_channel(address, options=_options(), interceptors=interceptors)
+
+
+def _options(*, http_proxy: bool = False) -> tuple[tuple[str, int], ...]:
+    # gRPC would take the proxy of the environment by itself, for addresses on loopback, too.
+    return (*OPTIONS, ("grpc.enable_http_proxy", int(http_proxy)))
 
 
 class _SyncDetails(grpc.ClientCallDetails):

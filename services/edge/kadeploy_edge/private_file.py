@@ -1,11 +1,15 @@
-"""Files with a secret: a password, a private key. Others may not read them; and nothing of them gets into a message."""
+"""Files that are closed to others: secrets, of which nothing gets into a message, and what services write."""
 
+import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kadeploy_edge.errors import Invalid
 
 OTHERS = stat.S_IRWXO | stat.S_IWGRP
+CLOSED_UMASK = 0o027
 LARGEST_BYTES = 64 * 1024
 
 
@@ -13,6 +17,17 @@ class UnusablePrivateFile(Invalid):
     """A file with a secret is not there, or others than its owner and its group can get at it."""
 
     reason = "UNUSABLE_PRIVATE_FILE"
+
+
+@contextmanager
+def closed_to_others() -> Iterator[None]:
+    """Makes files and directories that are created meanwhile 0640 and 0750 at most; a stricter umask stays."""
+    before = os.umask(0o077)
+    os.umask(before | CLOSED_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def check_private(path: Path) -> None:

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy_database.access import DatabaseAccess, read_access
+from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
+from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 
 DEFAULT_ADDRESS = "127.0.0.1:7401"
 MOST_WORKERS = 256
+MOST_ENVIRONMENTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +25,10 @@ class Settings:
         address: where to listen.
         administrators: users who administrate the site.
         maximum_workers: how many calls are answered at once.
+        limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        environment_quota: how many environments a user may have.
         insecure: plain text on loopback; the command line says it, never the file.
     """
 
@@ -32,8 +37,10 @@ class Settings:
     address: str = DEFAULT_ADDRESS
     administrators: frozenset[str] = frozenset({"root"})
     maximum_workers: int = 16
+    limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    environment_quota: EnvironmentQuota = DEFAULT_QUOTA
     insecure: bool = False
 
     @classmethod
@@ -51,9 +58,22 @@ def read_settings(table: Table) -> Settings:
         address=table.text("address", DEFAULT_ADDRESS),
         administrators=table.names("administrators", {"root"}),
         maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
+        limits=read_limits(table.table("limits")),
         tls=tls,
         audit_log=table.optional_path("audit_log"),
+        environment_quota=_read_quota(table.table("quotas")),
     )
     if settings.deploy_database == settings.deploy_right_database:
         raise databases.complaint("deploy_right", "database.deploy and database.deploy_right must be two databases")
     return settings
+
+
+def _read_quota(table: Table) -> EnvironmentQuota:
+    return EnvironmentQuota(
+        environments=table.whole(
+            "environments_per_user", DEFAULT_QUOTA.environments, least=1, most=MOST_ENVIRONMENTS, unit="environments"
+        ),
+        versions=table.whole(
+            "versions_per_environment", DEFAULT_QUOTA.versions, least=1, most=MOST_ENVIRONMENTS, unit="versions"
+        ),
+    )

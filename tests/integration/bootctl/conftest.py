@@ -18,7 +18,8 @@ from kadeploy_bootctl.__main__ import main
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_edge.channel import open_channel
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
+from tests.fakes.threaded_server import start_in_thread
 
 MODULES = ("ldlinux.c32", "libcom32.c32", "libutil.c32", "chain.c32", "mboot.c32")
 
@@ -138,12 +139,14 @@ def laid_out(bed: Bed, laid_out_tree: Path) -> Bed:
 def serving_bootctl(bed: Bed) -> Iterator[Callable[[str], Stubs]]:
     """Starts the server on a laid-out bed; gives stubs by the caller's name."""
     runtime = bootstrap.open_runtime(Settings.load(bed.settings_file))
-    server, address = start_sync(
+    server, address = start_in_thread(
         bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=f"unix:{bed.directory}/s",
-        service_names=bootstrap.SERVICE_NAMES,
-        maximum_workers=4,
+        ServerSettings(
+            service=bootstrap.SERVICE,
+            address=f"unix:{bed.directory}/s",
+            service_names=bootstrap.SERVICE_NAMES,
+            maximum_workers=4,
+        ),
     )
     channels: list[grpc.Channel] = []
 
@@ -159,7 +162,7 @@ def serving_bootctl(bed: Bed) -> Iterator[Callable[[str], Stubs]]:
     yield connect
     for channel in channels:
         channel.close()
-    server.stop(grace=None).wait(5)
+    server.stop()
     assert isinstance(runtime.entries, TftpEntryStore)
     runtime.entries.close()
 

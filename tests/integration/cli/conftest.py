@@ -7,12 +7,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kadeploy_cli.connection.settings import VARIABLE
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from tests.fakes import bootctl_services, deployer_services, inventory_services
 from tests.fakes.bootctl_services import BootctlServices
 from tests.fakes.deployer_services import DeployerServices
 from tests.fakes.inventory_services import InventoryServices
 from tests.fakes.site import Run, Site
+from tests.fakes.threaded_server import start_in_thread
 
 
 @pytest.fixture
@@ -30,7 +31,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
         ("bootctl", bootctl, bootctl_services.SERVICES),
     ):
         address = f"unix:{directory}/{service}.sock"
-        server, _ = start_sync(fake.register, service=service, address=address, service_names=names)
+        settings = ServerSettings(
+            service=service, address=address, service_names=names, administrators=frozenset({"alice"})
+        )
+        server, _ = start_in_thread(fake.register, settings)
         servers.append(server)
         lines += [f"[{service}]", f'address = "{address}"']
     client_file = directory / "client.toml"
@@ -39,7 +43,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     yield Site(directory=directory, client_file=client_file, inventory=inventory, deployer=deployer, bootctl=bootctl)
     deployer.hold.set()
     for server in servers:
-        server.stop(grace=0).wait(5)
+        server.stop()
 
 
 @pytest.fixture

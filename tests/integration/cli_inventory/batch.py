@@ -10,9 +10,10 @@ from pathlib import Path
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_edge.channel import open_channel
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from tests.fakes import deployer_services
 from tests.fakes.deployer_services import DeployerServices
+from tests.fakes.threaded_server import start_in_thread
 from tests.slurm import write_script
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples" / "batch"
@@ -44,8 +45,8 @@ def serving_scheduler(client_settings: str, directory: Path, deployer_socket: Pa
     """Yields what a scheduler's host has, the inventory's address among the client's settings."""
     deployer = DeployerServices()  # type: ignore[abstract]
     address = f"unix:{deployer_socket}"
-    server, _ = start_sync(
-        deployer.register, service="deployer", address=address, service_names=deployer_services.SERVICES
+    server, _ = start_in_thread(
+        deployer.register, ServerSettings(service="deployer", address=address, service_names=deployer_services.SERVICES)
     )
     settings = directory / "scheduler.toml"
     settings.write_text(f'{client_settings}[deployer]\naddress = "{address}"\n')
@@ -58,7 +59,7 @@ def serving_scheduler(client_settings: str, directory: Path, deployer_socket: Pa
     variables = {"PATH": path, "KADEPLOY_PATH": path, "KADEPLOY_CONFIG": str(settings), "KADEPLOY_PARTITIONS": "sda3"}
     passed_on = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     yield Scheduler(directory=directory, settings=settings, variables=variables | passed_on, deployer=deployer)
-    server.stop(grace=0).wait(5)
+    server.stop()
 
 
 def allowed(address: str, user: str) -> list[str]:

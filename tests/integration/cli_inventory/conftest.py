@@ -14,11 +14,12 @@ from sqlalchemy import Engine
 
 from kadeploy_cli.connection.settings import VARIABLE
 from kadeploy_cli.nodes.classic_commands import kaaddnode
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
+from tests.fakes.threaded_server import start_in_thread
 from tests.integration.cli_inventory.batch import Scheduler, serving_scheduler
 from tests.mariadb import MariadbServer
 
@@ -83,16 +84,14 @@ def site(
             schema.upgrade(engines)
         else:
             engines = bootstrap.open_engines(settings)
-        started, address = start_sync(
+        started, address = start_in_thread(
             bootstrap.registration(bootstrap.build_runtime(settings, engines)),
-            service=bootstrap.SERVICE,
-            address=settings.address,
-            service_names=bootstrap.SERVICE_NAMES,
+            ServerSettings(service=bootstrap.SERVICE, address=settings.address, service_names=bootstrap.SERVICE_NAMES),
         )
         made = Site(directory=directory, address=address, engines=engines)
         monkeypatch.setenv(VARIABLE, str(made.client_file("root")))
         yield made
-        started.stop(grace=None).wait(5)
+        started.stop()
         for engine in engines.values():
             engine.dispose()
 

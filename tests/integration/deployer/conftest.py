@@ -12,7 +12,7 @@ from kadeploy_deployer.domain.snapshot import CommandSnapshot
 from kadeploy_deployer.ports import Console, ResolvedNode
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_edge.channel import open_aio_channel
-from kadeploy_edge.server import start_aio
+from kadeploy_edge.server import ServerSettings, start_server
 from tests.fakes.deployment_world import WallClock, World, make_database, node, resolution
 from tests.fakes.fake_boot import FakeBoot
 from tests.fakes.fake_broadcast import FakeBroadcast
@@ -64,11 +64,9 @@ async def site(tmp_path: Path, console: Console) -> AsyncIterator[Site]:
     async with service.run_parts(
         database, world.settings, world.inventory, console=console, lease_seconds=30.0
     ) as parts:
-        server, _ = await start_aio(
+        server, _ = await start_server(
             service.registration(parts, frozenset({"root"})),
-            service=service.SERVICE,
-            address=address,
-            service_names=service.SERVICE_NAMES,
+            ServerSettings(service=service.SERVICE, address=address, service_names=service.SERVICE_NAMES),
         )
         channels = {name: open_aio_channel(address, caller=name) for name in ("user:alice", "user:bob", "user:root")}
         yield Site(

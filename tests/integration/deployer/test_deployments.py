@@ -316,3 +316,30 @@ async def test_the_history_is_counted_by_month_node_and_step(site: Site) -> None
         grpc.StatusCode.INVALID_ARGUMENT,
         "INVALID_INTERVAL",
     )
+
+
+async def test_a_specification_as_long_as_it_may_be_makes_no_list_long(site: Site) -> None:
+    key = "ssh-ed25519 " + "A" * 8000
+    nodes = ",".join(["node1", *["node2"] * 99_999])
+    long: dict[str, Any] = {"nodes": nodes, "authorized_keys": [key] * 40, "kernel_arguments": "k" * 4096}
+    created = await site.deployments("alice").CreateDeployment(request(**long))
+    await site.world.finished(created.id)
+
+    listed = await site.deployments("bob").ListDeployments(deployer_service_pb2.ListDeploymentsRequest(page_size=500))
+    (row,) = [one for one in listed.deployments if one.id == created.id]
+    assert listed.ByteSize() < 4096
+    assert (list(row.spec.authorized_keys), row.spec.kernel_arguments) == ([], "")
+    assert row.spec.nodes == f"{nodes[:1000]}…"
+    whole = await site.deployments("alice").GetDeployment(deployer_service_pb2.GetDeploymentRequest(id=created.id))
+    assert whole.spec.nodes == nodes
+    assert list(whole.spec.authorized_keys) == [key] * 40
+
+
+async def test_what_is_longer_than_it_may_be_is_refused_and_leaves_nothing(site: Site) -> None:
+    too_long = request(authorized_keys=["ssh-ed25519 " + "A" * 8192])
+    refused = (grpc.StatusCode.INVALID_ARGUMENT, "OUT_OF_BOUNDS")
+    assert await reason_of(site.deployments("alice").CreateDeployment(too_long)) == refused
+    wanted = deployer_service_pb2.CancelDeploymentRequest(id="any", reason="x" * 1025)
+    assert await reason_of(site.deployments("alice").CancelDeployment(wanted)) == refused
+    listed = await site.deployments("bob").ListDeployments(deployer_service_pb2.ListDeploymentsRequest())
+    assert list(listed.deployments) == []

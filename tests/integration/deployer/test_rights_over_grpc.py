@@ -17,7 +17,7 @@ from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.engine import waiting
 from kadeploy_edge.channel import open_aio_channel
-from kadeploy_edge.server import start_aio
+from kadeploy_edge.server import ServerSettings, start_server
 from kadeploy_edge.status import from_rpc_error
 from tests.fakes import snapshots
 from tests.fakes.deployment_world import World, make_database
@@ -50,11 +50,9 @@ async def served_deployer(directory: Path, inventory: ServedInventory, step: Scr
     async with service.run_parts(
         database, world.settings, resolver, console=FakeConsole(), lease_seconds=30.0
     ) as parts:
-        server, _ = await start_aio(
+        server, _ = await start_server(
             service.registration(parts, frozenset({"root"})),
-            service=service.SERVICE,
-            address=address,
-            service_names=service.SERVICE_NAMES,
+            ServerSettings(service=service.SERVICE, address=address, service_names=service.SERVICE_NAMES),
         )
         channels: dict[str, grpc.aio.Channel] = {}
 

@@ -16,10 +16,11 @@ from kadeploy_edge import server
 from kadeploy_edge.caller import current_caller
 from kadeploy_edge.channel import open_aio_channel, open_channel
 from kadeploy_edge.errors import KINDS, DomainError, FieldViolation
-from kadeploy_edge.server import AddressInUse
+from kadeploy_edge.listening import AddressInUse
 from kadeploy_edge.status import CODES, from_rpc_error
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.transport import Transport, UnsafeAddress, choose_transport
+from tests.fakes.threaded_server import start_in_thread
 
 pytestmark = pytest.mark.integration
 
@@ -58,14 +59,18 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def labels(address: str, request: pytest.FixtureRequest) -> Iterator[bootctl_service_pb2_grpc.TreeServiceStub]:
-    def register(grpc_server: grpc.Server) -> None:
+    def register(grpc_server: grpc.aio.Server) -> None:
         servicer = SyncServicer(request.param)  # type: ignore[abstract]
         bootctl_service_pb2_grpc.add_TreeServiceServicer_to_server(servicer, grpc_server)
 
-    started, bound = server.start_sync(register, service="bootctl", address=address, service_names=())
+    # The method is one for administrators.
+    settings = server.ServerSettings(
+        service="bootctl", address=address, service_names=(), administrators=frozenset({"alice"})
+    )
+    started, bound = start_in_thread(register, settings)
     with open_channel(bound, caller="user:alice") as channel:
         yield bootctl_service_pb2_grpc.TreeServiceStub(channel)
-    started.stop(None).wait(5)
+    started.stop()
 
 
 @pytest.mark.parametrize("labels", [None], indirect=True)
@@ -110,7 +115,9 @@ async def test_each_kind_of_error_ends_an_aio_stream_after_its_messages(kind: ty
         servicer = AioServicer(an_error(kind))  # type: ignore[abstract]
         deployer_service_pb2_grpc.add_DeploymentServiceServicer_to_server(servicer, grpc_server)
 
-    started, bound = await server.start_aio(register, service="deployer", address=address, service_names=())
+    started, bound = await server.start_server(
+        register, server.ServerSettings(service="deployer", address=address, service_names=())
+    )
     seen: list[object] = []
     async with open_aio_channel(bound, caller="user:alice") as channel:
         stub = deployer_service_pb2_grpc.DeploymentServiceStub(channel)
@@ -178,17 +185,24 @@ def test_the_address_the_certificates_and_the_flag_choose_the_transport(
 def test_plain_text_on_loopback_is_told_aloud_and_believes_the_name(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def register(grpc_server: grpc.Server) -> None:
+    def register(grpc_server: grpc.aio.Server) -> None:
         servicer = SyncServicer(None)  # type: ignore[abstract]
         bootctl_service_pb2_grpc.add_TreeServiceServicer_to_server(servicer, grpc_server)
 
-    started, bound = server.start_sync(
-        register, service="bootctl", address="127.0.0.1:0", service_names=(), insecure=True
+    started, bound = start_in_thread(
+        register,
+        server.ServerSettings(
+            service="bootctl",
+            address="127.0.0.1:0",
+            service_names=(),
+            administrators=frozenset({"alice"}),
+            insecure=True,
+        ),
     )
     with open_channel(bound, caller="user:alice", insecure=True) as channel:
         stub = bootctl_service_pb2_grpc.TreeServiceStub(channel)
         response = stub.ListLabels(bootctl_service_pb2.ListLabelsRequest(), timeout=5)
-    started.stop(None).wait(5)
+    started.stop()
     assert [label.name for label in response.labels] == ["alice"]
     assert "INSECURE: bootctl listens on 127.0.0.1:0 in plain text" in caplog.text
     assert "INSECURE" in capsys.readouterr().err
@@ -197,17 +211,19 @@ def test_plain_text_on_loopback_is_told_aloud_and_believes_the_name(
 @pytest.mark.parametrize("labels", [None], indirect=True)
 def test_a_socket_in_use_is_never_stolen(labels: bootctl_service_pb2_grpc.TreeServiceStub, address: str) -> None:
     with pytest.raises(AddressInUse):
-        server.start_sync(lambda _: None, service="bootctl", address=address, service_names=())
+        start_in_thread(lambda _: None, server.ServerSettings(service="bootctl", address=address, service_names=()))
     assert labels.ListLabels(bootctl_service_pb2.ListLabelsRequest(), timeout=5).labels
 
 
 def test_a_tcp_port_in_use_is_told_in_one_sentence() -> None:
-    first, bound = server.start_sync(
-        lambda _: None, service="a", address="127.0.0.1:0", service_names=(), insecure=True
+    first, bound = start_in_thread(
+        lambda _: None, server.ServerSettings(service="a", address="127.0.0.1:0", service_names=(), insecure=True)
     )
     with pytest.raises(AddressInUse) as caught:
-        server.start_sync(lambda _: None, service="b", address=bound, service_names=(), insecure=True)
-    first.stop(None).wait(5)
+        start_in_thread(
+            lambda _: None, server.ServerSettings(service="b", address=bound, service_names=(), insecure=True)
+        )
+    first.stop()
     assert bound in str(caught.value)
 
 
@@ -215,6 +231,8 @@ def test_the_socket_file_of_a_dead_process_is_no_obstacle(tmp_path: Path) -> Non
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    started, _ = server.start_sync(lambda _: None, service="a", address=f"unix:{path}", service_names=())
-    started.stop(None).wait(5)
+    started, _ = start_in_thread(
+        lambda _: None, server.ServerSettings(service="a", address=f"unix:{path}", service_names=())
+    )
+    started.stop()
     assert path.parent.exists()

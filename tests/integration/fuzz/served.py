@@ -23,7 +23,7 @@ from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.store import tables
 from kadeploy_edge.channel import open_channel
-from kadeploy_edge.server import start_aio
+from kadeploy_edge.server import ServerSettings, start_server
 from tests.fakes.deployment_world import WallClock, World, make_database
 from tests.fakes.fake_boot import FakeBoot
 from tests.fakes.fake_broadcast import FakeBroadcast
@@ -217,11 +217,11 @@ def served_deployer(inventory: Served, directory: Path) -> Iterator[Served]:
         async with deployer.run_parts(
             database, world.settings, resolver, console=console, lease_seconds=30.0 * HURRY
         ) as parts:
-            server, address = await start_aio(
+            server, address = await start_server(
                 deployer.registration(parts, frozenset({"root"})),
-                service=deployer.SERVICE,
-                address=f"unix:{directory}/d",
-                service_names=deployer.SERVICE_NAMES,
+                ServerSettings(
+                    service=deployer.SERVICE, address=f"unix:{directory}/d", service_names=deployer.SERVICE_NAMES
+                ),
             )
             bound.append(address)
             ready.set()

@@ -20,7 +20,7 @@ from kadeploy_database.access import SqliteAccess
 from kadeploy_deployer import service as deployer
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_edge.channel import OPTIONS, open_channel
-from kadeploy_edge.server import start_aio, start_sync
+from kadeploy_edge.server import ServerSettings, start_server
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_inventory import bootstrap as inventory
 from kadeploy_inventory.settings import Settings as InventorySettings
@@ -29,6 +29,7 @@ from tests.fakes.deployment_world import World, make_database
 from tests.fakes.fake_console import FakeConsole
 from tests.fakes.scripted_step import straight_plan
 from tests.fakes.site_certificates import SiteCertificates
+from tests.fakes.threaded_server import start_in_thread
 from tests.integration.bootctl.conftest import make_bed
 from tests.integration.inventory.requests import an_environment
 
@@ -135,16 +136,18 @@ def serving_inventory(directory: Path, tls: TlsFiles, audit_log: Path) -> Iterat
     )
     engines = inventory.open_engines(settings)
     schema.upgrade(engines)
-    server, address = start_sync(
+    server, address = start_in_thread(
         inventory.registration(inventory.build_runtime(settings, engines)),
-        service=inventory.SERVICE,
-        address=ANY_PORT,
-        service_names=inventory.SERVICE_NAMES,
-        tls=tls,
-        audit_log=audit_log,
+        ServerSettings(
+            service=inventory.SERVICE,
+            address=ANY_PORT,
+            service_names=inventory.SERVICE_NAMES,
+            tls=tls,
+            audit_log=audit_log,
+        ),
     )
     yield address
-    server.stop(grace=None).wait(5)
+    server.stop()
     for engine in engines.values():
         engine.dispose()
 
@@ -154,16 +157,14 @@ def _bootctl(directory: Path, tls: TlsFiles, audit_log: Path) -> Iterator[str]:
     bed = make_bed(directory)
     assert bed.run("init") == 0
     runtime = bootctl.open_runtime(BootctlSettings.load(bed.settings_file))
-    server, address = start_sync(
+    server, address = start_in_thread(
         bootctl.registration(runtime),
-        service=bootctl.SERVICE,
-        address=ANY_PORT,
-        service_names=bootctl.SERVICE_NAMES,
-        tls=tls,
-        audit_log=audit_log,
+        ServerSettings(
+            service=bootctl.SERVICE, address=ANY_PORT, service_names=bootctl.SERVICE_NAMES, tls=tls, audit_log=audit_log
+        ),
     )
     yield address
-    server.stop(grace=None).wait(5)
+    server.stop()
     runtime.entries.close()  # type: ignore[attr-defined]
 
 
@@ -179,13 +180,15 @@ def _deployer(directory: Path, tls: TlsFiles, audit_log: Path, inventory_address
         resolver = GrpcInventory(inventory_address, tls=tls)
         console = FakeConsole()
         async with deployer.run_parts(database, world.settings, resolver, console=console, lease_seconds=30.0) as parts:
-            server, address = await start_aio(
+            server, address = await start_server(
                 deployer.registration(parts, frozenset({"root"})),
-                service=deployer.SERVICE,
-                address=ANY_PORT,
-                service_names=deployer.SERVICE_NAMES,
-                tls=tls,
-                audit_log=audit_log,
+                ServerSettings(
+                    service=deployer.SERVICE,
+                    address=ANY_PORT,
+                    service_names=deployer.SERVICE_NAMES,
+                    tls=tls,
+                    audit_log=audit_log,
+                ),
             )
             bound.append(address)
             ready.set()

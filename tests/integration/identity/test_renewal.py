@@ -15,10 +15,11 @@ from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_edge.channel import open_aio_channel
 from kadeploy_edge.errors import DomainError
 from kadeploy_edge.following_channel import FollowingChannel
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from kadeploy_edge.status import from_rpc_error
 from kadeploy_edge.tls import TlsFiles
 from tests.fakes.site_certificates import SiteCertificates
+from tests.fakes.threaded_server import start_in_thread
 from tests.integration.identity.conftest import serving_inventory
 
 pytestmark = pytest.mark.integration
@@ -59,15 +60,17 @@ def own(tmp_path: Path) -> SiteCertificates:
 def servicer(own: SiteCertificates) -> Iterator[tuple[SerialNumbers, str]]:
     made = SerialNumbers()  # type: ignore[abstract]
 
-    def register(server: grpc.Server) -> None:
+    def register(server: grpc.aio.Server) -> None:
         bootctl_service_pb2_grpc.add_TreeServiceServicer_to_server(made, server)
         bootctl_service_pb2_grpc.add_BootFileServiceServicer_to_server(made, server)
 
     files = own.files("service", "bootctl")
-    server, address = start_sync(register, service="bootctl", address="127.0.0.1:0", service_names=(), tls=files)
+    server, address = start_in_thread(
+        register, ServerSettings(service="bootctl", address="127.0.0.1:0", service_names=(), tls=files)
+    )
     yield made, address
     made.may_end.set()
-    server.stop(grace=None).wait(SOON)
+    server.stop()
 
 
 @pytest.fixture

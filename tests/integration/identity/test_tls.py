@@ -19,10 +19,11 @@ from kadeploy_edge.caller import current_caller
 from kadeploy_edge.channel import OPTIONS, open_channel
 from kadeploy_edge.identity import CertificateExpired, CertifiedCallers
 from kadeploy_edge.revocation import RevocationList, UnusableRevocationList
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from kadeploy_edge.status import RemoteError, from_rpc_error
 from kadeploy_edge.tls import TlsFiles, UnusableCertificate, read_material
 from tests.fakes.site_certificates import SiteCertificates
+from tests.fakes.threaded_server import ThreadedServer, start_in_thread
 from tests.integration.identity.conftest import connect
 
 pytestmark = pytest.mark.integration
@@ -59,19 +60,24 @@ def own(tmp_path: Path) -> SiteCertificates:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[TlsFiles], str]]:
-    servers: list[grpc.Server] = []
+    servers: list[ThreadedServer] = []
 
-    def register(server: grpc.Server) -> None:
+    def register(server: grpc.aio.Server) -> None:
         bootctl_service_pb2_grpc.add_TreeServiceServicer_to_server(WhoCalls(), server)  # type: ignore[abstract]
 
     def begin(files: TlsFiles) -> str:
-        server, address = start_sync(register, service="bootctl", address="127.0.0.1:0", service_names=(), tls=files)
+        # The method is one for administrators.
+        administrators = frozenset({"alice", "bob", "carol"})
+        settings = ServerSettings(
+            service="bootctl", address="127.0.0.1:0", service_names=(), administrators=administrators, tls=files
+        )
+        server, address = start_in_thread(register, settings)
         servers.append(server)
         return address
 
     yield begin
     for server in servers:
-        server.stop(grace=None).wait(5)
+        server.stop()
 
 
 def test_the_certificate_names_the_caller_and_the_metadata_does_not(

@@ -14,12 +14,14 @@ from sqlalchemy.engine import URL
 from kadeploy.inventory.v1 import inventory_service_pb2_grpc as stubs
 from kadeploy_database.access import SqliteAccess
 from kadeploy_edge.channel import open_channel
-from kadeploy_edge.server import start_sync
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
+from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
+from tests.fakes.threaded_server import start_in_thread
 from tests.mariadb import MariadbServer
 
 DATABASES = ("deploy", "deploy_right")
@@ -86,19 +88,18 @@ def site(engines: dict[str, Engine], tmp_path: Path) -> Iterator[Site]:
 
 
 @contextmanager
-def serving(engines: dict[str, Engine], directory: Path) -> Iterator[Site]:
+def serving(engines: dict[str, Engine], directory: Path, *, quota: EnvironmentQuota = DEFAULT_QUOTA) -> Iterator[Site]:
     """Yields an inventory that serves two databases on a socket in the directory."""
     settings = Settings(
         deploy_database=SqliteAccess(path=directory / "deploy.db"),
         deploy_right_database=SqliteAccess(path=directory / "deploy_right.db"),
         address=f"unix:{directory}/s",
+        environment_quota=quota,
     )
     runtime = bootstrap.build_runtime(settings, engines)
-    server, address = start_sync(
+    server, address = start_in_thread(
         bootstrap.registration(runtime),
-        service=bootstrap.SERVICE,
-        address=settings.address,
-        service_names=bootstrap.SERVICE_NAMES,
+        ServerSettings(service=bootstrap.SERVICE, address=settings.address, service_names=bootstrap.SERVICE_NAMES),
     )
     channels: dict[str, grpc.Channel] = {}
 
@@ -117,7 +118,7 @@ def serving(engines: dict[str, Engine], directory: Path) -> Iterator[Site]:
     finally:
         for channel in channels.values():
             channel.close()
-        server.stop(grace=None).wait(5)
+        server.stop()
 
 
 @contextmanager

@@ -1,15 +1,12 @@
 """The table of callers and calls, read from the contracts."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2
 from kadeploy_edge import access
-from kadeploy_edge.caller import Caller, current_caller
+from kadeploy_edge.caller import Caller
 
 NODES = "kadeploy.inventory.v1.NodeService"
 CONTRACTS = (inventory_service_pb2, deployer_service_pb2, bootctl_service_pb2)
@@ -43,6 +40,14 @@ def test_changing_methods_are_told_from_reading_ones() -> None:
     assert not access.is_changing(f"/{NODES}/GetNode")
 
 
+def test_what_changes_is_audited_and_so_is_a_plan_which_opens_images() -> None:
+    plan = "/kadeploy.deployer.v1.DeploymentService/PlanDeployment"
+    assert access.is_audited(f"/{NODES}/RegisterNodes")
+    assert access.is_audited(plan)
+    assert not access.is_changing(plan)
+    assert not access.is_audited(f"/{NODES}/GetNode")
+
+
 @pytest.mark.parametrize(
     ("caller", "is_administrator", "method"),
     [
@@ -64,42 +69,3 @@ def test_another_kind_is_refused_with_a_reason(caller: str, method: str) -> None
         access.check(f"/{NODES}/{method}", Caller(name=caller), is_administrator=False)
     assert refusal.value.reason == "CALLER_NOT_ALLOWED"
     assert refusal.value.metadata["method"] == method
-
-
-class SyncNodes:
-    def GetNode(self, request: str, _context: object) -> str:
-        return request.upper()
-
-
-class AsyncNodes:
-    async def GetNode(self, request: str, _context: object) -> str:
-        return request.upper()
-
-    async def DeleteNodes(self, request: str, _context: object) -> Any:
-        for letter in request:
-            yield letter
-
-
-def guarded(servicer: object, caller: str, run: Callable[[Any], object]) -> object:
-    token = current_caller.set(Caller(name=caller))
-    try:
-        return run(access.Guarded(servicer, service=NODES, is_administrator=lambda _caller: False))
-    finally:
-        current_caller.reset(token)
-
-
-def test_a_guarded_sync_method_asks_first() -> None:
-    assert guarded(SyncNodes(), "user:alice", lambda nodes: nodes.GetNode("n1", None)) == "N1"
-    with pytest.raises(access.CallerNotAllowed):
-        guarded(SyncNodes(), "", lambda nodes: nodes.GetNode("n1", None))
-
-
-async def test_guarded_async_methods_ask_first() -> None:
-    nodes = access.Guarded(AsyncNodes(), service=NODES, is_administrator=lambda _caller: False)
-    token = current_caller.set(Caller(name="deployer"))
-    try:
-        assert await nodes.GetNode("n1", None) == "N1"
-        with pytest.raises(access.CallerNotAllowed):
-            _ = [letter async for letter in nodes.DeleteNodes("n1", None)]
-    finally:
-        current_caller.reset(token)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from google.protobuf.message_factory import GetMessageClass
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2, node_pb2
-from kadeploy_edge.audit import LONGEST_NODES, MOST_SUBJECTS, AuditLog, UnusableAuditLog, nodes_of, subjects_of
+from kadeploy_edge.audit import (
+    LONGEST_NODES,
+    MOST_NAMES_REFUSED,
+    MOST_SUBJECTS,
+    AuditLog,
+    UnusableAuditLog,
+    nodes_of,
+    subjects_of,
+)
 
 CONTRACTS = (inventory_service_pb2, deployer_service_pb2, bootctl_service_pb2)
 SECRET = "ssh-ed25519 AAAA"
@@ -60,6 +69,42 @@ def test_a_record_is_bounded_whatever_the_request_holds() -> None:
     grants = inventory_service_pb2.GrantRightsRequest(users=["u" * 1000] * 1000, nodes="n" * 100_000)
     assert len(json.dumps(subjects_of(grants))) < 1000
     assert len(nodes_of(grants)) <= LONGEST_NODES + 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        inventory_service_pb2.RegisterNodesRequest(
+            nodes=[node_pb2.Node(name=f"a{n % 59}-b{n % 53}-c{n % 47}") for n in range(200_000)]
+        ),
+        inventory_service_pb2.RegisterNodesRequest(nodes=[node_pb2.Node()] * 2_000_000),
+        inventory_service_pb2.RegisterNodesRequest(nodes=[node_pb2.Node(name="no name" * 10_000)] * 300),
+        bootctl_service_pb2.SetBootEntriesRequest(
+            entries=[
+                boot_entry_pb2.BootEntry(
+                    target=boot_entry_pb2.BootTarget(
+                        multiboot=boot_entry_pb2.MultibootTarget(modules=[boot_entry_pb2.MultibootModule()] * 1000)
+                    )
+                )
+            ]
+            * 1000
+        ),
+        inventory_service_pb2.GrantRightsRequest(users=["u" * 100_000] * 100, nodes="[" * 1_000_000),
+    ],
+    ids=["names of three numbers", "no names", "what is no name", "nested lists", "long texts"],
+)
+def test_the_record_of_a_refused_call_costs_next_to_nothing_whatever_it_holds(request_: Message) -> None:
+    begin = time.thread_time()
+    nodes, subjects = nodes_of(request_, most=MOST_NAMES_REFUSED), subjects_of(request_)
+    assert time.thread_time() - begin < 0.05
+    assert len(nodes) <= LONGEST_NODES + 1
+    assert len(json.dumps(subjects)) < 1000
+
+
+def test_a_record_says_that_more_nodes_were_named_than_it_names() -> None:
+    request = inventory_service_pb2.RegisterNodesRequest(nodes=[node_pb2.Node(name=f"n{n}") for n in range(1, 200)])
+    assert nodes_of(request, most=100) == "n[1-100],…"
+    assert nodes_of(request) == "n[1-199]"
 
 
 def filled(message: Message, depth: int = 0) -> Message:

@@ -2,13 +2,12 @@
 
 from statistics import median
 
-from ClusterShell.NodeSet import NodeSet, NodeSetException
-
 from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_cli.deployments.watching.lines import step_words
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import word
+from kadeploy_nodeset import NodeSetError, expand
 
 # More nodes than this do not stand beside each other; their times are summed up.
 COLUMNS_AT_MOST = 6
@@ -30,8 +29,8 @@ def left_out(deployment: deployment_pb2.Deployment) -> list[str]:
     """Returns the nodes that were asked for and never took part."""
     known = {node.node for node in deployment.nodes}
     try:
-        wanted = list(NodeSet(deployment.spec.nodes))
-    except NodeSetException:
+        wanted = expand(deployment.spec.nodes)
+    except NodeSetError:
         # The deployer took it, so it names the nodes itself.
         return []
     return [name for name in wanted if name not in known]

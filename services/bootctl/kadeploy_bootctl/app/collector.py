@@ -11,7 +11,7 @@ from kadeploy_edge.errors import DomainError
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 3600.0
-END_SECONDS = 30.0
+END_SECONDS = 10.0
 
 
 class Collector:

@@ -31,19 +31,6 @@ class CustomTargetDenied(Denied):
         )
 
 
-class TooManyEntries(Invalid):
-    """One call names more entries than it may."""
-
-    reason = "TOO_MANY_ENTRIES"
-
-    def __init__(self, count: int, maximum: int) -> None:
-        super().__init__(
-            f"{count} entries in one call are more than {maximum}; send them in several calls",
-            metadata={"count": str(count), "maximum": str(maximum)},
-            violations=(FieldViolation(field="entries", description=f"must be at most {maximum}"),),
-        )
-
-
 class InvalidNodeSet(Invalid):
     """The text is no node set."""
 
@@ -167,7 +154,6 @@ class UnsafePath(Invalid):
 REASONS: Sequence[type[Invalid | Missing | Denied | Exhausted]] = (
     InvalidBootEntry,
     CustomTargetDenied,
-    TooManyEntries,
     InvalidNodeSet,
     BootEntryNotFound,
     LabelNotFound,

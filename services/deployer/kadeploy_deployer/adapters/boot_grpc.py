@@ -10,6 +10,7 @@ from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_ser
 from kadeploy_deployer.adapters.file_parts import file_parts
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.files.file_threads import FileThreads
 from kadeploy_deployer.ports import (
     BootChainload,
     BootDeploymentKernel,
@@ -29,6 +30,8 @@ CALL_SECONDS = 30.0
 UPLOAD_SECONDS = 600.0
 ENTRIES_PER_CALL = 1_000
 IMAGES_PER_CALL = 100
+UPLOADS = 8
+"""How many parts of files are read at a time."""
 
 _FIRMWARE = {"bios": boot_entry_pb2.BOOT_FIRMWARE_BIOS, "uefi": boot_entry_pb2.BOOT_FIRMWARE_UEFI}
 
@@ -59,6 +62,7 @@ class GrpcBoot:
         self._address = address
         self._call_seconds = call_seconds
         self._upload_seconds = upload_seconds
+        self._threads = FileThreads(in_all=UPLOADS, per_user=UPLOADS)
         self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
         self._boot = bootctl_service_pb2_grpc.BootServiceStub(self._channel)
         self._files = bootctl_service_pb2_grpc.BootFileServiceStub(self._channel)
@@ -110,10 +114,10 @@ class GrpcBoot:
             return
         broken: list[OSError] = []
         try:
-            size, content = await file_parts(path)
-            header = bootctl_service_pb2.BootFileHeader(digest=digest, size_bytes=size, description=description)
-            parts = _upload_parts(header, content, broken)
-            await self._files.UploadBootFile(parts, timeout=self._upload_seconds)
+            async with file_parts(path, self._threads) as (size, content):
+                header = bootctl_service_pb2.BootFileHeader(digest=digest, size_bytes=size, description=description)
+                parts = _upload_parts(header, content, broken)
+                await self._files.UploadBootFile(parts, timeout=self._upload_seconds)
         except grpc.RpcError as error:
             if not broken:
                 self._refuse(f"{description} cannot be uploaded", error)

@@ -43,7 +43,7 @@ class NodeDeployment:
 
     @property
     def included(self) -> bool:
-        """False when the node was left out at the creation."""
+        """False when the node was left out, at the creation or while the deployment waited."""
         return self.state is not None
 
     @property
@@ -105,7 +105,7 @@ class Lease:
 def verdict(nodes: Sequence[NodeDeployment]) -> tuple[bool, str]:
     """Returns whether every node of a deployment was deployed, and one sentence on how it ended.
 
-    Nodes that were left out at the creation are told, but are no failure of the deployment.
+    Nodes that were left out (at the creation, or while it waited) are told, but are no failure of the deployment.
     """
     included = [node for node in nodes if node.included]
     failed = [node for node in included if node.state is not PartitionState.DEPLOYED]

@@ -47,10 +47,26 @@ class LeaseLost(Conflict):
         super().__init__(f"deployment {deployment_id} is driven by another deployer", metadata={"id": deployment_id})
 
 
-class StoreUnreachable(Unreachable):
+class StoreFailed(DomainError):
+    """The database cannot be used now. Each of its words is of one kind; who waits for it waits for all of them."""
+
+
+class StoreUnreachable(StoreFailed, Unreachable):
     """The database does not answer; nothing was changed."""
 
     reason = "STORE_UNREACHABLE"
+
+
+class StoreFull(StoreFailed, Exhausted):
+    """The database's disk is full; nothing was changed."""
+
+    reason = "DISK_FULL"
+
+
+class StoreDamaged(StoreFailed, Unreachable):
+    """The database's content is not what was written; nothing was changed."""
+
+    reason = "DATABASE_DAMAGED"
 
 
 class InvalidNodeSet(Invalid):
@@ -59,9 +75,10 @@ class InvalidNodeSet(Invalid):
     reason = "INVALID_NODE_SET"
 
     def __init__(self, text: str, cause: str) -> None:
+        shown = text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line of a terminal
         super().__init__(
-            f'"{text}" is not a node set: {cause}',
-            metadata={"nodes": text},
+            f"{shown!a} is not a node set: {cause}",
+            metadata={"nodes": shown},
             violations=(FieldViolation(field="nodes", description=cause),),
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from kadeploy_deployer.domain.deployment import Lease
-from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed, StoreUnreachable
 from kadeploy_deployer.domain.lifecycle import PartitionTrigger, given_up
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
@@ -109,7 +109,7 @@ class Driving:
                     return
                 # The database is further than we believed: the answer to a write was lost.
                 attempt += 1
-            except StoreUnreachable as error:
+            except StoreFailed as error:
                 # Nobody's fault here, and bounded: a lease that cannot be renewed ends this task.
                 logger.warning("deployment=%s waits for the database: %s", name, error.message)
             except Exception as error:
@@ -129,7 +129,7 @@ class Driving:
     async def _is_ours(self) -> bool:
         try:
             await self._prove()
-        except (LeaseLost, StoreUnreachable):
+        except (LeaseLost, StoreFailed):
             return False
         return True
 
@@ -152,7 +152,7 @@ class Driving:
                 with behind(self.fence):
                     await self._runner.give_up(failure)
                 return
-        except (LeaseLost, StoreUnreachable) as error:
+        except (LeaseLost, StoreFailed) as error:
             logger.error("deployment=%s cannot be ended: %s", self.lease.deployment_id, error)  # noqa: TRY400 - foreseen
             return
         except Exception:
@@ -172,7 +172,7 @@ class Driving:
                 node_trigger=PartitionTrigger.LOSE,
                 now=self._clock.now(),
             )
-        except (LeaseLost, StoreUnreachable) as error:
+        except (LeaseLost, StoreFailed) as error:
             logger.error("deployment=%s cannot be ended: %s", name, error)  # noqa: TRY400 - foreseen
         except Exception:
             # Nobody waits for this task, so nobody else would say it. It is taken up again when its lease has expired.

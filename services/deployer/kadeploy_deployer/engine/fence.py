@@ -64,7 +64,7 @@ class Fence:
 
         Raises:
             LeaseLost, OperationLost: it is not ours any more.
-            StoreUnreachable: nobody can say.
+            StoreFailed: nobody can say.
         """
         while not self._closed:
             if self._clock.monotonic() - self._proved_at < self._lease_seconds * (1 - MARGIN):

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.errors import StoreFailed
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.operation_store import OperationStore
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 
 class HistoryPruner:
-    """Looks once an hour for stories and outputs of deployments, and for requests, that are too old to be kept.
+    """Looks once an hour for events and outputs of deployments, and for requests, that are too old to be kept.
 
     Args:
         store: where deployments are.
         operations: where requests for operations are.
         clock: time.
-        days: how long stories and outputs are kept after a deployment's end; 0: for ever.
+        days: how long events and outputs are kept after a deployment's end; 0: for ever.
     """
 
     def __init__(self, *, store: DeploymentStore, operations: OperationStore, clock: Clock, days: float) -> None:
@@ -63,7 +63,7 @@ class HistoryPruner:
                 continue
             try:
                 await self._forget()
-            except StoreUnreachable as error:
+            except StoreFailed as error:
                 logger.warning("what is old cannot be dropped now: %s", error)
             except Exception:
                 # Nobody waits for this task, so nobody else would say it.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from kadeploy_deployer.domain.control_errors import OperationLost
-from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.errors import StoreFailed, StoreUnreachable
 from kadeploy_deployer.domain.holder import OPERATION_PREFIX
 from kadeploy_deployer.engine.fence import Fence, behind
 from kadeploy_deployer.ports import Clock
@@ -95,7 +95,7 @@ class LeaseHolder:
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await asyncio.shield(self.store.release(operation.id))
-        except (StoreUnreachable, TimeoutError) as error:
+        except (StoreFailed, TimeoutError) as error:
             logger.warning("operation=%s its locks stay until their lease expires: %s", operation.id, error)
 
     async def _renew(self, operation_id: str, fence: Fence, stop: asyncio.Event | None) -> None:
@@ -105,7 +105,7 @@ class LeaseHolder:
             asked = self.clock.monotonic()
             try:
                 await self._prove(operation_id, stop)
-            except StoreUnreachable as error:
+            except StoreFailed as error:
                 logger.warning("operation=%s its lease cannot be renewed: %s", operation_id, error)
                 if fence.is_expired:
                     raise OperationLost(operation_id) from error

@@ -7,16 +7,16 @@ for that long nothing is known of it, so a deployer that has just started takes 
 
 from collections.abc import Sequence
 
-from kadeploy_deployer.domain.held_lease import LONGEST_LEASE, HeldLease
+from kadeploy_deployer.domain.lease_record import LONGEST_LEASE, LeaseRecord
 
 
 class LeaseWatch:
     """Remembers since when each lease has stood unchanged."""
 
     def __init__(self) -> None:
-        self._since: dict[HeldLease, float] = {}
+        self._since: dict[LeaseRecord, float] = {}
 
-    def run_out(self, leases: Sequence[HeldLease], *, asked_at: float, answered_at: float) -> list[HeldLease]:
+    def find_expired(self, leases: Sequence[LeaseRecord], *, asked_at: float, answered_at: float) -> list[LeaseRecord]:
         """Returns those that were not renewed for as long as they last, or have no holder.
 
         Args:
@@ -28,5 +28,5 @@ class LeaseWatch:
         return [
             lease
             for lease, since in self._since.items()
-            if lease.was_given_back or asked_at - since >= min(lease.seconds, LONGEST_LEASE)
+            if lease.is_released or asked_at - since >= min(lease.seconds, LONGEST_LEASE)
         ]

@@ -16,7 +16,7 @@ from kadeploy_deployer.domain.control_errors import (
     Unforeseen,
 )
 from kadeploy_deployer.domain.error_record import ErrorRecord, error_of
-from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.errors import StoreFailed
 from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
 from kadeploy_deployer.engine.racing import first_of
@@ -177,7 +177,7 @@ async def outcome(node: str, work: Callable[[str], Awaitable[None]]) -> DomainEr
     """Does the work on a node and returns what went wrong with it."""
     try:
         await work(node)
-    except (StoreUnreachable, OperationLost):
+    except (StoreFailed, OperationLost):
         raise
     except DomainError as error:
         return error

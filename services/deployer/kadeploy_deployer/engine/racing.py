@@ -11,7 +11,7 @@ class Cancelled(Exception):
     """The deployment is to be cancelled."""
 
 
-async def unless(cancelled: asyncio.Event, work: Awaitable[_Answer]) -> _Answer:
+async def run_unless_cancelled(cancelled: asyncio.Event, work: Awaitable[_Answer]) -> _Answer:
     """Returns what the work returns. Ends it and raises Cancelled when the event is set before."""
     working = asyncio.ensure_future(work)
     stop = asyncio.ensure_future(cancelled.wait())

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class RightsQuery:
     """Whose right is asked for, and on what.
 
     Attributes:
@@ -44,16 +44,16 @@ class Claim:
     to: str = DEPLOY
 
 
-async def lacking(claim: Claim, nodes: Sequence[str], *, inventory: Inventory) -> frozenset[str]:
+async def find_missing_rights(query: RightsQuery, nodes: Sequence[str], *, inventory: Inventory) -> frozenset[str]:
     """Asks once, and returns the nodes on which the user has no right. Raises what the inventory says."""
-    if not claim.user:
+    if not query.user:
         return frozenset()
     by_partition: dict[str, list[str]] = {}
     for node in nodes:
-        by_partition.setdefault(claim.partitions.get(node, ""), []).append(node)
+        by_partition.setdefault(query.partitions.get(node, ""), []).append(node)
     missing: set[str] = set()
     for partition, names in by_partition.items():
-        allowed = await inventory.check_rights(node_set.fold(names), user=claim.user, partition=partition)
+        allowed = await inventory.check_rights(node_set.fold(names), user=query.user, partition=partition)
         missing.update(node for node in names if not allowed.get(node, False))
     return frozenset(missing)
 
@@ -61,8 +61,8 @@ async def lacking(claim: Claim, nodes: Sequence[str], *, inventory: Inventory) -
 class RightsGuard:
     """Stands before what is done to nodes on a user's behalf."""
 
-    def __init__(self, claim: Claim, *, inventory: Inventory, clock: Clock) -> None:
-        self._claim = claim
+    def __init__(self, query: RightsQuery, *, inventory: Inventory, clock: Clock) -> None:
+        self._query = query
         self._inventory = inventory
         self._clock = clock
         self._patient: WriteBatcher[str] = WriteBatcher(partial(self._learn, patience=PATIENCE))
@@ -71,7 +71,7 @@ class RightsGuard:
 
     async def ask(self, nodes: Sequence[str]) -> Mapping[str, Failure]:
         """Asks once. Returns why nodes are lost: their user has no right on them. Raises what the inventory says."""
-        missing = await lacking(self._claim, nodes, inventory=self._inventory)
+        missing = await find_missing_rights(self._query, nodes, inventory=self._inventory)
         return {node: self._failure(node) for node in nodes if node in missing}
 
     async def check(self, nodes: Sequence[str]) -> Mapping[str, Failure]:
@@ -80,16 +80,16 @@ class RightsGuard:
         If it has not answered in the end, all nodes are lost for that.
         """
         try:
-            missing = await self._lacking(nodes, patience=PATIENCE)
+            missing = await self._find_missing(nodes, patience=PATIENCE)
         except DomainError as error:
-            text = f"nobody could say whether {self._claim.user} still has the right: {error.message}"
+            text = f"nobody could say whether {self._query.user} still has the right: {error.message}"
             failure = Failure(reason=FailureReason.INTERNAL, description=text, retriable=False)
             return dict.fromkeys(nodes, failure)
         return {node: self._failure(node) for node in nodes if node in missing}
 
-    async def refused(self, nodes: Sequence[str]) -> Mapping[str, RightMissing]:
+    async def find_refusals(self, nodes: Sequence[str]) -> Mapping[str, RightMissing]:
         """Asks until there is an answer, for a while. Returns the nodes without a right. Raises as `must_have`."""
-        missing = await self._lacking(nodes, patience=PATIENCE)
+        missing = await self._find_missing(nodes, patience=PATIENCE)
         return {node: self._refusal(node) for node in nodes if node in missing}
 
     async def must_have(self, node: str) -> None:
@@ -110,38 +110,38 @@ class RightsGuard:
                 await self._ask_with_others(self._impatient, node)
             except Unreachable as error:
                 missed += 1
-                logger.warning("node=%s the right to %s it cannot be checked: %s", node, self._claim.to, error)
+                logger.warning("node=%s the right to %s it cannot be checked: %s", node, self._query.to, error)
                 if missed >= MISSED_CHECKS:
                     raise
             else:
                 missed = 0
 
     async def _ask_with_others(self, question: WriteBatcher[str], node: str) -> None:
-        if self._claim.user:
+        if self._query.user:
             await question.add(node)
             if node in self._missing:
                 raise self._refusal(node)
 
     async def _learn(self, nodes: list[str], *, patience: float) -> None:
-        missing = await self._lacking(list(dict.fromkeys(nodes)), patience=patience)
+        missing = await self._find_missing(list(dict.fromkeys(nodes)), patience=patience)
         self._missing = (self._missing - set(nodes)) | missing
 
-    async def _lacking(self, nodes: Sequence[str], *, patience: float) -> frozenset[str]:
+    async def _find_missing(self, nodes: Sequence[str], *, patience: float) -> frozenset[str]:
         deadline = self._clock.monotonic() + patience
         while True:
             try:
-                return await lacking(self._claim, nodes, inventory=self._inventory)
+                return await find_missing_rights(self._query, nodes, inventory=self._inventory)
             except Unreachable as error:
                 if self._clock.monotonic() >= deadline:
                     raise
-                logger.warning("user=%s rights cannot be checked: %s; trying again", self._claim.user, error)
+                logger.warning("user=%s rights cannot be checked: %s; trying again", self._query.user, error)
             await self._clock.sleep(PAUSE)
 
     def _refusal(self, node: str) -> RightMissing:
-        return RightMissing(self._claim.user, [node], to=self._claim.to)
+        return RightMissing(self._query.user, [node], to=self._query.to)
 
     def _failure(self, node: str) -> Failure:
         asked = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._clock.now()))
-        where = self._claim.partitions.get(node) or "any partition"
-        text = f"{self._claim.user} has no right on {where} any more, as asked at {asked}"
+        where = self._query.partitions.get(node) or "any partition"
+        text = f"{self._query.user} has no right on {where} any more, as asked at {asked}"
         return Failure(reason=FailureReason.NO_RIGHT, description=text, retriable=False)

@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment, verdict
-from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed
 from kadeploy_deployer.domain.lifecycle import ENTERS, DeploymentTrigger, PartitionTrigger, advance_partition, given_up
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.engine.event_log import EventLog
-from kadeploy_deployer.engine.racing import Cancelled, unless
+from kadeploy_deployer.engine.racing import Cancelled, run_unless_cancelled
 from kadeploy_deployer.engine.recorder import JournalRecorder
-from kadeploy_deployer.engine.rights import Claim, RightsGuard
+from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery
 from kadeploy_deployer.engine.step_run import StepRun, described, first_line, policy
 from kadeploy_deployer.engine.waiting import Waiting, cancel_reason
 from kadeploy_deployer.ports import Inventory
@@ -98,7 +98,7 @@ class Runner:
     async def give_up(self, failure: Failure) -> None:
         """Ends the deployment because nobody brings it to its end, and leaves its nodes bootable.
 
-        Raises LeaseLost, StoreUnreachable, and whatever made it impossible to go on.
+        Raises LeaseLost, StoreFailed, and whatever made it impossible to go on.
         """
         data = await self._store.load(self._lease.deployment_id)
         trigger = given_up(data.deployment.state, failure.reason)
@@ -126,16 +126,17 @@ class Runner:
 
     def _guard(self, data: RunData) -> RightsGuard:
         """Returns what asks for the right of the deployment's owner on its target partitions."""
-        claim = Claim(
+        query = RightsQuery(
             user=data.deployment.owner if data.deployment.needs_right else "",
             partitions={name: node.target_word for name, node in data.snapshots.items()},
         )
-        return RightsGuard(claim, inventory=self._inventory, clock=self._clock)
+        return RightsGuard(query, inventory=self._inventory, clock=self._clock)
 
     def _context(self, data: RunData) -> StepContext:
         deployment = data.deployment
         return StepContext(
             deployment_id=deployment.id,
+            owner=deployment.owner,
             spec=deployment.spec,
             environment=deployment.environment,
             nodes=data.snapshots,
@@ -171,7 +172,7 @@ class Runner:
         while pending:
             if self._cancelled.is_set():
                 raise Cancelled
-            lost = await unless(self._cancelled, guard.check(pending))
+            lost = await run_unless_cancelled(self._cancelled, guard.check(pending))
             if lost:
                 await self._lose(lost, step.name)
                 pending = [node for node in pending if node not in lost]
@@ -252,7 +253,7 @@ class Runner:
         try:
             async with asyncio.timeout(RECOVERY_TIMEOUT):
                 failures = await self._settings.leave_bootable(context, nodes)
-        except (LeaseLost, StoreUnreachable):
+        except (LeaseLost, StoreFailed):
             # They are about the whole deployment: whoever drives it next leaves the nodes bootable.
             raise
         except TimeoutError:

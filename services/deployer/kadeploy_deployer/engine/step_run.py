@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 
-from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import StepPolicy
 from kadeploy_deployer.domain.states import FailureReason
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 GRACE = 10.0
 """How long after its own timeout a step is given to come back with its outcomes."""
-STOP_SECONDS = 15.0
+STOP_SECONDS = 10.0
 """How long a step is given to stop when it is cancelled."""
 LAST_WORDS = 400
 """How long the description of a failure may be."""
@@ -40,13 +40,13 @@ class StepRun:
             nodes: those on which it is run.
 
         Raises:
-            Cancelled, LeaseLost, StoreUnreachable: it is about the whole deployment.
+            Cancelled, LeaseLost, StoreFailed: it is about the whole deployment.
         """
         timeout = max(policy(step, context, node).timeout for node in nodes)
         try:
             work = step.run(replace(context, timeout=timeout), nodes)
             found = await self._until_cancelled(work, timeout + GRACE)
-        except (Cancelled, LeaseLost, StoreUnreachable):
+        except (Cancelled, LeaseLost, StoreFailed):
             # None of these is the step's fault: they are about the whole deployment.
             raise
         except TimeoutError:

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from kadeploy_deployer.domain.deployment import Lease
-from kadeploy_deployer.domain.errors import StoreUnreachable
-from kadeploy_deployer.domain.held_lease import HeldLease, LeaseKind
-from kadeploy_deployer.engine.driving import STOP_SECONDS, Drive, Driving
+from kadeploy_deployer.domain.errors import StoreFailed
+from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
+from kadeploy_deployer.engine.driving import Drive, Driving
 from kadeploy_deployer.engine.lease_watch import LeaseWatch
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
@@ -23,6 +23,8 @@ _Answer = TypeVar("_Answer")
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 50
+CLOSE_SECONDS = 12.0
+"""What a step that is stopped takes at most, and a bit; the process has 25 s in all."""
 """How many orphans are taken over in one go."""
 JUMP_SECONDS = 1.0
 """A difference that no slow answer explains."""
@@ -101,18 +103,18 @@ class Supervisor:
         """Stops all tasks, changes no state, and gives the leases back, so that any deployer goes on at once."""
         if self._loop is not None:
             self._loop.cancel()
-            await asyncio.wait({self._loop}, timeout=STOP_SECONDS)
+            await asyncio.wait({self._loop}, timeout=CLOSE_SECONDS)
         driven = list(self._driven.values())
         tasks = {one.task for one in driven if one.task is not None}
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         for one in driven:
             one.fence.close()
         try:
             await self._store.release([one.lease for one in driven])
-        except StoreUnreachable as error:
+        except StoreFailed as error:
             logger.warning("leases cannot be given back, they expire: %s", error.message)
 
     # --- leases ---
@@ -127,7 +129,7 @@ class Supervisor:
                     next_renewal = self._clock.monotonic() + self.lease_seconds / 3
                 await self._take_over()
                 await self._pass_cancellations_on()
-            except (StoreUnreachable, TimeoutError) as error:
+            except (StoreFailed, TimeoutError) as error:
                 logger.warning("leases cannot be looked after: %s", str(error) or "the database is too slow")
             except Exception:
                 # This loop keeps all deployments of the process alive: it goes on whatever happens.
@@ -188,11 +190,11 @@ class Supervisor:
             logger.info("deployment=%s fence=%d taken over", lease.deployment_id, lease.fence)
             self.start(lease, since=asked_at)
 
-    async def _orphans(self) -> Sequence[HeldLease]:
+    async def _orphans(self) -> Sequence[LeaseRecord]:
         """Frees what dead operations and requests hold, and returns some deployments that nobody drives."""
         asked_at = self._clock.monotonic()
-        held = await self._bounded(self._store.held_leases())
-        run_out = self._watch.run_out(held, asked_at=asked_at, answered_at=self._clock.monotonic())
+        held = await self._bounded(self._store.list_leases())
+        run_out = self._watch.find_expired(held, asked_at=asked_at, answered_at=self._clock.monotonic())
         others = [lease for lease in run_out if lease.kind is not LeaseKind.DEPLOYMENT]
         if others:
             logger.info("freed, for nobody renews it: %s", ", ".join(f"{one.kind} {one.name}" for one in others))
@@ -201,7 +203,7 @@ class Supervisor:
         orphans = [lease for lease in run_out if lease.kind is LeaseKind.DEPLOYMENT and lease not in ours]
         return [*ours, *orphans][:MOST_AT_ONCE]
 
-    def _has_given_up(self, lease: HeldLease) -> bool:
+    def _has_given_up(self, lease: LeaseRecord) -> bool:
         """Returns whether this process drove a deployment under a lease that is still in its name, and stopped."""
         given_up = self._given_up.get(lease.name)
         return given_up is not None and (lease.driver, lease.fence) == (self.driver, given_up.lease.fence)

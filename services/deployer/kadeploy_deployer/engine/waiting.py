@@ -8,7 +8,7 @@ from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.engine.racing import Cancelled, unless
+from kadeploy_deployer.engine.racing import Cancelled, run_unless_cancelled
 from kadeploy_deployer.engine.recorder import JournalRecorder
 from kadeploy_deployer.engine.rights import RightsGuard
 from kadeploy_deployer.ports import Clock
@@ -68,7 +68,7 @@ class Waiting:
             busy = await self._store.note_wait(self._lease, waited_seconds=waited)
             if not busy or self._clock.monotonic() - self._asked_at >= ASK_SECONDS:
                 try:
-                    lost = await unless(self._cancelled, self._ask(wanted))
+                    lost = await run_unless_cancelled(self._cancelled, self._ask(wanted))
                 except Cancelled:
                     break
                 wanted = [node for node in wanted if node not in lost]

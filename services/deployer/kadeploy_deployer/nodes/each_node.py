@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
+from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.ports import BootError, ImageError, PowerError, ShellError
@@ -57,7 +57,7 @@ async def on_each_node(
             return Failure(reason=reason, description=f"{node} was not done within {timeout:g} s")
         except (NodeFailed, ShellError, PowerError, BootError, ImageError) as error:
             return Failure(reason=reason, description=str(error))
-        except (LeaseLost, StoreUnreachable):
+        except (LeaseLost, StoreFailed):
             raise
         except Exception as error:  # noqa: BLE001 - logged, and told as this node's outcome
             _log.exception("node=%s step failed unexpectedly", node)

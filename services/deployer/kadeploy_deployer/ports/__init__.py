@@ -21,6 +21,7 @@ from kadeploy_deployer.ports.clock import Clock
 from kadeploy_deployer.ports.console import Console, ConsoleError, ConsoleLine
 from kadeploy_deployer.ports.image_store import BootFiles, DigestDiffers, ImageError, ImageStore
 from kadeploy_deployer.ports.inventory import Inventory, NodeResolution, Resolution, ResolvedNode
+from kadeploy_deployer.ports.opened_file import OpenedFile
 from kadeploy_deployer.ports.power import Power, PowerError
 from kadeploy_deployer.ports.remote_shell import (
     LAST_OUTPUT_BYTES,
@@ -63,6 +64,7 @@ __all__ = [
     "NodeResolution",
     "NodeUnreachable",
     "OnPart",
+    "OpenedFile",
     "OtherHostKey",
     "Power",
     "PowerError",

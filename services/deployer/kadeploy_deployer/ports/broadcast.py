@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.ports.opened_file import OpenedFile
 from kadeploy_deployer.ports.remote_shell import ShellHost
 
 
@@ -43,9 +43,10 @@ class Broadcast(Protocol):
 
     async def send(
         self,
-        path: Path,
+        file: OpenedFile,
         *,
         digest: str,
+        user: str,
         targets: Sequence[BroadcastTarget],
         timeout: float,
         on_progress: Callable[[str, int, int], None],
@@ -53,8 +54,9 @@ class Broadcast(Protocol):
         """Sends the file to all targets and returns what became of each, by name; never raises for one node's sake.
 
         Args:
-            path: a local file whose SHA-256 is `digest` ("sha256:<hex>").
+            file: one whose SHA-256 is `digest` ("sha256:<hex>"); it stays open until this returns.
             digest: as registered; compared with what each node computed from what it received.
+            user: for whom, so that each has their share of the deployer's host.
             targets: in the order of the chain.
             timeout: seconds for the whole broadcast.
             on_progress: called with (node, bytes done, bytes in total), at most about once a second per node.

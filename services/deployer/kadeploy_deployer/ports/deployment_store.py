@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
-from kadeploy_deployer.domain.held_lease import HeldLease
+from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import PartitionState
@@ -149,17 +149,17 @@ class DeploymentStore(Protocol):
 
     # --- leases ---
 
-    async def held_leases(self) -> Sequence[HeldLease]:
+    async def list_leases(self) -> Sequence[LeaseRecord]:
         """Returns the leases of all unfinished deployments, the oldest first, of operations, and of queue places."""
         ...
 
     async def claim(
-        self, orphans: Sequence[HeldLease], *, driver: str, now: float, lease_seconds: float
+        self, orphans: Sequence[LeaseRecord], *, driver: str, now: float, lease_seconds: float
     ) -> Sequence[Lease]:
         """Takes over those of the deployments whose leases are still as they were seen."""
         ...
 
-    async def free(self, leases: Sequence[HeldLease]) -> None:
+    async def free(self, leases: Sequence[LeaseRecord]) -> None:
         """Frees what those of the operations and queue places hold whose leases are still as they were seen."""
         ...
 

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import ConsoleInUse, ConsoleNotConfigured, InvalidControl, NodeNotFound
 from kadeploy_deployer.engine.fence import pass_fence
 from kadeploy_deployer.engine.lease_holder import taken
 from kadeploy_deployer.engine.racing import first_of
 from kadeploy_deployer.ports import ConsoleError, ConsoleLine
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, guard_of
+from kadeploy_deployer.requests.expansion import expand_aside
+from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, make_guard
 
 TO = "attach the console of"
 
@@ -38,7 +38,7 @@ async def attach_console(
         ConsoleNotConfigured: the site has no console for the node, or its command does not work.
         ConsoleInUse: somebody else has it.
     """
-    if len(node_set.expand(node)) != 1:
+    if len(await expand_aside(node)) != 1:
         raise InvalidControl("node", "must be one node: a console has one terminal")
     allowed = await allowed_nodes(node, actor=actor, inventory=parts.inventory, to=TO)
     for name in allowed.unknown:
@@ -61,7 +61,7 @@ async def attach_console(
             await first_of(
                 _show_all(line, show),
                 _type_all(line, typed),
-                guard_of(parts, actor, to=TO).watch(machine.name),
+                make_guard(parts, actor, to=TO).watch(machine.name),
             )
         finally:
             await line.close()

@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kadeploy_deployer.domain import boot_choice, node_set
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.eligibility import obstacle
 from kadeploy_deployer.domain.errors import InvalidDeployment, NotAdministrator, RightMissing
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
-from kadeploy_deployer.engine.rights import Claim
+from kadeploy_deployer.engine.rights import RightsQuery
 from kadeploy_deployer.ports import Inventory, Resolution
+from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_edge.errors import FieldViolation
 
 LONGEST_WAIT = 24 * 3600.0
 """How long a caller may want to wait where the site says nothing else: all others queue behind him."""
-LONGEST_REQUEST_ID = 64
-LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +45,10 @@ class Prepared:
     left_out: Mapping[str, Failure]
 
     @property
-    def claim(self) -> Claim:
+    def rights_query(self) -> RightsQuery:
         """Whose right is asked for, on which targets."""
         nodes = (node.snapshot for node in self.resolution.nodes if node.snapshot is not None)
-        return Claim(
+        return RightsQuery(
             user=self.owner if self.needs_right else "",
             partitions={node.name: node.target_word for node in nodes},
         )
@@ -89,7 +88,7 @@ async def prepare(
     """
     owner = owner_of(spec, actor)
     _check(spec, longest_wait)
-    node_set.expand(spec.nodes)
+    await expand_aside(spec.nodes)
     resolution = await inventory.resolve(spec, user=owner)
     # Administrators need no right of their own; on behalf of somebody else, that user's rights count.
     needs_right = not (actor.is_administrator and owner == actor.user)
@@ -142,13 +141,6 @@ def _check_boot(spec: DeploymentSpec, method: BootMethod, resolution: Resolution
         raise InvalidDeployment([FieldViolation(field="spec.kernel_arguments", description=text)])
 
 
-def check_request_id(request_id: str) -> None:
-    """Raises InvalidDeployment when the request's id is not one."""
-    if len(request_id) > LONGEST_REQUEST_ID:
-        text = f"is longer than {LONGEST_REQUEST_ID} characters; use a UUID"
-        raise InvalidDeployment([FieldViolation(field="request_id", description=text)])
-
-
 def _check(spec: DeploymentSpec, longest_wait: float) -> None:
     found: list[FieldViolation] = []
 
@@ -157,7 +149,6 @@ def _check(spec: DeploymentSpec, longest_wait: float) -> None:
             found.append(FieldViolation(field=f"spec.{field}", description=description))
 
     must(bool(spec.environment_name), "environment_name", "names no environment")
-    must(len(spec.environment_name) <= LONGEST_NAME, "environment_name", f"is longer than {LONGEST_NAME} characters")
     must((spec.environment_version or 1) > 0, "environment_version", "must be positive")
     must(spec.partition >= 0, "partition", "must not be negative")
     must("/" not in spec.device, "device", 'is written without "/dev/": vda, nvme0n1')

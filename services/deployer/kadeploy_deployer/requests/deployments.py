@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.errors import NodeNotInDeployment, NotOwner, RightMissing, check_fingerprint
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_deployer.engine.rights import lacking
+from kadeploy_deployer.engine.rights import find_missing_rights
 from kadeploy_deployer.engine.supervisor import Supervisor
-from kadeploy_deployer.ports import Clock, Inventory
+from kadeploy_deployer.ports import Clock, ImageStore, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
-from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, check_request_id, owner_of, prepare
+from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, owner_of, prepare
+from kadeploy_deployer.requests.image_addresses import check_files
 
 TURN_POLL = 0.2
 """How often somebody who queues looks whether their turn has come."""
@@ -38,6 +39,7 @@ async def create_deployment(
     fingerprint: str,
     actor: Actor,
     inventory: Inventory,
+    images: ImageStore,
     store: DeploymentStore,
     supervisor: Supervisor,
     clock: Clock,
@@ -53,6 +55,7 @@ async def create_deployment(
         fingerprint: of all that is wanted, so that another request under the same name is noticed.
         actor: who asks.
         inventory: knows nodes, environments and rights.
+        images: says which files may be fetched.
         store: where deployments are.
         supervisor: drives them.
         clock: time.
@@ -61,18 +64,18 @@ async def create_deployment(
         make_secret: makes what tokens are made of.
 
     Raises:
-        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `deployment_request.prepare`.
+        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `prepare`, `check_files`.
         InvalidDeployment: the name was given to another request.
         RightMissing: a right ended while the request queued for its turn.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
     """
-    check_request_id(request_id)
     if request_id:
         earlier = await store.find_request(owner_of(spec, actor), request_id)
         if earlier is not None:
             check_fingerprint(earlier.fingerprint, fingerprint)
             return await store.get(earlier.deployment_id)
     prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
+    check_files(prepared, images)
     nodes = tuple(
         NewNode(name=node.name, snapshot=node.snapshot, left_out=prepared.left_out.get(node.name))
         for node in prepared.resolution.nodes
@@ -80,7 +83,9 @@ async def create_deployment(
     deadline = clock.monotonic() + spec.wait_timeout
 
     async def attempt(ticket: int) -> Created | Queued:
-        if ticket and (missing := await lacking(prepared.claim, list(prepared.included), inventory=inventory)):
+        if ticket and (
+            missing := await find_missing_rights(prepared.rights_query, list(prepared.included), inventory=inventory)
+        ):
             # It has queued for a while since it was prepared.
             raise RightMissing(prepared.owner, sorted(missing))
         asked_at, now = clock.monotonic(), clock.now()

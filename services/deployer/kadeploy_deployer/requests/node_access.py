@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import NodeNotFound
 from kadeploy_deployer.domain.errors import RightMissing
 from kadeploy_deployer.domain.snapshot import NodeSnapshot, ProfileSnapshot
 from kadeploy_deployer.engine.lease_holder import LeaseHolder
 from kadeploy_deployer.engine.operation_request import Operations
-from kadeploy_deployer.engine.rights import Claim, RightsGuard, lacking
+from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery, find_missing_rights
 from kadeploy_deployer.ports import Console, Inventory
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.requests.deployment_request import Actor
+from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_edge.errors import DomainError
 
 
@@ -59,7 +59,7 @@ async def allowed_nodes(
         InvalidNodeSet: the text is none.
         RightMissing: the caller has no right on some of them; nothing is done to any.
     """
-    node_set.expand(nodes)
+    await expand_aside(nodes)
     found = await inventory.resolve_nodes(nodes, user=actor.user, device=device, partition=partition)
     known = {node.name: node.snapshot for node in found.nodes if node.snapshot is not None}
     await must_have_right(list(known), actor=actor, inventory=inventory, to=to)
@@ -70,7 +70,9 @@ async def allowed_nodes(
     )
 
 
-def guard_of(parts: ControlParts, actor: Actor, *, to: str, partitions: Mapping[str, str] | None = None) -> RightsGuard:
+def make_guard(
+    parts: ControlParts, actor: Actor, *, to: str, partitions: Mapping[str, str] | None = None
+) -> RightsGuard:
     """Returns what asks for the caller's right again before each act.
 
     Args:
@@ -79,17 +81,17 @@ def guard_of(parts: ControlParts, actor: Actor, *, to: str, partitions: Mapping[
         to: what the caller wants, as an error says it.
         partitions: by node, "sda3": what a right has to name; any right will do on the other nodes.
     """
-    return RightsGuard(_claim(actor, to, partitions or {}), inventory=parts.inventory, clock=parts.lease_holder.clock)
+    return RightsGuard(_query(actor, to, partitions or {}), inventory=parts.inventory, clock=parts.lease_holder.clock)
 
 
 async def must_have_right(
     nodes: Sequence[str], *, actor: Actor, inventory: Inventory, to: str, partitions: Mapping[str, str] | None = None
 ) -> None:
-    """Raises RightMissing unless the caller has a right on all the nodes. Arguments as for `guard_of`."""
-    missing = await lacking(_claim(actor, to, partitions or {}), nodes, inventory=inventory)
+    """Raises RightMissing unless the caller has a right on all the nodes. Arguments as for `make_guard`."""
+    missing = await find_missing_rights(_query(actor, to, partitions or {}), nodes, inventory=inventory)
     if missing:
         raise RightMissing(actor.user, [node for node in nodes if node in missing], to=to)
 
 
-def _claim(actor: Actor, to: str, partitions: Mapping[str, str]) -> Claim:
-    return Claim(user="" if actor.is_administrator else actor.user, partitions=partitions, to=to)
+def _query(actor: Actor, to: str, partitions: Mapping[str, str]) -> RightsQuery:
+    return RightsQuery(user="" if actor.is_administrator else actor.user, partitions=partitions, to=to)

@@ -1,4 +1,4 @@
-"""What a deployment would do, node by node. Touches nothing: no lock, no node, no boot file."""
+"""What a deployment would do, node by node. Changes nothing: no lock, no node, no boot file."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from kadeploy_deployer.engine.step_run import policy
 from kadeploy_deployer.ports import BootError, ImageError, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, Prepared, prepare
+from kadeploy_deployer.requests.image_addresses import check_files
 from kadeploy_deployer.steps.null_recorder import NullRecorder
 from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
@@ -85,23 +86,32 @@ async def plan_deployment(
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)
-    context = _context(prepared, settings)
-    files = {step.name: await _boot_files(step, context) for step in settings.plan if step.applies(context)}
+    check_files(prepared, settings.ports.images)
+    obstacles = {node.name: _obstacle(node.name, prepared, held) for node in prepared.resolution.nodes}
+    context = _context(prepared, settings, [node for node, obstacle in obstacles.items() if obstacle is None])
+    # Without a node that would be deployed there is no right either to have the image opened.
+    steps = [step for step in settings.plan if step.applies(context)] if context.nodes else []
+    files = {step.name: await _boot_files(step, context) for step in steps}
     plans = []
-    for node in prepared.resolution.nodes:
-        failure = prepared.left_out.get(node.name)
-        holder = held.get(node.name, "")
-        if failure is None and holder and spec.busy_policy is BusyPolicy.EXCLUDE:
-            failure = Failure(reason=FailureReason.BUSY, description=f"held by {in_words(holder)}")
-        steps = () if failure else _steps(context, node.name, settings, files)
-        plans.append(NodePlan(node=node.name, obstacle=failure, held_by=holder, steps=steps))
+    for node, obstacle in obstacles.items():
+        planned = () if obstacle else _steps(context, node, steps, files)
+        plans.append(NodePlan(node=node, obstacle=obstacle, held_by=held.get(node, ""), steps=planned))
     return DeploymentPlan(spec=prepared.spec, environment=prepared.resolution.environment, nodes=plans)
 
 
-def _context(prepared: Prepared, settings: RunnerSettings) -> StepContext:
-    included = prepared.included
+def _obstacle(node: str, prepared: Prepared, held: Mapping[str, str]) -> Failure | None:
+    """Returns why a node would be left out."""
+    holder = held.get(node, "")
+    if node not in prepared.left_out and holder and prepared.spec.busy_policy is BusyPolicy.EXCLUDE:
+        return Failure(reason=FailureReason.BUSY, description=f"held by {in_words(holder)}")
+    return prepared.left_out.get(node)
+
+
+def _context(prepared: Prepared, settings: RunnerSettings, nodes: Sequence[str]) -> StepContext:
+    included = {node: prepared.included[node] for node in nodes}
     return StepContext(
         deployment_id=PLANNED,
+        owner=prepared.owner,
         spec=prepared.spec,
         environment=prepared.resolution.environment,
         nodes=included,
@@ -115,20 +125,20 @@ def _context(prepared: Prepared, settings: RunnerSettings) -> StepContext:
 
 
 def _steps(
-    context: StepContext, node: str, settings: RunnerSettings, files: Mapping[str, _BootFiles]
+    context: StepContext, node: str, steps: Sequence[Step], files: Mapping[str, _BootFiles]
 ) -> tuple[PlannedStep, ...]:
-    steps = []
-    for step in settings.plan:
-        if step.applies(context):
-            boot = files[step.name]
-            planned = PlannedStep(
+    planned = []
+    for step in steps:
+        boot = files[step.name]
+        planned.append(
+            PlannedStep(
                 step=step.name,
                 policy=policy(step, context, node),
                 actions=(*step.describe(context, node), *boot.problems),
                 files=boot.files.get(node, ()),
             )
-            steps.append(planned)
-    return tuple(steps)
+        )
+    return tuple(planned)
 
 
 async def _boot_files(step: Step, context: StepContext) -> _BootFiles:

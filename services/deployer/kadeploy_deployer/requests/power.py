@@ -13,7 +13,7 @@ from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.each_node import NodeFailed
 from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, guard_of
+from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, make_guard
 from kadeploy_edge.errors import DomainError
 
 SHUTDOWN_SECONDS = 40.0
@@ -62,7 +62,7 @@ async def set_power(
     if action is PowerAction.ON and level is RebootLevel.SOFT:
         raise InvalidControl("level", "cannot be soft for switching on: nothing runs there that could be asked")
     allowed = await allowed_nodes(nodes, actor=actor, inventory=parts.inventory, to=TO)
-    guard = guard_of(parts, actor, to=TO)
+    guard = make_guard(parts, actor, to=TO)
     known = await parts.lease_holder.store.knowledge(list(allowed.nodes)) if level is RebootLevel.SOFT else {}
 
     async def one(name: str, held: RunningOperation) -> None:

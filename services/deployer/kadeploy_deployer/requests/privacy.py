@@ -1,4 +1,4 @@
-"""What of a deployment is shown to whom: its owner and administrators see all, others not what belongs to its owner."""
+"""What of a deployment is private: its owner and administrators see all, other callers not its keys and arguments."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ from kadeploy_deployer.domain.deployment import Deployment, NodeDeployment
 from kadeploy_deployer.requests.deployment_request import Actor
 
 
-def shown_to(actor: Actor, deployment: Deployment) -> Deployment:
-    """Returns a deployment as it is shown to somebody.
+def redact_deployment(deployment: Deployment, actor: Actor) -> Deployment:
+    """Returns a deployment as it is shown to a caller.
 
     The keys that open the new systems and their kernels' arguments are for the owner and administrators alone.
     """

@@ -15,7 +15,13 @@ from kadeploy_deployer.nodes.reboot_window import RebootWindow, Turns
 from kadeploy_deployer.ports import BootError, ImageError
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import AllowedNodes, ControlParts, allowed_nodes, guard_of, must_have_right
+from kadeploy_deployer.requests.node_access import (
+    AllowedNodes,
+    ControlParts,
+    allowed_nodes,
+    make_guard,
+    must_have_right,
+)
 from kadeploy_deployer.requests.reboot_proof import RebootedNode, reboot_and_prove
 from kadeploy_deployer.requests.reboot_targets import (
     DeployedEnvironment,
@@ -103,12 +109,13 @@ async def reboot_nodes(
         await _check_partitions(here, actor, parts)
         partitions = {name: machine.target_word for name, machine in here.items()}
     job = _Reboot(
+        owner=actor.user,
         wanted=wanted,
         allowed=allowed,
         known=known,
         systems=systems,
         parts=parts,
-        guard=guard_of(parts, actor, to=TO, partitions=partitions),
+        guard=make_guard(parts, actor, to=TO, partitions=partitions),
     )
     await with_locks(
         parts.lease_holder,
@@ -173,6 +180,7 @@ class _GuardedTurns:
 class _Reboot:
     """A reboot whose nodes are known and allowed."""
 
+    owner: str
     wanted: RebootRequest
     allowed: AllowedNodes
     known: Mapping[str, NodeKnowledge]
@@ -182,7 +190,7 @@ class _Reboot:
 
     async def run(self, held: RunningOperation, nodes: Sequence[str]) -> None:
         """Writes the boot files and reboots the nodes, which are held by the operation."""
-        refused = await self.guard.refused(nodes)
+        refused = await self.guard.find_refusals(nodes)
         await asyncio.gather(*(held.tell(node, error) for node, error in refused.items()))
         nodes = [node for node in nodes if node not in refused]
         if not nodes:
@@ -191,6 +199,7 @@ class _Reboot:
         contexts = boot_contexts(
             {node: self.systems[node] for node in nodes if node in self.systems},
             operation_id=held.id,
+            owner=self.owner,
             allowed=self.allowed,
             tokens=tokens,
             kernel_arguments=self.wanted.kernel_arguments,

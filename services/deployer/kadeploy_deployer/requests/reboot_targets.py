@@ -104,6 +104,7 @@ def boot_contexts(
     systems: Mapping[str, DeployedSystem],
     *,
     operation_id: str,
+    owner: str,
     allowed: AllowedNodes,
     tokens: Mapping[str, str],
     kernel_arguments: str,
@@ -129,6 +130,7 @@ def boot_contexts(
         contexts.append(
             StepContext(
                 deployment_id=operation_id,
+                owner=owner,
                 spec=spec,
                 environment=one.environment,
                 nodes={node: on_its_partition(allowed.nodes[node], system) for node, system in group.items()},

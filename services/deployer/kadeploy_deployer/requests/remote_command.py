@@ -9,7 +9,7 @@ from kadeploy_deployer.engine.operation_request import OperationRequest
 from kadeploy_deployer.engine.racing import first_of
 from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, guard_of
+from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, make_guard
 from kadeploy_edge.errors import DomainError
 
 DEFAULT_SECONDS = 600.0
@@ -61,7 +61,7 @@ async def run_command(
         tell: told how it ended.
 
     Raises:
-        InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`. A right that ends later ends the command on its node alone.
+        InvalidNodeSet, RightMissing: see `allowed_nodes`. A right that ends later ends the command on its node alone.
         InvalidControl: nothing to run, or a timeout that is none.
     """
     if not arguments or not arguments[0]:
@@ -71,7 +71,7 @@ async def run_command(
     if not 0 <= timeout <= LONGEST_SECONDS:
         raise InvalidControl("timeout", f"must be between 0 and {LONGEST_SECONDS:.0f} s")
     allowed = await allowed_nodes(nodes, actor=actor, inventory=parts.inventory, to=TO)
-    guard = guard_of(parts, actor, to=TO)
+    guard = make_guard(parts, actor, to=TO)
     known = await parts.lease_holder.store.knowledge(list(allowed.nodes))
     ended: dict[str, int] = {}
 

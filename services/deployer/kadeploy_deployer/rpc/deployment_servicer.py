@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.engine.event_log import Snapshot
 from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.requests import deployments, plan
-from kadeploy_deployer.requests.privacy import shown_to
+from kadeploy_deployer.requests.expansion import expand_aside
+from kadeploy_deployer.requests.privacy import redact_deployment
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.deployment_messages import (
     deployment_message,
@@ -27,6 +27,7 @@ from kadeploy_deployer.rpc.deployment_messages import (
 from kadeploy_deployer.rpc.fingerprint import fingerprint
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_edge import page_token
+from kadeploy_edge.page import filled_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -48,6 +49,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             fingerprint=fingerprint(request),
             actor=self._callers.actor(),
             inventory=self._parts.inventory,
+            images=self._parts.runner_settings.ports.images,
             store=self._parts.store,
             supervisor=self._parts.supervisor,
             clock=self._parts.clock,
@@ -86,18 +88,17 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         wanted = DeploymentFilter(
             owner=request.filter.owner,
             states=tuple(read_state(state) for state in request.filter.states),
-            nodes=node_set.expand(request.filter.nodes) if request.filter.nodes else (),
+            nodes=await expand_aside(request.filter.nodes) if request.filter.nodes else (),
         )
         binding = f"deployments {request.filter.SerializeToString(deterministic=True).hex()}"
         key = page_token.decode(request.page_token, binding=binding)
         limit = page_token.page_size(request.page_size)
         after = None if key is None else (float.fromhex(str(key[0])), str(key[1]))
         rows = await self._parts.store.list_deployments(wanted, after=after, limit=limit + 1)
-        response = deployer_service_pb2.ListDeploymentsResponse(
-            deployments=[self._message(row) for row in rows[:limit]]
-        )
-        if len(rows) > limit:
-            last = rows[limit - 1]
+        page = filled_page(map(self._message, rows), limit=limit)
+        response = deployer_service_pb2.ListDeploymentsResponse(deployments=page)
+        if len(page) < len(rows):
+            last = rows[len(page) - 1]
             response.next_page_token = page_token.encode((last.create_time.hex(), last.id), binding=binding)
         return response
 
@@ -111,7 +112,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         )
         async for message in messages:
             if isinstance(message, Snapshot):
-                yield watch_message(Snapshot(deployment=shown_to(actor, message.deployment)))
+                yield watch_message(Snapshot(deployment=redact_deployment(message.deployment, actor)))
             else:
                 yield watch_message(message)
 
@@ -147,4 +148,4 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
 
     def _message(self, deployment: Deployment) -> deployment_pb2.Deployment:
         """Returns a deployment as it is shown to whoever makes the call."""
-        return deployment_message(shown_to(self._callers.actor(), deployment))
+        return deployment_message(redact_deployment(deployment, self._callers.actor()))

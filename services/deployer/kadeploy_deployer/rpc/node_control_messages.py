@@ -5,7 +5,6 @@ from kadeploy_deployer.domain.control_errors import InvalidControl
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from kadeploy_deployer.engine.operation_request import OperationRequest
 from kadeploy_deployer.ports.operation_store import RequestName
-from kadeploy_deployer.requests.deployment_request import LONGEST_REQUEST_ID
 from kadeploy_deployer.requests.power import PowerAction
 from kadeploy_deployer.requests.reboot import RebootRequest
 from kadeploy_deployer.requests.reboot_targets import (
@@ -53,8 +52,6 @@ def read_request(
     """Returns how an operation is asked for, or raises InvalidControl."""
     if not request.request_id:
         return OperationRequest(owner=owner)
-    if len(request.request_id) > LONGEST_REQUEST_ID:
-        raise InvalidControl("request_id", f"is longer than {LONGEST_REQUEST_ID} characters; use a UUID")
     name = RequestName(owner=owner, request_id=request.request_id, fingerprint=fingerprint(request))
     return OperationRequest(owner=owner, name=name)
 

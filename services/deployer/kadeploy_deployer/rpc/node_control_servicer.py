@@ -9,10 +9,10 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import InvalidControl
 from kadeploy_deployer.engine.operation_request import Tell
 from kadeploy_deployer.requests import console, power, reboot, remote_command
+from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_deployer.requests.node_access import ControlParts
 from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
 from kadeploy_deployer.rpc.callers import Callers
@@ -82,7 +82,7 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
     ) -> deployer_service_pb2.GetPowerResponse:
         """As in the contract."""
         found = await power.get_power(request.nodes, actor=self._callers.actor(), parts=self._parts)
-        names = node_set.expand(request.nodes)
+        names = await expand_aside(request.nodes)
         return deployer_service_pb2.GetPowerResponse(nodes=[node_power(name, found[name]) for name in names])
 
     async def RunCommand(

@@ -57,7 +57,7 @@ class PrepareBoot:
 
     async def boot_targets(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootTarget]:
         """As in the protocol. Raises ImageError."""
-        files = await context.ports.images.boot_files(context.environment) if needs_files(context) else None
+        files = await _files(context) if needs_files(context) else None
         return system_targets(context, nodes, files)
 
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
@@ -138,7 +138,7 @@ async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[st
     boot, environment = context.ports.boot, context.environment
     files = None
     if needs_files(context):
-        files = await context.ports.images.boot_files(environment)
+        files = await _files(context)
         await upload_boot_files(boot, files, environment)
     machines = {node: context.nodes[node] for node in nodes}
     return await boot.set_entries(system_targets(context, nodes, files), machines, owner=context.deployment_id)
@@ -152,6 +152,11 @@ async def upload_boot_files(boot: Boot, files: BootFiles, environment: Environme
         await boot.upload(files.initrd, digest=files.initrd_digest, description=f"initrd of {label}")
     if files.hypervisor is not None:
         await boot.upload(files.hypervisor, digest=files.hypervisor_digest, description=f"hypervisor of {label}")
+
+
+async def _files(context: StepContext) -> BootFiles:
+    """Takes what boots the environment out of its image. Raises ImageError."""
+    return await context.ports.images.boot_files(context.environment, user=context.owner)
 
 
 def needs_files(context: StepContext) -> bool:

@@ -94,7 +94,7 @@ def _overwritten(context: StepContext, node: str, default: DefaultSystemSnapshot
 async def _default_files(context: StepContext, node: str, default: DefaultSystemSnapshot) -> BootFiles | None:
     environment = default.environment
     try:
-        files = await context.ports.images.boot_files(environment)
+        files = await context.ports.images.boot_files(environment, user=context.owner)
         await upload_boot_files(context.ports.boot, files, environment)
     except (BootError, ImageError) as problem:
         await context.recorder.remark(node, f"boots from its disk and not its default environment: {problem}")

@@ -22,11 +22,13 @@ from kadeploy_deployer.ports.step_ports import StepPorts
 class StepContext:
     """All that a step knows of its deployment. `nodes`, `facts` and `profiles` hold every node that is still in it.
 
-    `deployment_host_keys`: public keys of the deployment environment's sshd. `cluster_public_key`: the deployer's own
-    key, which is put into the new system so that the last check and later commands can log in.
+    `owner`: the user for whom it is done. `deployment_host_keys`: public keys of the deployment environment's sshd.
+    `cluster_public_key`: the deployer's own key, which is put into the new system so that the last check and later
+    commands can log in.
     """
 
     deployment_id: str
+    owner: str
     spec: DeploymentSpec
     environment: EnvironmentSnapshot
     nodes: Mapping[str, NodeSnapshot]

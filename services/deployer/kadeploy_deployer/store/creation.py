@@ -88,7 +88,7 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     nodes = _nodes(new, left_out, start_time=new.now if begins else None)
     _insert(connection, new, nodes)
     told: list[tuple[str, EventKind]] = [("", DeploymentStateChanged(state=DeploymentState.WAITING))]
-    told += _told_left_out(left_out)
+    told += _left_out_events(left_out)
     append_events(connection, new.id, new.now, told)
     lease = Lease(deployment_id=new.id, driver=new.driver, fence=1)
     if begins:
@@ -122,7 +122,7 @@ def leave_out(connection: Connection, lease: Lease, failures: Mapping[str, Failu
         for names in chunks([node for node, one in failures.items() if one == failure]):
             mine = and_(_of(lease.deployment_id), deployment_nodes.c.node.in_(names))
             connection.execute(update(deployment_nodes).where(mine).values(values))
-    append_events(connection, lease.deployment_id, now, _told_left_out(failures))
+    append_events(connection, lease.deployment_id, now, _left_out_events(failures))
 
 
 def _holders_of(connection: Connection, deployment_id: str) -> Mapping[str, str]:
@@ -130,7 +130,7 @@ def _holders_of(connection: Connection, deployment_id: str) -> Mapping[str, str]
     return holders(connection, connection.execute(query).scalars().all())
 
 
-def _told_left_out(failures: Mapping[str, Failure]) -> list[tuple[str, EventKind]]:
+def _left_out_events(failures: Mapping[str, Failure]) -> list[tuple[str, EventKind]]:
     return [
         (node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
         for node, failure in failures.items()
@@ -169,8 +169,8 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             needs_right=new.needs_right,
             request_id=new.request_id or None,
             fingerprint=new.fingerprint,
-            spec=dumps(new.spec),
-            environment=dumps(new.environment),
+            spec=dumps(new.spec.listed),
+            environment=dumps(new.environment.listed),
             step="",
             attempt=0,
             version=1,
@@ -195,6 +195,8 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             secret=new.secret,
             profiles=dumps(new.profiles),
             nodes=pack([node.snapshot for node in new.nodes if node.snapshot and node.name in taken]),
+            spec=dumps(new.spec),
+            environment=dumps(new.environment),
         )
     )
     _insert_nodes(connection, new.id, nodes)

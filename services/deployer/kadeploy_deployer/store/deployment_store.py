@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
-from kadeploy_deployer.domain.held_lease import HeldLease
+from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import PartitionState
@@ -16,6 +16,7 @@ from kadeploy_deployer.ports.store_values import (
     NewDeployment,
     NodeStatus,
     Note,
+    OutputNote,
     PartitionStatus,
     Position,
     Queued,
@@ -51,7 +52,7 @@ class SqlDeploymentStore:
 
     async def create(self, new: NewDeployment) -> Created | Queued:
         """As in the port."""
-        return await self._database.write(lambda c: creation.create(c, new))
+        return await self._database.write(lambda c: creation.create(c, new), grows=True)
 
     async def is_next(self, ticket: int) -> bool:
         """As in the port."""
@@ -98,6 +99,7 @@ class SqlDeploymentStore:
         await self._database.write(
             lambda c: progress.enter_step(c, lease, step=step, attempt=attempt, nodes=nodes, state=state, now=now),
             patience=PATIENCE,
+            grows=True,
         )
         self._told(lease.deployment_id)
 
@@ -134,7 +136,9 @@ class SqlDeploymentStore:
 
     async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
         """As in the port."""
-        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE)
+        # Outputs are large and can wait for room; what a deployment needs to end is small.
+        grows = any(isinstance(note, OutputNote) for note in notes)
+        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE, grows=grows)
         self._told(lease.deployment_id)
 
     async def end(
@@ -171,19 +175,19 @@ class SqlDeploymentStore:
         )
         self._told(lease.deployment_id)
 
-    async def held_leases(self) -> Sequence[HeldLease]:
+    async def list_leases(self) -> Sequence[LeaseRecord]:
         """As in the port."""
-        return await self._database.read(lease_rows.held)
+        return await self._database.read(lease_rows.list_leases)
 
     async def claim(
-        self, orphans: Sequence[HeldLease], *, driver: str, now: float, lease_seconds: float
+        self, orphans: Sequence[LeaseRecord], *, driver: str, now: float, lease_seconds: float
     ) -> Sequence[Lease]:
         """As in the port."""
         return await self._database.write(
             lambda c: lease_rows.claim(c, orphans, driver=driver, now=now, lease_seconds=lease_seconds)
         )
 
-    async def free(self, leases: Sequence[HeldLease]) -> None:
+    async def free(self, leases: Sequence[LeaseRecord]) -> None:
         """As in the port."""
         await self._database.write(lambda c: lease_rows.free(c, leases))
 

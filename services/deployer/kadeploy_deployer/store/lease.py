@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, and_, select, tuple_, update
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import DeploymentFinished, DeploymentNotFound, LeaseLost
 from kadeploy_deployer.domain.events import Remark
-from kadeploy_deployer.domain.held_lease import HeldLease, LeaseKind
+from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
 from kadeploy_deployer.domain.lifecycle import FINISHED, UNFINISHED
 from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_deployer.store import operation_leases, turns
@@ -55,13 +55,13 @@ def hold(connection: Connection, lease: Lease, **changes: object) -> Row[str, in
     raise VersionRace(f"deployment {lease.deployment_id} changes too fast")
 
 
-def held(connection: Connection) -> list[HeldLease]:
+def list_leases(connection: Connection) -> list[LeaseRecord]:
     """Returns the leases of all unfinished deployments, the oldest first, and of all operations and queue places."""
     leases = deployments.c
     query = select(leases.id, leases.driver, leases.fence, leases.renewals, leases.lease_seconds)
     query = query.where(leases.state.in_(sorted(UNFINISHED))).order_by(leases.create_time)
     found = [
-        HeldLease(
+        LeaseRecord(
             kind=LeaseKind.DEPLOYMENT,
             name=row.id,
             seconds=row.lease_seconds,
@@ -71,11 +71,11 @@ def held(connection: Connection) -> list[HeldLease]:
         )
         for row in connection.execute(query)
     ]
-    return [*found, *operation_leases.held(connection), *turns.held(connection)]
+    return [*found, *operation_leases.list_leases(connection), *turns.list_leases(connection)]
 
 
 def claim(
-    connection: Connection, orphans: Sequence[HeldLease], *, driver: str, now: float, lease_seconds: float
+    connection: Connection, orphans: Sequence[LeaseRecord], *, driver: str, now: float, lease_seconds: float
 ) -> Sequence[Lease]:
     """Takes over deployments whose leases stand as they were seen; of rivals exactly one gets each.
 
@@ -117,7 +117,7 @@ def claim(
     return taken
 
 
-def free(connection: Connection, leases: Sequence[HeldLease]) -> None:
+def free(connection: Connection, leases: Sequence[LeaseRecord]) -> None:
     """Frees what operations and requests in the queue hold, if their leases stand as they were seen."""
     for lease in leases:
         if lease.kind is LeaseKind.OPERATION:

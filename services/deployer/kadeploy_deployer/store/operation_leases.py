@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
-from kadeploy_deployer.domain.held_lease import HeldLease, LeaseKind
+from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
 from kadeploy_deployer.ports.operation_store import NewOperation
 from kadeploy_deployer.store.tables import console_slots, node_locks, operation_leases
 
@@ -27,15 +27,15 @@ def release(connection: Connection, operation_id: str) -> None:
         connection.execute(delete(table).where(table.c.operation_id == operation_id))
 
 
-def held(connection: Connection) -> list[HeldLease]:
+def list_leases(connection: Connection) -> list[LeaseRecord]:
     """Returns the leases of all operations."""
     return [
-        HeldLease(kind=LeaseKind.OPERATION, name=row.operation_id, seconds=row.lease_seconds, renewals=row.renewals)
+        LeaseRecord(kind=LeaseKind.OPERATION, name=row.operation_id, seconds=row.lease_seconds, renewals=row.renewals)
         for row in connection.execute(select(operation_leases))
     ]
 
 
-def free(connection: Connection, lease: HeldLease) -> None:
+def free(connection: Connection, lease: LeaseRecord) -> None:
     """Frees all that an operation holds, if its lease was not renewed since it was seen."""
     as_seen = (operation_leases.c.operation_id == lease.name, operation_leases.c.renewals == lease.renewals)
     if connection.execute(delete(operation_leases).where(*as_seen)).rowcount == 1:

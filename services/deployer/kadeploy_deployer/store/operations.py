@@ -1,8 +1,7 @@
 """Locks and console slots of operations, and what is known of the systems on nodes."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, and_, exists, insert, select, update
 
@@ -25,8 +24,8 @@ from kadeploy_deployer.store.creation import holders
 from kadeploy_deployer.store.database import Database, chunks
 from kadeploy_deployer.store.tables import (
     console_slots,
+    deployment_inputs,
     deployment_nodes,
-    deployments,
     node_locks,
     node_records,
     partition_states,
@@ -86,8 +85,7 @@ def release(connection: Connection, operation_id: str) -> None:
 def knowledge(connection: Connection, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
     """Returns what is known of the systems of nodes."""
     # Most nodes share a deployment: its long texts are read once.
-    read_spec = cache(lambda text: loads(DeploymentSpec, text))
-    read_environment = cache(lambda text: loads(EnvironmentSnapshot, text))
+    inputs: dict[str, tuple[DeploymentSpec, EnvironmentSnapshot]] = {}
     keys: dict[str, tuple[str, ...]] = {}
     systems: dict[str, list[DeployedSystem]] = defaultdict(list)
     for names in chunks(nodes):
@@ -99,25 +97,39 @@ def knowledge(connection: Connection, nodes: Sequence[str]) -> Mapping[str, Node
             deployment_nodes.c.node == partition_states.c.node,
         )
         query = (
-            select(partition_states, deployments.c.spec, deployments.c.environment, deployment_nodes.c.facts)
-            .join(deployments, deployments.c.id == partition_states.c.deployment_id)
+            select(partition_states, deployment_nodes.c.facts)
             .join(deployment_nodes, took_part)
             .where(partition_states.c.node.in_(names), partition_states.c.state == PartitionState.DEPLOYED)
             .order_by(partition_states.c.node, partition_states.c.device, partition_states.c.partition_number)
         )
-        for row in connection.execute(query):
+        rows = connection.execute(query).all()
+        inputs |= _inputs(connection, {row.deployment_id for row in rows} - inputs.keys())
+        for row in rows:
+            spec, environment = inputs[row.deployment_id]
             system = DeployedSystem(
                 node=row.node,
                 device=row.device,
                 partition=row.partition_number,
                 deployment_id=row.deployment_id,
                 update_time=row.update_time,
-                environment=read_environment(row.environment),
-                spec=read_spec(row.spec),
+                environment=environment,
+                spec=spec,
                 facts=loads(NodeFacts, row.facts) if row.facts else NodeFacts(deployment_token="", system_token=""),
             )
             systems[row.node].append(system)
     return {node: NodeKnowledge(host_keys=keys.get(node, ()), systems=tuple(systems[node])) for node in nodes}
+
+
+def _inputs(
+    connection: Connection, deployment_ids: Collection[str]
+) -> dict[str, tuple[DeploymentSpec, EnvironmentSnapshot]]:
+    """Returns what was asked for in deployments, and the environments as they stood."""
+    columns = deployment_inputs.c
+    query = select(columns.deployment_id, columns.spec, columns.environment)
+    return {
+        row.deployment_id: (loads(DeploymentSpec, row.spec), loads(EnvironmentSnapshot, row.environment))
+        for row in connection.execute(query.where(columns.deployment_id.in_(deployment_ids)))
+    }
 
 
 def note_running(connection: Connection, operation_id: str, node: str, host_keys: Sequence[str]) -> None:
@@ -135,11 +147,11 @@ class SqlOperationStore:
 
     async def lock_nodes(self, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
         """As in the port."""
-        return await self._database.write(lambda c: lock_nodes(c, operation, nodes))
+        return await self._database.write(lambda c: lock_nodes(c, operation, nodes), grows=True)
 
     async def take_console(self, operation: NewOperation, node: str) -> str:
         """As in the port."""
-        return await self._database.write(lambda c: take_console(c, operation, node))
+        return await self._database.write(lambda c: take_console(c, operation, node), grows=True)
 
     async def renew(self, operation_id: str) -> Renewal:
         """As in the port."""
@@ -154,7 +166,7 @@ class SqlOperationStore:
     ) -> Mapping[str, ErrorRecord | None]:
         """As in the port."""
         return await self._database.write(
-            lambda c: operation_requests.open_request(c, operation, request, nodes, refused)
+            lambda c: operation_requests.open_request(c, operation, request, nodes, refused), grows=True
         )
 
     async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:

@@ -62,6 +62,7 @@ deployments = Table(
     Column("request_id", WORD),
     # Of all that the request asked for; none: it was made by an earlier release.
     Column("fingerprint", WORD),
+    # What lists tell of both; the whole stands in `deployment_inputs`, so that this row stays short.
     Column("spec", LONG_TEXT, nullable=False),
     Column("environment", LONG_TEXT, nullable=False),
     # The journal: what is being done, written before it is begun.
@@ -98,7 +99,7 @@ deployments = Table(
     Index(None, "end_time"),
 )
 
-# What a deployment copied of the inventory for its runner alone: written once, in one piece, however many nodes.
+# What was asked for, and what a deployment copied of the inventory: written once, in one piece, however many nodes.
 deployment_inputs = Table(
     "deployment_inputs",
     metadata,
@@ -106,6 +107,8 @@ deployment_inputs = Table(
     Column("secret", WORD, nullable=False),
     Column("profiles", LONG_TEXT, nullable=False),
     Column("nodes", LONG_TEXT, nullable=False),
+    Column("spec", LONG_TEXT, nullable=False, server_default=""),
+    Column("environment", LONG_TEXT, nullable=False, server_default=""),
     **CLUSTERED,
 )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, check_fingerprint
-from kadeploy_deployer.domain.held_lease import HeldLease, LeaseKind
+from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
 from kadeploy_deployer.ports.store_values import NewDeployment
 from kadeploy_deployer.store.tables import deployments, queue_places, turnstile
 
@@ -103,16 +103,16 @@ def keep_place(connection: Connection, ticket: int, new: NewDeployment) -> None:
         connection.execute(insert(queue_places).values(row))
 
 
-def held(connection: Connection) -> list[HeldLease]:
+def list_leases(connection: Connection) -> list[LeaseRecord]:
     """Returns all places."""
     rows = connection.execute(select(queue_places.c.ticket, queue_places.c.renewals))
     return [
-        HeldLease(kind=LeaseKind.QUEUE_PLACE, name=str(ticket), seconds=PLACE_SECONDS, renewals=renewals)
+        LeaseRecord(kind=LeaseKind.QUEUE_PLACE, name=str(ticket), seconds=PLACE_SECONDS, renewals=renewals)
         for ticket, renewals in rows
     ]
 
 
-def free(connection: Connection, lease: HeldLease) -> None:
+def free(connection: Connection, lease: LeaseRecord) -> None:
     """Drops a place, if it was not renewed since it was seen."""
     ticket, renewals = queue_places.c.ticket, queue_places.c.renewals
     connection.execute(delete(queue_places).where(ticket == int(lease.name), renewals == lease.renewals))

@@ -16,7 +16,7 @@ from kadeploy_inventory.domain.errors import (
 )
 from kadeploy_inventory.domain.names import RESERVED_ENVIRONMENT_NAMES
 from kadeploy_inventory.domain.node import DiskChecks, Node, check_node, rename_environments
-from kadeploy_inventory.domain.node_set import MAXIMUM_NODES, expand
+from kadeploy_inventory.domain.node_set import expand
 from kadeploy_inventory.domain.problems import Problems
 
 
@@ -136,9 +136,6 @@ def _checked(descriptions: Sequence[Node], *, path: str = "") -> list[Node]:
     """Returns the nodes in normal form, or raises with every field at fault."""
     if not descriptions:
         raise InvalidNode.of("nothing to register", [FieldViolation(field="nodes", description="must not be empty")])
-    if len(descriptions) > MAXIMUM_NODES:
-        violation = FieldViolation(field="nodes", description=f"can be {MAXIMUM_NODES} at most")
-        raise InvalidNode.of("too many nodes for one call", [violation])
     values, tables, disk_checks = Problems(), Problems(), DiskChecks()
     checked = []
     for index, node in enumerate(descriptions):

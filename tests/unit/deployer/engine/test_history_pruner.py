@@ -23,7 +23,7 @@ class WrongClock(ManualClock):
         return self.time + self.wrong
 
 
-class Stories:
+class Events:
     """Remembers what it was told to drop."""
 
     def __init__(self) -> None:
@@ -53,8 +53,8 @@ async def request(store: FakeOperationStore, clock: WrongClock, name: str) -> No
 
 @pytest.mark.parametrize("wrong", [DAY, -DAY, 30 * DAY])
 async def test_a_clock_that_is_wrong_for_less_than_an_hour_drops_nothing(wrong: float) -> None:
-    clock, store, stories = WrongClock(), FakeOperationStore(), Stories()
-    forgetting = HistoryPruner(store=cast("Any", stories), operations=store, clock=clock, days=1.0)
+    clock, store, events = WrongClock(), FakeOperationStore(), Events()
+    forgetting = HistoryPruner(store=cast("Any", events), operations=store, clock=clock, days=1.0)
     forgetting.open()
     await asyncio.sleep(0)
     await request(store, clock, "r-1")
@@ -66,28 +66,28 @@ async def test_a_clock_that_is_wrong_for_less_than_an_hour_drops_nothing(wrong: 
     await hours(clock, 1)
 
     assert [await store.known_request("alice", name) is not None for name in ("r-1", "r-2")] == [True, True]
-    assert stories.before == []
+    assert events.before == []
     await forgetting.close()
 
 
 async def test_a_deployer_that_starts_with_a_wrong_clock_drops_nothing_before_it_was_put_right() -> None:
-    clock, store, stories = WrongClock(), FakeOperationStore(), Stories()
+    clock, store, events = WrongClock(), FakeOperationStore(), Events()
     await request(store, clock, "r-1")
     clock.wrong = 30 * DAY
-    forgetting = HistoryPruner(store=cast("Any", stories), operations=store, clock=clock, days=1.0)
+    forgetting = HistoryPruner(store=cast("Any", events), operations=store, clock=clock, days=1.0)
     forgetting.open()
     await asyncio.sleep(0.01)
     clock.wrong = 0.0
     await hours(clock, 1)
 
     assert await store.known_request("alice", "r-1") is not None
-    assert stories.before == []
+    assert events.before == []
     await forgetting.close()
 
 
-async def test_requests_are_known_for_a_day_also_where_stories_are_kept_for_ever() -> None:
-    clock, store, stories = WrongClock(), FakeOperationStore(), Stories()
-    forgetting = HistoryPruner(store=cast("Any", stories), operations=store, clock=clock, days=0.0)
+async def test_requests_are_known_for_a_day_also_where_events_are_kept_for_ever() -> None:
+    clock, store, events = WrongClock(), FakeOperationStore(), Events()
+    forgetting = HistoryPruner(store=cast("Any", events), operations=store, clock=clock, days=0.0)
     forgetting.open()
     await asyncio.sleep(0)
     await request(store, clock, "r-1")
@@ -96,5 +96,5 @@ async def test_requests_are_known_for_a_day_also_where_stories_are_kept_for_ever
     await hours(clock, 1)
     await asyncio.sleep(0.01)
     assert await store.known_request("alice", "r-1") is None
-    assert stories.before == []
+    assert events.before == []
     await forgetting.close()

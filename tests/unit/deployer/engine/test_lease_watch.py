@@ -5,14 +5,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kadeploy_deployer.domain.held_lease import LONGEST_LEASE, HeldLease, LeaseKind
+from kadeploy_deployer.domain.lease_record import LONGEST_LEASE, LeaseKind, LeaseRecord
 from kadeploy_deployer.engine.lease_watch import LeaseWatch
 
-LEASE = HeldLease(kind=LeaseKind.DEPLOYMENT, name="d-1", seconds=30.0, renewals=7, driver="red", fence=1)
+LEASE = LeaseRecord(kind=LeaseKind.DEPLOYMENT, name="d-1", seconds=30.0, renewals=7, driver="red", fence=1)
 
 
-def look(watch: LeaseWatch, *leases: HeldLease, at: float) -> list[HeldLease]:
-    return watch.run_out(leases, asked_at=at, answered_at=at)
+def look(watch: LeaseWatch, *leases: LeaseRecord, at: float) -> list[LeaseRecord]:
+    return watch.find_expired(leases, asked_at=at, answered_at=at)
 
 
 def test_what_stands_unchanged_for_as_long_as_it_lasts_has_run_out() -> None:
@@ -35,9 +35,9 @@ def test_each_renewal_and_each_new_driver_counts_anew() -> None:
 def test_a_slow_answer_takes_nothing_from_the_living() -> None:
     watch = LeaseWatch()
     # It may have been renewed just before the answer came, and holds for a whole lease from then on.
-    watch.run_out([LEASE], asked_at=0.0, answered_at=10.0)
-    assert watch.run_out([LEASE], asked_at=39.0, answered_at=60.0) == []
-    assert watch.run_out([LEASE], asked_at=40.0, answered_at=60.0) == [LEASE]
+    watch.find_expired([LEASE], asked_at=0.0, answered_at=10.0)
+    assert watch.find_expired([LEASE], asked_at=39.0, answered_at=60.0) == []
+    assert watch.find_expired([LEASE], asked_at=40.0, answered_at=60.0) == [LEASE]
 
 
 def test_what_is_away_for_a_moment_counts_anew() -> None:

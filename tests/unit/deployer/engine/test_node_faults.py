@@ -10,7 +10,7 @@ import pytest
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
-from kadeploy_deployer.ports import BroadcastTarget, Received
+from kadeploy_deployer.ports import BroadcastTarget, OpenedFile, Received
 from kadeploy_deployer.store.database import Database
 from tests.fakes.deployment_world import make_database
 from tests.fakes.fake_broadcast import FakeBroadcast
@@ -32,13 +32,15 @@ class BroadcastThatLoses(FakeBroadcast):
         super().__init__()
         self._site = site
 
-    async def send(self, path: Path, *, targets: Sequence[BroadcastTarget], **call: Any) -> Mapping[str, Received]:
+    async def send(
+        self, file: OpenedFile, *, targets: Sequence[BroadcastTarget], **call: Any
+    ) -> Mapping[str, Received]:
         """As in the port."""
         self._site.machines[BAD].powered = False
         self._site.workshop.power.broken.add(BAD)
         text = "received 500 of 1000 bytes, then the connection broke"
         self.failures[BAD] = Failure(reason=FailureReason.TRANSFER_FAILED, description=text)
-        return await super().send(path, targets=targets, **call)
+        return await super().send(file, targets=targets, **call)
 
 
 def never_boots(site: SimulatedSite) -> None:

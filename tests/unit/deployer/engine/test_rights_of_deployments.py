@@ -278,7 +278,7 @@ async def test_one_that_waits_in_vain_for_the_inventory_says_so(
     await world.store.create(new_deployment("holder", ["node1"]))
     created = await world.create(replace(PATIENT, wait_timeout=1.0))
     world.inventory.error = InventoryAway("the inventory does not answer")
-    (seen,) = [lease for lease in await world.store.held_leases() if lease.name == "holder"]
+    (seen,) = [lease for lease in await world.store.list_leases() if lease.name == "holder"]
     (lease,) = await world.store.claim([seen], driver="x", now=world.clock.now(), lease_seconds=30.0)
     await world.store.end(
         lease, trigger=DeploymentTrigger.CANCELLED, description="", failures={}, now=world.clock.now()
@@ -305,7 +305,7 @@ async def test_a_request_whose_right_ends_while_it_queues_is_refused_and_leaves_
     with pytest.raises(RightMissing, match="alice has no right to deploy to the target partition of node2"):
         async with asyncio.timeout(5):
             await request
-    assert [lease.kind for lease in await world.store.held_leases() if lease.kind == "queue_place"] == []
+    assert [lease.kind for lease in await world.store.list_leases() if lease.kind == "queue_place"] == []
 
 
 # --- batch schedulers ---

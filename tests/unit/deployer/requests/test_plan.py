@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from kadeploy_deployer.domain.errors import InvalidDeployment, RightMissing
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod
 from kadeploy_deployer.engine.runner import RunnerSettings
@@ -28,16 +29,23 @@ def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
 
 
-async def plan(workshop: Workshop, spec: DeploymentSpec = SPEC) -> Sequence[NodePlan]:
-    """Returns the plan for two nodes that nobody holds."""
-    nodes = snapshots.nodes("node-1", "node-2")
-    context = workshop.context(nodes=nodes)
+async def plan(
+    workshop: Workshop,
+    spec: DeploymentSpec = SPEC,
+    *,
+    nodes: Sequence[ResolvedNode] | None = None,
+    held: Mapping[str, str] = MappingProxyType({}),
+) -> Sequence[NodePlan]:
+    """Returns the plan for two nodes that nobody holds, or others."""
+    known = snapshots.nodes("node-1", "node-2")
+    context = workshop.context(nodes=known)
 
     async def holders(_: Sequence[str]) -> Mapping[str, str]:
-        return {}
+        return held
 
+    both = [ResolvedNode(name=name, snapshot=node, allowed=True) for name, node in known.items()]
     resolution = Resolution(
-        nodes=tuple(ResolvedNode(name=name, snapshot=node, allowed=True) for name, node in nodes.items()),
+        nodes=tuple(both if nodes is None else nodes),
         environment=context.environment,
         profiles=context.profiles,
     )
@@ -74,3 +82,46 @@ async def test_what_cannot_be_shown_is_told(workshop: Workshop) -> None:
     node, _ = await plan(workshop, replace(SPEC, nodes="node-1"))
     step = node.steps[0]
     assert (step.files, step.actions[-1]) == ((), "the boot files cannot be shown: bootctl does not answer")
+
+
+def unknown(name: str) -> ResolvedNode:
+    return ResolvedNode(name=name, snapshot=None, allowed=False)
+
+
+def known(name: str, *, allowed: bool) -> ResolvedNode:
+    return ResolvedNode(name=name, snapshot=snapshots.a_node(name), allowed=allowed)
+
+
+async def test_without_a_right_nothing_is_looked_at(workshop: Workshop) -> None:
+    workshop.images.refused[workshop.image.uri] = "it lies elsewhere"
+    with pytest.raises(RightMissing):
+        await plan(workshop, nodes=[known("node-1", allowed=False), known("node-2", allowed=True)])
+    assert workshop.images.fetched == []
+
+
+async def test_for_nodes_that_are_not_registered_nothing_is_looked_at(workshop: Workshop) -> None:
+    workshop.images.refused[workshop.image.uri] = "it lies elsewhere"
+    planned = await plan(workshop, nodes=[unknown("nosuch-1"), unknown("nosuch-2")])
+    assert [(node.steps, node.obstacle is None) for node in planned] == [((), False)] * 2
+    assert workshop.images.fetched == []
+
+
+async def test_for_nodes_that_are_held_by_others_nothing_is_looked_at(workshop: Workshop) -> None:
+    planned = await plan(workshop, held={"node-1": "deployment d-9", "node-2": "deployment d-9"})
+    assert [node.steps for node in planned] == [(), ()]
+    assert workshop.images.fetched == []
+    first, second = await plan(workshop, held={"node-1": "deployment d-9"})
+    assert (first.steps, bool(second.steps)) == ((), True)
+    assert workshop.images.users == ["alice"]
+
+
+async def test_a_file_where_the_site_fetches_nothing_from_is_refused_before_it_is_looked_at(workshop: Workshop) -> None:
+    workshop.images.refused[workshop.image.uri] = f"{workshop.image.uri} lies elsewhere"
+    with pytest.raises(InvalidDeployment) as refused:
+        await plan(workshop)
+    [violation] = refused.value.violations
+    assert violation.field == "spec.environment_name"
+    assert violation.description == (
+        f"names debian version 1, which cannot be deployed here: {workshop.image.uri} lies elsewhere"
+    )
+    assert workshop.images.fetched == []

@@ -13,7 +13,7 @@ from kadeploy_deployer.engine.rights import PATIENCE
 from kadeploy_deployer.ports import BootNetworkKernel
 from kadeploy_deployer.ports.operation_store import NewOperation, RequestName
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import guard_of
+from kadeploy_deployer.requests.node_access import make_guard
 from kadeploy_deployer.requests.power import PowerAction, set_power
 from kadeploy_deployer.requests.reboot import RebootRequest, reboot_nodes
 from kadeploy_deployer.requests.reboot_targets import DeployedPartition, PresentEntry, Target
@@ -162,7 +162,7 @@ async def test_an_inventory_that_stays_away_leaves_the_nodes_alone_and_is_told(r
 async def test_nodes_that_are_acted_on_at_the_same_time_share_a_question(room: ControlRoom) -> None:
     names = [f"node-{number}" for number in range(1000)]
     room.inventory.rights = {name: {"vda3"} for name in names if name != "node-7"}
-    guard = guard_of(room.parts, ALICE, to="work on")
+    guard = make_guard(room.parts, ALICE, to="work on")
     found = await asyncio.gather(*(guard.must_have(name) for name in names), return_exceptions=True)
     assert [name for name, error in zip(names, found, strict=True) if error is not None] == ["node-7"]
     assert isinstance(found[7], RightMissing)

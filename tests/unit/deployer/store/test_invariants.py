@@ -162,7 +162,7 @@ def test_of_rival_processes_exactly_one_wins_each_round(url: URL) -> None:
 
 async def test_a_finished_deployment_never_changes_again(database: Database, store: SqlDeploymentStore) -> None:
     lease = await lease_of(store, "one", ["node1"])
-    (seen,) = await store.held_leases()
+    (seen,) = await store.list_leases()
     await store.end(lease, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN, now=2.0)
     before = everything(database)
 
@@ -218,27 +218,27 @@ async def test_a_driver_whose_lease_was_taken_over_changes_nothing(
 
 async def test_a_lease_is_taken_over_only_as_it_was_seen(store: SqlDeploymentStore) -> None:
     lease = await lease_of(store, "one", ["node1"])
-    seen = await store.held_leases()
+    seen = await store.list_leases()
     now = time.time()
 
     assert await store.renew([lease], now=now, lease_seconds=30.0) == {"one"}
     assert await store.claim(seen, driver="new", now=now, lease_seconds=30.0) == []
-    (taken,) = await store.claim(await store.held_leases(), driver="new", now=now, lease_seconds=30.0)
+    (taken,) = await store.claim(await store.list_leases(), driver="new", now=now, lease_seconds=30.0)
     assert (taken.driver, taken.fence) == ("new", 2)
     assert await store.renew([lease], now=now, lease_seconds=30.0) == frozenset()
 
 
 async def test_a_lease_that_was_given_back_has_no_driver(store: SqlDeploymentStore) -> None:
     lease = await lease_of(store, "one", ["node1"])
-    assert [one.was_given_back for one in await store.held_leases()] == [False]
+    assert [one.is_released for one in await store.list_leases()] == [False]
     await store.release([lease])
-    assert [one.was_given_back for one in await store.held_leases()] == [True]
+    assert [one.is_released for one in await store.list_leases()] == [True]
 
 
 async def test_of_those_that_take_over_one_gets_the_lease(url: URL, store: SqlDeploymentStore) -> None:
     await lease_of(store, "one", ["node1"])
     databases = [Database(url) for _ in range(4)]
-    seen = await store.held_leases()
+    seen = await store.list_leases()
     taken = await asyncio.gather(
         *(
             SqlDeploymentStore(one).claim(seen, driver=f"p{number}", now=time.time(), lease_seconds=30.0)

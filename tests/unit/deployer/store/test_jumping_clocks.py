@@ -221,7 +221,7 @@ async def test_who_queues_keeps_their_place_and_who_died_loses_it(
     # Whoever came earlier began first; the one that died kept nobody.
     assert [one.state for one in ended] == [DeploymentState.TERMINATED] * 2
     with site.database.engine.begin() as connection:
-        assert turns.held(connection) == []
+        assert turns.list_leases(connection) == []
 
 
 @JUMPS

@@ -89,7 +89,7 @@ async def test_a_reboot_whose_deployer_was_killed_goes_on_and_reboots_no_node_tw
     # Nobody renews the dead one's lease; its caller asks another deployer, and then once more.
     database = Database(url)
     deployments = SqlDeploymentStore(database)
-    await deployments.free(await deployments.held_leases())
+    await deployments.free(await deployments.list_leases())
     database.close()
     for _ in range(2):
         async with asyncio.timeout(60):

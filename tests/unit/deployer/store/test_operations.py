@@ -41,7 +41,7 @@ async def test_what_a_dead_deployer_holds_is_freed_for_everybody(database: Datab
     await store.lock_nodes(operation("dead"), ["node1", "node2"])
     await store.take_console(operation("dead"), "node1")
     await store.lock_nodes(operation("alive"), ["node3"])
-    seen = await deployments.held_leases()
+    seen = await deployments.list_leases()
     assert await store.renew("op-alive") == Renewal(held=True)
     await deployments.free(seen)
 

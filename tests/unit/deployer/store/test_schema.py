@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select
 
-from kadeploy_deployer.domain.held_lease import LeaseKind
+from kadeploy_deployer.domain.lease_record import LeaseKind
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database, InvalidDatabaseUrl, make_engine
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
@@ -93,7 +93,7 @@ async def test_what_the_release_before_left_is_held_and_ends_when_nobody_renews_
         ]
 
     store, operations = SqlDeploymentStore(database), SqlOperationStore(database)
-    held = await store.held_leases()
+    held = await store.list_leases()
     assert [(lease.kind, lease.name, lease.seconds, lease.renewals) for lease in held[:2]] == [
         (LeaseKind.DEPLOYMENT, "runs", 30.0, 0),
         (LeaseKind.DEPLOYMENT, "waits", 30.0, 0),

@@ -6,7 +6,7 @@ import pytest
 
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, InvalidDeployment
-from kadeploy_deployer.domain.held_lease import LeaseKind
+from kadeploy_deployer.domain.lease_record import LeaseKind
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.states import BusyPolicy
 from kadeploy_deployer.ports.store_values import Created, NewDeployment, Queued
@@ -83,14 +83,14 @@ async def test_a_place_that_nobody_renews_holds_nobody_up(store: SqlDeploymentSt
     first = await somebody_waits(store)
     dead = await queued(store, patient("dead", "node2"))
     alive = await queued(store, patient("alive", "node3"))
-    seen = await store.held_leases()
+    seen = await store.list_leases()
     # The one that lives renews its place in time.
     assert await queued(store, patient("alive", "node3", ticket=alive)) == alive
     await end(store, first)
 
     assert not await store.is_next(alive)
     await store.free(seen)
-    assert [lease.name for lease in await store.held_leases() if lease.kind is LeaseKind.QUEUE_PLACE] == [str(alive)]
+    assert [lease.name for lease in await store.list_leases() if lease.kind is LeaseKind.QUEUE_PLACE] == [str(alive)]
     assert await store.is_next(alive)
     assert isinstance(await store.create(patient("alive", "node3", ticket=alive)), Created)
     # Whoever comes back after all stands where they stood.

@@ -16,7 +16,7 @@ class LeaseKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldLease:
+class LeaseRecord:
     """One lease at one moment. Two that are equal were not renewed in between.
 
     Attributes:
@@ -36,6 +36,6 @@ class HeldLease:
     fence: int = 0
 
     @property
-    def was_given_back(self) -> bool:
+    def is_released(self) -> bool:
         """True when a deployment has no driver, so that anybody may take it at once."""
         return self.kind is LeaseKind.DEPLOYMENT and not self.driver

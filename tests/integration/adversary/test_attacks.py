@@ -1,0 +1,103 @@
+"""Whatever one caller does, the calls of others keep getting their answers: every attack by every kind of caller."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.fakes.raw_http2 import RawConnection
+from tests.integration.adversary.attacks import ATTACKS, half_open, probes
+from tests.integration.adversary.bad_requests import HEALTH_CHECK, answer_of, methods_of, path_of
+from tests.integration.adversary.conftest import LIMITS
+from tests.integration.adversary.well_behaved_client import well_behaved_client
+from tests.tls_site import SERVICES, TlsSite
+
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
+
+# A revoked certificate, a user without a right, an administrator, a service. Alice is among the others.
+ATTACKERS = ("mallory", "bob", "root", "bootctl")
+# Longer than a request may take to arrive.
+ATTACK_SECONDS = LIMITS["request_seconds"] + 0.5
+PATIENCE_SECONDS = 20.0
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_others_get_their_answers(site: TlsSite, attack: str) -> None:
+    with ExitStack() as stack:
+        beside = {service: stack.enter_context(well_behaved_client(site, service)) for service in SERVICES}
+        with ExitStack() as attacks:
+            for service in SERVICES:
+                for caller in ATTACKERS:
+                    attacks.enter_context(ATTACKS[attack](site, service, caller))
+            time.sleep(ATTACK_SECONDS)
+    assert {service: dict(one.failures) for service, one in beside.items() if one.failures} == {}
+    assert all(len(one.seconds) > 1 for one in beside.values())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_calls_that_are_never_sent_end_and_their_caller_can_call_again(site: TlsSite, service: str) -> None:
+    caller = "root" if service == "bootctl" else "bob"
+    before = site.log(service).count("REQUEST_TOO_SLOW")
+    with half_open(site, service, caller):
+        _until(lambda: site.log(service).count("REQUEST_TOO_SLOW") > before, "the calls that were begun do not end")
+        _until(lambda: _code(site, service, caller) != "RESOURCE_EXHAUSTED", "their caller cannot call again")
+
+
+def _code(site: TlsSite, service: str, caller: str) -> str:
+    with site.channel(service, caller) as channel:
+        return answer_of(channel, path_of(methods_of(service)[1]), iter([b""]))[0]
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_probe_is_answered_while_probes_are_many(site: TlsSite, service: str) -> None:
+    with ExitStack() as stack:
+        for caller in ("alice", "bob", "root", "inventory"):
+            stack.enter_context(probes(site, service, caller))
+            stack.enter_context(half_open(site, service, caller))
+        with site.channel(service, "deployer") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE_SECONDS)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_who_calls_on_and_on_loses_the_connection(site: TlsSite, service: str) -> None:
+    with RawConnection(site.address(service), site.files("bob")) as connection:
+        # Far more at once than one user may have, and all of them are begun and never sent.
+        for _ in range(500):
+            connection.begin(HEALTH_CHECK)
+        assert connection.has_ended(PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_revoked_certificate_is_told_so_and_loses_the_connection(site: TlsSite, service: str) -> None:
+    with RawConnection(site.address(service), site.files("mallory")) as connection:
+        connection.begin(HEALTH_CHECK)
+        assert connection.has_ended(PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_who_does_not_read_loses_the_connection(site: TlsSite, service: str) -> None:
+    with RawConnection(site.address(service), site.files("root"), initial_window=0) as connection:
+        connection.send_message(connection.begin(HEALTH_CHECK), b"")
+        assert connection.has_ended(PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_connection_without_a_handshake_ends(site: TlsSite, service: str) -> None:
+    credentials = grpc.ssl_channel_credentials(site.certificates.authority.certificate_file.read_bytes())
+    with grpc.secure_channel(site.addresses[service], credentials) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE_SECONDS)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
