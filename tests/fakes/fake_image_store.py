@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError
 
 
@@ -16,7 +17,7 @@ class FakeImageStore:
         self.broken: dict[str, str] = {}
         self.fetched: list[str] = []
 
-    def add(self, uri: str, content: bytes, *, compression: str = "none") -> FileSnapshot:
+    def add(self, uri: str, content: bytes, *, compression: Compression = Compression.NONE) -> FileSnapshot:
         """Puts a file into the store and returns how an environment names it."""
         digest = hashlib.sha256(content).hexdigest()
         path = self.directory / digest
@@ -36,6 +37,10 @@ class FakeImageStore:
         if found != file.digest:
             raise DigestDiffers(f"{file.uri} has the digest {found}, not {file.digest} as registered")
         return path
+
+    async def read(self, file: FileSnapshot) -> bytes:
+        """As in the port."""
+        return (await self.fetch(file)).read_bytes()
 
     async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:
         """As in the port; each file is the bytes of its path."""

@@ -61,7 +61,8 @@ async def run_command(
         tell: told how it ended.
 
     Raises:
-        InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`. A right that ends later ends the command on its node alone.
+        InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`. A right that ends later ends the command on its
+            node alone.
         InvalidControl: nothing to run, or a timeout that is none.
     """
     if not arguments or not arguments[0]:
