@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+from typing_extensions import override
 
 from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidControl, NothingDeployedThere
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.engine.batching_boot import BatchingBoot
 from kadeploy_deployer.engine.operation import RunningOperation, on_each, with_locks
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
 from kadeploy_deployer.engine.rights import RightsGuard
-from kadeploy_deployer.nodes.reboot_window import RebootWindow, Turns
+from kadeploy_deployer.engine.shared_images import SharedImages
+from kadeploy_deployer.nodes.reboot_window import Turns
 from kadeploy_deployer.ports import BootError, ImageError
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -159,7 +163,7 @@ async def _check_partitions(machines: Mapping[str, NodeSnapshot], actor: Actor, 
 
 
 @dataclass(frozen=True, slots=True)
-class _GuardedTurns:
+class _GuardedTurns(Turns):
     """Asks for the right on a node and notes that it is going down, when its turn has come.
 
     One that still waits can be left to others. A window may open long after the call was allowed.
@@ -169,8 +173,9 @@ class _GuardedTurns:
     allow: Callable[[], Awaitable[None]]
     note: Callable[[], Awaitable[None]]
 
+    @override
     async def turn(self) -> None:
-        """As in the protocol. Raises RightMissing."""
+        """Raises RightMissing."""
         await self.window.turn()
         await self.allow()
         await self.note()
@@ -196,6 +201,8 @@ class _Reboot:
         if not nodes:
             return
         tokens = {node: new_token() for node in nodes}
+        images = SharedImages(self.parts.ports.images)
+        ports = replace(self.parts.ports, boot=BatchingBoot(self.parts.ports.boot), images=images)
         contexts = boot_contexts(
             {node: self.systems[node] for node in nodes if node in self.systems},
             operation_id=held.id,
@@ -205,6 +212,7 @@ class _Reboot:
             kernel_arguments=self.wanted.kernel_arguments,
             boot_method=self.wanted.boot_method,
             parts=self.parts,
+            ports=ports,
         )
         problems = await self._write_entries(held.id, nodes, tokens, contexts)
         for node, problem in problems.items():
@@ -214,23 +222,15 @@ class _Reboot:
             for node in ready:
                 await held.tell(node, None)
             return
-        windows = {
-            name: RebootWindow(
-                size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=self.parts.ports.clock
-            )
-            for name, profile in self.allowed.profiles.items()
-        }
-
         # A loader on the disk passes on no token; the marker in the system has to do.
         without_token = {node for context in contexts if chainloads(context) for node in context.nodes}
 
         async def one(node: str) -> None:
             machine = self.allowed.nodes[node]
             wanted = self._rebooted(node, "" if node in without_token else tokens[node])
-            window = _GuardedTurns(
-                windows[machine.cluster], partial(self.guard.must_have, node), partial(held.begin, node)
-            )
-            await reboot_and_prove(wanted, window=window, parts=self.parts)
+            window = self.parts.windows.of(machine.cluster, self.allowed.profiles[machine.cluster])
+            turns = _GuardedTurns(window, partial(self.guard.must_have, node), partial(held.begin, node))
+            await reboot_and_prove(wanted, window=turns, parts=self.parts)
             if node in self.systems:
                 keys = self.systems[node].facts.host_keys
                 await self.parts.lease_holder.store.note_running(held.id, node, keys)
@@ -257,13 +257,11 @@ class _Reboot:
                 problems.update(dict.fromkeys(nodes, str(error)))
         for context in contexts:
             sentence = impossible(context)
-            if not sentence and self.wanted.kernel_arguments and chainloads(context):
-                sentence = (
-                    f"{context.environment.name} boots by its own loader, which takes no kernel arguments from here"
-                )
             try:
                 if not sentence:
-                    problems.update(await prepare_boot(context, list(context.nodes)))
+                    names = list(context.nodes)
+                    found = await asyncio.gather(*(prepare_boot(context, name) for name in names))
+                    problems.update({name: text for name, text in zip(names, found, strict=True) if text})
             except (BootError, ImageError) as error:
                 sentence = str(error)
             if sentence:
