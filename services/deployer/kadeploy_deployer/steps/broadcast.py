@@ -1,22 +1,29 @@
 """Step: copies the image to all nodes at once."""
 
-import asyncio
-import math
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address
 
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, DigestDiffers, ImageError
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.app.ports import (
+    BroadcastSession,
+    BroadcastSink,
+    BroadcastTarget,
+    DigestDiffers,
+    ImageError,
+    ReceiveFailed,
+)
+from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import working_host
-from kadeploy_deployer.steps.each_node import all_failed
+from kadeploy_deployer.steps.each_node import all_failed, on_each_node
 from kadeploy_deployer.steps.mounts import DESTINATION
 from kadeploy_deployer.steps.step import StepContext
 
+_ENDING_SECONDS = 30.0
+"""For the programs on nodes to end that were not done in time, beyond the step's own bound."""
+
 
 class CopyImage:
-    """See the module. Each node says the digest of what it received, and that is what is believed."""
+    """See the module. Each node proves what it received, and that is what is believed."""
 
     name = "broadcast"
     partition_state = PartitionState.DEPLOYING
@@ -37,43 +44,37 @@ class CopyImage:
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         """As in the protocol."""
         image = context.environment.image
+        deadline = context.ports.clock.monotonic() + context.timeout
         try:
             path = await context.ports.images.fetch(image)
         except DigestDiffers as error:
             return file_changed(context, nodes, image, error)
         except ImageError as error:
             return all_failed(nodes, FailureReason.TRANSFER_FAILED, str(error), retriable=False)
+        async with context.ports.broadcast.session(path, digest=image.digest) as session:
+            left = max(0.0, deadline - context.ports.clock.monotonic())
+            return await on_each_node(
+                nodes,
+                lambda node: self._receive(context, node, session, left),
+                reason=self.timeout_reason,
+                timeout=left + _ENDING_SECONDS,
+                # Not a few after the others: they are all in one chain.
+                at_once=len(nodes),
+                ended=context.recorder.ended,
+            )
 
-        complete: dict[str, float] = {}
-
-        def on_progress(node: str, done: int, total: int) -> None:
-            if done >= total:
-                complete[node] = context.ports.clock.now()
+    async def _receive(self, context: StepContext, node: str, session: BroadcastSession, timeout: float) -> Outcome:
+        def on_progress(done: int, total: int) -> None:
             context.recorder.progress(node, self.name, done, total)
 
-        # Neighbours in the chain are neighbours on the network, as far as addresses can tell.
-        order = sorted(nodes, key=lambda node: IPv4Address(context.nodes[node].ip_address))
-        received = await context.ports.broadcast.send(
-            path,
-            digest=image.digest,
-            targets=[BroadcastTarget(host=working_host(context, node), sink=_sink(context, node)) for node in order],
-            timeout=context.timeout,
-            on_progress=on_progress,
-        )
-        outcomes: dict[str, Outcome] = {}
-        for node in nodes:
-            if node not in received:
-                description = f"the broadcast said nothing about {node}"
-                outcomes[node] = Failure(reason=FailureReason.TRANSFER_FAILED, description=description)
-                continue
-            outcomes[node] = received[node].outcome
-            context.facts[node].image_digest = received[node].digest
-        # Together, so that they share a transaction.
-        await asyncio.gather(*(context.recorder.facts(node, context.facts[node]) for node in received))
-        # In the order in which they were complete, as whoever follows the deployment reads it.
-        told = sorted(outcomes, key=lambda node: complete.get(node, math.inf))
-        await asyncio.gather(*(context.recorder.ended(node, outcomes[node], at=complete.get(node)) for node in told))
-        return outcomes
+        target = BroadcastTarget(host=working_host(context, node), sink=_sink(context, node))
+        try:
+            received = await session.receive(target, timeout=timeout, on_progress=on_progress)
+        except ReceiveFailed as error:
+            return error.failure
+        context.facts[node].image_digest = received.digest
+        await context.recorder.facts(node, context.facts[node])
+        return None
 
 
 def _sink(context: StepContext, node: str) -> BroadcastSink:

@@ -18,9 +18,12 @@ from kadeploy_deployer.app.ports.boot import (
 )
 from kadeploy_deployer.app.ports.broadcast import (
     Broadcast,
+    BroadcastSession,
     BroadcastSink,
     BroadcastTarget,
+    OnProgress,
     Received,
+    ReceiveFailed,
 )
 from kadeploy_deployer.app.ports.clock import (
     Clock,
@@ -72,6 +75,7 @@ __all__ = [
     "BootUnreachable",
     "BootWish",
     "Broadcast",
+    "BroadcastSession",
     "BroadcastSink",
     "BroadcastTarget",
     "Clock",
@@ -87,9 +91,11 @@ __all__ = [
     "NodeResolution",
     "NodeUnreachable",
     "OnPart",
+    "OnProgress",
     "OtherHostKey",
     "Power",
     "PowerError",
+    "ReceiveFailed",
     "Received",
     "RemoteShell",
     "Resolution",
