@@ -12,14 +12,18 @@ class Pace:
     """Samples of two positions."""
 
     def __init__(self) -> None:
+        self._whose = ""
         self._samples: deque[tuple[float, int, int]] = deque()
 
     def clear(self) -> None:
-        """Forgets everything: one of the two is another now."""
+        """Forgets everything: the upstream is another now."""
         self._samples.clear()
 
-    def add(self, now: float, theirs: int, ours: int) -> None:
-        """Notes where both are."""
+    def add(self, now: float, whose: str, theirs: int, ours: int) -> None:
+        """Notes where both are. Of another than the last one nothing is known yet."""
+        if whose != self._whose:
+            self._whose = whose
+            self._samples.clear()
         self._samples.append((now, theirs, ours))
         while now - self._samples[0][0] > KEPT:
             self._samples.popleft()

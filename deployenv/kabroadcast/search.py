@@ -231,7 +231,7 @@ class Search:
                 return
             if link.heard > self._sampled:
                 self._sampled = link.heard
-                self._pace.add(now, link.talk.position, position)
+                self._pace.add(now, link.place.name, link.talk.position, position)
             if self._pace.is_slow():
                 self._take(link, f"it is slower than {link.place.name}", now)
                 return

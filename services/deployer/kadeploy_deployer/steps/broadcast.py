@@ -18,7 +18,7 @@ from kadeploy_deployer.steps.each_node import all_failed, on_each_node
 from kadeploy_deployer.steps.mounts import DESTINATION
 from kadeploy_deployer.steps.step import StepContext
 
-_ENDING_SECONDS = 30.0
+_ENDING_SECONDS = 8.0
 """For the programs on nodes to end that were not done in time, beyond the step's own bound."""
 
 
