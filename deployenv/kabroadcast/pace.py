@@ -14,9 +14,11 @@ class Pace:
     def __init__(self) -> None:
         self._whose = ""
         self._samples: deque[tuple[float, int, int]] = deque()
+        self._first = self._last = (0.0, 0)  # when the other was first seen, and when it last came further
 
     def clear(self) -> None:
         """Forgets everything: the upstream is another now."""
+        self._whose = ""
         self._samples.clear()
 
     def add(self, now: float, whose: str, theirs: int, ours: int) -> None:
@@ -24,6 +26,9 @@ class Pace:
         if whose != self._whose:
             self._whose = whose
             self._samples.clear()
+            self._first = self._last = (now, theirs)
+        if theirs > self._last[1]:
+            self._last = (now, theirs)
         self._samples.append((now, theirs, ours))
         while now - self._samples[0][0] > KEPT:
             self._samples.popleft()
@@ -37,5 +42,8 @@ class Pace:
         if since is None:
             return False
         their_pace = (theirs - since[1]) / (now - since[0])
+        if theirs == since[1] and self._last[0] > self._first[0]:
+            # It goes no further, because it has everything: what counts is how fast it came there.
+            their_pace = (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
         our_pace = (ours - since[2]) / (now - since[0])
         return our_pace < SLOWER * their_pace and theirs - ours > BEHIND * their_pace

@@ -14,12 +14,14 @@ from kadeploy_deployer.domain.states import FailureReason
 class FakeBroadcast:
     """Tells every target the digest it asked for; `failures` by node are given instead.
 
-    `sent`: the file, its digest, and the targets of each session. `slow`: nodes that are done after the others.
+    `sent`: the file, its digest, and the targets of each session. `slow`: nodes that are done after the others;
+    `endless`: nodes that never are.
     """
 
     def __init__(self) -> None:
         self.failures: dict[str, Failure] = {}
         self.slow: set[str] = set()
+        self.endless: set[str] = set()
         self.sent: list[tuple[Path | int, str, list[BroadcastTarget]]] = []
 
     @asynccontextmanager
@@ -52,6 +54,9 @@ class FakeSession:
         """As in the port."""
         self._targets.append(target)
         failure = self._broken or self._owner.failures.get(target.host.name)
+        if target.host.name in self._owner.endless:
+            await asyncio.sleep(timeout)
+            failure = Failure(reason=_FAILED, description="the file was not complete in time")
         if target.host.name in self._owner.slow:
             await asyncio.sleep(0.05)
         if failure is not None:

@@ -96,7 +96,9 @@ def measure(method: str, nodes: int, fault_name: str, directory: Path) -> Row:
         late = None
         for host in apart & set(transfer.done):
             own = ideal * (SLOWER if fault.slow else 1)
-            late = (transfer.done[host] - (transfer.begun_of.get(host, transfer.begun) if fault.late else transfer.begun)) / own
+            late = (
+                transfer.done[host] - (transfer.begun_of.get(host, transfer.begun) if fault.late else transfer.begun)
+            ) / own
         gigabytes = size / 1e9 * max(1, len(living))
         return Row(
             method=method,

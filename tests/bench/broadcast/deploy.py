@@ -66,7 +66,11 @@ async def deploy(plan: Mapping[str, Any]) -> None:
     """Sends the file to every node."""
     shell = ListeningShell(Path(plan["key"]), handshakes_at_once=8)
     settings = ChainSettings(
-        program=tuple(plan["program"]), node_port=7301, run_directory=plan["directory"], gather_bound=120, start_bound=120
+        program=tuple(plan["program"]),
+        node_port=7301,
+        run_directory=plan["directory"],
+        gather_bound=120,
+        start_bound=120,
     )
     shell.begun = asyncio.Event()
 
@@ -77,9 +81,7 @@ async def deploy(plan: Mapping[str, Any]) -> None:
         if node["after"]:
             await shell.begun.wait()
             await asyncio.sleep(node["after"])
-        target = BroadcastTarget(
-            host=host, sink=BroadcastSink(kind="dd", compression="none", target=node["target"])
-        )
+        target = BroadcastTarget(host=host, sink=BroadcastSink(kind="dd", compression="none", target=node["target"]))
         try:
             await session.receive(target, timeout=plan["timeout"], on_progress=lambda _done, _total: None)
         except ReceiveFailed as error:

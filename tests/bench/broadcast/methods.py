@@ -250,6 +250,8 @@ METHODS: Mapping[str, Method] = {
 
 def missing() -> list[str]:
     """Returns the programs that are not on this host."""
-    return [program for program in (*NEEDED, "sshd", "tc") if shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None]
-
-
+    return [
+        program
+        for program in (*NEEDED, "sshd", "tc")
+        if shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None
+    ]

@@ -113,7 +113,9 @@ def built_site(nodes: int, *, mbits: float, directory: Path, account: CpuAccount
         names = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True, timeout=_BOUND).stdout
         mine = [line.split()[0] for line in names.splitlines() if line.startswith(f"{site.prefix}-")]
         for name in mine:
-            pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, timeout=_BOUND, check=False)
+            pids = subprocess.run(
+                ["ip", "netns", "pids", name], capture_output=True, text=True, timeout=_BOUND, check=False
+            )
             for pid in pids.stdout.split():
                 _kill(int(pid))
         _batch([f"netns delete {name}" for name in mine])

@@ -153,20 +153,23 @@ class ChainSession:
         """Ends one node's part."""
         self._lineup.remove(node)
         node.finish()
-        task = self._running.pop(node)
         if self._nodes.get(node.name) is node:
             del self._nodes[node.name]
-        await _ended([task], self._settings.farewell_bound)
+        await _ended([self._running[node]], self._settings.farewell_bound)
+        # Whoever is cancelled before this leaves it to the end of the session.
+        self._running.pop(node, None)
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]], seconds: float) -> None:
     """Waits for the ends of programs that were let go; cuts off those that do not end in time."""
     waiting = list(tasks)
-    if waiting:
-        await asyncio.wait(waiting, timeout=seconds)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    try:
+        if waiting:
+            await asyncio.wait(waiting, timeout=seconds)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def _broken(description: str) -> BrokenSession:
