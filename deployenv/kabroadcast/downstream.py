@@ -99,10 +99,6 @@ class Downstream:
             self._beaten = now
             self._live()
 
-    def acknowledged(self) -> int:
-        """Returns a position up to which the other end surely has what was sent."""
-        return self.sent - self._queued()
-
     def is_silent(self, now: float, seconds: float) -> bool:
         """Returns, once, whether the other end has acknowledged nothing for so long of what is on its way to it."""
         queued = self._queued()
@@ -160,8 +156,7 @@ class Downstream:
                 self._header = self._header[count:]
                 self._written += count
             elif self._left:
-                offset, length = store.extent(self.sent, self._left)
-                count = os.sendfile(connection.fileno(), store.descriptor, offset, length)
+                count = self._give(connection)
                 self.sent += count
                 self._left -= count
                 self._written += count
@@ -181,6 +176,15 @@ class Downstream:
         if self._ending:
             self._ending = False
             connection.shutdown(socket.SHUT_WR)
+
+    def _give(self, connection: socket.socket) -> int:
+        """Sends bytes of the current data frame, and returns how many."""
+        store = self._store
+        offset, length = store.extent(self.sent, self._left)
+        if store.whole:
+            return os.sendfile(connection.fileno(), store.descriptor, offset, length)
+        # The kernel sends pages and not bytes: those of a sliding window change while they are on their way.
+        return connection.send(os.pread(store.descriptor, length, offset))
 
     def _on_events(self, events: int) -> None:
         if events & ~WRITE:

@@ -10,7 +10,7 @@ from typing import Protocol
 from .candidates import LONG_REST, REST, Candidates
 from .document import Document, Part
 from .failure import Failed
-from .pace import Pace
+from .pace import LONG_SPAN, SPAN, Pace
 from .report import Tell
 from .server import Server
 from .upstream import Link
@@ -64,7 +64,8 @@ class Search:
         self._candidates = Candidates(part.upstreams, part.source)
         self._pace = Pace()
         self._sampled = 0.0
-        self._passed = False
+        self._passed = False  # by others, for being slow or silent
+        self._tried = False
         self._woken = self._moved = time.monotonic()
 
     def begin(self) -> None:
@@ -143,10 +144,10 @@ class Search:
             self.upstream = None
         link.close()
 
-    def _note(self, link: Link, why: str, *, silent: bool = False) -> None:
+    def _note(self, link: Link, why: str) -> None:
         if len(self.notes) < NOTES_LIMIT:
             self.notes.append(f"left {link.place.name} at {self._owner.unit()}: {why}"[:NOTE_LIMIT])
-        self._tell({"event": "left", "name": link.place.name, "why": why[:NOTE_LIMIT], "silent": silent})
+        self._tell({"event": "left", "name": link.place.name, "why": why[:NOTE_LIMIT]})
 
     def _order(self) -> list[Place]:
         upstream = self.upstream.place.name if self.upstream is not None else ""
@@ -170,7 +171,7 @@ class Search:
             if link.answered and now - link.heard <= self._bounds.ask:
                 if not waiting and (self.upstream is None or now - self.upstream.heard > self._bounds.leave):
                     silence = f"silent for {now - self.upstream.heard:.1f} s" if self.upstream is not None else ""
-                    self._take(link, silence, now, silent=True)
+                    self._take(link, silence, now)
                 if not waiting:
                     return
             elif now - link.begun <= ANSWER_SECONDS:
@@ -178,13 +179,13 @@ class Search:
             elif now - link.heard > self._bounds.leave:
                 self.leave(link, "no answer in time")
 
-    def _take(self, link: Link, why: str, now: float, *, silent: bool = False) -> None:
-        """Receives from another from now on. `why`: an upstream is left for it; `silent`: it said nothing."""
+    def _take(self, link: Link, why: str, now: float) -> None:
+        """Receives from another from now on. `why`: an upstream is left for it, if there is one."""
         old = self.upstream
         if old is not None:
             self._drop(old)
             self._candidates.leave(old.place, why, now, rest=LONG_REST)
-            self._note(old, why, silent=silent)
+            self._note(old, why)
         self.upstream = link
         self._pace.clear()
         self._moved = now
@@ -232,6 +233,22 @@ class Search:
             if link.heard > self._sampled:
                 self._sampled = link.heard
                 self._pace.add(now, link.place.name, link.talk.position, position)
-            if self._pace.is_slow():
+            if self._is_slow(upstream, position):
                 self._take(link, f"it is slower than {link.place.name}", now)
                 return
+
+    def _is_slow(self, upstream: Link, position: int) -> bool:
+        """Returns whether it is the upstream that is slow.
+
+        One that has no more than this node is slow itself. One that has more may have a slow link, or this node has:
+        then others pass this node, and only if nobody does it tries another, once.
+        """
+        if self._passed:
+            return False
+        if self._pace.is_slow(SPAN):
+            if upstream.talk.position - position < self._pace.jitter():
+                return True
+            if self._pace.is_slow(LONG_SPAN) and not self._tried and upstream.unread() == 0:
+                self._tried = True
+                return True
+        return False

@@ -75,11 +75,11 @@ class Server:
             down.beat(now, HEARTBEAT_SECONDS)
         behind = self._behind
         if behind is not None and behind.place is not None and behind.is_silent(now, SILENT_SECONDS):
-            self._tell({"event": "left", "name": behind.place.name, "why": SILENT, "silent": True})
+            self._tell({"event": "left", "name": behind.place.name, "why": SILENT})
 
     def needed_from(self) -> int:
         """Returns the position from which on the node behind may still need what this one has."""
-        return self._store.position if self._behind is None else self._behind.acknowledged()
+        return self._store.position if self._behind is None else self._behind.sent
 
     def charge(self, seconds: float, patience: float) -> None:
         """Notes that this node could receive nothing because of the node behind; drops it when it was too often."""

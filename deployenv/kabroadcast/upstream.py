@@ -1,7 +1,9 @@
 """A connection to somebody before this node: a node, or the deployer. It watches, and once it is asked to, receives."""
 
+import fcntl
 import os
 import socket
+import struct
 import time
 from typing import Protocol
 
@@ -11,6 +13,7 @@ from .wire import SO_RCVLOWAT, Place, prepare
 
 BUFFER = bytearray(256 << 10)  # of all connections: what came of one is understood before another is read
 VIEW = memoryview(BUFFER)
+FIONREAD = 0x541B  # ioctl
 
 
 class Owner(Protocol):
@@ -87,6 +90,12 @@ class Link:
         if count != self._low and self._socket is not None:
             self._low = count
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVLOWAT, count)
+
+    def unread(self) -> int:
+        """Returns how many bytes came that were not read yet."""
+        if self._socket is None:
+            return 0
+        return int(struct.unpack("i", fcntl.ioctl(self._socket.fileno(), FIONREAD, struct.pack("i", 0)))[0])
 
     def poll(self) -> None:
         """Reads what is there, however little, and also after a pause."""

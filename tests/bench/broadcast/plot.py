@@ -17,8 +17,10 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> Path:
     counts = sorted({row["nodes"] for row in plain})
     methods = list(dict.fromkeys(row["method"] for row in plain))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{len(PANELS) * WIDTH}" height="{HEIGHT + 30}" '
-        'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{len(PANELS) * WIDTH}" height="{HEIGHT + 30}" '
+            'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
+        )
     ]
     for number, (key, title, most) in enumerate(PANELS):
         left, bottom, top = number * WIDTH + MARGIN, HEIGHT - MARGIN, 30

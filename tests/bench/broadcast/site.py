@@ -1,7 +1,6 @@
 """The hosts of the benchmark: namespaces behind a bridge, their links, and an sshd on each."""
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
