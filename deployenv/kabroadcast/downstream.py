@@ -205,7 +205,7 @@ class Downstream:
                 self._understand(line)
         except BlockingIOError:
             return
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             # It left, or it is no node: it learns nothing here.
             self.close()
 

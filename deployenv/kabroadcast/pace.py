@@ -4,8 +4,8 @@ from collections import deque
 
 SPAN, LONG_SPAN = 0.6, 1.8  # seconds that the evidence must cover
 KEPT = 2.5  # seconds of samples
-SLOWER = 0.75  # of the pace of the other: slower than this is slow
-BEHIND = 0.25  # seconds that this node must be behind at least: less may be jitter
+SLOWER = 0.8  # of the pace of the other: slower than this is slow
+BEHIND = 0.35  # seconds that this node must be behind at least: less may be jitter
 
 
 class Pace:

@@ -139,7 +139,7 @@ class Receiver:
                 self._retract(link, search, *POSITION.unpack(content))
             else:
                 search.alive(link)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             search.leave(link, "it does not speak the protocol", rest=LONG_REST)
 
     def lost(self, link: Link, why: str) -> None:

@@ -58,6 +58,8 @@ class Session:
             self._conclude(None)
         except Failed as failure:
             return self._conclude(failure)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the deployer must hear of it
+            return self._conclude(Failed(f"kabroadcast has a fault: {type(error).__name__}: {error}"))
         # Nodes behind this one may still need what it holds.
         while not self.control.ended:
             self._turn()

@@ -238,7 +238,7 @@ class SourceConnection:
                 self._understand(line)
         except BlockingIOError:
             return
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             # It left, or it is no node of this broadcast: it learns nothing here.
             self.close()
 

@@ -14,7 +14,7 @@ async def test_every_node_receives_the_image_in_one_session(workshop: Workshop) 
     assert await STEP.run(context, list(names)) == dict.fromkeys(names)
     [(path, digest, targets)] = workshop.broadcast.sent
     assert digest == workshop.image.digest
-    assert path.exists()
+    assert path == workshop.images.paths[workshop.image.uri]
     assert {target.host.name for target in targets} == set(names)
     assert {target.sink for target in targets} == {BroadcastSink(kind="tar", compression="zstd", target="/mnt/dest")}
     assert {facts.image_digest for facts in context.facts.values()} == {workshop.image.digest}
