@@ -17,7 +17,6 @@ from .wire import (
     HEARTBEAT,
     LARGEST_FRAME,
     POSITION,
-    POSITIONS,
     PROTOCOL,
     REQUEST_LIMIT,
     RETRACTED,
@@ -27,12 +26,13 @@ from .wire import (
     read_place,
 )
 
+SEND_AT_ONCE = 1 << 20
+
 
 class Owner(Protocol):
     """Who decides whom to serve."""
 
     token: bytes
-    head: int
 
     def wants(self, down: "Downstream", wanted: dict[str, object]) -> None:
         """Hears that somebody asks for the stream. Raises ValueError for a request that is none."""
@@ -90,7 +90,7 @@ class Downstream:
     def retract(self, position: int) -> None:
         """Takes back what was sent from a position on."""
         if self.streaming and self.sent + self._left > position:
-            self._said += frame(RETRACTED, POSITION.pack(position))
+            self._said += frame(RETRACTED, POSITION.pack(position), position=position)
             self._back = position
 
     def beat(self, now: float, period: float) -> None:
@@ -100,16 +100,13 @@ class Downstream:
             self._live()
 
     def is_silent(self, now: float, seconds: float) -> bool:
-        """Returns, once, whether the other end has acknowledged nothing for so long of what is on its way to it."""
+        """Returns whether the other end has acknowledged nothing for so long of what is on its way to it."""
         queued = self._queued()
         taken = self._written - queued
         if not queued or taken != self._taken:
             self._taken, self._taken_at = taken, now
             return False
-        if now - self._taken_at < seconds:
-            return False
-        self._taken_at = float("inf")
-        return True
+        return now - self._taken_at > seconds
 
     def pump(self) -> None:
         """Sends what can be sent now."""
@@ -145,12 +142,15 @@ class Downstream:
         return int(struct.unpack("i", answer)[0])
 
     def _live(self) -> None:
-        self.say(frame(HEARTBEAT, POSITIONS.pack(self._store.position, self._owner.head)))
+        self.say(frame(HEARTBEAT, position=self._store.position))
 
     def _send(self, connection: socket.socket) -> None:
-        """Sends until nothing is left to send. Raises BlockingIOError when the connection takes no more."""
+        """Sends what there is. Raises BlockingIOError when the connection takes no more, or others have to wait."""
         store = self._store
+        enough = self._written + SEND_AT_ONCE
         while True:
+            if self._written > enough:
+                raise BlockingIOError
             if self._header:
                 count = connection.send(self._header, socket.MSG_MORE)
                 self._header = self._header[count:]
@@ -169,10 +169,10 @@ class Downstream:
             elif not self.streaming or store.position <= self.sent:
                 break
             elif not store.has(self.sent):
-                self._said, self.streaming = frame(GONE), False
+                self._said, self.streaming = frame(GONE, position=store.position), False
             else:
                 self._left = min(store.position - self.sent, LARGEST_FRAME)
-                self._header = FRAME.pack(DATA, self._left)
+                self._header = FRAME.pack(DATA, self._left, store.position)
         if self._ending:
             self._ending = False
             connection.shutdown(socket.SHUT_WR)

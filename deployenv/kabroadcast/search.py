@@ -66,6 +66,7 @@ class Search:
         self._sampled = 0.0
         self._passed = False  # by others, for being slow or silent
         self._tried = False
+        self._far, self._far_since = 0, 0.0  # where the upstream is, and since when
         self._woken = self._moved = time.monotonic()
 
     def begin(self) -> None:
@@ -169,15 +170,27 @@ class Search:
             if link is None:
                 continue
             if link.answered and now - link.heard <= self._bounds.ask:
-                if not waiting and (self.upstream is None or now - self.upstream.heard > self._bounds.leave):
-                    silence = f"silent for {now - self.upstream.heard:.1f} s" if self.upstream is not None else ""
-                    self._take(link, silence, now)
                 if not waiting:
+                    self._replace(link, now)
                     return
             elif now - link.begun <= ANSWER_SECONDS:
                 waiting += 1
             elif now - link.heard > self._bounds.leave:
                 self.leave(link, "no answer in time")
+
+    def _replace(self, link: Link, now: float) -> None:
+        """Takes somebody in place of an upstream that is lost, or has been silent for long enough.
+
+        That is sooner when somebody else has bytes that the upstream ought to give.
+        """
+        if self.upstream is None:
+            self._take(link, "", now)
+            return
+        silence = now - self.upstream.heard
+        ahead = link.talk.position > self._owner.position()
+        bound = (self._bounds.ask + self._bounds.leave) / 2 if ahead else self._bounds.leave
+        if silence > bound:
+            self._take(link, f"silent for {silence:.1f} s", now)
 
     def _take(self, link: Link, why: str, now: float) -> None:
         """Receives from another from now on. `why`: an upstream is left for it, if there is one."""
@@ -194,7 +207,8 @@ class Search:
             {
                 "position": self._owner.position(),
                 "chain": self._part.chain,
-                "skipped": self._candidates.skipped(now),
+                # Who was passed takes nobody's place.
+                "skipped": [] if self._passed else self._candidates.skipped(now),
                 "moved": self._passed,
                 "wrong": self._owner.wrong(),
             }
@@ -220,6 +234,8 @@ class Search:
     def _judge(self, upstream: Link, now: float) -> None:
         """Leaves an upstream that gives nothing, or less than the place before it has."""
         position = self._owner.position()
+        if upstream.talk.position != self._far:
+            self._far, self._far_since = upstream.talk.position, now
         stalled = now - self._moved > STALL_SECONDS
         if stalled and upstream.talk.position > position and not upstream.place.source:
             self.leave(upstream, "it says that it has more, and gives nothing", rest=LONG_REST)
@@ -227,7 +243,8 @@ class Search:
         for link in tuple(self._links.values()):
             if link is upstream or not link.answered:
                 continue
-            if stalled and link.talk.position > position:
+            # An upstream that comes nearer is waited for: it is behind this node, which was passed.
+            if stalled and now - self._far_since > STALL_SECONDS and link.talk.position > position:
                 self._take(link, f"nothing came, and {link.place.name} has more", now)
                 return
             if link.heard > self._sampled:
@@ -246,7 +263,7 @@ class Search:
         if self._passed:
             return False
         if self._pace.is_slow(SPAN):
-            if upstream.talk.position - position < self._pace.jitter():
+            if upstream.talk.position - position < self._pace.jitter() / 2:
                 return True
             if self._pace.is_slow(LONG_SPAN) and not self._tried and upstream.unread() == 0:
                 self._tried = True

@@ -23,15 +23,10 @@ SILENT = "it acknowledges nothing"
 
 
 class Server:
-    """The listener and the connections of those behind.
-
-    Attributes:
-        head: how far the head of the chain is, as far as this node knows.
-    """
+    """The listener and the connections of those behind."""
 
     def __init__(self, document: Document, store: Store, loop: Loop, tell: Tell) -> None:
         self.token = document.token.encode()
-        self.head = 0
         self._document = document
         self._store = store
         self._loop = loop
@@ -70,12 +65,13 @@ class Server:
             self._behind.say(self._ancestor_frame())
 
     def beat(self, now: float) -> None:
-        """Gives signs of life."""
+        """Gives signs of life; gives the place behind this node free when the node in it gives none."""
         for down in tuple(self._connections):
             down.beat(now, HEARTBEAT_SECONDS)
         behind = self._behind
         if behind is not None and behind.place is not None and behind.is_silent(now, SILENT_SECONDS):
             self._tell({"event": "left", "name": behind.place.name, "why": SILENT})
+            behind.close()
 
     def needed_from(self) -> int:
         """Returns the position from which on the node behind may still need what this one has."""
@@ -87,7 +83,7 @@ class Server:
             self._behind.cost += seconds
             if self._behind.cost > patience:
                 down, self._behind = self._behind, None
-                down.say(frame(GONE), last=True)
+                down.say(self._frame(GONE), last=True)
 
     def wants(self, down: Downstream, wanted: dict[str, object]) -> None:
         """As in the protocol of Downstream."""
@@ -96,16 +92,16 @@ class Server:
             raise ValueError("a request names a position and whom it skips")
         down.moved = bool(wanted["moved"])
         if not self._store.has(position):
-            down.say(frame(GONE))
+            down.say(self._frame(GONE))
             return
         now_behind = self._behind
         if now_behind is not None and now_behind is not down and now_behind.place is not None:
             name = now_behind.place.name
             if name != down.place.name:
                 if name not in skipped and not (now_behind.moved and not down.moved):
-                    down.say(_passed(now_behind.place))
+                    down.say(self._passed(now_behind.place))
                     return
-                now_behind.say(_passed(down.place), last=True)
+                now_behind.say(self._passed(down.place), last=True)
             else:
                 now_behind.close()
         self._behind = down
@@ -134,8 +130,10 @@ class Server:
         self._connections.add(Downstream(connection, self._store, self, self._loop))
 
     def _ancestor_frame(self) -> bytes:
-        return frame(ANCESTORS, json.dumps([place.document() for place in self._ancestors]).encode())
+        return self._frame(ANCESTORS, json.dumps([place.document() for place in self._ancestors]).encode())
 
+    def _passed(self, place: Place) -> bytes:
+        return self._frame(PASSED, json.dumps(place.document()).encode())
 
-def _passed(place: Place) -> bytes:
-    return frame(PASSED, json.dumps(place.document()).encode())
+    def _frame(self, kind: bytes, content: bytes = b"") -> bytes:
+        return frame(kind, content, position=self._store.position)

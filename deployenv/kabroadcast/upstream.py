@@ -13,6 +13,7 @@ from .wire import SO_RCVLOWAT, Place, prepare
 
 BUFFER = bytearray(256 << 10)  # of all connections: what came of one is understood before another is read
 VIEW = memoryview(BUFFER)
+READS_AT_ONCE = 4
 FIONREAD = 0x541B  # ioctl
 
 
@@ -167,7 +168,10 @@ class Link:
             self._lose(error.strerror or str(error))
 
     def _read(self) -> None:
-        while self._socket is not None:
+        """Reads what came, but for no longer than the others can wait."""
+        for _ in range(READS_AT_ONCE):
+            if self._socket is None:
+                return
             room = len(BUFFER)
             if self._streaming:
                 room = min(room, self._owner.room())

@@ -47,10 +47,10 @@ def boasts() -> None:
 
     def live(self: downstream.Downstream) -> None:
         store = self._store
-        self.say(wire.frame(wire.HEARTBEAT, wire.POSITIONS.pack(store.total, store.total)))
+        self.say(wire.frame(wire.HEARTBEAT, position=store.total))
 
     def wants(self: server.Server, down: downstream.Downstream, wanted: dict[str, object]) -> None:  # noqa: ARG001
-        down.say(self._ancestor_frame())
+        down.say(wire.frame(wire.ANCESTORS, b"[]", position=self._store.total))
 
     downstream.Downstream._live = live  # type: ignore[method-assign]
     server.Server.wants = wants  # type: ignore[method-assign]

@@ -169,9 +169,6 @@ async def test_dead_nodes_fail_alone_and_cost_the_others_a_moment(
         assert isinstance(result, Failure)
         assert result.reason is FailureReason.TRANSFER_FAILED
         assert ("status 137" if sent == signal.SIGKILL else "heard nothing") in result.description
-    for number in living:
-        if number - 1 in dead:
-            assert flow.left(number)[0][0] == f"n{number - 1}"
 
 
 async def test_the_first_node_dies_and_the_next_goes_on_with_the_deployer(flowing: Flowing, chain: Chain) -> None:
@@ -248,8 +245,8 @@ async def test_a_slow_node_is_passed_and_ends_at_the_tail(flowing: Flowing, chai
     async with flowing(4, first="paced") as flow:
         others = await flow.end(3, 4)
         slow = (await flow.end(2))[2]
+    assert isinstance(slow, Received), slow
     flow.proved(2, 3, 4)
-    assert isinstance(slow, Received)
     assert slow.seconds > SIZE / SLOW_BYTES * 0.9
     assert max(result.seconds for result in others.values() if isinstance(result, Received)) < slow.seconds - 2
     left = flow.left(3)[0]
