@@ -27,6 +27,7 @@ from .wire import (
 )
 
 SEND_AT_ONCE = 1 << 20
+SMALL = 32 << 10  # a frame whose bytes are copied sooner than the kernel is asked to send them from the memory file
 
 
 class Owner(Protocol):
@@ -108,13 +109,13 @@ class Downstream:
             return False
         return now - self._taken_at > seconds
 
-    def pump(self) -> None:
-        """Sends what can be sent now."""
+    def pump(self, fresh: memoryview | None = None) -> None:
+        """Sends what can be sent now. `fresh`: the last bytes before the store's position, when they are at hand."""
         if self._socket is None:
             return
         events = READ
         try:
-            self._send(self._socket)
+            self._send(self._socket, fresh)
         except BlockingIOError:
             events = READ | WRITE
         except OSError:
@@ -144,7 +145,7 @@ class Downstream:
     def _live(self) -> None:
         self.say(frame(HEARTBEAT, position=self._store.position))
 
-    def _send(self, connection: socket.socket) -> None:
+    def _send(self, connection: socket.socket, fresh: memoryview | None) -> None:
         """Sends what there is. Raises BlockingIOError when the connection takes no more, or others have to wait."""
         store = self._store
         enough = self._written + SEND_AT_ONCE
@@ -171,11 +172,23 @@ class Downstream:
             elif not store.has(self.sent):
                 self._said, self.streaming = frame(GONE, position=store.position), False
             else:
-                self._left = min(store.position - self.sent, LARGEST_FRAME)
-                self._header = FRAME.pack(DATA, self._left, store.position)
+                self._begin_frame(connection, fresh)
         if self._ending:
             self._ending = False
             connection.shutdown(socket.SHUT_WR)
+
+    def _begin_frame(self, connection: socket.socket, fresh: memoryview | None) -> None:
+        """Begins a data frame; a small one whose bytes are at hand is sent in one call."""
+        self._left = min(self._store.position - self.sent, LARGEST_FRAME)
+        self._header = FRAME.pack(DATA, self._left, self._store.position)
+        if fresh is None or len(fresh) != self._left or self._left > SMALL:
+            return
+        count = connection.sendmsg((self._header, fresh))
+        self._written += count
+        past = max(0, count - len(self._header))
+        self._header = self._header[count:]
+        self.sent += past
+        self._left -= past
 
     def _give(self, connection: socket.socket) -> int:
         """Sends bytes of the current data frame, and returns how many."""

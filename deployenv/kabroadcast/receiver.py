@@ -107,6 +107,7 @@ class Receiver:
         if search is None:
             return
         name = link.place.name
+        whole, start = content, store.position
         while content and link is search.upstream:
             piece = content[: proof.end - store.position]
             content = content[len(piece) :]
@@ -119,7 +120,7 @@ class Receiver:
         if link is search.upstream:
             # The last bytes are too few to be gathered.
             link.gather(self._quantum if store.total - store.position > self._quantum else 1)
-        self._server.pump()
+        self._server.pump(whole if store.position == start + len(whole) else None)
 
     def answer(self, link: Link, kind: bytes, content: bytes) -> None:
         """As in the protocol of Link."""

@@ -14,10 +14,11 @@ from .pace import LONG_SPAN, SPAN, Pace
 from .report import Tell
 from .server import Server
 from .upstream import Link
-from .wire import Place
+from .wire import LARGEST_FRAME, Place
 
 ANSWER_SECONDS = 0.15  # for somebody to take a connection; a farther place is asked meanwhile
 OPEN_AT_ONCE = 2
+JUDGE_SECONDS = 0.1  # between two looks at an upstream that gives something
 STALL_SECONDS = 1.0  # without a byte, though the upstream says that it has more, or others are ahead
 LOST_SECONDS = 3.0  # without a byte: the deployer is asked how far the head is
 NOTES_LIMIT = 50
@@ -63,7 +64,7 @@ class Search:
         self._links: dict[str, Link] = {}
         self._candidates = Candidates(part.upstreams, part.source)
         self._pace = Pace()
-        self._sampled = 0.0
+        self._sampled = self._judged = 0.0
         self._passed = False  # by others, for being slow or silent
         self._tried = False
         self._far, self._far_since = 0, 0.0  # where the upstream is, and since when
@@ -95,7 +96,8 @@ class Search:
         elif now - upstream.heard > self._bounds.ask:
             upstream.ping(now)
             self._seek(now)
-        else:
+        elif now - self._judged >= JUDGE_SECONDS:
+            self._judged = now
             self._keep_standby(now)
             self._judge(upstream, now)
         if now - self._moved > self._bounds.give_up:
@@ -257,15 +259,15 @@ class Search:
     def _is_slow(self, upstream: Link, position: int) -> bool:
         """Returns whether it is the upstream that is slow.
 
-        One that has no more than this node is slow itself. One that has more may have a slow link, or this node has:
-        then others pass this node, and only if nobody does it tries another, once.
+        When bytes wait to be read, this node is slow. An upstream that has no more than this node is slow itself. One
+        that has more may have a slow link, or this node has: others pass this node then; only if nobody does, it tries
+        another, once.
         """
-        if self._passed:
+        if self._passed or not self._pace.is_slow(SPAN) or upstream.unread() > LARGEST_FRAME:
             return False
-        if self._pace.is_slow(SPAN):
-            if upstream.talk.position - position < self._pace.jitter() / 2:
-                return True
-            if self._pace.is_slow(LONG_SPAN) and not self._tried and upstream.unread() == 0:
-                self._tried = True
-                return True
-        return False
+        if upstream.talk.position - position < self._pace.jitter() / 2:
+            return True
+        if self._tried or not self._pace.is_slow(LONG_SPAN):
+            return False
+        self._tried = True
+        return True

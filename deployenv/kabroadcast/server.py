@@ -17,6 +17,7 @@ from .store import Store
 from .wire import ANCESTORS, GONE, PASSED, Place, frame, listen, prepare
 
 HEARTBEAT_SECONDS = 0.2
+BEAT_SECONDS = 0.1  # between two looks at whether a heartbeat is due
 CONNECTION_LIMIT = 64
 SILENT_SECONDS = 1.0
 SILENT = "it acknowledges nothing"
@@ -34,6 +35,7 @@ class Server:
         self._ancestors: list[Place] = []
         self._connections: set[Downstream] = set()
         self._behind: Downstream | None = None
+        self._beaten = 0.0
         self._listener: socket.socket | None = None
         self.port = 0
 
@@ -48,10 +50,10 @@ class Server:
         down = self._behind
         return down.place.name if down is not None and down.place is not None else ""
 
-    def pump(self) -> None:
-        """Passes on what came."""
+    def pump(self, fresh: memoryview | None = None) -> None:
+        """Passes on what came. `fresh`: the last of it, when it is still at hand."""
         if self._behind is not None:
-            self._behind.pump()
+            self._behind.pump(fresh)
 
     def retract(self, position: int) -> None:
         """Takes back what was passed on from a position on."""
@@ -66,6 +68,9 @@ class Server:
 
     def beat(self, now: float) -> None:
         """Gives signs of life; gives the place behind this node free when the node in it gives none."""
+        if now - self._beaten < BEAT_SECONDS:
+            return
+        self._beaten = now
         for down in tuple(self._connections):
             down.beat(now, HEARTBEAT_SECONDS)
         behind = self._behind

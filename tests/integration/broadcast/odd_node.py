@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from deployenv.kabroadcast import downstream, proof, receiver, server, session, wire
 
 SLOW_BYTES = 600_000
-PACED_BYTES = 2_500_000
 GOOD_BYTES = 600_000
 
 
@@ -67,19 +66,14 @@ def gated() -> None:
     receiver.Receiver.room = gated_room  # type: ignore[method-assign]
 
 
-def paced() -> None:
-    """Takes so many bytes a second that a test can do something meanwhile."""
-    slow(PACED_BYTES)
-
-
-def slow(pace: int = SLOW_BYTES) -> None:
+def slow() -> None:
     """Takes few bytes a second, whatever the reason."""
     room = receiver.Receiver.room
     started: list[float] = []
 
     def little_room(self: receiver.Receiver) -> int:
         started.append(time.monotonic())
-        earned = int((started[-1] - started[0]) * pace) - self.position()
+        earned = int((started[-1] - started[0]) * SLOW_BYTES) - self.position()
         del started[1:]
         return max(0, min(room(self), earned))
 
@@ -92,7 +86,6 @@ KINDS: dict[str, Callable[[], None]] = {
     "lies": lies_about_its_digest,
     "boasts": boasts,
     "slow": slow,
-    "paced": paced,
     "gated": gated,
 }
 
