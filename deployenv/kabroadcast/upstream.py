@@ -26,6 +26,9 @@ class Owner(Protocol):
     def accept(self, link: "Link", content: memoryview) -> None:
         """Takes bytes of the stream."""
 
+    def taken(self) -> None:
+        """Hears that all was taken that came at once."""
+
     def answer(self, link: "Link", kind: bytes, content: bytes) -> None:
         """Takes a frame that is not data."""
 
@@ -192,6 +195,7 @@ class Link:
             self.heard = time.monotonic()
             self.answered = True
             self.talk.parse(VIEW[:count], self)
+            self._owner.taken()
             if count < room:
                 return
 
