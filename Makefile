@@ -116,6 +116,11 @@ bench-fanout: setup proto ## 300 SSH sessions, beside clush and TakTuk; build/be
 	lab/setup-host tests/bench/packages.txt
 	$(AS_ROOT) $(BIN)/python -m tests.bench.fanout
 
+.PHONY: bench-broadcast
+bench-broadcast: root setup proto ## One file to up to 64 hosts, with and without faults, beside five other programs; build/bench/broadcast.json
+	lab/setup-host tests/bench/packages.txt
+	$(AS_ROOT) $(BIN)/python -m tests.bench.broadcast $(BENCH_ARGS)
+
 .PHONY: bench-inventory
 bench-inventory: setup proto ## 10,000 nodes registered, on both databases, beside the driver's floor; build/bench/inventory.json
 	$(BIN)/python -m tests.bench.inventory

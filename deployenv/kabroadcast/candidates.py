@@ -46,7 +46,14 @@ class Candidates:
     def attached(self, place: Place, ancestors: list[Place]) -> None:
         """Notes who is before this node now."""
         self._next = None
-        self._ancestors = [each for each in (place, *ancestors) if not each.source][:ANCESTORS]
+        if place.source:
+            self._ancestors = []
+            return
+        # An upstream that has none yet knows nobody; what was known before is better than nothing.
+        known: dict[str, Place] = {}
+        for each in (place, *ancestors, *self._ancestors):
+            known.setdefault(each.name, each)
+        self._ancestors = list(known.values())[:ANCESTORS]
 
     def sent_on(self, by: Place, to: Place) -> None:
         """Notes that somebody named another who is to be asked."""

@@ -17,7 +17,6 @@ from .wire import (
     HEARTBEAT,
     LARGEST_FRAME,
     POSITION,
-    POSITIONS,
     PROTOCOL,
     REQUEST_LIMIT,
     RETRACTED,
@@ -27,12 +26,14 @@ from .wire import (
     read_place,
 )
 
+SEND_AT_ONCE = 1 << 20
+SMALL = 32 << 10  # a frame whose bytes are copied sooner than the kernel is asked to send them from the memory file
+
 
 class Owner(Protocol):
     """Who decides whom to serve."""
 
     token: bytes
-    head: int
 
     def wants(self, down: "Downstream", wanted: dict[str, object]) -> None:
         """Hears that somebody asks for the stream. Raises ValueError for a request that is none."""
@@ -90,7 +91,7 @@ class Downstream:
     def retract(self, position: int) -> None:
         """Takes back what was sent from a position on."""
         if self.streaming and self.sent + self._left > position:
-            self._said += frame(RETRACTED, POSITION.pack(position))
+            self._said += frame(RETRACTED, POSITION.pack(position), position=position)
             self._back = position
 
     def beat(self, now: float, period: float) -> None:
@@ -99,29 +100,22 @@ class Downstream:
             self._beaten = now
             self._live()
 
-    def acknowledged(self) -> int:
-        """Returns a position up to which the other end surely has what was sent."""
-        return self.sent - self._queued()
-
     def is_silent(self, now: float, seconds: float) -> bool:
-        """Returns, once, whether the other end has acknowledged nothing for so long of what is on its way to it."""
+        """Returns whether the other end has acknowledged nothing for so long of what is on its way to it."""
         queued = self._queued()
         taken = self._written - queued
         if not queued or taken != self._taken:
             self._taken, self._taken_at = taken, now
             return False
-        if now - self._taken_at < seconds:
-            return False
-        self._taken_at = float("inf")
-        return True
+        return now - self._taken_at > seconds
 
-    def pump(self) -> None:
-        """Sends what can be sent now."""
+    def pump(self, fresh: memoryview | None = None) -> None:
+        """Sends what can be sent now. `fresh`: the last bytes before the store's position, when they are at hand."""
         if self._socket is None:
             return
         events = READ
         try:
-            self._send(self._socket)
+            self._send(self._socket, fresh)
         except BlockingIOError:
             events = READ | WRITE
         except OSError:
@@ -149,19 +143,21 @@ class Downstream:
         return int(struct.unpack("i", answer)[0])
 
     def _live(self) -> None:
-        self.say(frame(HEARTBEAT, POSITIONS.pack(self._store.position, self._owner.head)))
+        self.say(frame(HEARTBEAT, position=self._store.position))
 
-    def _send(self, connection: socket.socket) -> None:
-        """Sends until nothing is left to send. Raises BlockingIOError when the connection takes no more."""
+    def _send(self, connection: socket.socket, fresh: memoryview | None) -> None:
+        """Sends what there is. Raises BlockingIOError when the connection takes no more, or others have to wait."""
         store = self._store
+        enough = self._written + SEND_AT_ONCE
         while True:
+            if self._written > enough:
+                raise BlockingIOError
             if self._header:
                 count = connection.send(self._header, socket.MSG_MORE)
                 self._header = self._header[count:]
                 self._written += count
             elif self._left:
-                offset, length = store.extent(self.sent, self._left)
-                count = os.sendfile(connection.fileno(), store.descriptor, offset, length)
+                count = self._give(connection)
                 self.sent += count
                 self._left -= count
                 self._written += count
@@ -174,13 +170,34 @@ class Downstream:
             elif not self.streaming or store.position <= self.sent:
                 break
             elif not store.has(self.sent):
-                self._said, self.streaming = frame(GONE), False
+                self._said, self.streaming = frame(GONE, position=store.position), False
             else:
-                self._left = min(store.position - self.sent, LARGEST_FRAME)
-                self._header = FRAME.pack(DATA, self._left)
+                self._begin_frame(connection, fresh)
         if self._ending:
             self._ending = False
             connection.shutdown(socket.SHUT_WR)
+
+    def _begin_frame(self, connection: socket.socket, fresh: memoryview | None) -> None:
+        """Begins a data frame; a small one whose bytes are at hand is sent in one call."""
+        self._left = min(self._store.position - self.sent, LARGEST_FRAME)
+        self._header = FRAME.pack(DATA, self._left, self._store.position)
+        if fresh is None or len(fresh) != self._left or self._left > SMALL:
+            return
+        count = connection.sendmsg((self._header, fresh))
+        self._written += count
+        past = max(0, count - len(self._header))
+        self._header = self._header[count:]
+        self.sent += past
+        self._left -= past
+
+    def _give(self, connection: socket.socket) -> int:
+        """Sends bytes of the current data frame, and returns how many."""
+        store = self._store
+        offset, length = store.extent(self.sent, self._left)
+        if store.whole:
+            return os.sendfile(connection.fileno(), store.descriptor, offset, length)
+        # The kernel sends pages and not bytes: those of a sliding window change while they are on their way.
+        return connection.send(os.pread(store.descriptor, length, offset))
 
     def _on_events(self, events: int) -> None:
         if events & ~WRITE:
@@ -201,7 +218,7 @@ class Downstream:
                 self._understand(line)
         except BlockingIOError:
             return
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             # It left, or it is no node: it learns nothing here.
             self.close()
 

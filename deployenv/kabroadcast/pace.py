@@ -2,10 +2,10 @@
 
 from collections import deque
 
-SPAN = 0.6  # seconds that the evidence must cover
-KEPT = 1.5  # seconds of samples
-SLOWER = 0.75  # of the pace of the other: slower than this is slow
-BEHIND = 0.25  # seconds that this node must be behind at least: less may be jitter
+SPAN, LONG_SPAN = 0.6, 1.8  # seconds that the evidence must cover
+KEPT = 2.5  # seconds of samples
+SLOWER = 0.8  # of the pace of the other: slower than this is slow
+BEHIND = 0.35  # seconds that this node must be behind at least: less may be jitter
 
 
 class Pace:
@@ -33,17 +33,25 @@ class Pace:
         while now - self._samples[0][0] > KEPT:
             self._samples.popleft()
 
-    def is_slow(self) -> bool:
-        """Returns whether this node falls behind the other, and steadily so."""
+    def is_slow(self, span: float) -> bool:
+        """Returns whether this node falls behind the other, and has done so for so many seconds."""
         if not self._samples:
             return False
         now, theirs, ours = self._samples[-1]
-        since = next((each for each in reversed(self._samples) if now - each[0] >= SPAN), None)
+        since = next((each for each in reversed(self._samples) if now - each[0] >= span), None)
         if since is None:
             return False
-        their_pace = (theirs - since[1]) / (now - since[0])
-        if theirs == since[1] and self._last[0] > self._first[0]:
-            # It goes no further, because it has everything: what counts is how fast it came there.
-            their_pace = (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
+        their_pace = self._their_pace(since)
         our_pace = (ours - since[2]) / (now - since[0])
         return our_pace < SLOWER * their_pace and theirs - ours > BEHIND * their_pace
+
+    def jitter(self) -> float:
+        """Returns how many bytes a node may be behind without being slow."""
+        return BEHIND * self._their_pace(self._samples[0]) if len(self._samples) > 1 else 0.0
+
+    def _their_pace(self, since: tuple[float, int, int]) -> float:
+        now, theirs, _ = self._samples[-1]
+        if theirs == since[1] and self._last[0] > self._first[0]:
+            # It goes no further, because it has everything: what counts is how fast it came there.
+            return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
+        return (theirs - since[1]) / (now - since[0])

@@ -40,6 +40,8 @@ class Receiver:
         self._tell = tell
         self._search: Search | None = None
         self._quantum = 1
+        self._fresh: memoryview | None = None
+        self._fresh_from = -1
         self._mixed = False  # the current unit came from more than one place
         self._wrong = 0  # units in a row that the deployer gave and that were wrong
 
@@ -107,6 +109,9 @@ class Receiver:
         if search is None:
             return
         name = link.place.name
+        # What comes in one piece is passed on from where it lies; of several pieces the kernel makes one.
+        self._fresh = content if self._fresh_from < 0 else None
+        self._fresh_from = store.position
         while content and link is search.upstream:
             piece = content[: proof.end - store.position]
             content = content[len(piece) :]
@@ -119,7 +124,16 @@ class Receiver:
         if link is search.upstream:
             # The last bytes are too few to be gathered.
             link.gather(self._quantum if store.total - store.position > self._quantum else 1)
-        self._server.pump()
+
+    def taken(self) -> None:
+        """As in the protocol of Link."""
+        if self._fresh_from < 0:
+            return
+        fresh, start = self._fresh, self._fresh_from
+        self._fresh, self._fresh_from = None, -1
+        if fresh is not None and self._store.position != start + len(fresh):
+            fresh = None
+        self._server.pump(fresh)
 
     def answer(self, link: Link, kind: bytes, content: bytes) -> None:
         """As in the protocol of Link."""
@@ -139,7 +153,7 @@ class Receiver:
                 self._retract(link, search, *POSITION.unpack(content))
             else:
                 search.alive(link)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             search.leave(link, "it does not speak the protocol", rest=LONG_REST)
 
     def lost(self, link: Link, why: str) -> None:

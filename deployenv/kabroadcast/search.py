@@ -10,14 +10,15 @@ from typing import Protocol
 from .candidates import LONG_REST, REST, Candidates
 from .document import Document, Part
 from .failure import Failed
-from .pace import Pace
+from .pace import LONG_SPAN, SPAN, Pace
 from .report import Tell
 from .server import Server
 from .upstream import Link
-from .wire import Place
+from .wire import LARGEST_FRAME, Place
 
 ANSWER_SECONDS = 0.15  # for somebody to take a connection; a farther place is asked meanwhile
 OPEN_AT_ONCE = 2
+JUDGE_SECONDS = 0.1  # between two looks at an upstream that gives something
 STALL_SECONDS = 1.0  # without a byte, though the upstream says that it has more, or others are ahead
 LOST_SECONDS = 3.0  # without a byte: the deployer is asked how far the head is
 NOTES_LIMIT = 50
@@ -63,8 +64,10 @@ class Search:
         self._links: dict[str, Link] = {}
         self._candidates = Candidates(part.upstreams, part.source)
         self._pace = Pace()
-        self._sampled = 0.0
-        self._passed = False
+        self._sampled = self._judged = 0.0
+        self._passed = False  # by others, for being slow or silent
+        self._tried = False
+        self._far, self._far_since = 0, 0.0  # where the upstream is, and since when
         self._woken = self._moved = time.monotonic()
 
     def begin(self) -> None:
@@ -93,7 +96,8 @@ class Search:
         elif now - upstream.heard > self._bounds.ask:
             upstream.ping(now)
             self._seek(now)
-        else:
+        elif now - self._judged >= JUDGE_SECONDS:
+            self._judged = now
             self._keep_standby(now)
             self._judge(upstream, now)
         if now - self._moved > self._bounds.give_up:
@@ -143,10 +147,10 @@ class Search:
             self.upstream = None
         link.close()
 
-    def _note(self, link: Link, why: str, *, silent: bool = False) -> None:
+    def _note(self, link: Link, why: str) -> None:
         if len(self.notes) < NOTES_LIMIT:
             self.notes.append(f"left {link.place.name} at {self._owner.unit()}: {why}"[:NOTE_LIMIT])
-        self._tell({"event": "left", "name": link.place.name, "why": why[:NOTE_LIMIT], "silent": silent})
+        self._tell({"event": "left", "name": link.place.name, "why": why[:NOTE_LIMIT]})
 
     def _order(self) -> list[Place]:
         upstream = self.upstream.place.name if self.upstream is not None else ""
@@ -168,23 +172,35 @@ class Search:
             if link is None:
                 continue
             if link.answered and now - link.heard <= self._bounds.ask:
-                if not waiting and (self.upstream is None or now - self.upstream.heard > self._bounds.leave):
-                    silence = f"silent for {now - self.upstream.heard:.1f} s" if self.upstream is not None else ""
-                    self._take(link, silence, now, silent=True)
                 if not waiting:
+                    self._replace(link, now)
                     return
             elif now - link.begun <= ANSWER_SECONDS:
                 waiting += 1
             elif now - link.heard > self._bounds.leave:
                 self.leave(link, "no answer in time")
 
-    def _take(self, link: Link, why: str, now: float, *, silent: bool = False) -> None:
-        """Receives from another from now on. `why`: an upstream is left for it; `silent`: it said nothing."""
+    def _replace(self, link: Link, now: float) -> None:
+        """Takes somebody in place of an upstream that is lost, or has been silent for long enough.
+
+        That is sooner when somebody else has bytes that the upstream ought to give.
+        """
+        if self.upstream is None:
+            self._take(link, "", now)
+            return
+        silence = now - self.upstream.heard
+        ahead = link.talk.position > self._owner.position()
+        bound = (self._bounds.ask + self._bounds.leave) / 2 if ahead else self._bounds.leave
+        if silence > bound:
+            self._take(link, f"silent for {silence:.1f} s", now)
+
+    def _take(self, link: Link, why: str, now: float) -> None:
+        """Receives from another from now on. `why`: an upstream is left for it, if there is one."""
         old = self.upstream
         if old is not None:
             self._drop(old)
             self._candidates.leave(old.place, why, now, rest=LONG_REST)
-            self._note(old, why, silent=silent)
+            self._note(old, why)
         self.upstream = link
         self._pace.clear()
         self._moved = now
@@ -193,7 +209,8 @@ class Search:
             {
                 "position": self._owner.position(),
                 "chain": self._part.chain,
-                "skipped": self._candidates.skipped(now),
+                # Who was passed takes nobody's place.
+                "skipped": [] if self._passed else self._candidates.skipped(now),
                 "moved": self._passed,
                 "wrong": self._owner.wrong(),
             }
@@ -219,6 +236,8 @@ class Search:
     def _judge(self, upstream: Link, now: float) -> None:
         """Leaves an upstream that gives nothing, or less than the place before it has."""
         position = self._owner.position()
+        if upstream.talk.position != self._far:
+            self._far, self._far_since = upstream.talk.position, now
         stalled = now - self._moved > STALL_SECONDS
         if stalled and upstream.talk.position > position and not upstream.place.source:
             self.leave(upstream, "it says that it has more, and gives nothing", rest=LONG_REST)
@@ -226,12 +245,29 @@ class Search:
         for link in tuple(self._links.values()):
             if link is upstream or not link.answered:
                 continue
-            if stalled and link.talk.position > position:
+            # An upstream that comes nearer is waited for: it is behind this node, which was passed.
+            if stalled and now - self._far_since > STALL_SECONDS and link.talk.position > position:
                 self._take(link, f"nothing came, and {link.place.name} has more", now)
                 return
             if link.heard > self._sampled:
                 self._sampled = link.heard
                 self._pace.add(now, link.place.name, link.talk.position, position)
-            if self._pace.is_slow():
+            if self._is_slow(upstream, position):
                 self._take(link, f"it is slower than {link.place.name}", now)
                 return
+
+    def _is_slow(self, upstream: Link, position: int) -> bool:
+        """Returns whether it is the upstream that is slow.
+
+        When bytes wait to be read, this node is slow. An upstream that has no more than this node is slow itself. One
+        that has more may have a slow link, or this node has: others pass this node then; only if nobody does, it tries
+        another, once.
+        """
+        if self._passed or not self._pace.is_slow(SPAN) or upstream.unread() > LARGEST_FRAME:
+            return False
+        if upstream.talk.position - position < self._pace.jitter() / 2:
+            return True
+        if self._tried or not self._pace.is_slow(LONG_SPAN):
+            return False
+        self._tried = True
+        return True

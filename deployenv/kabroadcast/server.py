@@ -17,21 +17,17 @@ from .store import Store
 from .wire import ANCESTORS, GONE, PASSED, Place, frame, listen, prepare
 
 HEARTBEAT_SECONDS = 0.2
+BEAT_SECONDS = 0.1  # between two looks at whether a heartbeat is due
 CONNECTION_LIMIT = 64
 SILENT_SECONDS = 1.0
 SILENT = "it acknowledges nothing"
 
 
 class Server:
-    """The listener and the connections of those behind.
-
-    Attributes:
-        head: how far the head of the chain is, as far as this node knows.
-    """
+    """The listener and the connections of those behind."""
 
     def __init__(self, document: Document, store: Store, loop: Loop, tell: Tell) -> None:
         self.token = document.token.encode()
-        self.head = 0
         self._document = document
         self._store = store
         self._loop = loop
@@ -39,6 +35,7 @@ class Server:
         self._ancestors: list[Place] = []
         self._connections: set[Downstream] = set()
         self._behind: Downstream | None = None
+        self._beaten = 0.0
         self._listener: socket.socket | None = None
         self.port = 0
 
@@ -53,10 +50,10 @@ class Server:
         down = self._behind
         return down.place.name if down is not None and down.place is not None else ""
 
-    def pump(self) -> None:
-        """Passes on what came."""
+    def pump(self, fresh: memoryview | None = None) -> None:
+        """Passes on what came. `fresh`: the last of it, when it is still at hand."""
         if self._behind is not None:
-            self._behind.pump()
+            self._behind.pump(fresh)
 
     def retract(self, position: int) -> None:
         """Takes back what was passed on from a position on."""
@@ -70,16 +67,20 @@ class Server:
             self._behind.say(self._ancestor_frame())
 
     def beat(self, now: float) -> None:
-        """Gives signs of life."""
+        """Gives signs of life; gives the place behind this node free when the node in it gives none."""
+        if now - self._beaten < BEAT_SECONDS:
+            return
+        self._beaten = now
         for down in tuple(self._connections):
             down.beat(now, HEARTBEAT_SECONDS)
         behind = self._behind
         if behind is not None and behind.place is not None and behind.is_silent(now, SILENT_SECONDS):
-            self._tell({"event": "left", "name": behind.place.name, "why": SILENT, "silent": True})
+            self._tell({"event": "left", "name": behind.place.name, "why": SILENT})
+            behind.close()
 
     def needed_from(self) -> int:
         """Returns the position from which on the node behind may still need what this one has."""
-        return self._store.position if self._behind is None else self._behind.acknowledged()
+        return self._store.position if self._behind is None else self._behind.sent
 
     def charge(self, seconds: float, patience: float) -> None:
         """Notes that this node could receive nothing because of the node behind; drops it when it was too often."""
@@ -87,7 +88,7 @@ class Server:
             self._behind.cost += seconds
             if self._behind.cost > patience:
                 down, self._behind = self._behind, None
-                down.say(frame(GONE), last=True)
+                down.say(self._frame(GONE), last=True)
 
     def wants(self, down: Downstream, wanted: dict[str, object]) -> None:
         """As in the protocol of Downstream."""
@@ -96,16 +97,16 @@ class Server:
             raise ValueError("a request names a position and whom it skips")
         down.moved = bool(wanted["moved"])
         if not self._store.has(position):
-            down.say(frame(GONE))
+            down.say(self._frame(GONE))
             return
         now_behind = self._behind
         if now_behind is not None and now_behind is not down and now_behind.place is not None:
             name = now_behind.place.name
             if name != down.place.name:
                 if name not in skipped and not (now_behind.moved and not down.moved):
-                    down.say(_passed(now_behind.place))
+                    down.say(self._passed(now_behind.place))
                     return
-                now_behind.say(_passed(down.place), last=True)
+                now_behind.say(self._passed(down.place), last=True)
             else:
                 now_behind.close()
         self._behind = down
@@ -134,8 +135,10 @@ class Server:
         self._connections.add(Downstream(connection, self._store, self, self._loop))
 
     def _ancestor_frame(self) -> bytes:
-        return frame(ANCESTORS, json.dumps([place.document() for place in self._ancestors]).encode())
+        return self._frame(ANCESTORS, json.dumps([place.document() for place in self._ancestors]).encode())
 
+    def _passed(self, place: Place) -> bytes:
+        return self._frame(PASSED, json.dumps(place.document()).encode())
 
-def _passed(place: Place) -> bytes:
-    return frame(PASSED, json.dumps(place.document()).encode())
+    def _frame(self, kind: bytes, content: bytes = b"") -> bytes:
+        return frame(kind, content, position=self._store.position)

@@ -19,6 +19,7 @@ from .writer import Writer
 
 DESCRIPTION_LIMIT = 2000
 PROGRESS_SECONDS = 1.0
+WRITE_BYTES = 1 << 20  # worth waking the writer before the next tick: two threads of Python hinder one another
 PATIENCE_SHARE = 10  # a node behind may cost its bound and a tenth of the session
 
 
@@ -58,6 +59,8 @@ class Session:
             self._conclude(None)
         except Failed as failure:
             return self._conclude(failure)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the deployer must hear of it
+            return self._conclude(Failed(f"kabroadcast has a fault: {type(error).__name__}: {error}"))
         # Nodes behind this one may still need what it holds.
         while not self.control.ended:
             self._turn()
@@ -93,18 +96,24 @@ class Session:
         self.loop.wait(TICK)
         if self.writer.failure is not None:
             raise self.writer.failure
-        if self.store.proved != self.proved:
-            self.proved = self.store.proved
-            self.writer.proved()
-            if self.receiver.complete():
-                self.phase = "writing"
-                self.reporter.tell({"event": "received", "seconds": round(time.monotonic() - self.begun, 4)})
+        if self.phase == "transfer" and self.receiver.complete():
+            self.phase = "writing"
+            self._let_write()
+            self.reporter.tell({"event": "received", "seconds": round(time.monotonic() - self.begun, 4)})
+        elif self.store.proved - self.proved >= WRITE_BYTES:
+            self._let_write()
         now = time.monotonic()
         if now - self.ticked >= TICK:
             self._tick(now, now - self.ticked)
 
+    def _let_write(self) -> None:
+        self.proved = self.store.proved
+        self.writer.proved()
+
     def _tick(self, now: float, passed: float) -> None:
         self.ticked = now
+        if self.store.proved != self.proved:
+            self._let_write()
         self.receiver.tick(now)
         self.server.beat(now)
         if not self.store.whole:

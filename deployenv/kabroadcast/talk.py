@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from .wire import DATA, FRAME, HEARTBEAT, KINDS, LARGEST_FRAME, LARGEST_MESSAGE, POSITIONS, PROTOCOL, Place, message
+from .wire import DATA, FRAME, KINDS, LARGEST_FRAME, LARGEST_MESSAGE, PROTOCOL, Place, message
 
 HTTP_HEADER_LIMIT = 8192
 
@@ -24,14 +24,13 @@ class FrameTalk:
     """Frames.
 
     Attributes:
-        position, head: how far the other end, and the head of the chain as it knows it, said that they are.
+        position: how far the other end said that it is.
         greeting: what is sent first.
         answers_first: whether the other end answers to that.
     """
 
     def __init__(self, token: str, own: Place) -> None:
         self.position = 0
-        self.head = 0
         self.greeting = b" ".join((PROTOCOL, token.encode(), message(own.document())))
         self.answers_first = True
         self._pending = b""
@@ -66,7 +65,7 @@ class FrameTalk:
 
     def _frame(self, complete: int, hearer: Hearer) -> bool:
         """Takes a header, or with it the content of a frame that is not data."""
-        kind, length = FRAME.unpack_from(self._pending)
+        kind, length, self.position = FRAME.unpack_from(self._pending)
         if kind not in KINDS or length > (LARGEST_FRAME if kind == DATA else LARGEST_MESSAGE):
             hearer.no_sense("it does not speak the protocol")
             return False
@@ -76,8 +75,6 @@ class FrameTalk:
         if complete != FRAME.size + length:
             return True
         content, self._pending = self._pending[FRAME.size :], b""
-        if kind == HEARTBEAT and length == POSITIONS.size:
-            self.position, self.head = POSITIONS.unpack(content)
         return hearer.says(kind, content)
 
 
@@ -85,7 +82,7 @@ class HttpTalk:
     """One GET of HTTP/1.1 with a range, answered by the rest of the stream. Attributes as of FrameTalk."""
 
     def __init__(self, token: str, total: int) -> None:
-        self.position = self.head = total
+        self.position = total
         self.greeting = b""
         self.answers_first = False
         self._token = token

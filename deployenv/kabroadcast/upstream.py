@@ -1,7 +1,9 @@
 """A connection to somebody before this node: a node, or the deployer. It watches, and once it is asked to, receives."""
 
+import fcntl
 import os
 import socket
+import struct
 import time
 from typing import Protocol
 
@@ -11,6 +13,8 @@ from .wire import SO_RCVLOWAT, Place, prepare
 
 BUFFER = bytearray(256 << 10)  # of all connections: what came of one is understood before another is read
 VIEW = memoryview(BUFFER)
+READS_AT_ONCE = 4
+FIONREAD = 0x541B  # ioctl
 
 
 class Owner(Protocol):
@@ -21,6 +25,9 @@ class Owner(Protocol):
 
     def accept(self, link: "Link", content: memoryview) -> None:
         """Takes bytes of the stream."""
+
+    def taken(self) -> None:
+        """Hears that all was taken that came at once."""
 
     def answer(self, link: "Link", kind: bytes, content: bytes) -> None:
         """Takes a frame that is not data."""
@@ -87,6 +94,12 @@ class Link:
         if count != self._low and self._socket is not None:
             self._low = count
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVLOWAT, count)
+
+    def unread(self) -> int:
+        """Returns how many bytes came that were not read yet."""
+        if self._socket is None:
+            return 0
+        return int(struct.unpack("i", fcntl.ioctl(self._socket.fileno(), FIONREAD, struct.pack("i", 0)))[0])
 
     def poll(self) -> None:
         """Reads what is there, however little, and also after a pause."""
@@ -158,7 +171,10 @@ class Link:
             self._lose(error.strerror or str(error))
 
     def _read(self) -> None:
-        while self._socket is not None:
+        """Reads what came, but for no longer than the others can wait."""
+        for _ in range(READS_AT_ONCE):
+            if self._socket is None:
+                return
             room = len(BUFFER)
             if self._streaming:
                 room = min(room, self._owner.room())
@@ -179,6 +195,7 @@ class Link:
             self.heard = time.monotonic()
             self.answered = True
             self.talk.parse(VIEW[:count], self)
+            self._owner.taken()
             if count < room:
                 return
 

@@ -11,12 +11,11 @@ import struct
 from .failure import Failed
 
 PROTOCOL = b"kabroadcast/2"
-FRAME = struct.Struct(">c3xI")  # kind, length of what follows
-POSITIONS = struct.Struct(">QQ")  # how far the sender is, and how far the head of the chain is
+FRAME = struct.Struct(">c3xIQ")  # kind, length of what follows, how far the sender is
 POSITION = struct.Struct(">Q")
 
 DATA = b"D"  # the next bytes of the stream follow
-HEARTBEAT = b"H"  # POSITIONS follow
+HEARTBEAT = b"H"  # nothing follows
 ANCESTORS = b"A"  # the places before the sender follow, as JSON
 RETRACTED = b"R"  # POSITION follows: what came after it was wrong and comes again
 GONE = b"G"  # the wanted bytes are no longer in memory: ask another
@@ -57,9 +56,9 @@ def read_place(document: object) -> Place:
         raise ValueError(f"a place has no {error}") from error
 
 
-def frame(kind: bytes, content: bytes = b"") -> bytes:
-    """Returns a whole frame that is not data."""
-    return FRAME.pack(kind, len(content)) + content
+def frame(kind: bytes, content: bytes = b"", *, position: int = 0) -> bytes:
+    """Returns a whole frame that is not data. `position`: how far the sender is."""
+    return FRAME.pack(kind, len(content), position) + content
 
 
 def message(content: dict[str, object]) -> bytes:

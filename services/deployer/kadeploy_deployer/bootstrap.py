@@ -160,4 +160,8 @@ def _chain_settings(settings: BroadcastSettings) -> ChainSettings:
         source_address=settings.address or "0.0.0.0",
         source_port=settings.port,
         node_port=settings.node_port,
+        method=settings.method,
+        chains=settings.chains,
+        gather_bound=settings.gather_seconds,
+        memory_share=settings.memory_percent / 100,
     )

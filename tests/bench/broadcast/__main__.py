@@ -25,6 +25,7 @@ DISTURBED = 0.15
 """The part of the machine that others may use."""
 BOUND = 6.0
 """How many times the ideal time a transfer may take."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
 NODES_OF = {"three silent deaths": 16}
 
 
@@ -142,7 +143,7 @@ def main() -> None:
     rows: list[Row] = []
     for method, nodes, fault in wanted:
         try:
-            row = measure(method, nodes, fault, Path("/dev/shm"))  # noqa: S108 - directories of its own
+            row = measure(method, nodes, fault, MEMORY)
         except (subprocess.SubprocessError, OSError) as error:
             sys.exit(f"{method} with {nodes} hosts and {fault}: {error}")
         rows.append(row)

@@ -16,6 +16,8 @@ from tests.bench.broadcast.site import Site, wait_for_listener
 from tests.fakes.local_shell import KABROADCAST
 
 POLL_SECONDS = 0.005
+STALLED_SECONDS = 10.0
+"""Without a byte anywhere: what waits for so long never comes."""
 NEEDED = ("udp-sender", "uftp", "uftpd", "aria2c", "nginx", "nc", "curl")
 
 
@@ -58,10 +60,16 @@ class Transfer:
         self.started.set()
 
     def watch(self, living: Callable[[], set[int]], complete: Callable[[int], bool] | None = None) -> None:
-        """Waits until all living hosts have everything, or the time is over."""
+        """Waits until all living hosts have everything, nothing comes any more, or the time is over."""
         size = self.file.stat().st_size
         full = complete or (lambda host: self.target(host).exists() and self.target(host).stat().st_size >= size)
+        last = (0, time.monotonic())
         while time.monotonic() < self.begun + self.timeout:
+            arrived = sum(self.target(host).stat().st_size for host in living() if self.target(host).exists())
+            if arrived != last[0]:
+                last = (arrived, time.monotonic())
+            elif time.monotonic() - last[1] > STALLED_SECONDS:
+                return
             for host in living() - set(self.done):
                 if full(host):
                     self.done[host] = time.monotonic()

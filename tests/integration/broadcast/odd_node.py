@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from kabroadcast import downstream, proof, receiver, server, session, wire
 
-SLOW_BYTES = 1_500_000
+SLOW_BYTES = 600_000
 GOOD_BYTES = 600_000
 
 
@@ -36,7 +35,7 @@ def spoils() -> None:
 def lies_about_its_digest() -> None:
     """Says that it received something else than it did."""
 
-    def digest(_: proof.Proof) -> str:
+    def digest(self: proof.Proof) -> str:  # noqa: ARG001
         return "0" * 64
 
     proof.Proof.digest = digest  # type: ignore[method-assign,assignment]
@@ -47,24 +46,38 @@ def boasts() -> None:
 
     def live(self: downstream.Downstream) -> None:
         store = self._store
-        self.say(wire.frame(wire.HEARTBEAT, wire.POSITIONS.pack(store.total, store.total)))
+        self.say(wire.frame(wire.HEARTBEAT, position=store.total))
 
     def wants(self: server.Server, down: downstream.Downstream, wanted: dict[str, object]) -> None:  # noqa: ARG001
-        down.say(self._ancestor_frame())
+        down.say(wire.frame(wire.ANCESTORS, b"[]", position=self._store.total))
 
     downstream.Downstream._live = live  # type: ignore[method-assign]
     server.Server.wants = wants  # type: ignore[method-assign]
 
 
+def gated() -> None:
+    """Takes no more bytes than the file beside this run says."""
+    room = receiver.Receiver.room
+    gate = Path(sys.argv[2])
+
+    def gated_room(self: receiver.Receiver) -> int:
+        return max(0, min(room(self), int(gate.read_text()) - self.position()))
+
+    receiver.Receiver.room = gated_room  # type: ignore[method-assign]
+
+
 def slow() -> None:
     """Takes few bytes a second, whatever the reason."""
-    accept = receiver.Receiver.accept
+    room = receiver.Receiver.room
+    started: list[float] = []
 
-    def accept_slowly(self: receiver.Receiver, link: Any, content: memoryview) -> None:
-        time.sleep(len(content) / SLOW_BYTES)
-        accept(self, link, content)
+    def little_room(self: receiver.Receiver) -> int:
+        started.append(time.monotonic())
+        earned = int((started[-1] - started[0]) * SLOW_BYTES) - self.position()
+        del started[1:]
+        return max(0, min(room(self), earned))
 
-    receiver.Receiver.accept = accept_slowly  # type: ignore[method-assign]
+    receiver.Receiver.room = little_room  # type: ignore[method-assign]
 
 
 KINDS: dict[str, Callable[[], None]] = {
@@ -73,12 +86,13 @@ KINDS: dict[str, Callable[[], None]] = {
     "lies": lies_about_its_digest,
     "boasts": boasts,
     "slow": slow,
+    "gated": gated,
 }
 
 
-def program(kind: str) -> tuple[str, ...]:
+def program(kind: str, *more: str) -> tuple[str, ...]:
     """Returns what runs such a node."""
-    return (sys.executable, __file__, kind)
+    return (sys.executable, __file__, kind, *more)
 
 
 if __name__ == "__main__":

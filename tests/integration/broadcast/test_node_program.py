@@ -188,7 +188,7 @@ def _ask(address: str, port: int, token: str, position: int) -> bytes:
         connection.sendall(FrameTalk(token, wire.Place("someone", "127.0.0.1", 9)).greeting)
         connection.sendall(wire.message({"go": wanted}))
         try:
-            content = connection.recv(wire.FRAME.size + wire.POSITIONS.size, socket.MSG_WAITALL)
+            content = connection.recv(wire.FRAME.size, socket.MSG_WAITALL)
             return connection.recv(1) if content else b""
         except ConnectionResetError:
             return b""
@@ -230,9 +230,9 @@ async def test_a_source_that_gives_other_blocks_is_not_believed(start: Start, tm
     async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lies.append(asyncio.current_task())
         await reader.readline()
-        writer.write(wire.frame(wire.HEARTBEAT, wire.POSITIONS.pack(1, 1)))
+        writer.write(wire.frame(wire.HEARTBEAT, position=1))
         await reader.readline()
-        writer.write(wire.FRAME.pack(wire.DATA, 4096) + bytes(4096))
+        writer.write(wire.FRAME.pack(wire.DATA, 4096, 4096) + bytes(4096))
         with suppress(ConnectionError):
             await writer.drain()
             await reader.read()

@@ -15,7 +15,7 @@ SOURCE_NAME = "the deployer"
 CHAIN, HTTP = "chain", "http"
 
 SMALLEST_QUANTUM, LARGEST_QUANTUM = 4 << 10, 64 << 10
-QUANTUM_SHARE = 100
+QUANTUM_SHARE = 60
 """All nodes of a chain together gather at most this part of the file before they pass it on."""
 
 

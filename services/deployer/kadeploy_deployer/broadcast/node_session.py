@@ -128,7 +128,7 @@ class NodeSession:
         self._settle_failure(FailureReason.TRANSFER_FAILED, description)
 
     def blame(self, by: str, why: str) -> None:
-        """Hears from another node that this one gives no sign of life: so it is believed to be dead sooner."""
+        """Hears from another node that this one gives nothing: if the deployer hears nothing either, it is dead."""
         self._blamed = f"{by} says: {why}"
         self._expect(self._heard + self._settings.evidence_bound)
 
@@ -170,8 +170,7 @@ class NodeSession:
                     self._on_progress(int(str(message["written_bytes"])), int(str(message["total_bytes"])))
             case "left":
                 logger.info("broadcast node=%s left=%s why=%s", self.name, message["name"], message["why"])
-                if message["silent"] is True:
-                    self._on_neighbour(str(message["name"]), self.name, str(message["why"]))
+                self._on_neighbour(str(message["name"]), self.name, str(message["why"]))
             case "serves":
                 self._on_neighbour(str(message["name"]), self.name, "")
             case "result":

@@ -161,7 +161,12 @@ class Source:
         return True
 
     def _beat(self) -> None:
+        now = time.monotonic()
         self._far = max([self._far, *(head.acknowledged for head in self._heads.values())])
+        for head in tuple(self._heads.values()):
+            if head.is_silent(now):
+                # Its place is free for whoever asks next, who need not know that it is dead.
+                head.close()
         for connection in tuple(self._connections.values()):
             connection.beat(self._far)
 

@@ -17,9 +17,8 @@ from kadeploy_deployer.broadcast.instructions import Place
 from kadeploy_deployer.broadcast.manifest import Manifest
 
 PROTOCOL = b"kabroadcast/2"
-FRAME = struct.Struct(">c3xI")
-"""Kind, and length of what follows, as in the nodes' program."""
-POSITIONS = struct.Struct(">QQ")
+FRAME = struct.Struct(">c3xIQ")
+"""Kind, length of what follows, and how far the sender is, as in the nodes' program."""
 DATA, HEARTBEAT, ANCESTORS, PASSED, FAILED = b"D", b"H", b"A", b"S", b"X"
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
@@ -29,6 +28,8 @@ NO_BLOCK = -2
 _LARGEST_FRAME = 128 << 10
 _UNSENT_BYTES = 512 << 10
 """In the kernel, per connection: enough for the moments in which other threads keep this one waiting."""
+_SEND_AT_ONCE = 2 << 20
+_SILENT_SECONDS = 1.0
 _REQUEST_LIMIT = 8192
 _TCP_NOTSENT_LOWAT = 25
 _SIOCOUTQ = 0x5411
@@ -102,6 +103,8 @@ class SourceConnection:
         self._left = 0
         self._framed = True
         self._ending = False
+        self._taken = 0
+        self._taken_at = 0.0
         self._events = READ
         epoll.register(self._number, READ)
 
@@ -113,16 +116,20 @@ class SourceConnection:
     @property
     def acknowledged(self) -> int:
         """A position up to which the node surely has what was sent."""
-        if self._socket is None:
-            return self.position
-        queued = fcntl.ioctl(self._number, _SIOCOUTQ, struct.pack("i", 0))
-        return max(0, self.position - int(struct.unpack("i", queued)[0]))
+        return max(0, self.position - self._queued())
+
+    def is_silent(self, now: float) -> bool:
+        """Returns whether the node has acknowledged nothing for too long of what is on its way to it."""
+        taken = self.position - self._queued()
+        if taken != self._taken or taken == self.position:
+            self._taken, self._taken_at = taken, now
+        return now - self._taken_at > _SILENT_SECONDS
 
     def stream(self, wanted: Wanted) -> None:
         """Begins to serve."""
         self.position, self.moved, self.chain, self.streaming = wanted.position, wanted.moved, wanted.chain, True
         if self._framed:
-            self._said += FRAME.pack(ANCESTORS, 2) + b"[]"
+            self._said += FRAME.pack(ANCESTORS, 2, self._total) + b"[]"
         else:
             self._said += (
                 f"HTTP/1.1 206 Partial Content\r\nContent-Type: application/octet-stream\r\n"
@@ -134,13 +141,13 @@ class SourceConnection:
     def send_on(self, place: Place) -> None:
         """Names the node that is served in this one's place."""
         content = json.dumps({"name": place.name, "address": place.address, "port": place.port}).encode()
-        self._say(FRAME.pack(PASSED, len(content)) + content)
+        self._say(FRAME.pack(PASSED, len(content), self._total) + content)
 
     def refuse(self, sentence: str) -> None:
         """Says why nobody can give the stream."""
         content = sentence.encode()
         if self._framed:
-            self._say(FRAME.pack(FAILED, len(content)) + content)
+            self._say(FRAME.pack(FAILED, len(content), 0) + content)
         else:
             head = f"HTTP/1.1 410 {sentence}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             self._say(head.encode(errors="replace"))
@@ -148,7 +155,7 @@ class SourceConnection:
     def beat(self, head: int) -> None:
         """Says that the deployer lives, and how far the head of the chain is."""
         if self._framed and self.place is not None and not self._left and not self._said:
-            self._said = FRAME.pack(HEARTBEAT, POSITIONS.size) + POSITIONS.pack(head, head)
+            self._said = FRAME.pack(HEARTBEAT, 0, head)
             self.pump()
 
     def handle(self, events: int) -> None:
@@ -184,6 +191,11 @@ class SourceConnection:
             self._socket = None
             self._owner.ended(self)
 
+    def _queued(self) -> int:
+        if self._socket is None:
+            return 0
+        return int(struct.unpack("i", fcntl.ioctl(self._number, _SIOCOUTQ, struct.pack("i", 0)))[0])
+
     def _say(self, content: bytes) -> None:
         """Says the last that is said here."""
         self._said += content
@@ -191,7 +203,11 @@ class SourceConnection:
         self.pump()
 
     def _send(self, connection: socket.socket) -> None:
+        """Sends what there is. Raises BlockingIOError when the connection takes no more, or others have to wait."""
+        enough = self.position + _SEND_AT_ONCE
         while True:
+            if self.position > enough:
+                raise BlockingIOError
             if self._header:
                 self._header = self._header[connection.send(self._header, socket.MSG_MORE) :]
             elif self._left:
@@ -200,7 +216,7 @@ class SourceConnection:
                 self._said = self._said[connection.send(self._said) :]
             elif self.streaming and self.position < self._total:
                 self._left = min(self._total - self.position, _LARGEST_FRAME)
-                self._header = FRAME.pack(DATA, self._left) if self._framed else b""
+                self._header = FRAME.pack(DATA, self._left, self._total) if self._framed else b""
             else:
                 break
         if self._ending or (not self._framed and self.streaming):
@@ -238,7 +254,7 @@ class SourceConnection:
                 self._understand(line)
         except BlockingIOError:
             return
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             # It left, or it is no node of this broadcast: it learns nothing here.
             self.close()
 
