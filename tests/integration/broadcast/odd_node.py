@@ -38,7 +38,7 @@ def lies_about_its_digest() -> None:
     def digest(self: proof.Proof) -> str:  # noqa: ARG001
         return "0" * 64
 
-    proof.Proof.digest = digest  # type: ignore[method-assign,assignment]
+    proof.Proof.digest = digest  # type: ignore[method-assign]
 
 
 def boasts() -> None:
