@@ -23,9 +23,9 @@ from sqlalchemy.engine import URL
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy_deployer import service
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
-from kadeploy_deployer.app.ports import Inventory
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports import Inventory
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.channel import open_aio_channel

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import Broadcast, BroadcastSink, BroadcastTarget, Received, ShellHost
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import Broadcast, BroadcastSink, BroadcastTarget, Received, ShellHost
 from tests.fakes.fake_broadcast import FakeBroadcast
 from tests.fakes.local_shell import KABROADCAST, LocalShell
 

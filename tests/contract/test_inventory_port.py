@@ -15,7 +15,6 @@ from kadeploy.inventory.v1 import (
     node_pb2,
 )
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
-from kadeploy_deployer.app.ports import Inventory, NodeResolution, Resolution, ResolvedNode
 from kadeploy_deployer.domain.snapshot import (
     ArchiveSnapshot,
     CommandSnapshot,
@@ -29,6 +28,7 @@ from kadeploy_deployer.domain.snapshot import (
     StepPolicy,
 )
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.ports import Inventory, NodeResolution, Resolution, ResolvedNode
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.operation_store import (
+from kadeploy_deployer.domain.control_errors import NodeNotFound, PowerFailed
+from kadeploy_deployer.domain.error_record import ErrorRecord
+from kadeploy_deployer.ports.operation_store import (
     AskedBefore,
     NewOperation,
     NodeNote,
@@ -14,8 +16,6 @@ from kadeploy_deployer.app.operation_store import (
     Renewal,
     RequestName,
 )
-from kadeploy_deployer.domain.control_errors import NodeNotFound, PowerFailed
-from kadeploy_deployer.domain.trouble import noted
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.operations import SqlOperationStore
 from tests.fakes.deployment_world import make_database
@@ -73,14 +73,14 @@ async def test_nothing_is_known_of_nodes_that_were_never_deployed(store: Operati
 # --- requests that can be made again ---
 
 REQUEST = RequestName(owner="alice", request_id="r-1", fingerprint="reboot n1 n2")
-NO_NODE = noted(NodeNotFound("n9"))
+NO_NODE = ErrorRecord.from_error(NodeNotFound("n9"))
 
 
 async def outcomes(store: OperationStore) -> dict[str, str]:
     """Returns the reasons of the nodes that have an outcome, empty where it went well."""
     known = await store.known_request("alice", "r-1")
     assert known is not None
-    return {node: trouble.reason if trouble else "" for node, trouble in known.outcomes.items()}
+    return {node: error_record.reason if error_record else "" for node, error_record in known.outcomes.items()}
 
 
 async def test_a_request_has_one_operation_and_remembers_what_became_of_each_node(store: OperationStore) -> None:
@@ -89,8 +89,10 @@ async def test_a_request_has_one_operation_and_remembers_what_became_of_each_nod
     assert await store.open_request(operation("a"), REQUEST, ["n1", "n2", "n9"], refused=refused) == refused
     with pytest.raises(AskedBefore):
         await store.open_request(operation("b"), REQUEST, ["n1", "n2"], refused={})
-    trouble = noted(PowerFailed("n2 has no controller", metadata={"node": "n2"}))
-    assert await store.note_nodes("op-a", [NodeNote(node="n1"), NodeNote(node="n2", ended=True, trouble=trouble)])
+    error_record = ErrorRecord.from_error(PowerFailed("n2 has no controller", metadata={"node": "n2"}))
+    assert await store.note_nodes(
+        "op-a", [NodeNote(node="n1"), NodeNote(node="n2", ended=True, error_record=error_record)]
+    )
     assert not await store.note_nodes("op-b", [NodeNote(node="n1", ended=True)])
     assert await outcomes(store) == {"n9": "NODE_NOT_FOUND", "n2": "POWER_FAILED"}
 
@@ -99,7 +101,7 @@ async def test_a_request_has_one_operation_and_remembers_what_became_of_each_nod
     known = await store.known_request("alice", "r-1")
     assert known is not None
     assert known.ended
-    assert known.outcomes == {"n1": None, "n2": trouble, "n9": NO_NODE}
+    assert known.outcomes == {"n1": None, "n2": error_record, "n9": NO_NODE}
     with pytest.raises(AskedBefore):
         await store.open_request(operation("c"), REQUEST, ["n1", "n2"], refused={})
 
@@ -120,7 +122,7 @@ async def test_who_takes_a_request_over_gets_what_was_not_begun(store: Operation
         await store.release("op-a")
 
     found = await store.open_request(operation("b"), REQUEST, ["n1", "n2", "n3"], refused={})
-    assert {node: trouble and trouble.reason for node, trouble in found.items()} == {
+    assert {node: error_record and error_record.reason for node, error_record in found.items()} == {
         "n1": None,
         "n2": "OUTCOME_UNKNOWN",
     }

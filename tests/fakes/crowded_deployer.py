@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import Resolution
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BusyPolicy, PartitionState
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import Resolution
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.errors import DomainError

@@ -10,13 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from kadeploy_deployer.app.deployments import create_deployment
-from kadeploy_deployer.app.event_log import EventLog
-from kadeploy_deployer.app.ports import Clock, Resolution, ResolvedNode
-from kadeploy_deployer.app.request import Actor
-from kadeploy_deployer.app.runner import Runner, RunnerSettings
-from kadeploy_deployer.app.store_values import NewDeployment, NewNode
-from kadeploy_deployer.app.supervisor import Supervisor
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
@@ -28,7 +21,15 @@ from kadeploy_deployer.domain.snapshot import (
     PartitionSnapshot,
     ProfileSnapshot,
 )
-from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
+from kadeploy_deployer.engine.event_log import EventLog
+from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.ports import Clock, Resolution, ResolvedNode
+from kadeploy_deployer.ports.step_ports import StepPorts
+from kadeploy_deployer.ports.store_values import NewDeployment, NewNode
+from kadeploy_deployer.requests.deployment_request import Actor
+from kadeploy_deployer.requests.deployments import create_deployment
+from kadeploy_deployer.steps.step import Step, StepContext
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kadeploy_deployer.app.ports import BroadcastTarget, Received
 from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.ports import BroadcastTarget, Received
 
 
 class FakeBroadcast:

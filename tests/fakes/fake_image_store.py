@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from kadeploy_deployer.app.ports import BootFiles, DigestDiffers, ImageError
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError
 
 
 class FakeImageStore:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kadeploy_deployer.app.ports import NodeResolution, Resolution
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.ports import NodeResolution, Resolution
 from kadeploy_rpckit.errors import DomainError
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kadeploy_deployer.app.operation_store import (
+from kadeploy_deployer.domain.control_errors import OutcomeUnknown
+from kadeploy_deployer.domain.error_record import ErrorRecord
+from kadeploy_deployer.ports.operation_store import (
     AskedBefore,
     KnownRequest,
     NewOperation,
@@ -12,8 +14,6 @@ from kadeploy_deployer.app.operation_store import (
     Renewal,
     RequestName,
 )
-from kadeploy_deployer.domain.control_errors import OutcomeUnknown
-from kadeploy_deployer.domain.trouble import Trouble, noted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Request:
     name: RequestName
     begun: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
-    outcomes: dict[str, Trouble | None] = field(default_factory=dict)
+    outcomes: dict[str, ErrorRecord | None] = field(default_factory=dict)
     lease_expires_at: float
     ended: bool = False
     stop_asked: bool = False
@@ -79,8 +79,8 @@ class FakeOperationStore:
             mine.ended = mine.outcomes.keys() == mine.nodes
 
     async def open_request(
-        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, Trouble]
-    ) -> Mapping[str, Trouble | None]:
+        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, ErrorRecord]
+    ) -> Mapping[str, ErrorRecord | None]:
         """As in the port."""
         found = self._find(request.owner, request.request_id)
         if found is None:
@@ -91,10 +91,10 @@ class FakeOperationStore:
         else:
             found.operation, found.lease_expires_at = operation, operation.lease_expires_at
             for node in found.begun - found.outcomes.keys():
-                found.outcomes[node] = noted(OutcomeUnknown(node))
+                found.outcomes[node] = ErrorRecord.from_error(OutcomeUnknown(node))
         found.nodes.update(nodes)
-        for node, trouble in refused.items():
-            found.outcomes.setdefault(node, trouble)
+        for node, error_record in refused.items():
+            found.outcomes.setdefault(node, error_record)
         return dict(found.outcomes)
 
     async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:
@@ -116,7 +116,7 @@ class FakeOperationStore:
             return False
         for note in notes:
             if note.ended:
-                mine.outcomes.setdefault(note.node, note.trouble)
+                mine.outcomes.setdefault(note.node, note.error_record)
             else:
                 mine.begun.add(note.node)
         return True

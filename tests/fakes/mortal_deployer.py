@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store.database import Database

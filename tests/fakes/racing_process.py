@@ -4,8 +4,8 @@ import asyncio
 import sys
 import time
 
-from kadeploy_deployer.app.store_values import Created
 from kadeploy_deployer.domain.states import BusyPolicy
+from kadeploy_deployer.ports.store_values import Created
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_rpckit.errors import DomainError

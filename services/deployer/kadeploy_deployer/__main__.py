@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from kadeploy_deployer import bootstrap, database_commands, service
-from kadeploy_deployer.app.ports import ShellError
+from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store.database import Database
@@ -44,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     with bootstrap.open_database(settings) as database:
         bootstrap.prepare_schema(database)
-        return asyncio.run(_serve_until_told(settings, database))
+        return asyncio.run(_serve_until_stopped(settings, database))
 
 
-async def _serve_until_told(settings: Settings, database: Database) -> int:
+async def _serve_until_stopped(settings: Settings, database: Database) -> int:
     async with bootstrap.open_parts(settings, database) as parts:
         return await serve_aio(
             service.registration(parts, settings.administrators),

@@ -10,16 +10,16 @@ from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
-from kadeploy_deployer.app.patient_boot import PatientBoot
-from kadeploy_deployer.app.runner import RunnerSettings
+from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
+from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
 from kadeploy_deployer.settings import HOUR, BroadcastSettings, Settings
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
-from kadeploy_deployer.steps.step import StepPorts
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
@@ -62,7 +62,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     ports = StepPorts(
         shell=shell,
         power=CommandPower(),
-        boot=PatientBoot(boot, clock),
+        boot=RetryingBoot(boot, clock),
         images=FileImageStore(settings.cache_directory, file_roots=settings.image_directories),
         broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
         clock=clock,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kadeploy_deployer.app.request import LONGEST_WAIT
+from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
 from kadeploy_rpckit.settings_file import Table, load
 from kadeploy_rpckit.tls import TlsFiles
 from kadeploy_rpckit.tls_settings import read_tls

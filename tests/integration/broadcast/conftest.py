@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, Received, ShellHost
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.broadcast.manifest import compute_manifest
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, Received, ShellHost
 from tests.fakes.local_shell import KABROADCAST, LocalShell
 
 BLOCK = 1 << 20

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import BroadcastSink, Received
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import BroadcastSink, Received
 from tests.fakes.local_shell import KABROADCAST
 from tests.integration.broadcast.conftest import BLOCK, Chain, Fifo, contents
 

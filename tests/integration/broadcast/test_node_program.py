@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, ShellHost
 from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
 from kadeploy_deployer.broadcast.manifest import Manifest, compute_manifest
 from kadeploy_deployer.broadcast.source import Source
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, ShellHost
 from tests.fakes.local_shell import KABROADCAST
 from tests.integration.broadcast.conftest import BLOCK, Fifo, free_port
 

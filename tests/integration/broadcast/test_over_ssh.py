@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.broadcast.manifest import compute_manifest
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget
 from tests.fakes.local_shell import KABROADCAST
 from tests.fakes.local_ssh_server import LocalSshServer
 from tests.integration.broadcast.conftest import contents, free_port

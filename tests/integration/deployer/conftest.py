@@ -8,9 +8,9 @@ import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2_grpc
 from kadeploy_deployer import service
-from kadeploy_deployer.app.ports import Console, ResolvedNode
 from kadeploy_deployer.domain.snapshot import CommandSnapshot
-from kadeploy_deployer.steps.step import StepPorts
+from kadeploy_deployer.ports import Console, ResolvedNode
+from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_rpckit.channel import open_aio_channel
 from kadeploy_rpckit.server import start_aio
 from tests.fakes.deployment_world import WallClock, World, make_database, node, resolution

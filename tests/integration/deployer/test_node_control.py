@@ -12,9 +12,9 @@ from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.adapters.console_commands import CommandConsole
-from kadeploy_deployer.app.ports import Console, NodeUnreachable
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports import Console, NodeUnreachable
 from kadeploy_rpckit.status import from_rpc_error, from_status
 from tests.fakes.scripted_step import ScriptedStep
 from tests.integration.deployer.conftest import Site

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.adapters.image_store import FileImageStore
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.ports import DigestDiffers, ImageError
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from kadeploy_deployer.app.ports import ImageError
+from kadeploy_deployer.ports import ImageError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError
+from kadeploy_deployer.ports import DigestDiffers, ImageError
 
 _PART_BYTES = 1 << 20
 _SILENCE_SECONDS = 60.0

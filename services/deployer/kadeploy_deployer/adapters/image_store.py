@@ -19,8 +19,8 @@ from urllib.parse import unquote, urlsplit
 
 from kadeploy_deployer.adapters.image_archive import extract
 from kadeploy_deployer.adapters.image_download import download
-from kadeploy_deployer.app.ports import BootFiles, DigestDiffers, ImageError
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError
 
 _PART_BYTES = 1 << 20
 _REMEMBERED = 1024

@@ -9,14 +9,14 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import BroadcastTarget, Received, RemoteShell
 from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
 from kadeploy_deployer.broadcast.manifest import Manifest, Manifests
 from kadeploy_deployer.broadcast.node_session import NodeSession
 from kadeploy_deployer.broadcast.source import Source
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import BroadcastTarget, Received, RemoteShell
 
 
 class ChainBroadcast:

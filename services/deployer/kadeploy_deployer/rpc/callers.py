@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from kadeploy_deployer.app.request import Actor
+from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_rpckit.caller import Caller, current_caller
 
 

@@ -8,10 +8,10 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_deployer.app.store import DeploymentStore
-from kadeploy_deployer.app.store_values import Interval, PartitionStatus
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.errors import InvalidInterval
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.store_values import Interval, PartitionStatus
 from kadeploy_deployer.rpc.deployment_messages import (
     duration,
     environment_message,

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
-from kadeploy_deployer.app import deployments, plan
-from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain import node_set
+from kadeploy_deployer.ports.store_values import DeploymentFilter
+from kadeploy_deployer.requests import deployments, plan
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.deployment_messages import (
     deployment_message,

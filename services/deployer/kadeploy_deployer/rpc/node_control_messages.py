@@ -3,21 +3,21 @@
 from hashlib import sha256
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_deployer.app.operation_request import OperationRequest
-from kadeploy_deployer.app.operation_store import RequestName
-from kadeploy_deployer.app.power import PowerAction
-from kadeploy_deployer.app.reboot import RebootWish
-from kadeploy_deployer.app.reboot_targets import (
+from kadeploy_deployer.domain.control_errors import InvalidControl
+from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.engine.operation_request import OperationRequest
+from kadeploy_deployer.ports.operation_store import RequestName
+from kadeploy_deployer.requests.deployment_request import LONGEST_REQUEST_ID
+from kadeploy_deployer.requests.power import PowerAction
+from kadeploy_deployer.requests.reboot import RebootRequest
+from kadeploy_deployer.requests.reboot_targets import (
     DeployedEnvironment,
     DeployedPartition,
     DeploymentKernel,
     PresentEntry,
     Target,
 )
-from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
-from kadeploy_deployer.app.request import LONGEST_REQUEST_ID
-from kadeploy_deployer.domain.control_errors import InvalidControl
-from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.status import ok_status, to_status
 
@@ -76,9 +76,9 @@ def read_action(action: "deployer_service_pb2.PowerAction.ValueType") -> PowerAc
     return _ACTIONS[action]
 
 
-def read_reboot(request: deployer_service_pb2.RebootNodesRequest) -> RebootWish:
+def read_reboot(request: deployer_service_pb2.RebootNodesRequest) -> RebootRequest:
     """Returns what a request for a reboot asks for, or raises InvalidControl."""
-    return RebootWish(
+    return RebootRequest(
         nodes=request.nodes,
         target=_target(request),
         level=read_level(request.level),

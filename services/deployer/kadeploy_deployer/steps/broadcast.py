@@ -5,12 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, DigestDiffers, ImageError
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.nodes.each_node import all_failed
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, DigestDiffers, ImageError
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import working_host
-from kadeploy_deployer.steps.each_node import all_failed
 from kadeploy_deployer.steps.mounts import DESTINATION
 from kadeploy_deployer.steps.step import StepContext
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import DiskSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
 from kadeploy_deployer.steps.deployment_shell import command, try_command
-from kadeploy_deployer.steps.each_node import NodeFailed, on_each_node
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition_table import TableDoesNotFit, sfdisk_script
 from kadeploy_deployer.steps.step import StepContext

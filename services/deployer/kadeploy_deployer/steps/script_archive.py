@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.nodes.command_result import last_words
+from kadeploy_deployer.nodes.each_node import NodeFailed, all_failed, on_each_node
+from kadeploy_deployer.ports import DigestDiffers, ImageError
 from kadeploy_deployer.steps.changed_file import file_changed
-from kadeploy_deployer.steps.deployment_shell import command, last_words, try_command
-from kadeploy_deployer.steps.each_node import NodeFailed, all_failed, on_each_node
+from kadeploy_deployer.steps.deployment_shell import command, try_command
 from kadeploy_deployer.steps.script_variables import DIRECTORY, script_variables
 from kadeploy_deployer.steps.step import StepContext
 

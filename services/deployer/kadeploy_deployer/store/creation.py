@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, select, update
 
-from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment
 from kadeploy_deployer.domain.errors import NodesBusy, NoNodeLeft
 from kadeploy_deployer.domain.events import DeploymentStateChanged, EventKind, PartitionStateChanged
@@ -19,6 +18,7 @@ from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.ports.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.store import turns
 from kadeploy_deployer.store.bulk import insert_rows, put_rows
 from kadeploy_deployer.store.codec import dumps
@@ -62,7 +62,7 @@ def drop_expired(connection: Connection, *, now: float) -> None:
 
 def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     """Stores a deployment and locks its nodes if they are free, or queues. Errors as in the port."""
-    ticket = turns.pass_turnstile(connection)
+    ticket = turns.enter_admission(connection)
     if new.request_id:
         earlier = find_request(connection, new.owner, new.request_id)
         if earlier is not None:

@@ -2,7 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kadeploy_deployer.app.store_values import (
+from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.events import Event
+from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
     Interval,
@@ -16,11 +21,6 @@ from kadeploy_deployer.app.store_values import (
     Statistics,
     StoredOutput,
 )
-from kadeploy_deployer.domain.deployment import Deployment, Lease
-from kadeploy_deployer.domain.events import Event
-from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
-from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import PartitionState
 from kadeploy_deployer.store import creation, event_rows, history, progress, queries, turns
 from kadeploy_deployer.store import lease as lease_rows
 from kadeploy_deployer.store import notes as note_rows
@@ -32,7 +32,7 @@ PATIENCE = 60.0
 
 
 class SqlDeploymentStore:
-    """Implements `app.store.DeploymentStore`.
+    """Implements `ports.deployment_store.DeploymentStore`.
 
     Args:
         database: where.
@@ -174,9 +174,9 @@ class SqlDeploymentStore:
         """As in the port."""
         await self._database.write(lambda c: lease_rows.release(c, leases))
 
-    async def forget_one(self, *, before: float) -> bool:
+    async def prune_one(self, *, before: float) -> bool:
         """As in the port."""
-        return await self._database.write(lambda c: history.forget_one(c, before=before))
+        return await self._database.write(lambda c: history.prune_one(c, before=before))
 
     async def cancel_requests(self, deployment_ids: Sequence[str]) -> frozenset[str]:
         """As in the port."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, insert, not_, select, update
 
-from kadeploy_deployer.app.operation_store import AskedBefore, KnownRequest, NewOperation, NodeNote, RequestName
 from kadeploy_deployer.domain.control_errors import OutcomeUnknown
-from kadeploy_deployer.domain.trouble import Trouble, noted
+from kadeploy_deployer.domain.error_record import ErrorRecord
+from kadeploy_deployer.ports.operation_store import AskedBefore, KnownRequest, NewOperation, NodeNote, RequestName
 from kadeploy_deployer.store.codec import dumps, loads
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.tables import operation_nodes, operation_requests
@@ -26,8 +26,8 @@ def open_request(
     operation: NewOperation,
     request: RequestName,
     nodes: Sequence[str],
-    refused: Mapping[str, Trouble],
-) -> Mapping[str, Trouble | None]:
+    refused: Mapping[str, ErrorRecord],
+) -> Mapping[str, ErrorRecord | None]:
     """As in the port. A rival's row raises IntegrityError, and the transaction is run again."""
     row = _find(connection, request.owner, request.request_id)
     if row is None:
@@ -55,7 +55,11 @@ def open_request(
     fresh = [{"operation_request_id": key, "node": node, "begun": False} for node in nodes if node not in known]
     if fresh:
         connection.execute(insert(operation_nodes), fresh)
-    _write(connection, key, [NodeNote(node=node, ended=True, trouble=trouble) for node, trouble in refused.items()])
+    _write(
+        connection,
+        key,
+        [NodeNote(node=node, ended=True, error_record=error_record) for node, error_record in refused.items()],
+    )
     return _outcomes(connection, key)
 
 
@@ -127,7 +131,9 @@ def _take_over(connection: Connection, key: str, operation: NewOperation) -> Non
         _of(key), operation_nodes.c.begun.is_(True), operation_nodes.c.outcome.is_(None)
     )
     names = connection.execute(half_done).scalars().all()
-    unknown = [NodeNote(node=node, ended=True, trouble=noted(OutcomeUnknown(node))) for node in names]
+    unknown = [
+        NodeNote(node=node, ended=True, error_record=ErrorRecord.from_error(OutcomeUnknown(node))) for node in names
+    ]
     _write(connection, key, unknown)
 
 
@@ -138,7 +144,7 @@ def _write(connection: Connection, key: str, notes: Sequence[NodeNote]) -> None:
     if begun:
         connection.execute(update(operation_nodes).where(row).values(begun=True), begun)
     ended = [
-        {"name": note.node, "text": WENT_WELL if note.trouble is None else dumps(note.trouble)}
+        {"name": note.node, "text": WENT_WELL if note.error_record is None else dumps(note.error_record)}
         for note in notes
         if note.ended
     ]
@@ -146,11 +152,11 @@ def _write(connection: Connection, key: str, notes: Sequence[NodeNote]) -> None:
         connection.execute(update(operation_nodes).where(row).values(outcome=bindparam("text")), ended)
 
 
-def _outcomes(connection: Connection, key: str) -> Mapping[str, Trouble | None]:
+def _outcomes(connection: Connection, key: str) -> Mapping[str, ErrorRecord | None]:
     query = select(operation_nodes.c.node, operation_nodes.c.outcome).where(
         _of(key), operation_nodes.c.outcome.is_not(None)
     )
-    return {row.node: loads(Trouble, row.outcome) if row.outcome else None for row in connection.execute(query)}
+    return {row.node: loads(ErrorRecord, row.outcome) if row.outcome else None for row in connection.execute(query)}
 
 
 def _forget(connection: Connection, *, before: float, now: float) -> None:

@@ -6,7 +6,11 @@ from functools import cache
 
 from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 
-from kadeploy_deployer.app.operation_store import (
+from kadeploy_deployer.domain.error_record import ErrorRecord
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
+from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.operation_store import (
     DeployedSystem,
     KnownRequest,
     NewOperation,
@@ -15,10 +19,6 @@ from kadeploy_deployer.app.operation_store import (
     Renewal,
     RequestName,
 )
-from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
-from kadeploy_deployer.domain.states import PartitionState
-from kadeploy_deployer.domain.trouble import Trouble
 from kadeploy_deployer.store import operation_requests
 from kadeploy_deployer.store.codec import dumps, loads
 from kadeploy_deployer.store.creation import drop_expired, holders
@@ -135,7 +135,7 @@ def note_running(connection: Connection, operation_id: str, node: str, host_keys
 
 
 class SqlOperationStore:
-    """Implements `app.operation_store.OperationStore`."""
+    """Implements `ports.operation_store.OperationStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -157,8 +157,8 @@ class SqlOperationStore:
         await self._database.write(lambda c: release(c, operation_id))
 
     async def open_request(
-        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, Trouble]
-    ) -> Mapping[str, Trouble | None]:
+        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, ErrorRecord]
+    ) -> Mapping[str, ErrorRecord | None]:
         """As in the port."""
         return await self._database.write(
             lambda c: operation_requests.open_request(c, operation, request, nodes, refused)

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, select
 
-from kadeploy_deployer.app.store_values import DeploymentFilter, NodeStatus, PartitionStatus, Position, RunData
 from kadeploy_deployer.domain.deployment import Deployment, NodeDeployment, StepRecord
 from kadeploy_deployer.domain.errors import DeploymentNotFound
 from kadeploy_deployer.domain.facts import NOTHING_LEARNED, NodeFacts, first_facts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, ProfileSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.ports.store_values import DeploymentFilter, NodeStatus, PartitionStatus, Position, RunData
 from kadeploy_deployer.store.codec import loads
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.node_documents import unpack

@@ -140,7 +140,7 @@ node_locks = Table(
     "node_locks",
     metadata,
     Column("node", NAME, primary_key=True),
-    # Held by a deployment, whose own lease counts, or by an operation, which has a lease here.
+    # RunningOperation by a deployment, whose own lease counts, or by an operation, which has a lease here.
     Column("deployment_id", ForeignKey("deployments.id"), index=True),
     Column("operation_id", WORD, index=True),
     Column("owner", NAME, nullable=False),

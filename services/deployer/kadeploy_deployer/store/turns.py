@@ -46,7 +46,7 @@ class Turn:
         )
 
 
-def pass_turnstile(connection: Connection) -> int:
+def enter_admission(connection: Connection) -> int:
     """Waits until no other creation is under way, keeps others out until this one ends, and returns a new ticket."""
     connection.execute(update(turnstile).values(last_ticket=turnstile.c.last_ticket + 1))
     ticket: int = connection.execute(select(turnstile.c.last_ticket)).scalar_one()

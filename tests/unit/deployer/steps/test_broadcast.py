@@ -2,9 +2,9 @@
 
 import pytest
 
-from kadeploy_deployer.app.ports import BroadcastSink
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import BroadcastSink
 from kadeploy_deployer.steps.broadcast import COPY_IMAGE as STEP
 from tests.fakes import snapshots
 from tests.fakes.step_workshop import TARGET, Workshop, failure, outcome

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_deployer.app.ports import NodeUnreachable
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import NodeUnreachable
 from kadeploy_deployer.steps.partition import PARTITION as STEP
 from tests.fakes import snapshots
 from tests.fakes.snapshots import GIB

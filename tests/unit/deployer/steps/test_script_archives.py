@@ -1,8 +1,8 @@
 """Pre- and post-install archives: unpacked, run, told."""
 
-from kadeploy_deployer.app.ports import CommandTimedOut
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import CommandTimedOut
 from kadeploy_deployer.steps.postinstall import POSTINSTALL
 from kadeploy_deployer.steps.preinstall import PREINSTALL
 from kadeploy_deployer.steps.step import StepContext

@@ -12,7 +12,6 @@ from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from kadeploy_deployer.app.store_values import Created
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import (
     AnotherDeploymentWaiting,
@@ -24,6 +23,7 @@ from kadeploy_deployer.domain.errors import (
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.ports.store_values import Created
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.tables import deployments, metadata, node_locks

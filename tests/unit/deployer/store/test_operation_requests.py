@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, inspect, select
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.app.operation_store import AskedBefore, NewOperation, NodeNote, RequestName
+from kadeploy_deployer.ports.operation_store import AskedBefore, NewOperation, NodeNote, RequestName
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.operation_requests import KEPT_SECONDS

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.app.operation_store import NewOperation, Renewal
 from kadeploy_deployer.domain.errors import NodesBusy
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import BusyPolicy
+from kadeploy_deployer.ports.operation_store import NewOperation, Renewal
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.operations import SqlOperationStore

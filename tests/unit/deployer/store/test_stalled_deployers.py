@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.states import DeploymentState
+from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.store.database import Database
 from tests.fakes.deployment_world import World, new_deployment
 from tests.fakes.scripted_step import ScriptedStep, straight_plan

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.states import BusyPolicy
+from kadeploy_deployer.ports.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.turns import PLACE_SECONDS
 from tests.fakes.deployment_world import new_deployment

@@ -1,0 +1,154 @@
+"""The use cases around deployments: create, cancel, outputs."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.domain.errors import NodeNotInDeployment, NotOwner
+from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.ports import Clock, Inventory
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
+from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, check_request_id, owner_of, prepare
+
+TURN_POLL = 0.2
+"""How often somebody who queues looks whether it is his turn."""
+RENEWAL_SECONDS = 3.0
+"""How often somebody who queues says that he is still there: a place that nobody renews is given up."""
+
+
+def new_id(now: float) -> str:
+    """Returns an id for a deployment: the day, so that people can place it, and chance."""
+    return f"{time.strftime('%Y%m%d', time.gmtime(now))}-{secrets.token_hex(5)}"
+
+
+def new_secret() -> str:
+    """Returns what the tokens of a deployment's nodes are made of."""
+    return secrets.token_hex(16)
+
+
+async def create_deployment(
+    spec: DeploymentSpec,
+    *,
+    request_id: str,
+    actor: Actor,
+    inventory: Inventory,
+    store: DeploymentStore,
+    supervisor: Supervisor,
+    clock: Clock,
+    longest_wait: float = LONGEST_WAIT,
+    make_id: Callable[[float], str] = new_id,
+    make_secret: Callable[[], str] = new_secret,
+) -> Deployment:
+    """Creates a deployment and lets it run; the same request again returns the same deployment.
+
+    Raises:
+        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `deployment_request.prepare`.
+        AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
+    """
+    check_request_id(request_id)
+    if request_id:
+        earlier = await store.find_request(owner_of(spec, actor), request_id)
+        if earlier is not None:
+            return await store.get(earlier)
+    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
+    nodes = tuple(
+        NewNode(name=node.name, snapshot=node.snapshot, left_out=prepared.left_out.get(node.name))
+        for node in prepared.resolution.nodes
+    )
+    wait_until = clock.now() + spec.wait_timeout
+
+    async def attempt(ticket: int) -> Created | Queued:
+        asked_at, now = clock.monotonic(), clock.now()
+        new = NewDeployment(
+            id=make_id(now),
+            owner=prepared.owner,
+            request_id=request_id,
+            spec=prepared.spec,
+            environment=prepared.resolution.environment,
+            profiles=prepared.resolution.profiles,
+            nodes=nodes,
+            secret=make_secret(),
+            driver=supervisor.driver,
+            lease_expires_at=now + supervisor.lease_seconds,
+            wait_until=wait_until,
+            now=now,
+            ticket=ticket,
+        )
+        created = await store.create(new)
+        if isinstance(created, Created) and created.lease is not None:
+            supervisor.start(created.lease, since=asked_at)
+        return created
+
+    created = await _in_turn(attempt, wait_until=wait_until, store=store, clock=clock)
+    return created.deployment or await store.get(created.deployment_id)
+
+
+async def _in_turn(
+    attempt: Callable[[int], Awaitable[Created | Queued]], *, wait_until: float, store: DeploymentStore, clock: Clock
+) -> Created:
+    """Attempts a creation when its turn has come and returns what it made; at the latest at the end of the wait."""
+    ticket = 0
+    while True:
+        # In one piece, even if the caller hangs up: what is stored is driven.
+        attempting = asyncio.ensure_future(attempt(ticket))
+        try:
+            answer = await asyncio.shield(attempting)
+            if isinstance(answer, Created):
+                return answer
+            ticket = answer.ticket
+            renewal = min(clock.now() + RENEWAL_SECONDS, wait_until)
+            while clock.now() < renewal and not await store.is_next(ticket, now=clock.now()):
+                await clock.sleep(TURN_POLL)
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(_leave_queue(attempting, ticket, store)))
+            raise
+
+
+async def _leave_queue(attempting: asyncio.Future[Created | Queued], ticket: int, store: DeploymentStore) -> None:
+    """Gives up the place that a request has, and the one that its last attempt takes if that is still under way."""
+    [answer] = await asyncio.gather(attempting, return_exceptions=True)
+    if isinstance(answer, Created):
+        return
+    if isinstance(answer, Queued):
+        ticket = answer.ticket
+    if ticket:
+        await store.leave_queue(ticket)
+
+
+async def cancel_deployment(
+    deployment_id: str, *, reason: str, actor: Actor, store: DeploymentStore, supervisor: Supervisor, clock: Clock
+) -> Deployment:
+    """Asks for the end of a deployment and returns it as it is now.
+
+    Raises:
+        DeploymentNotFound: there is none.
+        NotOwner: it belongs to somebody else.
+        DeploymentFinished: it has ended.
+    """
+    await _own(deployment_id, actor, store)
+    text = f"cancelled by {actor.user}" + (f": {reason}" if reason else "")
+    await store.request_cancel(deployment_id, reason=text, now=clock.now())
+    supervisor.cancel(deployment_id)
+    return await store.get(deployment_id)
+
+
+async def step_outputs(
+    deployment_id: str, node: str, step: str, *, actor: Actor, store: DeploymentStore
+) -> Sequence[StoredOutput]:
+    """Returns what steps printed on a node. Raises DeploymentNotFound, NotOwner, NodeNotInDeployment."""
+    deployment = await _own(deployment_id, actor, store)
+    if all(one.node != node for one in deployment.nodes):
+        raise NodeNotInDeployment(node, deployment_id)
+    return await store.outputs(deployment_id, node, step)
+
+
+async def _own(deployment_id: str, actor: Actor, store: DeploymentStore) -> Deployment:
+    """Returns a deployment of the actor's, or of anybody's for an administrator."""
+    deployment = await store.get(deployment_id)
+    if deployment.owner != actor.user and not actor.is_administrator:
+        raise NotOwner(deployment_id, deployment.owner)
+    return deployment

@@ -1,0 +1,89 @@
+"""What every call on nodes begins with: who they are, whether they are known, and whether the caller may."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kadeploy_deployer.domain import node_set
+from kadeploy_deployer.domain.control_errors import NodeNotFound
+from kadeploy_deployer.domain.errors import RightMissing
+from kadeploy_deployer.domain.snapshot import NodeSnapshot, ProfileSnapshot
+from kadeploy_deployer.engine.lease_holder import LeaseHolder
+from kadeploy_deployer.engine.operation_request import Operations
+from kadeploy_deployer.ports import Console, Inventory
+from kadeploy_deployer.ports.step_ports import StepPorts
+from kadeploy_deployer.requests.deployment_request import Actor
+from kadeploy_rpckit.errors import DomainError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlParts:
+    """All that the calls on nodes work with. `deployment_host_keys`: of the deployment environment's sshd."""
+
+    inventory: Inventory
+    lease_holder: LeaseHolder
+    operations: Operations
+    ports: StepPorts
+    console: Console
+    deployment_host_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedNodes:
+    """The nodes of a call that the caller may work on. `nodes` and `unknown` in the order of the node set."""
+
+    nodes: Mapping[str, NodeSnapshot]
+    profiles: Mapping[str, ProfileSnapshot]
+    unknown: tuple[str, ...]
+
+    @property
+    def refused(self) -> Mapping[str, DomainError]:
+        """The nodes that are not registered, as their results tell it."""
+        return {node: NodeNotFound(node) for node in self.unknown}
+
+
+async def allowed_nodes(
+    nodes: str, *, actor: Actor, inventory: Inventory, device: str = "", partition: int = 0, to: str = "work on"
+) -> AllowedNodes:
+    """Resolves a node set on which the caller has any right.
+
+    Args:
+        nodes: a node set.
+        actor: who calls; an administrator needs no right.
+        inventory: knows both.
+        device: of the target, where the call has one; empty for each cluster's default.
+        partition: of the target; 0 for each cluster's default.
+        to: what the caller wants, as an error says it.
+
+    Raises:
+        InvalidNodeSet: the text is none.
+        RightMissing: the caller has no right on some of them; nothing is done to any.
+    """
+    node_set.expand(nodes)
+    found = await inventory.resolve_nodes(nodes, user=actor.user, device=device, partition=partition)
+    known = {node.name: node.snapshot for node in found.nodes if node.snapshot is not None}
+    await must_have_right(list(known), actor=actor, inventory=inventory, to=to)
+    return AllowedNodes(
+        nodes=known,
+        profiles=found.profiles,
+        unknown=tuple(node.name for node in found.nodes if node.snapshot is None),
+    )
+
+
+async def must_have_right(
+    nodes: Sequence[str], *, actor: Actor, inventory: Inventory, partition: str = "", to: str = "work on"
+) -> None:
+    """Raises RightMissing unless the caller has a right on all the nodes.
+
+    Args:
+        nodes: their names.
+        actor: who calls; an administrator needs no right.
+        inventory: knows the rights.
+        partition: "sda3", which a right has to name then; empty: any right will do.
+        to: what the caller wants, as an error says it.
+    """
+    if actor.is_administrator or not nodes:
+        return
+    allowed = await inventory.check_rights(node_set.fold(nodes), user=actor.user, partition=partition)
+    missing = [node for node in nodes if not allowed.get(node, False)]
+    if missing:
+        raise RightMissing(actor.user, missing, to=to)

@@ -1,0 +1,76 @@
+"""What would be done, told without doing it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.ports import Resolution, ResolvedNode
+from kadeploy_deployer.requests.deployment_request import Actor
+from kadeploy_deployer.requests.plan import NodePlan, plan_deployment
+from kadeploy_deployer.steps.plan import PLAN
+from kadeploy_deployer.steps.recovery import leave_bootable
+from tests.fakes import snapshots
+from tests.fakes.fake_inventory import FakeInventory
+from tests.fakes.step_workshop import Workshop
+
+SPEC = DeploymentSpec(nodes="node-[1-2]", environment_name="debian", write_partition_table=True)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
+
+
+async def plan(workshop: Workshop, spec: DeploymentSpec = SPEC) -> Sequence[NodePlan]:
+    """Returns the plan for two nodes that nobody holds."""
+    nodes = snapshots.nodes("node-1", "node-2")
+    context = workshop.context(nodes=nodes)
+
+    async def holders(_: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    resolution = Resolution(
+        nodes=tuple(ResolvedNode(name=name, snapshot=node, allowed=True) for name, node in nodes.items()),
+        environment=context.environment,
+        profiles=context.profiles,
+    )
+    planned = await plan_deployment(
+        spec,
+        actor=Actor(user="alice"),
+        inventory=FakeInventory(resolution),
+        store=cast("Any", SimpleNamespace(holders=holders)),
+        settings=RunnerSettings(
+            plan=PLAN,
+            ports=context.ports,
+            leave_bootable=leave_bootable,
+            deployment_host_keys=context.deployment_host_keys,
+            cluster_public_key=context.cluster_public_key,
+        ),
+    )
+    assert (planned.environment, planned.spec.boot_method) == (context.environment, BootMethod.NETWORK)
+    return planned.nodes
+
+
+async def test_the_boot_files_are_shown_with_their_text_and_nothing_is_touched(workshop: Workshop) -> None:
+    first, second = await plan(workshop)
+    files = {step.step: [file.text for file in step.files] for step in first.steps if step.files}
+    assert set(files) == {"boot_deployment_environment", "boot_files"}
+    assert "kadeploy.token=planned kadeploy.node=node-1" in files["boot_deployment_environment"][0]
+    assert "root=/dev/vda3 console=ttyS0 rw kadeploy.token=planned" in files["boot_files"][0]
+    assert [step.step for step in second.steps] == [step.step for step in first.steps]
+    assert "erase everything on /dev/vda" in next(step.actions for step in first.steps if step.step == "partition")
+    assert (workshop.boot.entries, workshop.boot.files, workshop.power.did, workshop.shell.ran) == ({}, {}, [], [])
+
+
+async def test_what_cannot_be_shown_is_told(workshop: Workshop) -> None:
+    workshop.boot.broken = "bootctl does not answer"
+    node, _ = await plan(workshop, replace(SPEC, nodes="node-1"))
+    step = node.steps[0]
+    assert (step.files, step.actions[-1]) == ((), "the boot files cannot be shown: bootctl does not answer")
