@@ -1,5 +1,6 @@
 """What every Broadcast does: the fake, and the chain with real programs on loopback addresses."""
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.ports import Broadcast, BroadcastSink, BroadcastTarget, Received, ShellHost
+from kadeploy_deployer.ports import Broadcast, BroadcastSession, BroadcastSink, BroadcastTarget, Received, ShellHost
 from tests.fakes.fake_broadcast import FakeBroadcast
 from tests.fakes.local_shell import KABROADCAST, LocalShell
 
@@ -59,14 +60,16 @@ async def send(subject: Subject, file: Path, *nodes: str) -> tuple[dict[str, Rec
         sink = BroadcastSink(kind="dd", compression="none", target=str(device))
         targets.append(BroadcastTarget(host=host, sink=sink))
     progress: dict[str, tuple[int, int]] = {}
-    received = await subject.broadcast.send(
-        file,
-        digest=digest_of(file),
-        targets=targets,
-        timeout=60,
-        on_progress=lambda node, done, total: progress.update({node: (done, total)}),
-    )
-    return dict(received), progress
+
+    async def one(session: BroadcastSession, target: BroadcastTarget) -> Received:
+        def on_progress(done: int, total: int) -> None:
+            progress[target.host.name] = (done, total)
+
+        return await session.receive(target, timeout=60, on_progress=on_progress)
+
+    async with subject.broadcast.session(file, digest=digest_of(file)) as session:
+        received = await asyncio.gather(*(one(session, target) for target in targets))
+    return dict(zip(nodes, received, strict=True)), progress
 
 
 async def test_every_target_has_an_outcome_a_digest_and_progress_to_the_end(subject: Subject, tmp_path: Path) -> None:
@@ -87,6 +90,23 @@ async def test_one_bad_node_is_its_own_outcome_alone(subject: Subject, tmp_path:
     assert received["n2"].outcome.reason is FailureReason.TRANSFER_FAILED
     assert (received["n2"].digest, received["n2"].received_bytes) == ("", 0)
     assert (received["n1"].outcome, received["n3"].outcome) == (None, None)
+
+
+async def test_a_node_that_comes_later_gets_the_whole_file_too(subject: Subject, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"content" * 1000)
+    targets = []
+    for number, node in enumerate(("n1", "n2")):
+        host = ShellHost(name=node, address=f"127.0.0.{number + 41}", host_keys=("ssh-ed25519 A",))
+        device = tmp_path / node
+        device.touch()
+        sink = BroadcastSink(kind="dd", compression="none", target=str(device))
+        targets.append(BroadcastTarget(host=host, sink=sink))
+    async with subject.broadcast.session(file, digest=digest_of(file)) as session:
+        first = await session.receive(targets[0], timeout=60, on_progress=lambda _done, _total: None)
+        later = await session.receive(targets[1], timeout=60, on_progress=lambda _done, _total: None)
+    assert (first.outcome, later.outcome) == (None, None)
+    assert first.digest == later.digest == digest_of(file)
 
 
 async def test_no_targets_are_no_outcomes(subject: Subject, tmp_path: Path) -> None:

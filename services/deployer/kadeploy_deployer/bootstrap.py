@@ -14,6 +14,7 @@ from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.nodes.reboot_window import RebootWindows
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
@@ -70,6 +71,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     runner_settings = RunnerSettings(
         plan=PLAN,
         ports=ports,
+        windows=RebootWindows(clock),
         leave_bootable=leave_bootable,
         deployment_host_keys=read_keys(settings.deployment_host_keys),
         cluster_public_key=read_keys(settings.ssh_public_key)[0],

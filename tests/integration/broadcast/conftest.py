@@ -1,9 +1,11 @@
 """Chains of real programs on loopback addresses, one address per node."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,14 +59,18 @@ class Chain:
         compression: str = "zstd",
         on_progress: Progress = _ignore,
     ) -> Mapping[str, Received]:
-        """Broadcasts a file to so many nodes."""
-        return await ChainBroadcast(self.shell, self.settings).send(
-            path,
-            digest=digest or compute_manifest(path).digest,
-            targets=[self.target(number, compression=compression) for number in range(1, nodes + 1)],
-            timeout=timeout,
-            on_progress=on_progress,
-        )
+        """Broadcasts a file to so many nodes, which are all ready at once."""
+        targets = [self.target(number, compression=compression) for number in range(1, nodes + 1)]
+        # A file that is not there has no digest.
+        expected = digest or compute_manifest(path).digest
+        async with ChainBroadcast(self.shell, self.settings).session(path, digest=expected) as session:
+            received = await asyncio.gather(
+                *(
+                    session.receive(target, timeout=timeout, on_progress=partial(on_progress, target.host.name))
+                    for target in targets
+                )
+            )
+        return {target.host.name: one for target, one in zip(targets, received, strict=True)}
 
 
 @pytest.fixture

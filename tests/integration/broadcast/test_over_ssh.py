@@ -34,15 +34,11 @@ async def test_a_node_behind_ssh_receives_the_file_and_nothing_stays_behind(
     settings = ChainSettings(program=KABROADCAST, node_port=free_port(), run_directory=str(tmp_path))
     sink = BroadcastSink(kind="tar", compression="zstd", target=str(tmp_path / "out"))
     manifest = compute_manifest(image)
-    received = await ChainBroadcast(shell, settings).send(
-        image,
-        digest=manifest.digest,
-        targets=[BroadcastTarget(host=server.host, sink=sink)],
-        timeout=60,
-        on_progress=lambda _node, _done, _total: None,
-    )
-    assert received["node-1"].outcome is None
-    assert received["node-1"].digest == manifest.digest
+    target = BroadcastTarget(host=server.host, sink=sink)
+    async with ChainBroadcast(shell, settings).session(image, digest=manifest.digest) as session:
+        received = await session.receive(target, timeout=60, on_progress=lambda _done, _total: None)
+    assert received.outcome is None
+    assert received.digest == manifest.digest
     assert contents(tmp_path / "out") == contents(tree)
     # The program ended by itself when its input did, and took its number away.
     assert not any(name.startswith("kabroadcast-") for name in os.listdir(tmp_path))  # noqa: PTH208

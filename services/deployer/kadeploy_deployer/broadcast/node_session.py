@@ -35,9 +35,10 @@ class NodeSession:
         source_port: int,
         shell: RemoteShell,
         settings: ChainSettings,
-        on_progress: Callable[[str, int, int], None],
+        on_progress: Callable[[int, int], None],
     ) -> None:
         self.name = target.host.name
+        self.address = target.host.address
         self.ready: Place | None = None
         self.source: Place | None = None
         self.received: Received | None = None
@@ -83,16 +84,25 @@ class NodeSession:
         finally:
             self.started.set()
 
-    def begin(self, upstreams: bytes) -> None:
-        """Tells the node whom to ask."""
-        if not self._upstreams.done():
-            self._upstreams.set_result(upstreams)
+    def begin(self, upstreams: bytes) -> bool:
+        """Tells the node whom to ask; returns False if it was told before."""
+        if self._upstreams.done():
+            return False
+        self._upstreams.set_result(upstreams)
+        return True
 
     def finish(self) -> None:
         """Lets the program end."""
         self._finished.set()
         if not self._upstreams.done():
             self._upstreams.cancel()
+
+    def result(self) -> Received:
+        """Returns what became of the node, once `done` is set."""
+        if self.received is None:
+            message = f"the session of {self.name} is still open"
+            raise RuntimeError(message)
+        return self.received
 
     def fail(self, description: str) -> None:
         """Settles that the node failed, if nothing is settled yet."""
@@ -120,7 +130,7 @@ class NodeSession:
                     self._received_bytes = int(message["received_bytes"])
                     if self.received is None:
                         # A node that is done goes on speaking, for as long as others copy from it.
-                        self._on_progress(self.name, int(message["written_bytes"]), int(message["total_bytes"]))
+                        self._on_progress(int(message["written_bytes"]), int(message["total_bytes"]))
                 case "result":
                     self._conclude(message)
         except (ValueError, KeyError, TypeError) as error:
@@ -133,7 +143,7 @@ class NodeSession:
             *(self.name, message["ok"], received_bytes, message["seconds"], message["upstreams"], message["notes"]),
         )
         if message["ok"] is True and digest == self._digest:
-            self._on_progress(self.name, received_bytes, received_bytes)
+            self._on_progress(received_bytes, received_bytes)
             self._settle(None, digest, received_bytes)
         elif message["ok"] is True or message["reason"] == FailureReason.DIGEST_MISMATCH:
             description = f"received {digest or 'nothing'} instead of the registered {self._digest}"

@@ -21,7 +21,7 @@ from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
 from kadeploy_deployer.engine.racing import first_of
 from kadeploy_deployer.engine.write_batcher import WriteBatcher
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import BootError, CommandTimedOut, ImageError, PowerError, ShellError
 from kadeploy_deployer.ports.operation_store import NewOperation, NodeNote, OperationStore
 from kadeploy_rpckit.errors import DomainError

@@ -8,9 +8,9 @@ from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.engine.recorder import JournalRecorder
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.recorder import Recorder
 from kadeploy_deployer.ports.store_values import RunData
 
 WAIT_POLL = 1.0
@@ -26,7 +26,7 @@ class Waiting:
         lease: Lease,
         store: DeploymentStore,
         clock: Clock,
-        recorder: JournalRecorder,
+        recorder: Recorder,
         cancelled: asyncio.Event,
     ) -> None:
         self._lease = lease
@@ -37,15 +37,15 @@ class Waiting:
 
     async def acquire(self, data: RunData) -> bool:
         """Waits for the nodes; ends the deployment and returns False when they do not become free."""
-        told: Mapping[str, str] = {}
+        shown: Mapping[str, str] = {}
         while not self._cancelled.is_set():
             busy = await self._store.acquire(self._lease, now=self._clock.now())
             if not busy:
                 return True
-            if busy != told:
+            if busy != shown:
                 held = ", ".join(f"{node} ({in_words(holder)})" for node, holder in list(busy.items())[:MOST_NAMED])
                 await self._recorder.remark("", f"waiting for {len(busy)} nodes: {held}")
-                told = busy
+                shown = busy
             if self._clock.now() >= data.deployment.wait_until:
                 await self._give_up(data, busy)
                 return False

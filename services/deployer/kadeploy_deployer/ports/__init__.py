@@ -16,8 +16,16 @@ from kadeploy_deployer.ports.boot import (
     BootTarget,
     BootUnreachable,
 )
-from kadeploy_deployer.ports.broadcast import Broadcast, BroadcastSink, BroadcastTarget, Received
-from kadeploy_deployer.ports.clock import Clock
+from kadeploy_deployer.ports.broadcast import (
+    Broadcast,
+    BroadcastError,
+    BroadcastFileChanged,
+    BroadcastSession,
+    BroadcastSink,
+    BroadcastTarget,
+    Received,
+)
+from kadeploy_deployer.ports.clock import Clock, Timer
 from kadeploy_deployer.ports.console import Console, ConsoleError, ConsoleLine
 from kadeploy_deployer.ports.image_store import BootFiles, DigestDiffers, ImageError, ImageStore
 from kadeploy_deployer.ports.inventory import Inventory, NodeResolution, Resolution, ResolvedNode
@@ -48,6 +56,9 @@ __all__ = [
     "BootTarget",
     "BootUnreachable",
     "Broadcast",
+    "BroadcastError",
+    "BroadcastFileChanged",
+    "BroadcastSession",
     "BroadcastSink",
     "BroadcastTarget",
     "Clock",
@@ -72,4 +83,5 @@ __all__ = [
     "ResolvedNode",
     "ShellError",
     "ShellHost",
+    "Timer",
 ]

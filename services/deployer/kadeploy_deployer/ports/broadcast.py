@@ -1,12 +1,21 @@
-"""Copying one file to many nodes at once. Adapter: `broadcast/chain.py`."""
+"""Copying one file to many nodes that come one by one. Adapter: `broadcast/chain.py`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.ports.remote_shell import ShellHost
+
+
+class BroadcastError(Exception):
+    """A file cannot be broadcast to anybody; `str()` is one sentence."""
+
+
+class BroadcastFileChanged(BroadcastError):
+    """The file does not have its registered digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +32,7 @@ class BroadcastSink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastTarget:
-    """One receiving node, in chain order."""
+    """One receiving node."""
 
     host: ShellHost
     sink: BroadcastSink
@@ -38,25 +47,37 @@ class Received:
     received_bytes: int
 
 
-class Broadcast(Protocol):
-    """Copies one file to many nodes at once, along a chain that survives dead nodes."""
+class BroadcastSession(Protocol):
+    """The broadcast of one file, which nodes join when they are ready."""
 
-    async def send(
-        self,
-        path: Path,
-        *,
-        digest: str,
-        targets: Sequence[BroadcastTarget],
-        timeout: float,
-        on_progress: Callable[[str, int, int], None],
-    ) -> Mapping[str, Received]:
-        """Sends the file to all targets and returns what became of each, by name; never raises for one node's sake.
+    async def receive(
+        self, target: BroadcastTarget, *, timeout: float, on_progress: Callable[[int, int], None]
+    ) -> Received:
+        """Sends the file to one node and returns what became of it as soon as that is known.
+
+        Whatever is ready within a short moment starts as one chain, ordered by address; later nodes are appended.
+        A node that fails, is slow or is lost holds up no other. Cancelling the call takes the node out.
+
+        Args:
+            target: the node.
+            timeout: seconds; a node that does not have the whole file by then fails, and its program ends.
+            on_progress: called with (bytes done, bytes in total), at most about once a second.
+        """
+        ...
+
+
+class Broadcast(Protocol):
+    """Copies files to nodes."""
+
+    def session(self, path: Path, *, digest: str) -> AbstractAsyncContextManager[BroadcastSession]:
+        """Opens a session for a file; leaving it ends what still runs on its nodes.
 
         Args:
             path: a local file whose SHA-256 is `digest` ("sha256:<hex>").
             digest: as registered; compared with what each node computed from what it received.
-            targets: in the order of the chain.
-            timeout: seconds for the whole broadcast.
-            on_progress: called with (node, bytes done, bytes in total), at most about once a second per node.
+
+        Entering raises:
+            BroadcastFileChanged: the file has another digest.
+            BroadcastError: the file cannot be read or served.
         """
         ...

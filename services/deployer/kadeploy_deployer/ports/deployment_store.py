@@ -11,14 +11,13 @@ from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.journal_entries import JournalEntry
 from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
     Interval,
     NewDeployment,
     NodeStatus,
-    Note,
     PartitionStatus,
     Position,
     Queued,
@@ -72,49 +71,11 @@ class DeploymentStore(Protocol):
         """Returns all that the runner needs. Raises DeploymentNotFound."""
         ...
 
-    async def enter_step(
-        self,
-        lease: Lease,
-        *,
-        step: str,
-        attempt: int,
-        nodes: Mapping[str, PartitionState],
-        state: PartitionState,
-        now: float,
-    ) -> None:
-        """Journals that these nodes (with the states they are in) enter a step, which puts them in another state."""
-        ...
+    async def write(self, lease: Lease, entries: Sequence[JournalEntry], *, now: float) -> None:
+        """Writes to the journal: transitions of nodes, locks given up, outputs, remarks; all of them or none.
 
-    async def finish_attempt(
-        self,
-        lease: Lease,
-        *,
-        step: str,
-        attempt: int,
-        done: Sequence[str],
-        failed: Mapping[str, Failure],
-        again: Mapping[str, Failure],
-        deployed: bool,
-        now: float,
-        ended: Mapping[str, float] | None = None,
-    ) -> None:
-        """Journals how an attempt ended. What was noted of a node before (`DoneNote`) stays.
-
-        Args:
-            lease: the right to do so.
-            step: which step.
-            attempt: which attempt.
-            done: nodes that did the step.
-            failed: nodes that failed it for good; they leave the deployment.
-            again: nodes that failed it and will try again.
-            deployed: it was the last step: those done are deployed.
-            now: the time.
-            ended: when each node was through, where that is known.
+        A node that is not where its transition begins means that somebody else wrote: LeaseLost.
         """
-        ...
-
-    async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
-        """Stores what steps learned."""
         ...
 
     async def end(
@@ -128,12 +89,6 @@ class DeploymentStore(Protocol):
         now: float,
     ) -> None:
         """Ends a deployment: these nodes fail, all are free again, nothing changes any more."""
-        ...
-
-    async def fail_nodes(
-        self, lease: Lease, *, failures: Mapping[str, Failure], trigger: PartitionTrigger, now: float
-    ) -> None:
-        """Takes nodes out of the deployment outside of any step."""
         ...
 
     # --- leases ---

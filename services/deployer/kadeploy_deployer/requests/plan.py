@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kadeploy_deployer.domain.errors import NodesBusy
 from kadeploy_deployer.domain.facts import NodeFacts
@@ -11,10 +11,12 @@ from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, StepPolicy
 from kadeploy_deployer.domain.states import BusyPolicy, FailureReason
 from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.shared_images import SharedImages
 from kadeploy_deployer.engine.step_run import policy
-from kadeploy_deployer.ports import BootError, ImageError, Inventory
+from kadeploy_deployer.ports import BootError, ImageError, ImageStore, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, Prepared, prepare
+from kadeploy_deployer.steps.no_files import NoFiles
 from kadeploy_deployer.steps.null_recorder import NullRecorder
 from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
@@ -85,8 +87,12 @@ async def plan_deployment(
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)
-    context = _context(prepared, settings)
-    files = {step.name: await _boot_files(step, context) for step in settings.plan if step.applies(context)}
+    images = SharedImages(settings.ports.images)
+    context = _context(prepared, settings, images)
+    try:
+        files = {step.name: await _boot_files(step, context) for step in settings.plan}
+    finally:
+        await images.close()
     plans = []
     for node in prepared.resolution.nodes:
         failure = prepared.left_out.get(node.name)
@@ -98,7 +104,7 @@ async def plan_deployment(
     return DeploymentPlan(spec=prepared.spec, environment=prepared.resolution.environment, nodes=plans)
 
 
-def _context(prepared: Prepared, settings: RunnerSettings) -> StepContext:
+def _context(prepared: Prepared, settings: RunnerSettings, images: ImageStore) -> StepContext:
     included = prepared.included
     return StepContext(
         deployment_id=PLANNED,
@@ -107,8 +113,11 @@ def _context(prepared: Prepared, settings: RunnerSettings) -> StepContext:
         nodes=included,
         profiles=prepared.resolution.profiles,
         facts={node: NodeFacts(deployment_token=PLANNED, system_token=PLANNED) for node in included},
-        ports=settings.ports,
+        ports=replace(settings.ports, images=images),
         recorder=NullRecorder(),
+        windows=settings.windows,
+        image=NoFiles(),
+        archives=NoFiles(),
         deployment_host_keys=settings.deployment_host_keys,
         cluster_public_key=settings.cluster_public_key,
     )
@@ -119,7 +128,7 @@ def _steps(
 ) -> tuple[PlannedStep, ...]:
     steps = []
     for step in settings.plan:
-        if step.applies(context):
+        if step.applies(context, node):
             boot = files[step.name]
             planned = PlannedStep(
                 step=step.name,
@@ -136,7 +145,8 @@ async def _boot_files(step: Step, context: StepContext) -> _BootFiles:
         return _BootFiles(files={})
     try:
         async with asyncio.timeout(BOOT_FILES_SECONDS):
-            targets = await step.boot_targets(context, list(context.nodes))
+            found = {node: await step.boot_target(context, node) for node in context.nodes}
+            targets = {node: target for node, target in found.items() if target is not None}
             rendered = await context.ports.boot.render_entries(targets, context.nodes, owner=PLANNED)
     except (BootError, ImageError) as problem:
         return _BootFiles(files={}, problems=(f"the boot files cannot be shown: {problem}",))

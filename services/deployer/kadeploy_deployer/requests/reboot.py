@@ -1,14 +1,17 @@
 """Rebooting nodes outside of a deployment: what they boot is said first, and what came up is proved afterwards."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidControl, NothingDeployedThere
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.engine.batching_boot import BatchingBoot
 from kadeploy_deployer.engine.operation import RunningOperation, on_each, with_locks
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
-from kadeploy_deployer.nodes.reboot_window import RebootWindow, Turns
+from kadeploy_deployer.engine.shared_images import SharedImages
+from kadeploy_deployer.nodes.reboot_window import Turns
 from kadeploy_deployer.ports import BootError, ImageError
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -161,6 +164,8 @@ class _Reboot:
     async def run(self, held: RunningOperation, nodes: Sequence[str]) -> None:
         """Writes the boot files and reboots the nodes, which are held by the operation."""
         tokens = {node: new_token() for node in nodes}
+        images = SharedImages(self.parts.ports.images)
+        ports = replace(self.parts.ports, boot=BatchingBoot(self.parts.ports.boot), images=images)
         contexts = boot_contexts(
             {node: self.systems[node] for node in nodes if node in self.systems},
             operation_id=held.id,
@@ -169,6 +174,7 @@ class _Reboot:
             kernel_arguments=self.wanted.kernel_arguments,
             boot_method=self.wanted.boot_method,
             parts=self.parts,
+            ports=ports,
         )
         problems = await self._write_entries(held.id, nodes, tokens, contexts)
         for node, problem in problems.items():
@@ -178,21 +184,15 @@ class _Reboot:
             for node in ready:
                 await held.tell(node, None)
             return
-        windows = {
-            name: RebootWindow(
-                size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=self.parts.ports.clock
-            )
-            for name, profile in self.allowed.profiles.items()
-        }
-
         # A loader on the disk passes on no token; the marker in the system has to do.
         without_token = {node for context in contexts if chainloads(context) for node in context.nodes}
 
         async def one(node: str) -> None:
             machine = self.allowed.nodes[node]
             wanted = self._rebooted(node, "" if node in without_token else tokens[node])
-            window = _NotedTurns(windows[machine.cluster], partial(held.begin, node))
-            await reboot_and_prove(wanted, window=window, parts=self.parts)
+            window = self.parts.windows.of(machine.cluster, self.allowed.profiles[machine.cluster])
+            noted = _NotedTurns(window, partial(held.begin, node))
+            await reboot_and_prove(wanted, window=noted, parts=self.parts)
             if node in self.systems:
                 keys = self.systems[node].facts.host_keys
                 await self.parts.lease_holder.store.note_running(held.id, node, keys)
@@ -225,7 +225,9 @@ class _Reboot:
                 )
             try:
                 if not sentence:
-                    problems.update(await prepare_boot(context, list(context.nodes)))
+                    names = list(context.nodes)
+                    found = await asyncio.gather(*(prepare_boot(context, name) for name in names))
+                    problems.update({name: text for name, text in zip(names, found, strict=True) if text})
             except (BootError, ImageError) as error:
                 sentence = str(error)
             if sentence:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from kadeploy_deployer.domain.control_errors import WrongSystemBooted
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
-from kadeploy_deployer.nodes.each_node import NodeFailed
 from kadeploy_deployer.nodes.ladder import Observation, Rung, all_rungs, climb_ladder, reboot_over_ssh, try_look
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running
 from kadeploy_deployer.nodes.proof import Awaited, look_for
 from kadeploy_deployer.nodes.reboot_window import Turns
@@ -99,8 +99,8 @@ class _Climber:
         if result.observation.arrived is not None:
             return
         if result.observation.wrong:
-            raise WrongSystemBooted(self._name, result.story())
-        raise NodeFailed(f"{self._name} is not there after its reboot: {result.story()}")
+            raise WrongSystemBooted(self._name, result.summary())
+        raise NodeFailed(f"{self._name} is not there after its reboot: {result.summary()}")
 
     async def _is_off(self) -> bool:
         try:

@@ -1,25 +1,22 @@
 """Step: brings the new system's kernel and initrd to the TFTP host and says that the nodes boot them next."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from kadeploy_deployer.domain import boot_choice
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
-from kadeploy_deployer.nodes.each_node import all_failed
 from kadeploy_deployer.nodes.probe import TOKEN_ARGUMENT
 from kadeploy_deployer.ports import (
     Boot,
     BootChainload,
-    BootError,
     BootFiles,
     BootGrubDisk,
     BootHypervisor,
     BootNetworkKernel,
     BootTarget,
     DigestDiffers,
-    ImageError,
 )
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.feasibility import boots_by_grub, chainloads
@@ -35,10 +32,10 @@ class PrepareBoot:
     name = "boot_files"
     partition_state = PartitionState.DEPLOYING
     timeout = 900.0
-    timeout_reason = FailureReason.BOOT_FILES_FAILED
+    failure_reason = FailureReason.BOOT_FILES_FAILED
     retries = 1
 
-    def applies(self, context: StepContext) -> bool:
+    def applies(self, context: StepContext, node: str) -> bool:
         """As in the protocol."""
         return True
 
@@ -55,28 +52,20 @@ class PrepareBoot:
         arguments = system_arguments(context, node, token=TOKEN_SHOWN)
         return [f"take {', '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
 
-    async def boot_targets(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootTarget]:
-        """As in the protocol. Raises ImageError."""
-        files = await context.ports.images.boot_files(context.environment) if needs_files(context) else None
-        return system_targets(context, nodes, files)
-
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def boot_target(self, context: StepContext, node: str) -> BootTarget | None:
         """As in the protocol."""
-        reason = self.timeout_reason
+        files = await context.ports.images.boot_files(context.environment) if needs_files(context) else None
+        return system_target(context, node, files)
+
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
+        """As in the protocol."""
         try:
-            async with asyncio.timeout(context.timeout):
-                problems = await prepare_boot(context, nodes)
+            problem = await prepare_boot(context, node)
         except DigestDiffers as error:
-            return file_changed(context, nodes, context.environment.image, error)
-        except ImageError as error:
-            return all_failed(nodes, reason, str(error), retriable=False)
-        except BootError as error:
-            return all_failed(nodes, reason, str(error))
-        except TimeoutError:
-            return all_failed(nodes, reason, f"the boot files were not ready within {context.timeout:g} s")
-        return {
-            node: Failure(reason=reason, description=problems[node]) if node in problems else None for node in nodes
-        }
+            raise file_changed(context, context.environment.image, error) from error
+        if problem:
+            raise StepFailed(self.failure_reason, problem)
+        return context.facts[node]
 
 
 def system_arguments(context: StepContext, node: str, *, token: str) -> str:
@@ -86,17 +75,12 @@ def system_arguments(context: StepContext, node: str, *, token: str) -> str:
     return " ".join([*(word for word in words if word), f"{TOKEN_ARGUMENT}={token}"])
 
 
-def system_targets(context: StepContext, nodes: Sequence[str], files: BootFiles | None) -> dict[str, BootTarget]:
-    """Returns what the nodes boot next; `files` None: something on their own disk."""
-    environment, method = context.environment, context.spec.boot_method
-    targets: dict[str, BootTarget] = {}
-    for node in nodes:
-        arguments = system_arguments(context, node, token=context.facts[node].system_token)
-        if files is None:
-            targets[node] = disk_target(context.nodes[node], environment, method, arguments)
-        else:
-            targets[node] = network_target(files, environment, arguments)
-    return targets
+def system_target(context: StepContext, node: str, files: BootFiles | None) -> BootTarget:
+    """Returns what a node boots next; `files` None: something on its own disk."""
+    arguments = system_arguments(context, node, token=context.facts[node].system_token)
+    if files is None:
+        return disk_target(context.nodes[node], context.environment, context.spec.boot_method, arguments)
+    return network_target(files, context.environment, arguments)
 
 
 def disk_target(
@@ -129,8 +113,8 @@ def network_target(files: BootFiles, environment: EnvironmentSnapshot, arguments
     return BootNetworkKernel(kernel_digest=files.kernel_digest, initrd_digest=files.initrd_digest, arguments=arguments)
 
 
-async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[str, str]:
-    """Uploads the files unless they are there, writes the entries, and returns a sentence for each that failed.
+async def prepare_boot(context: StepContext, node: str) -> str:
+    """Uploads the files unless they are there, writes the entry, and returns a sentence if that failed, else "".
 
     Raises:
         ImageError, BootError: nothing was written.
@@ -140,8 +124,9 @@ async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[st
     if needs_files(context):
         files = await context.ports.images.boot_files(environment)
         await upload_boot_files(boot, files, environment)
-    machines = {node: context.nodes[node] for node in nodes}
-    return await boot.set_entries(system_targets(context, nodes, files), machines, owner=context.deployment_id)
+    target = {node: system_target(context, node, files)}
+    problems = await boot.set_entries(target, {node: context.nodes[node]}, owner=context.deployment_id)
+    return problems.get(node, "")
 
 
 async def upload_boot_files(boot: Boot, files: BootFiles, environment: EnvironmentSnapshot) -> None:

@@ -1,14 +1,18 @@
-"""Step: copies the image to all nodes at once."""
+"""Step: copies the image to the node, in a broadcast that it shares with the others."""
 
-import asyncio
-import math
-from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address
+from collections.abc import Sequence
+from dataclasses import replace
 
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
-from kadeploy_deployer.nodes.each_node import all_failed
-from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, DigestDiffers, ImageError
+from kadeploy_deployer.ports import (
+    BroadcastError,
+    BroadcastFileChanged,
+    BroadcastSink,
+    BroadcastTarget,
+    DigestDiffers,
+)
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.mounts import DESTINATION
@@ -16,15 +20,15 @@ from kadeploy_deployer.steps.step import StepContext
 
 
 class CopyImage:
-    """See the module. Each node says the digest of what it received, and that is what is believed."""
+    """See the module. Each node says the digest of what it received; it has to be the registered one."""
 
     name = "broadcast"
     partition_state = PartitionState.DEPLOYING
     timeout = 1800.0
-    timeout_reason = FailureReason.TRANSFER_FAILED
+    failure_reason = FailureReason.TRANSFER_FAILED
     retries = 1
 
-    def applies(self, context: StepContext) -> bool:
+    def applies(self, context: StepContext, node: str) -> bool:
         """As in the protocol."""
         return True
 
@@ -34,46 +38,26 @@ class CopyImage:
         action = f"unpack it into {sink.target}" if sink.kind == "tar" else f"write it to {sink.target}"
         return [f"receive {image.uri} ({image.size_bytes:,} bytes), {action}, compare with {image.digest}"]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
         image = context.environment.image
-        try:
-            path = await context.ports.images.fetch(image)
-        except DigestDiffers as error:
-            return file_changed(context, nodes, image, error)
-        except ImageError as error:
-            return all_failed(nodes, FailureReason.TRANSFER_FAILED, str(error), retriable=False)
 
-        complete: dict[str, float] = {}
-
-        def on_progress(node: str, done: int, total: int) -> None:
-            if done >= total:
-                complete[node] = context.ports.clock.now()
+        def on_progress(done: int, total: int) -> None:
             context.recorder.progress(node, self.name, done, total)
 
-        # Neighbours in the chain are neighbours on the network, as far as addresses can tell.
-        order = sorted(nodes, key=lambda node: IPv4Address(context.nodes[node].ip_address))
-        received = await context.ports.broadcast.send(
-            path,
-            digest=image.digest,
-            targets=[BroadcastTarget(host=working_host(context, node), sink=_sink(context, node)) for node in order],
-            timeout=context.timeout,
-            on_progress=on_progress,
-        )
-        outcomes: dict[str, Outcome] = {}
-        for node in nodes:
-            if node not in received:
-                description = f"the broadcast said nothing about {node}"
-                outcomes[node] = Failure(reason=FailureReason.TRANSFER_FAILED, description=description)
-                continue
-            outcomes[node] = received[node].outcome
-            context.facts[node].image_digest = received[node].digest
-        # Together, so that they share a transaction.
-        await asyncio.gather(*(context.recorder.facts(node, context.facts[node]) for node in received))
-        # In the order in which they were complete, as whoever follows the deployment reads it.
-        told = sorted(outcomes, key=lambda node: complete.get(node, math.inf))
-        await asyncio.gather(*(context.recorder.ended(node, outcomes[node], at=complete.get(node)) for node in told))
-        return outcomes
+        target = BroadcastTarget(host=working_host(context, node), sink=_sink(context, node))
+        try:
+            received = await context.image.receive(target, timeout=context.timeout, on_progress=on_progress)
+        except DigestDiffers as error:
+            raise file_changed(context, image, error) from error
+        except BroadcastFileChanged as error:
+            raise StepFailed(FailureReason.DIGEST_MISMATCH, str(error), retriable=False) from error
+        except BroadcastError as error:
+            raise StepFailed(self.failure_reason, str(error)) from error
+        if received.outcome is not None:
+            failure = received.outcome
+            raise StepFailed(failure.reason, failure.description, retriable=failure.retriable)
+        return replace(context.facts[node], image_digest=received.digest)
 
 
 def _sink(context: StepContext, node: str) -> BroadcastSink:

@@ -1,11 +1,12 @@
 """Step: makes sure that the target is there and large enough, and makes the file systems."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.nodes.command_result import last_words
-from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition import writes_table
@@ -28,10 +29,10 @@ class Format:
     name = "format"
     partition_state = PartitionState.DEPLOYING
     timeout = 600.0
-    timeout_reason = FailureReason.FORMAT_FAILED
+    failure_reason = FailureReason.FORMAT_FAILED
     retries = 1
 
-    def applies(self, context: StepContext) -> bool:
+    def applies(self, context: StepContext, node: str) -> bool:
         """As in the protocol."""
         return True
 
@@ -42,17 +43,13 @@ class Format:
         check = [f"check that {target} has at least {needed:,} bytes"] if needed else [f"check that {target} exists"]
         return check + [f"run {' '.join(arguments)}" for _, arguments in _commands(context, node)]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
-
-        async def one(node: str) -> Outcome:
-            return await _format(context, node)
-
-        ended = context.recorder.ended
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
+        await _format(context, node)
+        return context.facts[node]
 
 
-async def _format(context: StepContext, node: str) -> Outcome:
+async def _format(context: StepContext, node: str) -> None:
     machine, environment = context.nodes[node], context.environment
     target = machine.partition_device(machine.partition)
     result = await try_command(context, node, ("blockdev", "--getsize64", target))
@@ -61,16 +58,15 @@ async def _format(context: StepContext, node: str) -> Outcome:
         raise NodeFailed(f"{node} has no {target}: {last_words(result)}{table}")
     size = int(result.stdout.split()[0])
     if size < environment.required_size_bytes:
-        return Failure(
-            reason=FailureReason.PARTITION_TOO_SMALL,
-            description=f"{target} of {node} has {size:,} bytes, and {environment.name} needs "
-            f"{environment.required_size_bytes:,}",
+        raise StepFailed(
+            FailureReason.PARTITION_TOO_SMALL,
+            f"{target} of {node} has {size:,} bytes, and {environment.name} needs {environment.required_size_bytes:,}",
             retriable=False,
         )
     if environment.kind == "tar" and environment.file_system not in MKFS_OPTIONS:
-        return Failure(
-            reason=FailureReason.FORMAT_FAILED,
-            description=f"the deployment environment cannot make a file system {environment.file_system!r}; it can "
+        raise StepFailed(
+            FailureReason.FORMAT_FAILED,
+            f"the deployment environment cannot make a file system {environment.file_system!r}; it can "
             f"make {', '.join(MKFS_OPTIONS)}",
             retriable=False,
         )
@@ -79,7 +75,6 @@ async def _format(context: StepContext, node: str) -> Outcome:
     for device, arguments in commands:
         what = f"{arguments[0]} of {device}"
         await command(context, node, arguments, what=what, timeout=context.timeout)
-    return None
 
 
 def _commands(context: StepContext, node: str) -> list[tuple[str, tuple[str, ...]]]:

@@ -4,12 +4,13 @@ Puts the deployer's key and the user's keys into root's authorized_keys, learns 
 the marker file by which the last check knows the system again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
-from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
 from kadeploy_deployer.nodes.host_key import new_host_key, public_keys
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import MARKER
 from kadeploy_deployer.steps.deployment_shell import command, read_file, try_command, write_file
 from kadeploy_deployer.steps.mounts import DESTINATION
@@ -30,10 +31,10 @@ class Keys:
     name = "keys"
     partition_state = PartitionState.DEPLOYING
     timeout = 300.0
-    timeout_reason = FailureReason.POSTINSTALL_FAILED
+    failure_reason = FailureReason.POSTINSTALL_FAILED
     retries = 1
 
-    def applies(self, context: StepContext) -> bool:
+    def applies(self, context: StepContext, node: str) -> bool:
         """As in the protocol."""
         return True
 
@@ -46,21 +47,14 @@ class Keys:
             f"write {MARKER}",
         ]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
-
-        async def one(node: str) -> Outcome:
-            await _authorize(context, node)
-            facts = context.facts[node]
-            facts.host_keys = await _host_keys(context, node)
-            await context.recorder.facts(node, facts)
-            await write_file(context, node, f"{DESTINATION}{MARKER}", marker(context, node), mode="644")
-            # From here on a hard reset cannot cost what was written.
-            await command(context, node, ("sync",), what="writing everything to the disk", timeout=SYNC_SECONDS)
-            return None
-
-        ended = context.recorder.ended
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
+        await _authorize(context, node)
+        host_keys = await _host_keys(context, node)
+        await write_file(context, node, f"{DESTINATION}{MARKER}", marker(context, node), mode="644")
+        # From here on a hard reset cannot cost what was written.
+        await command(context, node, ("sync",), what="writing everything to the disk", timeout=SYNC_SECONDS)
+        return replace(context.facts[node], host_keys=host_keys)
 
 
 def marker(context: StepContext, node: str) -> str:

@@ -1,10 +1,9 @@
 """Steps: mounts the target, before the copy for an archive, after it for a raw image."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
-from kadeploy_deployer.nodes.each_node import on_each_node
 from kadeploy_deployer.steps.deployment_shell import command
 from kadeploy_deployer.steps.mounts import DESTINATION, Mount, let_go, mounts
 from kadeploy_deployer.steps.step import StepContext
@@ -15,7 +14,7 @@ class MountTarget:
 
     partition_state = PartitionState.DEPLOYING
     timeout = 120.0
-    timeout_reason = FailureReason.MOUNT_FAILED
+    failure_reason = FailureReason.MOUNT_FAILED
     retries = 1
 
     def __init__(self, *, name: str, kind: str) -> None:
@@ -23,7 +22,7 @@ class MountTarget:
         self.name = name
         self._kind = kind
 
-    def applies(self, context: StepContext) -> bool:
+    def applies(self, context: StepContext, node: str) -> bool:
         """As in the protocol."""
         return context.environment.kind == self._kind
 
@@ -31,21 +30,15 @@ class MountTarget:
         """As in the protocol."""
         return [f"run {' '.join(_mount(context, node))}"]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
-
-        async def one(node: str) -> Outcome:
-            arguments = _mount(context, node)
-            device = context.nodes[node].partition_device(context.nodes[node].partition)
-            if Mount(device=device, point=DESTINATION) in await mounts(context, node):
-                return None
+        device = context.nodes[node].partition_device(context.nodes[node].partition)
+        if Mount(device=device, point=DESTINATION) not in await mounts(context, node):
             await let_go(context, node, [device])
             await command(context, node, ("mkdir", "-p", DESTINATION), what=f"making {DESTINATION}")
+            arguments = _mount(context, node)
             await command(context, node, arguments, what=f"mounting {device}", timeout=context.timeout)
-            return None
-
-        ended = context.recorder.ended
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
+        return context.facts[node]
 
 
 def _mount(context: StepContext, node: str) -> tuple[str, ...]:

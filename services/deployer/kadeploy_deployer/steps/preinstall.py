@@ -3,9 +3,9 @@
 The environment's archive stands in for the cluster's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.script_archive import describe_archive, run_archives
@@ -18,23 +18,23 @@ class Preinstall:
     name = "preinstall"
     partition_state = PartitionState.DEPLOYING
     timeout = 600.0
-    timeout_reason = FailureReason.PREINSTALL_FAILED
+    failure_reason = FailureReason.PREINSTALL_FAILED
     retries = 0
 
-    def applies(self, context: StepContext) -> bool:
+    def applies(self, context: StepContext, node: str) -> bool:
         """As in the protocol."""
-        return any(_archive(context, node) is not None for node in context.nodes)
+        return _archive(context, node) is not None
 
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         """As in the protocol."""
         archive = _archive(context, node)
-        return describe_archive(archive) if archive is not None else ["nothing: no pre-install archive"]
+        return describe_archive(archive) if archive is not None else []
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
-        archives = {node: [archive] if (archive := _archive(context, node)) else [] for node in nodes}
-        reason = FailureReason.PREINSTALL_FAILED
-        return await run_archives(context, nodes, archives, step=self.name, reason=reason)
+        archives = [archive] if (archive := _archive(context, node)) else []
+        await run_archives(context, node, archives, step=self.name, reason=self.failure_reason)
+        return context.facts[node]
 
 
 def _archive(context: StepContext, node: str) -> ArchiveSnapshot | None:

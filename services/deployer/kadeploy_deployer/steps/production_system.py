@@ -5,7 +5,7 @@ target must not be its root, nor may its root's disk get a new partition table. 
 deployed it, so its host keys are known) and to have the programs that the steps use.
 """
 
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running, look
 from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.steps.deployment_shell import command

@@ -1,14 +1,13 @@
 """Archives with a script in them: sent to a node, unpacked there, run with what the script may want to know."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import PurePosixPath
 
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.nodes.command_result import last_words
-from kadeploy_deployer.nodes.each_node import NodeFailed, all_failed, on_each_node
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import DigestDiffers, ImageError
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
@@ -32,45 +31,37 @@ TAR_OPTIONS = {"none": (), "gzip": ("--gzip",), "bzip2": ("--bzip2",), "xz": ("-
 
 
 async def run_archives(
-    context: StepContext,
-    nodes: Sequence[str],
-    archives: Mapping[str, Sequence[ArchiveSnapshot]],
-    *,
-    step: str,
-    reason: FailureReason,
-) -> dict[str, Outcome]:
-    """Unpacks each node's archives in order and runs their scripts; the first that fails ends it for that node.
+    context: StepContext, node: str, archives: Sequence[ArchiveSnapshot], *, step: str, reason: FailureReason
+) -> None:
+    """Unpacks archives on a node in order and runs their scripts.
 
     Args:
         context: of the step.
-        nodes: their names.
-        archives: by node.
+        node: its name.
+        archives: in their order.
         step: under which name the output is kept.
         reason: of a script that fails.
+
+    Raises:
+        StepFailed: an archive cannot be read, or its script failed; the following are left alone.
+        NodeFailed, ShellError: the node cannot take it.
     """
-    wanted = {archive.file.uri: archive.file for node in nodes for archive in archives[node]}
-    contents: dict[str, bytes] = {}
-    for uri, file in wanted.items():
-        try:
-            path = await context.ports.images.fetch(file)
-            contents[uri] = await asyncio.to_thread(path.read_bytes)
-        except DigestDiffers as error:
-            return file_changed(context, nodes, file, error)
-        except (ImageError, OSError) as error:
-            return all_failed(nodes, reason, str(error))
+    for number, archive in enumerate(archives, start=1):
+        content = await _content(context, archive, reason)
+        run = f"{context.deployment_id}/{step}/{number}"
+        if archive.script != NO_SCRIPT:
+            await _end_earlier_run(context, node, run)
+        await _unpack(context, node, archive, content)
+        await _run(context, node, archive, run, step=step, reason=reason)
 
-    async def one(node: str) -> Outcome:
-        for number, archive in enumerate(archives[node], start=1):
-            run = f"{context.deployment_id}/{step}/{number}"
-            if archive.script != NO_SCRIPT:
-                await _end_earlier_run(context, node, run)
-            await _unpack(context, node, archive, contents[archive.file.uri])
-            failure = await _run(context, node, archive, run, step=step, reason=reason)
-            if failure is not None:
-                return failure
-        return None
 
-    return await on_each_node(nodes, one, reason=reason, timeout=context.timeout, ended=context.recorder.ended)
+async def _content(context: StepContext, archive: ArchiveSnapshot, reason: FailureReason) -> bytes:
+    try:
+        return await context.archives.read(archive.file)
+    except DigestDiffers as error:
+        raise file_changed(context, archive.file, error) from error
+    except (ImageError, OSError) as error:
+        raise StepFailed(reason, str(error)) from error
 
 
 def describe_archive(archive: ArchiveSnapshot) -> list[str]:
@@ -96,9 +87,9 @@ async def _end_earlier_run(context: StepContext, node: str, run: str) -> None:
 
 async def _run(
     context: StepContext, node: str, archive: ArchiveSnapshot, run: str, *, step: str, reason: FailureReason
-) -> Outcome:
+) -> None:
     if archive.script == NO_SCRIPT:
-        return None
+        return
     result = await try_command(
         context,
         node,
@@ -110,8 +101,7 @@ async def _run(
     if text:
         await context.recorder.output(node, step, text)
     if result.exit_status:
-        return Failure(reason=reason, description=f"{archive.script} on {node} failed: {last_words(result)}")
-    return None
+        raise StepFailed(reason, f"{archive.script} on {node} failed: {last_words(result)}")
 
 
 def _script_path(script: str) -> str:

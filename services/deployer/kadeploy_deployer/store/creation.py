@@ -12,8 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, in
 
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment
 from kadeploy_deployer.domain.errors import NodesBusy, NoNodeLeft
-from kadeploy_deployer.domain.events import DeploymentStateChanged, EventKind, PartitionStateChanged
-from kadeploy_deployer.domain.facts import NOTHING_LEARNED
+from kadeploy_deployer.domain.events import DeploymentStateChanged, PartitionStateChanged
 from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
@@ -23,7 +22,7 @@ from kadeploy_deployer.store import turns
 from kadeploy_deployer.store.bulk import insert_rows, put_rows
 from kadeploy_deployer.store.codec import dumps
 from kadeploy_deployer.store.database import CHUNK
-from kadeploy_deployer.store.event_rows import append_events
+from kadeploy_deployer.store.event_rows import NewEvent, append_events
 from kadeploy_deployer.store.lease import hold
 from kadeploy_deployer.store.node_documents import pack
 from kadeploy_deployer.store.queries import get_without_nodes
@@ -91,12 +90,12 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     begins = not (busy and waits)
     nodes = _nodes(new, left_out, start_time=new.now if begins else None)
     _insert(connection, new, nodes)
-    told: list[tuple[str, EventKind]] = [("", DeploymentStateChanged(state=DeploymentState.WAITING))]
-    told += [
-        (node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
+    events: list[NewEvent] = [(new.now, "", DeploymentStateChanged(state=DeploymentState.WAITING))]
+    events += [
+        (new.now, node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
         for node, failure in left_out.items()
     ]
-    append_events(connection, new.id, new.now, told)
+    append_events(connection, new.id, events)
     lease = Lease(deployment_id=new.id, driver=new.driver, fence=1)
     if begins:
         _lock(connection, lease, now=new.now)
@@ -130,7 +129,6 @@ def _nodes(
                 state=None if failure else PartitionState.TO_DEPLOY,
                 device=node.snapshot.device if node.snapshot else "",
                 partition=node.snapshot.partition if node.snapshot else 0,
-                facts=NOTHING_LEARNED,
                 start_time=None if failure else start_time,
                 reason=failure.reason if failure else None,
                 description=failure.description if failure else "",
@@ -149,8 +147,6 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             request_id=new.request_id or None,
             spec=dumps(new.spec),
             environment=dumps(new.environment),
-            step="",
-            attempt=0,
             version=1,
             driver=new.driver,
             lease_expires_at=new.lease_expires_at,
@@ -203,7 +199,7 @@ def _lock(connection: Connection, lease: Lease, *, now: float) -> None:
     connection.execute(insert(node_locks).from_select(names, source.where(of_it).order_by(deployment_nodes.c.node)))
     _remember_nodes(connection, lease.deployment_id, of_it)
     _choose_partitions(connection, lease.deployment_id, of_it, now)
-    append_events(connection, lease.deployment_id, now, [("", DeploymentStateChanged(state=state))])
+    append_events(connection, lease.deployment_id, [(now, "", DeploymentStateChanged(state=state))])
 
 
 def _remember_nodes(connection: Connection, deployment_id: str, of_it: ColumnElement[bool]) -> None:

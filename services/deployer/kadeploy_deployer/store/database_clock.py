@@ -6,9 +6,11 @@ what is alive. Between two looks the time goes on by this host's monotonic clock
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from sqlalchemy import Connection
 
+from kadeploy_deployer.ports.clock import Timer
 from kadeploy_deployer.store.database import Database
 
 SLOW_SECONDS = 1.0
@@ -37,6 +39,10 @@ class DatabaseClock:
     async def sleep(self, seconds: float) -> None:
         """As in the port."""
         await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """As in the port."""
+        return asyncio.get_running_loop().call_later(seconds, callback)
 
     async def synchronise(self) -> float:
         """As in the port. Raises StoreUnreachable."""

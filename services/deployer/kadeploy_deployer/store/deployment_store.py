@@ -6,14 +6,13 @@ from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.journal_entries import JournalEntry
 from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
     Interval,
     NewDeployment,
     NodeStatus,
-    Note,
     PartitionStatus,
     Position,
     Queued,
@@ -21,9 +20,8 @@ from kadeploy_deployer.ports.store_values import (
     Statistics,
     StoredOutput,
 )
-from kadeploy_deployer.store import creation, event_rows, history, progress, queries, turns
+from kadeploy_deployer.store import creation, event_rows, history, journal, outputs, queries, turns
 from kadeploy_deployer.store import lease as lease_rows
-from kadeploy_deployer.store import notes as note_rows
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.statistics import statistics
 
@@ -36,12 +34,12 @@ class SqlDeploymentStore:
 
     Args:
         database: where.
-        told: called with the deployment's id after each commit that added to its story.
+        on_commit: called with the deployment's id after each commit that added to its events.
     """
 
-    def __init__(self, database: Database, *, told: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, database: Database, *, on_commit: Callable[[str], None] = lambda _: None) -> None:
         self._database = database
-        self._told = told
+        self._on_commit = on_commit
 
     async def find_request(self, owner: str, request_id: str) -> str | None:
         """As in the port."""
@@ -62,7 +60,7 @@ class SqlDeploymentStore:
     async def acquire(self, lease: Lease, *, now: float) -> Mapping[str, str]:
         """As in the port."""
         busy = await self._database.write(lambda c: creation.acquire(c, lease, now=now))
-        self._told(lease.deployment_id)
+        self._on_commit(lease.deployment_id)
         return busy
 
     async def holders(self, nodes: Sequence[str]) -> Mapping[str, str]:
@@ -73,58 +71,10 @@ class SqlDeploymentStore:
         """As in the port."""
         return await self._database.read(lambda c: queries.load(c, deployment_id))
 
-    async def enter_step(
-        self,
-        lease: Lease,
-        *,
-        step: str,
-        attempt: int,
-        nodes: Mapping[str, PartitionState],
-        state: PartitionState,
-        now: float,
-    ) -> None:
+    async def write(self, lease: Lease, entries: Sequence[JournalEntry], *, now: float) -> None:
         """As in the port."""
-        await self._database.write(
-            lambda c: progress.enter_step(c, lease, step=step, attempt=attempt, nodes=nodes, state=state, now=now),
-            patience=PATIENCE,
-        )
-        self._told(lease.deployment_id)
-
-    async def finish_attempt(
-        self,
-        lease: Lease,
-        *,
-        step: str,
-        attempt: int,
-        done: Sequence[str],
-        failed: Mapping[str, Failure],
-        again: Mapping[str, Failure],
-        deployed: bool,
-        now: float,
-        ended: Mapping[str, float] | None = None,
-    ) -> None:
-        """As in the port."""
-        await self._database.write(
-            lambda c: progress.finish_attempt(
-                c,
-                lease,
-                step=step,
-                attempt=attempt,
-                done=done,
-                failed=failed,
-                again=again,
-                deployed=deployed,
-                now=now,
-                ended=ended or {},
-            ),
-            patience=PATIENCE,
-        )
-        self._told(lease.deployment_id)
-
-    async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
-        """As in the port."""
-        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE)
-        self._told(lease.deployment_id)
+        await self._database.write(lambda c: journal.write(c, lease, entries, now=now), patience=PATIENCE)
+        self._on_commit(lease.deployment_id)
 
     async def end(
         self,
@@ -138,7 +88,7 @@ class SqlDeploymentStore:
     ) -> None:
         """As in the port."""
         await self._database.write(
-            lambda c: progress.end(
+            lambda c: journal.end(
                 c,
                 lease,
                 trigger=trigger,
@@ -149,16 +99,7 @@ class SqlDeploymentStore:
             ),
             patience=PATIENCE,
         )
-        self._told(lease.deployment_id)
-
-    async def fail_nodes(
-        self, lease: Lease, *, failures: Mapping[str, Failure], trigger: PartitionTrigger, now: float
-    ) -> None:
-        """As in the port."""
-        await self._database.write(
-            lambda c: progress.fail_nodes(c, lease, failures=failures, trigger=trigger, now=now), patience=PATIENCE
-        )
-        self._told(lease.deployment_id)
+        self._on_commit(lease.deployment_id)
 
     async def claim(self, *, driver: str, now: float, lease_expires_at: float, most: int) -> Sequence[Lease]:
         """As in the port."""
@@ -185,7 +126,7 @@ class SqlDeploymentStore:
     async def request_cancel(self, deployment_id: str, *, reason: str, now: float) -> None:
         """As in the port."""
         await self._database.write(lambda c: lease_rows.request_cancel(c, deployment_id, reason=reason, now=now))
-        self._told(deployment_id)
+        self._on_commit(deployment_id)
 
     async def get(self, deployment_id: str) -> Deployment:
         """As in the port."""
@@ -207,7 +148,7 @@ class SqlDeploymentStore:
 
     async def outputs(self, deployment_id: str, node: str, step: str) -> Sequence[StoredOutput]:
         """As in the port."""
-        return await self._database.read(lambda c: note_rows.read_outputs(c, deployment_id, node, step))
+        return await self._database.read(lambda c: outputs.read_outputs(c, deployment_id, node, step))
 
     async def list_partitions(
         self, nodes: Sequence[str], *, after: tuple[str, str, int] | None, limit: int

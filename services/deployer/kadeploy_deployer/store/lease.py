@@ -128,7 +128,7 @@ def request_cancel(connection: Connection, deployment_id: str, *, reason: str, n
     change = update(deployments).where(mine, unfinished, deployments.c.cancel_requested.is_(False))
     values = {"cancel_requested": True, "cancel_reason": reason, "version": deployments.c.version + 1}
     if connection.execute(change.values(values)).rowcount == 1:
-        append_events(connection, deployment_id, now, [("", Remark(text=reason))])
+        append_events(connection, deployment_id, [(now, "", Remark(text=reason))])
         return
     state = connection.execute(select(deployments.c.state).where(mine)).scalar_one_or_none()
     if state is None:

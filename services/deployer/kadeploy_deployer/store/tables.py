@@ -24,7 +24,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
-    false,
 )
 
 from kadeploy_sqlkit.column_types import long_text, word
@@ -57,14 +56,11 @@ deployments = Table(
     Column("request_id", WORD),
     Column("spec", LONG_TEXT, nullable=False),
     Column("environment", LONG_TEXT, nullable=False),
-    # The journal: what is being done, written before it is begun.
-    Column("step", WORD, nullable=False),
-    Column("attempt", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("driver", NAME, nullable=False),
     Column("lease_expires_at", Double, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    # Of those that drove it since the journal went on to another step.
+    # Of those that drove it since a node of it last moved on.
     Column("dead_drivers", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False),
     Column("cancel_reason", LONG_TEXT, nullable=False),
@@ -111,9 +107,9 @@ deployment_nodes = Table(
     Column("previous_host_keys", LONG_TEXT),
     # Empty: the node was left out.
     Column("state", WORD, nullable=False),
+    # The journal: what is being done to the node, written before it is begun.
     Column("step", WORD, nullable=False, server_default=""),
     Column("attempt", Integer, nullable=False, server_default="0"),
-    Column("step_done", Boolean, nullable=False, server_default=false()),
     Column("step_start_time", Double),
     Column("start_time", Double),
     Column("end_time", Double),

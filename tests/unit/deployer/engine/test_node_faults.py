@@ -1,6 +1,6 @@
 """Five nodes and the real plan: one node goes wrong in its own way, and the others are deployed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,13 @@ class BroadcastThatLoses(FakeBroadcast):
         super().__init__()
         self._site = site
 
-    async def send(self, path: Path, *, targets: Sequence[BroadcastTarget], **call: Any) -> Mapping[str, Received]:
+    async def receive(self, target: BroadcastTarget, **call: Any) -> Received:
         """As in the port."""
         self._site.machines[BAD].powered = False
         self._site.workshop.power.broken.add(BAD)
         text = "received 500 of 1000 bytes, then the connection broke"
         self.failures[BAD] = Failure(reason=FailureReason.TRANSFER_FAILED, description=text)
-        return await super().send(path, targets=targets, **call)
+        return await super().receive(target, **call)
 
 
 def never_boots(site: SimulatedSite) -> None:

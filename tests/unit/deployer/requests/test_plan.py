@@ -49,6 +49,7 @@ async def plan(workshop: Workshop, spec: DeploymentSpec = SPEC) -> Sequence[Node
         settings=RunnerSettings(
             plan=PLAN,
             ports=context.ports,
+            windows=context.windows,
             leave_bootable=leave_bootable,
             deployment_host_keys=context.deployment_host_keys,
             cluster_public_key=context.cluster_public_key,

@@ -11,11 +11,11 @@ from kadeploy_deployer.steps.boot_files import PREPARE_BOOT as STEP
 from kadeploy_deployer.steps.boot_files import system_arguments
 from tests.fakes import snapshots
 from tests.fakes.snapshots import DISK
-from tests.fakes.step_workshop import Workshop, failure, outcome
+from tests.fakes.step_workshop import Workshop, failure, outcome, outcomes
 
 
 async def test_the_nodes_boot_the_uploaded_kernel_with_their_tokens(workshop: Workshop) -> None:
-    assert await STEP.run(workshop.context("node-1", "node-2"), ["node-1", "node-2"]) == {
+    assert await outcomes(STEP, workshop.context("node-1", "node-2"), "node-1", "node-2") == {
         "node-1": None,
         "node-2": None,
     }
@@ -111,8 +111,8 @@ async def test_a_silent_bootctl_may_be_tried_again(workshop: Workshop) -> None:
 
 async def test_a_refused_entry_fails_its_node_alone(workshop: Workshop) -> None:
     workshop.boot.refused["node-1"] = "bootctl refused the entry of node-1: no"
-    outcomes = await STEP.run(workshop.context("node-1", "node-2"), ["node-1", "node-2"])
-    assert outcomes["node-2"] is None
-    failed = outcomes["node-1"]
+    found = await outcomes(STEP, workshop.context("node-1", "node-2"), "node-1", "node-2")
+    assert found["node-2"] is None
+    failed = found["node-1"]
     assert failed is not None
     assert failed.description == "bootctl refused the entry of node-1: no"

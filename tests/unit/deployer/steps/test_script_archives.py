@@ -125,5 +125,5 @@ async def test_a_failing_preinstall_is_told(workshop: Workshop) -> None:
 
 def test_without_an_archive_there_is_nothing_to_do(workshop: Workshop) -> None:
     context = workshop.context()
-    assert not PREINSTALL.applies(context)
-    assert not POSTINSTALL.applies(context)
+    assert not PREINSTALL.applies(context, "node-1")
+    assert not POSTINSTALL.applies(context, "node-1")

@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.domain.states import DeploymentState
-from kadeploy_deployer.ports.store_values import Created, RemarkNote
+from kadeploy_deployer.ports.journal_entries import RemarkEntry
+from kadeploy_deployer.ports.store_values import Created
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store import schema, turns
 from kadeploy_deployer.store.database import Database
@@ -65,7 +66,7 @@ async def test_a_driver_waits_for_the_database_so_that_nothing_done_is_forgotten
     assert lease is not None
     outages.extend(range(5))
 
-    await store.record(lease, [RemarkNote(node="", text="kept")], now=1.0)
+    await store.write(lease, [RemarkEntry(node="", text="kept")], now=1.0)
 
     assert outages == []
     assert (await store.events("one", after=2, limit=9))[0].sequence == 3
