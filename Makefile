@@ -91,6 +91,10 @@ proto: $(STAMPS)/proto ## Generate the stubs
 bench-scale: proto ## What deployments of thousands of nodes cost, beside their limits: build/bench/scale.json
 	$(BIN)/python -m tests.bench.scale
 
+.PHONY: bench-stragglers
+bench-stragglers: proto ## What bad machines cost the good ones of the same deployment: build/bench/stragglers.json
+	$(BIN)/python -m tests.bench.stragglers
+
 .PHONY: bench-fanout
 bench-fanout: setup proto ## 300 SSH sessions, beside clush and TakTuk; build/bench/fanout.json
 	lab/setup-host tests/bench/packages.txt

@@ -102,6 +102,16 @@ class ManualClock:
                 entry.go_off()
         self.time = max(self.time, time)
 
+    async def _settle(self) -> None:
+        """Lets everything go on that can without time, what was waiting for a thread too."""
+        while True:
+            for _ in range(SETTLE_ROUNDS):
+                await asyncio.sleep(0)
+            if not self.busy():
+                return
+            while self.busy():  # noqa: ASYNC110 - threads set no event
+                await asyncio.sleep(IDLE_SECONDS / 100)
+
     def _drop_over(self) -> None:
         while self._entries and self._entries[0][2].over:
             heapq.heappop(self._entries)
@@ -109,10 +119,7 @@ class ManualClock:
     async def _run(self) -> None:
         self._drop_over()
         while self._entries:
-            for _ in range(SETTLE_ROUNDS):
-                await asyncio.sleep(0)
-            while self.busy():  # noqa: ASYNC110 - threads set no event
-                await asyncio.sleep(IDLE_SECONDS / 100)
+            await self._settle()
             self._drop_over()
             if not self._entries:
                 return
