@@ -67,6 +67,12 @@ async def test_a_registered_file_is_given_with_its_content(subject: Subject) -> 
     assert path.read_bytes() == b"content"
 
 
+async def test_the_content_of_a_registered_file_is_read(subject: Subject) -> None:
+    assert await subject.store.read(subject.add(b"content")) == b"content"
+    with pytest.raises(DigestDiffers):
+        await subject.store.read(replace(subject.add(b"content"), digest="sha256:" + "0" * 64))
+
+
 async def test_another_digest_than_registered_is_told_with_both(subject: Subject) -> None:
     file = subject.add(b"content")
     wrong = replace(file, digest="sha256:" + "0" * 64)

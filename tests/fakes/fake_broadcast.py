@@ -1,42 +1,69 @@
 """A broadcast that arrives everywhere at once, but where the test says otherwise."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import os
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
 
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.ports import BroadcastTarget, Received
+from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import BroadcastTarget, OnProgress, Received, ReceiveFailed
 
 
 class FakeBroadcast:
-    """Gives every target the digest that it asked for; `failures` by node are given instead.
+    """Tells every target the digest it asked for; `failures` by node are given instead.
 
-    `sent`: what each session was opened for, and the targets that joined it. Also stands for its sessions.
+    `sent`: the file, its digest, and the targets of each session. `slow`: nodes that are done after the others;
+    `endless`: nodes that never are.
     """
 
     def __init__(self) -> None:
         self.failures: dict[str, Failure] = {}
-        self.sent: list[tuple[Path, str, list[BroadcastTarget]]] = []
+        self.slow: set[str] = set()
+        self.endless: set[str] = set()
+        self.sent: list[tuple[Path | int, str, list[BroadcastTarget]]] = []
 
     @asynccontextmanager
-    async def session(self, path: Path, *, digest: str) -> AsyncIterator[Self]:
+    async def session(self, file: Path | int, *, digest: str, name: str = "") -> AsyncIterator["FakeSession"]:
         """As in the port."""
-        self.sent.append((path, digest, []))
-        yield self
+        targets: list[BroadcastTarget] = []
+        self.sent.append((file, digest, targets))
+        try:
+            size = os.stat(file).st_size  # noqa: PTH116 - a path or a descriptor
+        except OSError as error:
+            size, description = 0, f"{name or file} cannot be read: {error.strerror}"
+            yield FakeSession(self, targets, size, digest, Failure(reason=_FAILED, description=description))
+            return
+        yield FakeSession(self, targets, size, digest, None)
 
-    async def receive(
-        self, target: BroadcastTarget, *, timeout: float, on_progress: Callable[[int, int], None]
-    ) -> Received:
+
+class FakeSession:
+    """A session of FakeBroadcast. `broken`: the failure of every node."""
+
+    def __init__(
+        self, owner: FakeBroadcast, targets: list[BroadcastTarget], size: int, digest: str, broken: Failure | None
+    ) -> None:
+        self._owner = owner
+        self._targets = targets
+        self._size = size
+        self._digest = digest
+        self._broken = broken
+
+    async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
         """As in the port."""
-        path, digest, targets = self.sent[-1]
-        targets.append(target)
-        size = _size(path)
-        failure = self.failures.get(target.host.name)
-        done = 0 if failure else size
-        on_progress(done, size)
-        return Received(outcome=failure, digest="" if failure else digest, received_bytes=done)
+        self._targets.append(target)
+        failure = self._broken or self._owner.failures.get(target.host.name)
+        if target.host.name in self._owner.endless:
+            await asyncio.sleep(timeout)
+            failure = Failure(reason=_FAILED, description="the file was not complete in time")
+        if target.host.name in self._owner.slow:
+            await asyncio.sleep(0.05)
+        if failure is not None:
+            on_progress(0, self._size)
+            raise ReceiveFailed(failure)
+        on_progress(self._size, self._size)
+        return Received(digest=self._digest, received_bytes=self._size, seconds=0.1)
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size
+_FAILED = FailureReason.TRANSFER_FAILED

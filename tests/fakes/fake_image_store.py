@@ -37,6 +37,10 @@ class FakeImageStore:
             raise DigestDiffers(f"{file.uri} has the digest {found}, not {file.digest} as registered")
         return path
 
+    async def read(self, file: FileSnapshot) -> bytes:
+        """As in the port."""
+        return (await self.fetch(file)).read_bytes()
+
     async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:
         """As in the port; each file is the bytes of its path."""
         await self.fetch(environment.image)

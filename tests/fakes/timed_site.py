@@ -10,7 +10,7 @@ from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
-from kadeploy_deployer.ports import BroadcastTarget, CommandResult, Received, ShellError
+from kadeploy_deployer.ports import BroadcastTarget, CommandResult, OnProgress, Received, ReceiveFailed, ShellError
 from tests.fakes import snapshots
 from tests.fakes.deployment_world import WatchedDatabase
 from tests.fakes.fake_machines import BLANK, DEPLOYMENT, FakeMachine
@@ -118,14 +118,12 @@ class TimedBroadcast:
         self._digest = ""
 
     @asynccontextmanager
-    async def session(self, path: Path, *, digest: str) -> AsyncIterator[Self]:
+    async def session(self, file: Path | int, *, digest: str, name: str = "") -> AsyncIterator[Self]:
         """As in the port."""
         self._digest = digest
         yield self
 
-    async def receive(
-        self, target: BroadcastTarget, *, timeout: float, on_progress: Callable[[int, int], None]
-    ) -> Received:
+    async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
         """As in the port."""
         machine, clock = self._site.machines[target.host.name], self._site.workshop.clock
         await clock.sleep(COPY_SECONDS * machine.disk_slowness / 2)
@@ -133,7 +131,7 @@ class TimedBroadcast:
             machine.powered = False
             self._site.workshop.power.broken.add(machine.name)
             failure = Failure(reason=FailureReason.TRANSFER_FAILED, description="the connection broke")
-            return Received(outcome=failure, digest="", received_bytes=0)
+            raise ReceiveFailed(failure)
         await clock.sleep(COPY_SECONDS * machine.disk_slowness / 2)
         on_progress(1000, 1000)
-        return Received(outcome=None, digest=self._digest, received_bytes=1000)
+        return Received(digest=self._digest, received_bytes=1000, seconds=COPY_SECONDS)

@@ -56,6 +56,14 @@ class FileImageStore:
         await self._prove(file, path)
         return path
 
+    async def read(self, file: FileSnapshot) -> bytes:
+        """As in the port."""
+        path = await self.fetch(file)
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except OSError as error:
+            raise ImageError(f"{file.uri} cannot be read on the deployer's host: {error.strerror}") from error
+
     async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:
         """As in the port."""
         name = f"{environment.name} version {environment.version}"

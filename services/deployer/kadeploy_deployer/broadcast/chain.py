@@ -1,34 +1,27 @@
-"""The broadcast: a session serves one file; whatever is ready within a short moment starts as one chain.
+"""The broadcast: reads the file, serves it, and has nodes receive it along chains.
 
-A node that comes later gets the next chain, from the same source. A node that is not there when its chain starts is not
-in it; one that is lost later is bypassed by those behind it. The protocol between the nodes is in docs/broadcast.md.
+A node that is lost is bypassed by those behind it; one that comes late is appended. The protocol is in
+docs/broadcast.md.
 """
 
 import asyncio
+import os
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from ipaddress import ip_address
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
+from kadeploy_deployer.broadcast.instructions import ChainSettings, what_to_receive
+from kadeploy_deployer.broadcast.lineup import Lineup
 from kadeploy_deployer.broadcast.manifest import Manifest, Manifests
 from kadeploy_deployer.broadcast.node_session import NodeSession
 from kadeploy_deployer.broadcast.source import Source
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.engine.fence import pass_fence
-from kadeploy_deployer.ports import (
-    BroadcastError,
-    BroadcastFileChanged,
-    BroadcastTarget,
-    Received,
-    RemoteShell,
-)
+from kadeploy_deployer.ports import BroadcastTarget, OnProgress, Received, ReceiveFailed, RemoteShell
 
-JOIN_SECONDS = 0.5
-"""How long a chain waits for more nodes before it starts."""
-START_SECONDS = 3.0
-"""How long a chain waits for the programs of its nodes; who starts later is served by the deployer alone."""
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
 
 
 class ChainBroadcast:
@@ -40,136 +33,144 @@ class ChainBroadcast:
         self._manifests = Manifests()
 
     @asynccontextmanager
-    async def session(self, path: Path, *, digest: str) -> AsyncIterator["ChainSession"]:
+    async def session(
+        self, file: Path | int, *, digest: str, name: str = ""
+    ) -> AsyncIterator["ChainSession | BrokenSession"]:
         """As in the port."""
+        async with AsyncExitStack() as stack:
+            yield await self._open(file, digest, name or str(file), stack)
+
+    async def _open(
+        self, file: Path | int, digest: str, name: str, stack: AsyncExitStack
+    ) -> "ChainSession | BrokenSession":
         try:
-            manifest = await self._manifests.of(path)
+            descriptor = os.dup(file) if isinstance(file, int) else await asyncio.to_thread(os.open, file, _FLAGS)
+            stack.callback(os.close, descriptor)
+            manifest = await self._manifests.of(descriptor)
         except OSError as error:
-            raise BroadcastError(f"{path} cannot be read: {error.strerror}") from error
+            return _broken(f"{name} cannot be read: {error.strerror}")
         if manifest.digest != digest:
-            text = f"{path} has {manifest.digest} instead of the registered {digest}; nothing was sent"
-            raise BroadcastFileChanged(text)
+            description = f"{name} has {manifest.digest} instead of the registered {digest}; nothing was sent"
+            return BrokenSession(
+                Failure(reason=FailureReason.DIGEST_MISMATCH, description=description, retriable=False)
+            )
         token = secrets.token_hex(32)
         address, port = self._settings.source_address, self._settings.source_port
-        source = Source(path, manifest, token=token, address=address, port=port)
+        source = Source(descriptor, manifest, name=name, token=token, address=address, port=port)
         try:
-            await source.__aenter__()
+            stack.enter_context(source)
         except OSError as error:
-            text = f"the deployer cannot serve {path} on {address} port {port}: {error.strerror}"
-            raise BroadcastError(text) from error
-        session = ChainSession(
-            _Transfer(manifest=manifest, source_port=source.port, token=token),
-            shell=self._shell,
-            settings=self._settings,
-        )
-        try:
-            yield session
-        finally:
-            try:
-                await session.close()
-            finally:
-                await source.__aexit__(None, None, None)
+            return _broken(f"the deployer cannot serve {name} on {address} port {port}: {error.strerror}")
+        session = ChainSession(self._shell, self._settings, manifest, source, token)
+        stack.push_async_callback(session.close)
+        return session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Transfer:
-    """What all nodes of a session receive, and from where."""
+class BrokenSession:
+    """A session whose file cannot be sent: every node fails."""
 
-    manifest: Manifest
-    source_port: int
-    token: str
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+
+    async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
+        """As in the port."""
+        raise ReceiveFailed(self._failure)
 
 
 class ChainSession:
-    """Implements `ports.BroadcastSession`."""
+    """The broadcast of one file."""
 
-    def __init__(self, transfer: _Transfer, *, shell: RemoteShell, settings: ChainSettings) -> None:
-        self._transfer = transfer
+    def __init__(
+        self, shell: RemoteShell, settings: ChainSettings, manifest: Manifest, source: Source, token: str
+    ) -> None:
         self._shell = shell
         self._settings = settings
-        self._joining: list[NodeSession] = []
-        self._chains: set[asyncio.Task[None]] = set()
-        self._tasks: dict[NodeSession, asyncio.Task[None]] = {}
+        self._manifest = manifest
+        self._source = source
+        self._token = token
+        self._lineup = Lineup(settings, manifest.size)
+        self._nodes: dict[str, NodeSession] = {}
+        self._running: dict[NodeSession, asyncio.Task[None]] = {}
+        self._timers: list[asyncio.TimerHandle] = []
 
-    async def receive(
-        self, target: BroadcastTarget, *, timeout: float, on_progress: Callable[[int, int], None]
-    ) -> Received:
+    async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
         """As in the port."""
-        # Reading a large image takes minutes, and a session whose node is somebody else's would only tell its own end.
+        # A session whose node is somebody else's would only tell its own end.
         await pass_fence()
-        # A node whose connection to the deployer is lost unseen ends by itself, not long after its time is over.
+        # A node whose connection to the deployer is lost unseen ends by itself, not long after its time.
         bound = timeout + self._settings.farewell_bound
-        transfer = self._transfer
-        document = what_to_receive(
-            target, transfer.manifest, token=transfer.token, session_bound=bound, settings=self._settings
-        )
         node = NodeSession(
             target,
-            document=document,
-            digest=transfer.manifest.digest,
-            source_port=transfer.source_port,
+            document=what_to_receive(
+                target, self._manifest, token=self._token, session_bound=bound, settings=self._settings
+            ),
+            manifest=self._manifest,
+            source_port=self._source.port,
             shell=self._shell,
             settings=self._settings,
             on_progress=on_progress,
+            on_neighbour=self._hear_of,
         )
-        self._tasks[node] = asyncio.create_task(node.run(timeout=bound))
-        if not self._joining:
-            chain = asyncio.create_task(self._start_chain())
-            self._chains.add(chain)
-            chain.add_done_callback(self._chains.discard)
-        self._joining.append(node)
+        self._nodes[node.name] = node
+        self._lineup.expect(node)
+        self._running[node] = asyncio.create_task(node.run(timeout=bound))
         try:
             async with asyncio.timeout(timeout):
-                await node.done.wait()
+                await node.started.wait()
+                self._lineup.settle(node)
+                received = await asyncio.shield(node.result)
         except TimeoutError:
             node.fail("the file was not complete in time")
-            node.finish()
-        except asyncio.CancelledError:
-            node.fail("the copy was broken off")
-            node.finish()
+            await self._end(node)
+            return await node.result
+        except BaseException:
+            await self._end(node)
             raise
-        return node.result()
+        # It serves those behind it, for no longer than its program may run.
+        self._timers.append(asyncio.get_running_loop().call_later(timeout, node.finish))
+        return received
 
     async def close(self) -> None:
-        """Lets the programs on all nodes end."""
-        for chain in self._chains:
-            chain.cancel()
-        for node in self._tasks:
+        """Ends what runs on the nodes."""
+        self._lineup.close()
+        for timer in self._timers:
+            timer.cancel()
+        for node in self._running:
             node.finish()
-        tasks = set(self._tasks.values())
-        if not tasks:
+        await _ended(self._running.values(), self._settings.farewell_bound)
+        self._running.clear()
+
+    def _hear_of(self, name: str, by: str, why: str) -> None:
+        node = self._nodes.get(name)
+        if node is None:
             return
-        try:
-            await asyncio.wait(tasks, timeout=self._settings.farewell_bound)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        if why:
+            node.blame(by, why)
+        else:
+            node.clear()
 
-    async def _start_chain(self) -> None:
-        """Starts the nodes that came together as one chain; neighbours in it are neighbours on the network."""
-        await asyncio.sleep(JOIN_SECONDS)
-        nodes = sorted(self._joining, key=lambda node: ip_address(node.address))
-        self._joining = []
-        starting = [asyncio.create_task(node.started.wait()) for node in nodes]
-        try:
-            await asyncio.wait(starting, timeout=START_SECONDS)
-            before: list[Place] = []
-            for node in nodes:
-                if self._begin(node, before) and node.ready is not None:
-                    before.append(node.ready)
-            await asyncio.gather(*(self._begin_late(node) for node in nodes))
-        finally:
-            for task in starting:
-                task.cancel()
-            await asyncio.gather(*starting, return_exceptions=True)
+    async def _end(self, node: NodeSession) -> None:
+        """Ends one node's part."""
+        self._lineup.remove(node)
+        node.finish()
+        if self._nodes.get(node.name) is node:
+            del self._nodes[node.name]
+        await _ended([self._running[node]], self._settings.farewell_bound)
+        # Whoever is cancelled before this leaves it to the end of the session.
+        self._running.pop(node, None)
 
-    async def _begin_late(self, node: NodeSession) -> None:
-        await node.started.wait()
-        self._begin(node, [])
 
-    def _begin(self, node: NodeSession, before: list[Place]) -> bool:
-        """Tells a node whom to ask, if it is there and was not told yet."""
-        if node.ready is None or node.source is None or node.received is not None:
-            return False
-        return node.begin(whom_to_ask(before, node.source, predecessors=self._settings.predecessors))
+async def _ended(tasks: Iterable[asyncio.Task[None]], seconds: float) -> None:
+    """Waits for the ends of programs that were let go; cuts off those that do not end in time."""
+    waiting = list(tasks)
+    try:
+        if waiting:
+            await asyncio.wait(waiting, timeout=seconds)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _broken(description: str) -> BrokenSession:
+    return BrokenSession(Failure(reason=FailureReason.TRANSFER_FAILED, description=description))

@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from kadeploy_deployer.domain.snapshot import FileSnapshot
-from kadeploy_deployer.ports import Broadcast, BroadcastSession, BroadcastTarget, ImageStore, Received
+from kadeploy_deployer.ports import Broadcast, BroadcastSession, BroadcastTarget, ImageStore, OnProgress, Received
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +33,8 @@ class ImageSession:
         self._opened: _Opened | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def receive(
-        self, target: BroadcastTarget, *, timeout: float, on_progress: Callable[[int, int], None]
-    ) -> Received:
-        """As in the port. Raises BroadcastError and ImageError when there is nothing to send."""
+    async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
+        """As in the port. Raises ImageError when the image cannot be fetched."""
         opened = self._join()
         try:
             session = await asyncio.shield(opened.session)
@@ -82,7 +79,7 @@ class ImageSession:
             if before:
                 await asyncio.wait(before)
             path = await self._images.fetch(self._image)
-            async with self._broadcast.session(path, digest=self._image.digest) as session:
+            async with self._broadcast.session(path, digest=self._image.digest, name=self._image.uri) as session:
                 opened.session.set_result(session)
                 await opened.left.wait()
         except Exception as error:

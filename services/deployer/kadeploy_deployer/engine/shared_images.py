@@ -1,6 +1,5 @@
 """The files of one deployment: each is fetched, read and taken apart once, for all its nodes."""
 
-import asyncio
 from pathlib import Path
 
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
@@ -23,7 +22,7 @@ class SharedImages:
 
     async def read(self, file: FileSnapshot) -> bytes:
         """As in the protocol."""
-        return await self._contents.get(file, lambda: self._read(file))
+        return await self._contents.get(file, lambda: self._images.read(file))
 
     async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:
         """As in the port."""
@@ -33,7 +32,3 @@ class SharedImages:
         """Ends what is under way."""
         for calls in (self._fetches, self._contents, self._boot_files):
             await calls.close()
-
-    async def _read(self, file: FileSnapshot) -> bytes:
-        path = await self.fetch(file)
-        return await asyncio.to_thread(path.read_bytes)

@@ -18,12 +18,12 @@ from kadeploy_deployer.ports.boot import (
 )
 from kadeploy_deployer.ports.broadcast import (
     Broadcast,
-    BroadcastError,
-    BroadcastFileChanged,
     BroadcastSession,
     BroadcastSink,
     BroadcastTarget,
+    OnProgress,
     Received,
+    ReceiveFailed,
 )
 from kadeploy_deployer.ports.clock import Clock, Timer
 from kadeploy_deployer.ports.console import Console, ConsoleError, ConsoleLine
@@ -56,8 +56,6 @@ __all__ = [
     "BootTarget",
     "BootUnreachable",
     "Broadcast",
-    "BroadcastError",
-    "BroadcastFileChanged",
     "BroadcastSession",
     "BroadcastSink",
     "BroadcastTarget",
@@ -74,9 +72,11 @@ __all__ = [
     "NodeResolution",
     "NodeUnreachable",
     "OnPart",
+    "OnProgress",
     "OtherHostKey",
     "Power",
     "PowerError",
+    "ReceiveFailed",
     "Received",
     "RemoteShell",
     "Resolution",

@@ -1,4 +1,4 @@
-"""Copying one file to many nodes that come one by one. Adapter: `broadcast/chain.py`."""
+"""Copying one file to many nodes, each of which joins when it is ready. Adapter: `broadcast/chain.py`."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -6,16 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.ports.remote_shell import ShellHost
 
-
-class BroadcastError(Exception):
-    """A file cannot be broadcast to anybody; `str()` is one sentence."""
-
-
-class BroadcastFileChanged(BroadcastError):
-    """The file does not have its registered digest."""
+OnProgress = Callable[[int, int], None]
+"""Is called with the bytes that are done, and all bytes, at most about once a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,44 +35,58 @@ class BroadcastTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What a node says of the stream: `outcome` None when every byte was proved and written."""
+    """What a node received, every byte proved and written.
 
-    outcome: Outcome
+    `digest`: of the whole, "sha256:<hex>". `seconds`: from its first request until all was on its disk.
+    """
+
     digest: str
     received_bytes: int
+    seconds: float
+
+
+class ReceiveFailed(Exception):
+    """A node did not receive the file; `str()` is one sentence. `failure`: for its outcome."""
+
+    def __init__(self, failure: Failure, *, received_bytes: int = 0) -> None:
+        super().__init__(failure.description)
+        self.failure = failure
+        self.received_bytes = received_bytes
 
 
 class BroadcastSession(Protocol):
-    """The broadcast of one file, which nodes join when they are ready."""
+    """The broadcast of one file, which nodes join at any time."""
 
-    async def receive(
-        self, target: BroadcastTarget, *, timeout: float, on_progress: Callable[[int, int], None]
-    ) -> Received:
-        """Sends the file to one node and returns what became of it as soon as that is known.
+    async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
+        """Has a node receive the file, and returns when all of it is on its disk. Raises ReceiveFailed.
 
-        Whatever is ready within a short moment starts as one chain, ordered by address; later nodes are appended.
-        A node that fails, is slow or is lost holds up no other. Cancelling the call takes the node out.
+        Nodes that become ready within a short moment form a chain, ordered by address; who comes later is appended.
+        A node goes on giving the file to others after this returned, until the session ends or the node reboots.
+        Cancelling it takes this node alone out of the session, and ends what runs on it. A node that is still receiving
+        from an earlier session ends that first.
 
         Args:
             target: the node.
-            timeout: seconds; a node that does not have the whole file by then fails, and its program ends.
-            on_progress: called with (bytes done, bytes in total), at most about once a second.
+            timeout: seconds for all of it.
+            on_progress: see OnProgress.
         """
         ...
 
 
 class Broadcast(Protocol):
-    """Copies files to nodes."""
+    """Copies one file to many nodes."""
 
-    def session(self, path: Path, *, digest: str) -> AbstractAsyncContextManager[BroadcastSession]:
-        """Opens a session for a file; leaving it ends what still runs on its nodes.
+    def session(
+        self, file: Path | int, *, digest: str, name: str = ""
+    ) -> AbstractAsyncContextManager[BroadcastSession]:
+        """Opens a session for a file. Leaving it ends whatever runs on its nodes.
+
+        Entering it reads the file, if it was not read before. That the file cannot be read, or has another digest, is
+        the failure of every node that is to receive it.
 
         Args:
-            path: a local file whose SHA-256 is `digest` ("sha256:<hex>").
-            digest: as registered; compared with what each node computed from what it received.
-
-        Entering raises:
-            BroadcastFileChanged: the file has another digest.
-            BroadcastError: the file cannot be read or served.
+            file: a path, or a descriptor that was opened for reading and stays the caller's.
+            digest: as registered, "sha256:<hex>".
+            name: of the file, for sentences; by default its path.
         """
         ...

@@ -34,6 +34,10 @@ class ImageStore(Protocol):
         """Returns a local path whose content was checked against the registered digest and size. Raises ImageError."""
         ...
 
+    async def read(self, file: FileSnapshot) -> bytes:
+        """Returns the content of a file, checked as `fetch` checks it. Raises ImageError."""
+        ...
+
     async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:
         """Takes kernel, initrd and hypervisor out of the image, following links inside it; kept by the image's digest.
 

@@ -7,16 +7,18 @@ from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.ports import (
-    BroadcastError,
-    BroadcastFileChanged,
     BroadcastSink,
     BroadcastTarget,
     DigestDiffers,
+    ReceiveFailed,
 )
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.mounts import DESTINATION
 from kadeploy_deployer.steps.step import StepContext
+
+ENDING_SECONDS = 8.0
+"""For the program on a node to end that was not done in time."""
 
 
 class CopyImage:
@@ -46,17 +48,15 @@ class CopyImage:
             context.recorder.progress(node, self.name, done, total)
 
         target = BroadcastTarget(host=working_host(context, node), sink=_sink(context, node))
+        # Before the step's own bound, so that the program on the node ends in order.
+        timeout = max(context.timeout - ENDING_SECONDS, context.timeout / 2)
         try:
-            received = await context.image.receive(target, timeout=context.timeout, on_progress=on_progress)
+            received = await context.image.receive(target, timeout=timeout, on_progress=on_progress)
         except DigestDiffers as error:
             raise file_changed(context, image, error) from error
-        except BroadcastFileChanged as error:
-            raise StepFailed(FailureReason.DIGEST_MISMATCH, str(error), retriable=False) from error
-        except BroadcastError as error:
-            raise StepFailed(self.failure_reason, str(error)) from error
-        if received.outcome is not None:
-            failure = received.outcome
-            raise StepFailed(failure.reason, failure.description, retriable=failure.retriable)
+        except ReceiveFailed as error:
+            failure = error.failure
+            raise StepFailed(failure.reason, failure.description, retriable=failure.retriable) from error
         return replace(context.facts[node], image_digest=received.digest)
 
 

@@ -60,7 +60,7 @@ async def _content(context: StepContext, archive: ArchiveSnapshot, reason: Failu
         return await context.archives.read(archive.file)
     except DigestDiffers as error:
         raise file_changed(context, archive.file, error) from error
-    except (ImageError, OSError) as error:
+    except ImageError as error:
         raise StepFailed(reason, str(error)) from error
 
 

@@ -23,7 +23,7 @@ class ArchiveReader(Protocol):
     """Reads archives for the nodes of one deployment."""
 
     async def read(self, file: FileSnapshot) -> bytes:
-        """Returns the content of a file that has its registered digest. Raises ImageError, OSError."""
+        """Returns the content of a file that has its registered digest. Raises ImageError."""
         ...
 
 

@@ -1,19 +1,18 @@
 """Five nodes and the real plan: one node goes wrong in its own way, and the others are deployed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
-from kadeploy_deployer.ports import BroadcastTarget, Received
 from kadeploy_deployer.store.database import Database
 from tests.fakes.deployment_world import make_database
-from tests.fakes.fake_broadcast import FakeBroadcast
+from tests.fakes.fake_broadcast import FakeBroadcast, FakeSession
 from tests.fakes.fake_machines import DEPLOYMENT, PREVIOUS
 from tests.fakes.simulated_site import SimulatedSite
 from tests.fakes.snapshots import MIB
@@ -32,13 +31,15 @@ class BroadcastThatLoses(FakeBroadcast):
         super().__init__()
         self._site = site
 
-    async def receive(self, target: BroadcastTarget, **call: Any) -> Received:
+    @asynccontextmanager
+    async def session(self, file: Path | int, *, digest: str, name: str = "") -> AsyncIterator[FakeSession]:
         """As in the port."""
         self._site.machines[BAD].powered = False
         self._site.workshop.power.broken.add(BAD)
         text = "received 500 of 1000 bytes, then the connection broke"
         self.failures[BAD] = Failure(reason=FailureReason.TRANSFER_FAILED, description=text)
-        return await super().receive(target, **call)
+        async with super().session(file, digest=digest, name=name) as session:
+            yield session
 
 
 def never_boots(site: SimulatedSite) -> None:

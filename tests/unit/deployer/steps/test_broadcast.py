@@ -1,5 +1,7 @@
 """Copying the image: what is sent, and what becomes of each node."""
 
+from pathlib import Path
+
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.ports import BroadcastSink
@@ -14,6 +16,7 @@ async def test_every_node_receives_the_image_in_one_session(workshop: Workshop) 
     assert await outcomes(STEP, context, *names) == dict.fromkeys(names)
     [(path, digest, targets)] = workshop.broadcast.sent
     assert digest == workshop.image.digest
+    assert isinstance(path, Path)
     assert path.exists()
     assert [target.host.name for target in targets] == list(names)
     assert {target.sink for target in targets} == {BroadcastSink(kind="tar", compression="zstd", target="/mnt/dest")}

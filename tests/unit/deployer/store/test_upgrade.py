@@ -87,9 +87,9 @@ def fill(engine: Engine) -> None:
     for position, (name, one, state, step, done, reason, text) in enumerate(rows):
         values = {"state": state, "step": step, "step_done": done, "reason": reason, "description": text}
         insert(engine, "deployment_nodes", deployment_id=name, node=one, position=position, **common, **values)
-    done = [("ended", "node1", "boot"), ("ended", "node1", "write"), ("ended", "node1", "reboot")]
-    done += [("running", one, "boot") for one in NODES[:3]] + [("running", "node1", "write")]
-    for name, one, step in done:
+    records = [("ended", "node1", "boot"), ("ended", "node1", "write"), ("ended", "node1", "reboot")]
+    records += [("running", one, "boot") for one in NODES[:3]] + [("running", "node1", "write")]
+    for name, one, step in records:
         end = {"boot": 1010.0, "write": 1020.0, "reboot": 1030.0}[step]
         times = {"start_time": 1000.0, "end_time": end, "attempts": 1, "succeeded": True}
         insert(engine, "node_steps", deployment_id=name, node=one, step=step, **times)
