@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -37,7 +38,7 @@ class Straggler:
 def _change(**values: object) -> Callable[[FakeMachine], None]:
     def spoil(machine: FakeMachine) -> None:
         for name, value in values.items():
-            setattr(machine, name, value)
+            setattr(machine, name, copy(value))
 
     return spoil
 
