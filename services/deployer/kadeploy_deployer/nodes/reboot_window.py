@@ -25,7 +25,7 @@ class Turns(Protocol):
 class _Waiter:
     """Somebody in the queue, with the limits that their profile has."""
 
-    admitted: asyncio.Future[None]
+    allowed: asyncio.Future[None]
     size: int
     pause: float
 
@@ -50,22 +50,22 @@ class RebootWindow:
             if self._passed < size:
                 self._passed += 1
                 return
-        waiter = _Waiter(admitted=asyncio.get_running_loop().create_future(), size=size, pause=pause)
+        waiter = _Waiter(allowed=asyncio.get_running_loop().create_future(), size=size, pause=pause)
         self._waiters.append(waiter)
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open_in_turn(), name="reboot windows")
         with waiting_for_turn():
-            await waiter.admitted
+            await waiter.allowed
 
     async def _open_in_turn(self) -> None:
         while self._waiters:
             await self._clock.sleep(max(self._opened + self._waiters[0].pause - self._clock.monotonic(), 0.0))
             self._opened, self._passed = self._clock.monotonic(), 0
             while self._waiters and self._passed < self._waiters[0].size:
-                admitted = self._waiters.popleft().admitted
+                allowed = self._waiters.popleft().allowed
                 # One that was cancelled takes no place.
-                if not admitted.done():
-                    admitted.set_result(None)
+                if not allowed.done():
+                    allowed.set_result(None)
                     self._passed += 1
 
 
