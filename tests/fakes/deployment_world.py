@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.held_lease import LeaseKind
 from kadeploy_deployer.domain.snapshot import (
     DeploymentSpec,
     DiskSnapshot,
@@ -161,17 +163,25 @@ def new_deployment(name: str, nodes: Sequence[str], *, now: float | None = None,
         "id": name,
         "owner": "alice",
         "request_id": "",
+        "fingerprint": "",
+        "needs_right": True,
         "spec": spec,
         "environment": environment(),
         "profiles": {"main": ProfileSnapshot()},
         "nodes": tuple(NewNode(name=one, snapshot=node(one)) for one in nodes),
         "secret": "s",
         "driver": name,
-        "lease_expires_at": now + 30.0,
-        "wait_until": now + spec.wait_timeout,
+        "lease_seconds": 30.0,
+        "wait_seconds": spec.wait_timeout,
         "now": now,
     }
     return NewDeployment(**(values | changes))
+
+
+async def claim_all(store: SqlDeploymentStore, driver: str, *, lease_seconds: float = 30.0) -> Sequence[Lease]:
+    """Takes every deployment over for a driver, as if none of their leases had been renewed for long."""
+    held = [lease for lease in await store.held_leases() if lease.kind is LeaseKind.DEPLOYMENT]
+    return await store.claim(held, driver=driver, now=time.time(), lease_seconds=lease_seconds)
 
 
 @dataclass(kw_only=True)
@@ -211,7 +221,9 @@ class World:
         self.supervisor = Supervisor(
             store=self.store,
             clock=self.clock,
-            make_runner=lambda lease: Runner(lease=lease, store=self.store, log=self.log, settings=self.settings),
+            make_runner=lambda lease: Runner(
+                lease=lease, store=self.store, log=self.log, settings=self.settings, inventory=self.inventory
+            ),
             driver=f"driver-{next(_numbers)}",
             lease_seconds=self.lease_seconds,
             look_seconds=self.look_seconds,
@@ -222,12 +234,26 @@ class World:
         return await create_deployment(
             spec,
             request_id=request_id,
+            fingerprint=sha256(repr(spec).encode()).hexdigest(),
             actor=actor,
             inventory=self.inventory,
             store=self.store,
             supervisor=self.supervisor,
             clock=self.clock,
         )
+
+    async def claim_all(self, driver: str, *, lease_seconds: float = 30.0) -> Sequence[Lease]:
+        """Takes every deployment over for a driver, as if none of their leases had been renewed for long."""
+        return await claim_all(self.store, driver, lease_seconds=lease_seconds)
+
+    async def die(self) -> None:
+        """Stops without a word, as a process that is killed: no lease is given back, and nobody renews any."""
+        tasks = [one.task for one in self.supervisor._driven.values() if one.task is not None]
+        if self.supervisor._loop is not None:
+            tasks.append(self.supervisor._loop)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def finished(self, deployment_id: str, *, within: float = 15.0) -> Deployment:
         """Returns the deployment as soon as it has ended."""

@@ -26,15 +26,6 @@ from tests.fakes.deployment_world import WallClock
 from tests.fakes.fake_power import FakePower
 
 NAME = RequestName(owner="alice", request_id="r-1", fingerprint="reboot node-[1-3]")
-LATER = 3600.0
-
-
-class LaterClock(WallClock):
-    """The time when the lease of the dead has expired."""
-
-    def now(self) -> float:
-        """As in the port."""
-        return super().now() + LATER
 
 
 class FatalPower(FakePower):

@@ -37,11 +37,19 @@ BROKEN = Failure(reason=FailureReason.FORMAT_FAILED, description="exit 1", retri
 
 
 class LaterClock(WallClock):
-    """The time an hour later, when every lease has expired."""
+    """An hour goes by while its user sleeps for the first time: all that time nobody has renewed any lease."""
 
-    def now(self) -> float:
+    def __init__(self) -> None:
+        self._later = 0.0
+
+    def monotonic(self) -> float:
         """As in the port."""
-        return super().now() + LATER
+        return super().monotonic() + self._later
+
+    async def sleep(self, seconds: float) -> None:
+        """As in the port."""
+        self._later = LATER
+        await super().sleep(seconds)
 
 
 class NotedStep(ScriptedStep):

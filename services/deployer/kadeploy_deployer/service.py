@@ -53,13 +53,15 @@ async def run_parts(
     supervisor = Supervisor(
         store=store,
         clock=clock,
-        make_runner=lambda lease: Runner(lease=lease, store=store, log=log, settings=runner_settings),
+        make_runner=lambda lease: Runner(
+            lease=lease, store=store, log=log, settings=runner_settings, inventory=inventory
+        ),
         driver=driver_name(),
         lease_seconds=lease_seconds,
     )
     operation_store = SqlOperationStore(database)
     operations = Operations(operation_store, clock)
-    forgetting = HistoryPruner(store=store, clock=clock, days=history_days)
+    forgetting = HistoryPruner(store=store, operations=operation_store, clock=clock, days=history_days)
     supervisor.open()
     forgetting.open()
     try:

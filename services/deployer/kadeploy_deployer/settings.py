@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kadeploy_deployer.domain.held_lease import LONGEST_LEASE
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
 from kadeploy_rpckit.settings_file import Table, load
 from kadeploy_rpckit.tls import TlsFiles
@@ -10,7 +11,7 @@ from kadeploy_rpckit.tls_settings import read_tls
 from kadeploy_sqlkit.access import DatabaseAccess, read_access
 
 DEFAULT_ADDRESS = "127.0.0.1:7402"
-SHORTEST_LEASE, LONGEST_LEASE = 3.0, 3600.0
+SHORTEST_LEASE = 3.0
 HOUR = 3600.0
 MOST_HOURS = 30 * 24.0
 MOST_DAYS = 36500.0

@@ -123,6 +123,40 @@ async def test_the_same_request_again_gives_the_same_deployment(site: Site) -> N
     assert second.id == first.id
 
 
+async def test_a_request_id_serves_one_request(site: Site) -> None:
+    alice = site.deployments("alice")
+    first = await alice.CreateDeployment(request("r-1"))
+    await watch(site, first.id)
+    others = [
+        request("r-1", nodes="node1"),
+        request("r-1", environment_name="there-is-no-such-environment"),
+        request("r-1", kernel_arguments="single"),
+        request("r-1", authorized_keys=["ssh-ed25519 AAAA"]),
+    ]
+    for other in others:
+        with pytest.raises(grpc.RpcError) as caught:
+            await alice.CreateDeployment(other)
+        error = from_rpc_error(caught.value)
+        assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_DEPLOYMENT")
+        assert [violation.field for violation in error.violations] == ["request_id"]
+    assert (await alice.CreateDeployment(request("r-1"))).id == first.id
+    # Another user's ids are their own.
+    assert (await site.deployments("bob").CreateDeployment(others[0])).id != first.id
+    listed = await alice.ListDeployments(deployer_service_pb2.ListDeploymentsRequest())
+    assert len(listed.deployments) == 2
+
+
+async def test_of_rivals_under_one_id_all_get_one_deployment_or_are_refused(site: Site) -> None:
+    alice = site.deployments("alice")
+    calls = [alice.CreateDeployment(request("r-1", nodes=f"node{1 + number % 2}")) for number in range(10)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    made = [one for one in answers if not isinstance(one, BaseException)]
+    refused = [from_rpc_error(one).reason for one in answers if isinstance(one, grpc.RpcError)]
+    assert len({one.id for one in made}) == 1
+    assert len({one.spec.nodes for one in made}) == 1
+    assert (len(made), refused) == (5, ["INVALID_DEPLOYMENT"] * 5)
+
+
 async def test_cancelling_ends_a_deployment_in_error_and_frees_its_nodes(site: Site) -> None:
     step = ScriptedStep("write", holds=asyncio.Event())
     site.plan[1] = step

@@ -60,7 +60,8 @@ class NodeDeployment:
 class Deployment:
     """One environment on one partition of many nodes.
 
-    `version` grows with every change, `fence` with every driver.
+    `version` grows with every change, `fence` with every driver. It may wait for its nodes for `wait_seconds`, of which
+    `waited_seconds` are over. `needs_right`: whether its owner must have the right on its targets until its end.
     """
 
     id: str
@@ -77,7 +78,9 @@ class Deployment:
     fence: int
     cancel_requested: bool
     cancel_reason: str
-    wait_until: float
+    wait_seconds: float
+    waited_seconds: float
+    needs_right: bool
     last_sequence: int
     nodes: tuple[NodeDeployment, ...] = ()
 

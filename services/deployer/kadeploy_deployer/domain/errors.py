@@ -20,6 +20,10 @@ NAMED_NODES = 20
 """A sentence names at most so many nodes; the metadata has them all."""
 
 
+DEPLOY = "deploy to the target partition of"
+"""What a right is needed for, as a sentence says it before the nodes."""
+
+
 def _some(nodes: Sequence[str]) -> str:
     more = len(nodes) - NAMED_NODES
     return ", ".join(nodes[:NAMED_NODES]) + (f" and {more} more" if more > 0 else "")
@@ -72,6 +76,13 @@ class InvalidDeployment(Invalid):
         super().__init__(f"the deployment cannot be accepted: {told}", violations=tuple(violations))
 
 
+def check_fingerprint(known: str | None, fingerprint: str) -> None:
+    """Raises InvalidDeployment when a request's id was given to another request; None: of that one nothing is known."""
+    if known is not None and known != fingerprint:
+        text = "was given to another request; every request needs one of its own"
+        raise InvalidDeployment([FieldViolation(field="request_id", description=text)])
+
+
 class InvalidInterval(Invalid):
     """The interval ends before it begins."""
 
@@ -103,7 +114,7 @@ class RightMissing(Denied):
 
     reason = "RIGHT_MISSING"
 
-    def __init__(self, user: str, nodes: Sequence[str], *, to: str = "deploy to the target partition of") -> None:
+    def __init__(self, user: str, nodes: Sequence[str], *, to: str = DEPLOY) -> None:
         super().__init__(
             f"{user} has no right to {to} {_some(nodes)}",
             metadata={"user": user, "nodes": ",".join(nodes)},

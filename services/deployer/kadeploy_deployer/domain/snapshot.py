@@ -80,6 +80,11 @@ class NodeSnapshot:
                         return part
         return None
 
+    @property
+    def target_word(self) -> str:
+        """The target partition as rights name it: "vda3", "nvme0n1p3"."""
+        return self.partition_device(self.partition).removeprefix("/dev/")
+
     def partition_device(self, number: int) -> str:
         """Returns the device file of a partition of the target disk: "/dev/vda3", "/dev/nvme0n1p3"."""
         infix = "p" if self.device[-1:].isdigit() else ""

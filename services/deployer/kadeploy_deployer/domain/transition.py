@@ -4,7 +4,7 @@ A node is at a position: the state of its partition, its step, the attempt at it
 to the next and is stored as compare-and-set: it changes nothing if the node is not where the transition begins.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.lifecycle import ENTERS, PartitionTrigger, advance_partition
@@ -116,6 +116,12 @@ def fail(
         ended = StepEnd(step=before.step, attempt=before.attempt, time=time, failure=failure)
     after = NodePosition(state=advance_partition(before.state, trigger), step=before.step, attempt=before.attempt)
     return Transition(node=node, before=before, after=after, ended=ended, failure=failure)
+
+
+def fail_after(node: str, before: NodePosition, failure: Failure, *, facts: NodeFacts, time: float) -> Transition:
+    """Returns the transition to `error` of a node that did its step and must not enter the next one."""
+    ended = StepEnd(step=before.step, attempt=before.attempt, time=time)
+    return replace(fail(node, before, failure), ended=ended, facts=facts)
 
 
 def _entered(before: NodePosition, step: StepTarget) -> NodePosition:

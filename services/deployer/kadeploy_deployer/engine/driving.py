@@ -135,10 +135,9 @@ class Driving:
 
     async def _prove(self) -> None:
         """Renews the lease because somebody wants to act now. Raises LeaseLost, StoreUnreachable."""
-        expiry = self._clock.now() + self._lease_seconds
         try:
             async with asyncio.timeout(self._lease_seconds / 3):
-                held = await self._store.renew([self.lease], lease_expires_at=expiry)
+                held = await self._store.renew([self.lease], now=self._clock.now(), lease_seconds=self._lease_seconds)
         except TimeoutError:
             raise StoreUnreachable("the database is too slow to say whether the lease is held") from None
         if self.lease.deployment_id not in held:

@@ -53,7 +53,7 @@ class LeaseHolder:
         return NewOperation(
             id=f"{OPERATION_PREFIX}{kind}-{day}-{secrets.token_hex(5)}",
             owner=owner,
-            lease_expires_at=now + self.lease_seconds,
+            lease_seconds=self.lease_seconds,
             now=now,
         )
 
@@ -114,10 +114,9 @@ class LeaseHolder:
 
     async def _prove(self, operation_id: str, stop: asyncio.Event | None) -> None:
         """Renews what the operation holds. Raises OperationLost, StoreUnreachable."""
-        now = self.clock.now()
         try:
             async with asyncio.timeout(self.lease_seconds / 3):
-                renewal = await self.store.renew(operation_id, now=now, lease_expires_at=now + self.lease_seconds)
+                renewal = await self.store.renew(operation_id)
         except TimeoutError:
             raise StoreUnreachable("the database is too slow") from None
         if not renewal.held:

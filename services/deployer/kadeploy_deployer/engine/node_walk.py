@@ -12,9 +12,10 @@ from kadeploy_deployer.domain.deployment import NodeDeployment
 from kadeploy_deployer.domain.errors import LeaseLost, StoreUnreachable
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Failure, StepFailed
-from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.domain.transition import StepTarget, enter, fail, finish, retry
+from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.transition import StepTarget, enter, fail, fail_after, finish, retry
 from kadeploy_deployer.engine.journal import DeploymentJournal
+from kadeploy_deployer.engine.rights import RightsGuard
 from kadeploy_deployer.engine.step_run import bounded, described, first_line, policy, run_step
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import PowerError, ShellError
@@ -30,8 +31,9 @@ LeaveBootable = Callable[[StepContext, str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walks:
-    """What all nodes of a deployment share on their way."""
+    """What all nodes of a deployment share on their way. `guard`: asked before a node enters a step."""
 
+    guard: RightsGuard
     context: StepContext
     plan: Sequence[Step]
     journal: DeploymentJournal
@@ -57,17 +59,49 @@ async def walk(node: NodeDeployment, walks: Walks) -> None:
     if node.step in names and node.has_done(node.step):
         # It had done this step when its deployer died, and was only not yet in the next one.
         number += 1
-    if number == len(plan) or node.step != names[number]:
-        await _go_on(name, walks, plan[number] if number < len(plan) else None, done=False)
-    while number < len(plan) and journal.positions[name].active:
+    if await _begins(name, walks, plan[number] if number < len(plan) else None):
+        await _walk_from(name, walks, plan, number)
+    if journal.positions[name].state is PartitionState.ERROR:
+        await recover(name, walks)
+
+
+async def _begins(node: str, walks: Walks, step: Step | None) -> bool:
+    """Journals that a node enters a step, unless its journal says so; returns False if it must not."""
+    journal = walks.journal
+    if step is None:
+        await _go_on(node, walks, None, done=False)
+        return False
+    if (lost := await _lost(node, walks, step)) is not None:
+        await journal.write(fail(node, journal.positions[node], lost))
+        return False
+    if journal.positions[node].step != step.name:
+        await _go_on(node, walks, step, done=False)
+    return True
+
+
+async def _walk_from(node: str, walks: Walks, plan: Sequence[Step], number: int) -> None:
+    """Walks a node from the step that it has entered to its end."""
+    journal = walks.journal
+    while journal.positions[node].active:
         try:
-            facts = await _attempt(plan[number], name, walks)
+            facts = await _attempt(plan[number], node, walks)
         except StepFailed as error:
-            if not await _tries_again(plan[number], name, error.failure, walks):
-                await recover(name, walks)
+            await _judge(plan[number], node, error.failure, walks)
             continue
         number += 1
-        await _go_on(name, walks, plan[number] if number < len(plan) else None, facts=facts)
+        following = plan[number] if number < len(plan) else None
+        lost = None if following is None else await _lost(node, walks, following)
+        if lost is None:
+            await _go_on(node, walks, following, facts=facts)
+        else:
+            time = walks.context.ports.clock.now()
+            await journal.write(fail_after(node, journal.positions[node], lost, facts=facts, time=time))
+
+
+async def _lost(node: str, walks: Walks, step: Step) -> Failure | None:
+    """Returns why a node must not enter a step: the deployment's owner has lost their right on it."""
+    lost = await walks.guard.lost(node)
+    return None if lost is None else described(lost, step.name)
 
 
 async def recover(node: str, walks: Walks) -> None:
@@ -116,12 +150,14 @@ async def _go_on(
     await journal.write(transition if done else replace(transition, ended=None))
 
 
-async def _tries_again(step: Step, node: str, failure: Failure, walks: Walks) -> bool:
-    """Journals a failed attempt and returns whether another one follows."""
+async def _judge(step: Step, node: str, failure: Failure, walks: Walks) -> None:
+    """Journals a failed attempt: another one follows, or the node has failed."""
     journal, time = walks.journal, walks.context.ports.clock.now()
     before, failure = journal.positions[node], described(failure, step.name)
     if failure.retriable and before.attempt <= policy(step, walks.context, node).retries:
-        await journal.write(retry(node, before, failure, time=time))
-        return True
+        lost = await _lost(node, walks, step)
+        if lost is None:
+            await journal.write(retry(node, before, failure, time=time))
+            return
+        failure = lost
     await journal.write(fail(node, before, failure, time=time))
-    return False

@@ -140,7 +140,8 @@ async def with_locks(
 
     async def until_stopped() -> None:
         if pending := await held.open(nodes, refused):
-            await first_of(lock_and_work(pending), request.stop.wait())
+            if not request.stop.is_set():
+                await first_of(lock_and_work(pending), request.stop.wait())
             await held.stop(pending)
 
     await lease_holder.keep(operation, until_stopped(), stop=request.stop)

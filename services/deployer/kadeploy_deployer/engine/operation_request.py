@@ -102,7 +102,10 @@ class Operations:
             raise InvalidControl("request_id", "was given to another request; every request needs one of its own")
         if self._leaving:
             raise OperationGoesOn(name.request_id)
-        if known is None or known.is_abandoned(self._clock.now()):
+        if known is None or known.is_abandoned:
+            if known is not None and known.stop_asked:
+                # Whoever drove it died before it heard of that.
+                request.stop.set()
             try:
                 await self._carry_out(request, name, work, tell)
             except AskedBefore:

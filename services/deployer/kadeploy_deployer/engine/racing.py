@@ -3,12 +3,33 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+_Answer = TypeVar("_Answer")
 
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 40.0
 """How long works are given to stop."""
+
+
+class Cancelled(Exception):
+    """The deployment is to be cancelled."""
+
+
+async def unless(cancelled: asyncio.Event, work: Awaitable[_Answer]) -> _Answer:
+    """Returns what the work returns. Ends it and raises Cancelled when the event is set before."""
+    working = asyncio.ensure_future(work)
+    stop = asyncio.ensure_future(cancelled.wait())
+    try:
+        await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Cancelled
+        return working.result()
+    finally:
+        working.cancel()
+        stop.cancel()
+        await asyncio.gather(working, stop, return_exceptions=True)
 
 
 class Stopped(Exception):

@@ -16,9 +16,11 @@ from kadeploy_deployer.engine.image_session import ImageSession
 from kadeploy_deployer.engine.journal import DeploymentJournal
 from kadeploy_deployer.engine.node_walk import LeaveBootable, Walks, recover, walk
 from kadeploy_deployer.engine.racing import Stopped, all_of
+from kadeploy_deployer.engine.rights import Claim, RightsGuard
 from kadeploy_deployer.engine.shared_images import SharedImages
 from kadeploy_deployer.engine.waiting import Waiting, cancel_reason
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
+from kadeploy_deployer.ports import Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.ports.store_values import RunData
@@ -40,7 +42,10 @@ class RunnerSettings:
 class Runner:
     """Drives one deployment as long as the lease is held."""
 
-    def __init__(self, *, lease: Lease, store: DeploymentStore, log: EventLog, settings: RunnerSettings) -> None:
+    def __init__(
+        self, *, lease: Lease, store: DeploymentStore, log: EventLog, settings: RunnerSettings, inventory: Inventory
+    ) -> None:
+        self._inventory = inventory
         self._lease = lease
         self._store = store
         self._settings = settings
@@ -57,6 +62,7 @@ class Runner:
         data = await self._store.load(self._lease.deployment_id)
         if data.deployment.cancel_requested:
             self._cancelled.set()
+        guard = self._guard(data)
         if data.deployment.state is DeploymentState.WAITING:
             waiting = Waiting(
                 lease=self._lease,
@@ -64,12 +70,13 @@ class Runner:
                 clock=self._clock,
                 recorder=self._journal,
                 cancelled=self._cancelled,
+                guard=guard,
             )
             if not await waiting.acquire(data):
                 return
             data = await self._store.load(self._lease.deployment_id)
         self._journal.resume(data)
-        async with _shared(data, self._settings, self._journal) as walks:
+        async with _shared(data, self._settings, self._journal, guard) as walks:
             nodes = {node.node: node for node in data.deployment.nodes}
             works = [walk(nodes[node], walks) for node in self._journal.active]
             works += [recover(node, walks) for node in self._journal.unrecovered]
@@ -93,7 +100,7 @@ class Runner:
         nodes = [node.node for node in data.deployment.nodes if node.active]
         if state is not DeploymentState.WAITING:
             self._journal.resume(data)
-            async with _shared(data, self._settings, self._journal) as walks:
+            async with _shared(data, self._settings, self._journal, self._guard(data)) as walks:
                 await self._fail_the_rest(failure, PartitionTrigger.LOSE, walks)
             nodes = []
         await self._store.end(
@@ -112,6 +119,14 @@ class Runner:
         await asyncio.gather(*(journal.write(one) for one in left))
         await all_of([recover(node, walks) for node in journal.unrecovered])
 
+    def _guard(self, data: RunData) -> RightsGuard:
+        """Returns what asks for the right of the deployment's owner on its target partitions."""
+        claim = Claim(
+            user=data.deployment.owner if data.deployment.needs_right else "",
+            partitions={name: node.target_word for name, node in data.snapshots.items()},
+        )
+        return RightsGuard(claim, inventory=self._inventory, clock=self._clock)
+
     async def _end(self) -> None:
         deployment = await self._store.get(self._lease.deployment_id)
         good, text = verdict(deployment.nodes)
@@ -122,7 +137,9 @@ class Runner:
 
 
 @asynccontextmanager
-async def _shared(data: RunData, settings: RunnerSettings, journal: DeploymentJournal) -> AsyncIterator[Walks]:
+async def _shared(
+    data: RunData, settings: RunnerSettings, journal: DeploymentJournal, guard: RightsGuard
+) -> AsyncIterator[Walks]:
     """Yields what all nodes of a deployment share: one read of each file, few calls for many entries, one broadcast."""
     deployment = data.deployment
     images = SharedImages(settings.ports.images)
@@ -143,7 +160,13 @@ async def _shared(data: RunData, settings: RunnerSettings, journal: DeploymentJo
         cluster_public_key=settings.cluster_public_key,
     )
     try:
-        yield Walks(context=context, plan=settings.plan, journal=journal, leave_bootable=settings.leave_bootable)
+        yield Walks(
+            guard=guard,
+            context=context,
+            plan=settings.plan,
+            journal=journal,
+            leave_bootable=settings.leave_bootable,
+        )
     finally:
         await image.close()
         await images.close()

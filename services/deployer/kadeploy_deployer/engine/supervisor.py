@@ -1,7 +1,8 @@
 """Owns the tasks that drive deployments: starts, renews their leases, takes over the orphans of dead deployers, stops.
 
 A lease that was not renewed in time is not ours any more, even before anybody else takes it: its task is stopped
-at once, and whatever it still tries to write is refused by the fence.
+at once, and whatever it still tries to write is refused by the fence. The leases of dead operations and requests end
+here, too. Who is dead is judged by `LeaseWatch`.
 """
 
 import asyncio
@@ -11,7 +12,9 @@ from typing import TypeVar
 
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import StoreUnreachable
+from kadeploy_deployer.domain.held_lease import HeldLease, LeaseKind
 from kadeploy_deployer.engine.driving import STOP_SECONDS, Drive, Driving
+from kadeploy_deployer.engine.lease_watch import LeaseWatch
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 
@@ -34,7 +37,7 @@ class Supervisor:
         make_runner: makes the runner for a lease.
         driver: the name of this process; no other process may ever have it.
         lease_seconds: how long a lease lasts. It is renewed three times as often.
-        look_seconds: how often cancellations are looked for.
+        look_seconds: how often cancellations and the leases of others are looked for.
     """
 
     def __init__(
@@ -54,7 +57,8 @@ class Supervisor:
         self._make_runner = make_runner
         self._look_seconds = min(look_seconds, lease_seconds / 3)
         self._driven: dict[str, Driving] = {}
-        self._takes_over_from = float("-inf")
+        self._given_up: dict[str, Driving] = {}
+        self._watch = LeaseWatch()
         self._claiming: tuple[float, asyncio.Future[Sequence[Lease]]] | None = None
         self._loop: asyncio.Task[None] | None = None
 
@@ -70,9 +74,9 @@ class Supervisor:
             make_runner=self._make_runner,
         )
         # Our own lease, expired while we slept: what was under way stops before it is begun again.
-        before = self._driven.get(name)
-        if before is not None:
-            self._stop(before, "it is taken over by this process itself")
+        if name in self._driven:
+            self._stop(self._driven[name], "it is taken over by this process itself")
+        before = self._given_up.pop(name, None)
         self._driven[name] = driving
         driving.task = asyncio.create_task(self._drive(driving, before), name=f"deployment {name}")
 
@@ -120,9 +124,8 @@ class Supervisor:
                 if self._clock.monotonic() >= next_renewal:
                     await self._ask_the_time()
                     await self._renew()
-                    if self._clock.monotonic() >= self._takes_over_from:
-                        await self._take_over()
                     next_renewal = self._clock.monotonic() + self.lease_seconds / 3
+                await self._take_over()
                 await self._pass_cancellations_on()
             except (StoreUnreachable, TimeoutError) as error:
                 logger.warning("leases cannot be looked after: %s", str(error) or "the database is too slow")
@@ -135,9 +138,7 @@ class Supervisor:
     async def _ask_the_time(self) -> None:
         jump = await self._bounded(self._clock.synchronise())
         if abs(jump) > JUMP_SECONDS:
-            # By the new time every lease may seem to be over. Whoever is alive renews it before it would be.
-            logger.warning("the database's clock has jumped by %+.1f s; nothing is taken over for a while", jump)
-            self._takes_over_from = self._clock.monotonic() + self.lease_seconds
+            logger.warning("the database's clock has jumped by %+.1f s; times that are told jump with it", jump)
 
     async def _renew(self) -> None:
         driven = dict(self._driven)
@@ -145,8 +146,8 @@ class Supervisor:
             return
         asked_at = self._clock.monotonic()
         leases = [one.lease for one in driven.values()]
-        expiry = self._clock.now() + self.lease_seconds
-        held = await self._bounded(self._store.renew(leases, lease_expires_at=expiry))
+        renewing = self._store.renew(leases, now=self._clock.now(), lease_seconds=self.lease_seconds)
+        held = await self._bounded(renewing)
         for deployment_id, one in driven.items():
             if deployment_id in held:
                 one.fence.proved(asked_at)
@@ -162,6 +163,7 @@ class Supervisor:
         name = one.lease.deployment_id
         logger.warning("deployment=%s is given up: %s", name, cause)
         self._driven.pop(name, None)
+        self._given_up[name] = one
         one.fence.close()
         if one.task is not None:
             one.task.cancel()
@@ -169,9 +171,11 @@ class Supervisor:
     async def _take_over(self) -> None:
         """Drives what has no living driver. An answer that is late is not lost: what was claimed is driven then."""
         if self._claiming is None:
-            now = self._clock.now()
+            orphans = await self._orphans()
+            if not orphans:
+                return
             claim = self._store.claim(
-                driver=self.driver, now=now, lease_expires_at=now + self.lease_seconds, most=MOST_AT_ONCE
+                orphans, driver=self.driver, now=self._clock.now(), lease_seconds=self.lease_seconds
             )
             self._claiming = self._clock.monotonic(), asyncio.ensure_future(claim)
         asked_at, claiming = self._claiming
@@ -183,6 +187,24 @@ class Supervisor:
         for lease in leases:
             logger.info("deployment=%s fence=%d taken over", lease.deployment_id, lease.fence)
             self.start(lease, since=asked_at)
+
+    async def _orphans(self) -> Sequence[HeldLease]:
+        """Frees what dead operations and requests hold, and returns some deployments that nobody drives."""
+        asked_at = self._clock.monotonic()
+        held = await self._bounded(self._store.held_leases())
+        run_out = self._watch.run_out(held, asked_at=asked_at, answered_at=self._clock.monotonic())
+        others = [lease for lease in run_out if lease.kind is not LeaseKind.DEPLOYMENT]
+        if others:
+            logger.info("freed, for nobody renews it: %s", ", ".join(f"{one.kind} {one.name}" for one in others))
+            await self._bounded(self._store.free(others))
+        ours = [lease for lease in held if self._has_given_up(lease)]
+        orphans = [lease for lease in run_out if lease.kind is LeaseKind.DEPLOYMENT and lease not in ours]
+        return [*ours, *orphans][:MOST_AT_ONCE]
+
+    def _has_given_up(self, lease: HeldLease) -> bool:
+        """Returns whether this process drove a deployment under a lease that is still in its name, and stopped."""
+        given_up = self._given_up.get(lease.name)
+        return given_up is not None and (lease.driver, lease.fence) == (self.driver, given_up.lease.fence)
 
     async def _bounded(self, call: Awaitable[_Answer]) -> _Answer:
         """Waits for the database, but not so long that an expired lease goes unnoticed."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
+from kadeploy_deployer.domain.held_lease import HeldLease
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.ports.journal_entries import JournalEntry
@@ -16,6 +17,7 @@ from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
     Interval,
+    KnownDeployment,
     NewDeployment,
     NodeStatus,
     PartitionStatus,
@@ -32,7 +34,7 @@ class DeploymentStore(Protocol):
 
     # --- creating and acquiring ---
 
-    async def find_request(self, owner: str, request_id: str) -> str | None:
+    async def find_request(self, owner: str, request_id: str) -> KnownDeployment | None:
         """Returns the deployment that was made for a request, if there is one."""
         ...
 
@@ -40,16 +42,17 @@ class DeploymentStore(Protocol):
         """Stores a deployment and, if its nodes are free, locks them: waiting and deploying in one go.
 
         When another deployment waits, or others came before, it is only given a place in the queue, or keeps the one
-        that it has. A place lasts for a short time after the last call, so that a dead process holds up nobody.
+        that it has. A place that nobody renews by another call is dropped (`free`), so a dead process holds up nobody.
 
         Raises:
+            InvalidDeployment: its request_id was given to another request.
             AnotherDeploymentWaiting: it is not its turn, and it does not want to wait.
             NodesBusy: with the policy "fail", or "wait" without time to wait.
             NoNodeLeft: with the policy "exclude", every node is busy.
         """
         ...
 
-    async def is_next(self, ticket: int, *, now: float) -> bool:
+    async def is_next(self, ticket: int) -> bool:
         """Returns whether nobody waits and nobody else comes first."""
         ...
 
@@ -59,6 +62,14 @@ class DeploymentStore(Protocol):
 
     async def acquire(self, lease: Lease, *, now: float) -> Mapping[str, str]:
         """Locks the nodes of a waiting deployment, or changes nothing and returns who holds them: node → deployment."""
+        ...
+
+    async def note_wait(self, lease: Lease, *, waited_seconds: float) -> Mapping[str, str]:
+        """Notes how long a deployment has waited for its nodes, and returns who holds them: node → deployment."""
+        ...
+
+    async def leave_out(self, lease: Lease, failures: Mapping[str, Failure], *, now: float) -> None:
+        """Leaves nodes out of a deployment that waits."""
         ...
 
     async def holders(self, nodes: Sequence[str]) -> Mapping[str, str]:
@@ -93,11 +104,21 @@ class DeploymentStore(Protocol):
 
     # --- leases ---
 
-    async def claim(self, *, driver: str, now: float, lease_expires_at: float, most: int) -> Sequence[Lease]:
-        """Takes over unfinished deployments whose lease has expired or was given back."""
+    async def held_leases(self) -> Sequence[HeldLease]:
+        """Returns the leases of all unfinished deployments, the oldest first, of operations, and of queue places."""
         ...
 
-    async def renew(self, leases: Sequence[Lease], *, lease_expires_at: float) -> frozenset[str]:
+    async def claim(
+        self, orphans: Sequence[HeldLease], *, driver: str, now: float, lease_seconds: float
+    ) -> Sequence[Lease]:
+        """Takes over those of the deployments whose leases are still as they were seen."""
+        ...
+
+    async def free(self, leases: Sequence[HeldLease]) -> None:
+        """Frees what those of the operations and queue places hold whose leases are still as they were seen."""
+        ...
+
+    async def renew(self, leases: Sequence[Lease], *, now: float, lease_seconds: float) -> frozenset[str]:
         """Renews leases and returns the deployments of those that are still held."""
         ...
 

@@ -1,8 +1,8 @@
 """What operations want of the database: the nodes and consoles that they hold, and what runs on the nodes.
 
-An operation is anything done to nodes outside of a deployment. Its locks have a lease: they expire with a deployer that
-died, never by their age. One that was asked for by name is journalled, so that it can be asked for again. `store/`
-implements it; each method is one transaction.
+An operation is anything done to nodes outside of a deployment. What it holds has one lease: it ends when nobody renews
+it any more (`lease_watch.py`), never by its age. One that was asked for by name is journalled, so that it can be asked
+for again. `store/` implements it; each method is one transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class AskedBefore(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestName:
-    """How a caller names his request. `fingerprint`: of all that he asks for, so that another request is noticed."""
+    """How a caller names a request. `fingerprint`: of all that is asked for, so that another request is noticed."""
 
     owner: str
     request_id: str
@@ -29,16 +29,26 @@ class RequestName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownRequest:
-    """A request that was made before. `outcomes`: of the nodes that have one; None: it went well."""
+    """A request that was made before.
+
+    Attributes:
+        fingerprint: as it was made.
+        is_driven: whether an operation that holds its lease drives it.
+        ended: whether every node has its outcome.
+        outcomes: of the nodes that have one; None: it went well.
+        stop_asked: whether its caller wants it to stop.
+    """
 
     fingerprint: str
-    lease_expires_at: float
+    is_driven: bool
     ended: bool
     outcomes: Mapping[str, ErrorRecord | None]
+    stop_asked: bool = False
 
-    def is_abandoned(self, now: float) -> bool:
-        """Returns whether it is not over and nobody drives it any more."""
-        return not self.ended and self.lease_expires_at < now
+    @property
+    def is_abandoned(self) -> bool:
+        """True when it is not over and nobody drives it any more."""
+        return not self.ended and not self.is_driven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +62,19 @@ class NodeNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewal:
-    """What an operation still holds, 0 when its lease has expired, and whether its caller wants it to stop."""
+    """Whether an operation still holds its lease, and whether its caller wants it to stop."""
 
-    held: int
+    held: bool
     stop_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOperation:
-    """An operation that is to be. `id` begins with `holder.OPERATION_PREFIX`."""
+    """An operation that is to be. `id` begins with `holder.OPERATION_PREFIX`; `lease_seconds`: from each renewal on."""
 
     id: str
     owner: str
-    lease_expires_at: float
+    lease_seconds: float
     now: float
 
 
@@ -107,8 +117,8 @@ class OperationStore(Protocol):
         """Takes a node's console and returns an empty text, or changes nothing and returns whose it is."""
         ...
 
-    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
-        """Renews what an operation holds, and its request's lease with it."""
+    async def renew(self, operation_id: str) -> Renewal:
+        """Renews the lease of all that an operation holds, and of the request that it drives."""
         ...
 
     async def release(self, operation_id: str) -> None:
@@ -147,6 +157,10 @@ class OperationStore(Protocol):
 
     async def ask_stop(self, owner: str, request_id: str) -> bool:
         """Asks whoever drives a request to stop; returns whether there is such a request."""
+        ...
+
+    async def forget_requests(self, *, before: float) -> bool:
+        """Drops some requests that were made before a time and that nobody drives; returns whether there were any."""
         ...
 
     async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:

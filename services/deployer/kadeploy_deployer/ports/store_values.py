@@ -24,23 +24,36 @@ class NewDeployment:
 
     Attributes:
         secret: what the tokens of its nodes are made of.
+        lease_seconds: how long its driver's lease lasts from each renewal on.
         ticket: its place in the queue, 0 when it has none yet.
-        wait_until: when it stops waiting, for its turn and then for busy nodes; in the past: it never waits.
+        fingerprint: of all that the request asks for.
+        needs_right: whether its owner must have the right on its targets until its end.
+        wait_seconds: for how many more seconds it waits, for its turn and then for busy nodes; 0: it never waits.
     """
 
     id: str
     owner: str
     request_id: str
+    fingerprint: str
+    needs_right: bool
     spec: DeploymentSpec
     environment: EnvironmentSnapshot
     profiles: Mapping[str, ProfileSnapshot]
     nodes: tuple[NewNode, ...]
     secret: str
     driver: str
-    lease_expires_at: float
-    wait_until: float
+    lease_seconds: float
+    wait_seconds: float
     now: float
     ticket: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDeployment:
+    """What a request was answered with before. `fingerprint` None: an earlier release made it, and compared none."""
+
+    deployment_id: str
+    fingerprint: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

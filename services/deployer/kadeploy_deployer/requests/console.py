@@ -1,7 +1,6 @@
 """The serial console of a node, both ways: one user at a time, for as long as the right lasts."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from kadeploy_deployer.domain import node_set
@@ -11,14 +10,8 @@ from kadeploy_deployer.engine.lease_holder import taken
 from kadeploy_deployer.engine.racing import first_of
 from kadeploy_deployer.ports import ConsoleError, ConsoleLine
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, must_have_right
-from kadeploy_rpckit.errors import Unreachable
+from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, guard_of
 
-logger = logging.getLogger(__name__)
-
-CHECK_SECONDS = 60.0
-MISSED_CHECKS = 3
-"""So many checks in a row may go unanswered before nobody can say any more that the right is there."""
 TO = "attach the console of"
 
 
@@ -68,7 +61,7 @@ async def attach_console(
             await first_of(
                 _show_all(line, show),
                 _type_all(line, typed),
-                _watch_right(machine.name, actor=actor, parts=parts),
+                guard_of(parts, actor, to=TO).watch(machine.name),
             )
         finally:
             await line.close()
@@ -86,18 +79,3 @@ async def _type_all(line: ConsoleLine, typed: AsyncIterator[bytes]) -> None:
         await pass_fence()
         await line.write(part)
     await asyncio.Event().wait()
-
-
-async def _watch_right(node: str, *, actor: Actor, parts: ControlParts) -> None:
-    missed = 0
-    while True:
-        await parts.lease_holder.clock.sleep(CHECK_SECONDS)
-        try:
-            await must_have_right([node], actor=actor, inventory=parts.inventory, to=TO)
-        except Unreachable as error:
-            missed += 1
-            logger.warning("node=%s the right to its console cannot be checked: %s", node, error)
-            if missed >= MISSED_CHECKS:
-                raise
-        else:
-            missed = 0

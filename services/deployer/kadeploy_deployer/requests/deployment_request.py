@@ -9,6 +9,7 @@ from kadeploy_deployer.domain.errors import InvalidDeployment, NotAdministrator,
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
+from kadeploy_deployer.engine.rights import Claim
 from kadeploy_deployer.ports import Inventory, Resolution
 from kadeploy_rpckit.errors import FieldViolation
 
@@ -32,15 +33,26 @@ class Prepared:
 
     Attributes:
         owner: for whom.
+        needs_right: whether the owner must have the right on the targets.
         spec: as it was asked for, with the boot method that it comes to.
         resolution: what it resolved to.
         left_out: the nodes that cannot take part, and why.
     """
 
     owner: str
+    needs_right: bool
     spec: DeploymentSpec
     resolution: Resolution
     left_out: Mapping[str, Failure]
+
+    @property
+    def claim(self) -> Claim:
+        """Whose right is asked for, on which targets."""
+        nodes = (node.snapshot for node in self.resolution.nodes if node.snapshot is not None)
+        return Claim(
+            user=self.owner if self.needs_right else "",
+            partitions={node.name: node.target_word for node in nodes},
+        )
 
     @property
     def included(self) -> Mapping[str, NodeSnapshot]:
@@ -79,8 +91,9 @@ async def prepare(
     _check(spec, longest_wait)
     node_set.expand(spec.nodes)
     resolution = await inventory.resolve(spec, user=owner)
-    # An administrator needs no right of his own; on behalf of somebody else, that user's rights count.
-    if not (actor.is_administrator and owner == actor.user):
+    # Administrators need no right of their own; on behalf of somebody else, that user's rights count.
+    needs_right = not (actor.is_administrator and owner == actor.user)
+    if needs_right:
         forbidden = [node.name for node in resolution.nodes if node.snapshot is not None and not node.allowed]
         if forbidden:
             raise RightMissing(owner, forbidden)
@@ -94,7 +107,13 @@ async def prepare(
             left_out[node.name] = failure
     method = _boot_method(spec, resolution, left_out)
     _check_boot(spec, method, resolution)
-    return Prepared(owner=owner, spec=replace(spec, boot_method=method), resolution=resolution, left_out=left_out)
+    return Prepared(
+        owner=owner,
+        needs_right=needs_right,
+        spec=replace(spec, boot_method=method),
+        resolution=resolution,
+        left_out=left_out,
+    )
 
 
 def _boot_method(spec: DeploymentSpec, resolution: Resolution, left_out: Mapping[str, Failure]) -> BootMethod:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from kadeploy_deployer.domain.deployment import Deployment
-from kadeploy_deployer.domain.errors import NodeNotInDeployment, NotOwner
+from kadeploy_deployer.domain.errors import NodeNotInDeployment, NotOwner, RightMissing, check_fingerprint
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.engine.rights import lacking
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.ports import Clock, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
@@ -15,9 +16,9 @@ from kadeploy_deployer.ports.store_values import Created, NewDeployment, NewNode
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, check_request_id, owner_of, prepare
 
 TURN_POLL = 0.2
-"""How often somebody who queues looks whether it is his turn."""
+"""How often somebody who queues looks whether their turn has come."""
 RENEWAL_SECONDS = 3.0
-"""How often somebody who queues says that he is still there: a place that nobody renews is given up."""
+"""How often somebody who queues renews their place: one that nobody renews is dropped."""
 
 
 def new_id(now: float) -> str:
@@ -34,6 +35,7 @@ async def create_deployment(
     spec: DeploymentSpec,
     *,
     request_id: str,
+    fingerprint: str,
     actor: Actor,
     inventory: Inventory,
     store: DeploymentStore,
@@ -45,36 +47,57 @@ async def create_deployment(
 ) -> Deployment:
     """Creates a deployment and lets it run; the same request again returns the same deployment.
 
+    Args:
+        spec: what is wanted.
+        request_id: the caller's name for the request; empty: it cannot be made again.
+        fingerprint: of all that is wanted, so that another request under the same name is noticed.
+        actor: who asks.
+        inventory: knows nodes, environments and rights.
+        store: where deployments are.
+        supervisor: drives them.
+        clock: time.
+        longest_wait: seconds that a request may want to wait for its turn and its nodes.
+        make_id: makes an id.
+        make_secret: makes what tokens are made of.
+
     Raises:
         InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `deployment_request.prepare`.
+        InvalidDeployment: the name was given to another request.
+        RightMissing: a right ended while the request queued for its turn.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
     """
     check_request_id(request_id)
     if request_id:
         earlier = await store.find_request(owner_of(spec, actor), request_id)
         if earlier is not None:
-            return await store.get(earlier)
+            check_fingerprint(earlier.fingerprint, fingerprint)
+            return await store.get(earlier.deployment_id)
     prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
     nodes = tuple(
         NewNode(name=node.name, snapshot=node.snapshot, left_out=prepared.left_out.get(node.name))
         for node in prepared.resolution.nodes
     )
-    wait_until = clock.now() + spec.wait_timeout
+    deadline = clock.monotonic() + spec.wait_timeout
 
     async def attempt(ticket: int) -> Created | Queued:
+        if ticket and (missing := await lacking(prepared.claim, list(prepared.included), inventory=inventory)):
+            # It has queued for a while since it was prepared.
+            raise RightMissing(prepared.owner, sorted(missing))
         asked_at, now = clock.monotonic(), clock.now()
         new = NewDeployment(
             id=make_id(now),
             owner=prepared.owner,
             request_id=request_id,
+            fingerprint=fingerprint,
+            needs_right=prepared.needs_right,
             spec=prepared.spec,
             environment=prepared.resolution.environment,
             profiles=prepared.resolution.profiles,
             nodes=nodes,
             secret=make_secret(),
             driver=supervisor.driver,
-            lease_expires_at=now + supervisor.lease_seconds,
-            wait_until=wait_until,
+            lease_seconds=supervisor.lease_seconds,
+            wait_seconds=max(deadline - asked_at, 0.0),
             now=now,
             ticket=ticket,
         )
@@ -83,14 +106,17 @@ async def create_deployment(
             supervisor.start(created.lease, since=asked_at)
         return created
 
-    created = await _in_turn(attempt, wait_until=wait_until, store=store, clock=clock)
+    created = await _in_turn(attempt, deadline=deadline, store=store, clock=clock)
     return created.deployment or await store.get(created.deployment_id)
 
 
 async def _in_turn(
-    attempt: Callable[[int], Awaitable[Created | Queued]], *, wait_until: float, store: DeploymentStore, clock: Clock
+    attempt: Callable[[int], Awaitable[Created | Queued]], *, deadline: float, store: DeploymentStore, clock: Clock
 ) -> Created:
-    """Attempts a creation when its turn has come and returns what it made; at the latest at the end of the wait."""
+    """Attempts a creation when its turn has come and returns what it made; at the latest at the end of the wait.
+
+    `deadline`: when that is, by the monotonic clock.
+    """
     ticket = 0
     while True:
         # In one piece, even if the caller hangs up: what is stored is driven.
@@ -100,8 +126,8 @@ async def _in_turn(
             if isinstance(answer, Created):
                 return answer
             ticket = answer.ticket
-            renewal = min(clock.now() + RENEWAL_SECONDS, wait_until)
-            while clock.now() < renewal and not await store.is_next(ticket, now=clock.now()):
+            renewal = min(clock.monotonic() + RENEWAL_SECONDS, deadline)
+            while clock.monotonic() < renewal and not await store.is_next(ticket):
                 await clock.sleep(TURN_POLL)
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(_leave_queue(attempting, ticket, store)))

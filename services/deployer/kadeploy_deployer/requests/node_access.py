@@ -9,6 +9,7 @@ from kadeploy_deployer.domain.errors import RightMissing
 from kadeploy_deployer.domain.snapshot import NodeSnapshot, ProfileSnapshot
 from kadeploy_deployer.engine.lease_holder import LeaseHolder
 from kadeploy_deployer.engine.operation_request import Operations
+from kadeploy_deployer.engine.rights import Claim, RightsGuard, lacking
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
 from kadeploy_deployer.ports import Console, Inventory
 from kadeploy_deployer.ports.step_ports import StepPorts
@@ -71,21 +72,26 @@ async def allowed_nodes(
     )
 
 
-async def must_have_right(
-    nodes: Sequence[str], *, actor: Actor, inventory: Inventory, partition: str = "", to: str = "work on"
-) -> None:
-    """Raises RightMissing unless the caller has a right on all the nodes.
+def guard_of(parts: ControlParts, actor: Actor, *, to: str, partitions: Mapping[str, str] | None = None) -> RightsGuard:
+    """Returns what asks for the caller's right again before each act.
 
     Args:
-        nodes: their names.
+        parts: the world.
         actor: who calls; an administrator needs no right.
-        inventory: knows the rights.
-        partition: "sda3", which a right has to name then; empty: any right will do.
         to: what the caller wants, as an error says it.
+        partitions: by node, "sda3": what a right has to name; any right will do on the other nodes.
     """
-    if actor.is_administrator or not nodes:
-        return
-    allowed = await inventory.check_rights(node_set.fold(nodes), user=actor.user, partition=partition)
-    missing = [node for node in nodes if not allowed.get(node, False)]
+    return RightsGuard(_claim(actor, to, partitions or {}), inventory=parts.inventory, clock=parts.lease_holder.clock)
+
+
+async def must_have_right(
+    nodes: Sequence[str], *, actor: Actor, inventory: Inventory, to: str, partitions: Mapping[str, str] | None = None
+) -> None:
+    """Raises RightMissing unless the caller has a right on all the nodes. Arguments as for `guard_of`."""
+    missing = await lacking(_claim(actor, to, partitions or {}), nodes, inventory=inventory)
     if missing:
-        raise RightMissing(actor.user, missing, to=to)
+        raise RightMissing(actor.user, [node for node in nodes if node in missing], to=to)
+
+
+def _claim(actor: Actor, to: str, partitions: Mapping[str, str]) -> Claim:
+    return Claim(user="" if actor.is_administrator else actor.user, partitions=partitions, to=to)

@@ -13,12 +13,13 @@ from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes
+from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, guard_of
 from kadeploy_rpckit.errors import DomainError
 
 SHUTDOWN_SECONDS = 40.0
 OFF_SECONDS = 120.0
 POLL_PAUSE = 3.0
+TO = "switch the power of"
 
 # Answers before the machine goes down, so that the session ends in order.
 _POWER_OFF = "(sleep 1; exec poweroff) </dev/null >/dev/null 2>&1 &"
@@ -54,17 +55,19 @@ async def set_power(
         tell: told of every node.
 
     Raises:
-        InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`.
+        InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`. A right that ends later leaves its node alone.
         InvalidControl: no such level for the action.
         AskedBefore: the request has an operation already.
     """
     if action is PowerAction.ON and level is RebootLevel.SOFT:
         raise InvalidControl("level", "cannot be soft for switching on: nothing runs there that could be asked")
-    allowed = await allowed_nodes(nodes, actor=actor, inventory=parts.inventory, to="switch the power of")
+    allowed = await allowed_nodes(nodes, actor=actor, inventory=parts.inventory, to=TO)
+    guard = guard_of(parts, actor, to=TO)
     known = await parts.lease_holder.store.knowledge(list(allowed.nodes)) if level is RebootLevel.SOFT else {}
 
     async def one(name: str, held: RunningOperation) -> None:
         machine = allowed.nodes[name]
+        await guard.must_have(name)
         await held.begin(name)
         host = ShellHost(
             name=name,

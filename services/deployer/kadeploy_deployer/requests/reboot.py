@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidControl, NothingDeployedThere
+from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
 from kadeploy_deployer.engine.batching_boot import BatchingBoot
 from kadeploy_deployer.engine.operation import RunningOperation, on_each, with_locks
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
+from kadeploy_deployer.engine.rights import RightsGuard
 from kadeploy_deployer.engine.shared_images import SharedImages
 from kadeploy_deployer.nodes.reboot_window import Turns
 from kadeploy_deployer.ports import BootError, ImageError
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import AllowedNodes, ControlParts, allowed_nodes, must_have_right
+from kadeploy_deployer.requests.node_access import AllowedNodes, ControlParts, allowed_nodes, guard_of, must_have_right
 from kadeploy_deployer.requests.reboot_proof import RebootedNode, reboot_and_prove
 from kadeploy_deployer.requests.reboot_targets import (
     DeployedEnvironment,
@@ -29,13 +31,13 @@ from kadeploy_deployer.requests.reboot_targets import (
     in_words,
     new_token,
     on_its_partition,
-    partition_word,
 )
 from kadeploy_deployer.steps.boot_files import prepare_boot
 from kadeploy_deployer.steps.feasibility import chainloads, impossible
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_rpckit.errors import DomainError
 
+TO = "reboot"
 MANY = 100_000
 """Most of a reboot is waiting, and the window bounds how many go down at a time."""
 
@@ -81,15 +83,16 @@ async def reboot_nodes(
         inventory=parts.inventory,
         device=of_partition.device,
         partition=of_partition.partition,
-        to="reboot",
+        to=TO,
     )
     known = await parts.lease_holder.store.knowledge(list(allowed.nodes))
     systems: dict[str, DeployedSystem] = {}
     lacking: dict[str, DomainError] = {}
+    partitions: dict[str, str] = {}
     if isinstance(target, DeployedEnvironment | DeployedPartition):
         if isinstance(target, DeployedPartition):
             # The right is asked for before anything is said of what lies there.
-            await _check_partitions(allowed, actor, parts)
+            await _check_partitions(allowed.nodes, actor, parts)
         for name, machine in allowed.nodes.items():
             system = chosen_system(target, machine, known[name])
             if system is None:
@@ -99,8 +102,16 @@ async def reboot_nodes(
         if allowed.nodes and not systems:
             raise next(iter(lacking.values()))
         here = {name: on_its_partition(allowed.nodes[name], system) for name, system in systems.items()}
-        await _check_partitions(AllowedNodes(nodes=here, profiles=allowed.profiles, unknown=()), actor, parts)
-    job = _Reboot(wanted=wanted, allowed=allowed, known=known, systems=systems, parts=parts)
+        await _check_partitions(here, actor, parts)
+        partitions = {name: machine.target_word for name, machine in here.items()}
+    job = _Reboot(
+        wanted=wanted,
+        allowed=allowed,
+        known=known,
+        systems=systems,
+        parts=parts,
+        guard=guard_of(parts, actor, to=TO, partitions=partitions),
+    )
     await with_locks(
         parts.lease_holder,
         kind="reboot",
@@ -127,27 +138,36 @@ def _check(wanted: RebootRequest) -> None:
         raise InvalidControl("boot_method", "cannot be kexec: only a deployment starts its system so")
 
 
-async def _check_partitions(allowed: AllowedNodes, actor: Actor, parts: ControlParts) -> None:
+async def _check_partitions(machines: Mapping[str, NodeSnapshot], actor: Actor, parts: ControlParts) -> None:
     """Raises RightMissing unless the caller has a right on the very partition of each node."""
     by_partition: dict[str, list[str]] = {}
-    for name, machine in allowed.nodes.items():
-        by_partition.setdefault(partition_word(machine), []).append(name)
-    for partition, names in by_partition.items():
+    for name, machine in machines.items():
+        by_partition.setdefault(machine.target_word, []).append(name)
+    for word, names in by_partition.items():
         await must_have_right(
-            names, actor=actor, inventory=parts.inventory, partition=partition, to=f"boot partition {partition} of"
+            names,
+            actor=actor,
+            inventory=parts.inventory,
+            partitions=dict.fromkeys(names, word),
+            to=f"boot partition {word} of",
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _NotedTurns:
-    """Notes that a node is going down when its turn has come: one that still waits can be left to others."""
+class _GuardedTurns:
+    """Asks for the right on a node and notes that it is going down, when its turn has come.
+
+    One that still waits can be left to others. A window may open long after the call was allowed.
+    """
 
     window: Turns
+    allow: Callable[[], Awaitable[None]]
     note: Callable[[], Awaitable[None]]
 
     async def turn(self) -> None:
-        """As in the protocol."""
+        """As in the protocol. Raises RightMissing."""
         await self.window.turn()
+        await self.allow()
         await self.note()
 
 
@@ -160,9 +180,15 @@ class _Reboot:
     known: Mapping[str, NodeKnowledge]
     systems: Mapping[str, DeployedSystem]
     parts: ControlParts
+    guard: RightsGuard
 
     async def run(self, held: RunningOperation, nodes: Sequence[str]) -> None:
         """Writes the boot files and reboots the nodes, which are held by the operation."""
+        refused = await self.guard.refused(nodes)
+        await asyncio.gather(*(held.tell(node, error) for node, error in refused.items()))
+        nodes = [node for node in nodes if node not in refused]
+        if not nodes:
+            return
         tokens = {node: new_token() for node in nodes}
         images = SharedImages(self.parts.ports.images)
         ports = replace(self.parts.ports, boot=BatchingBoot(self.parts.ports.boot), images=images)
@@ -191,8 +217,8 @@ class _Reboot:
             machine = self.allowed.nodes[node]
             wanted = self._rebooted(node, "" if node in without_token else tokens[node])
             window = self.parts.windows.of(machine.cluster, self.allowed.profiles[machine.cluster])
-            noted = _NotedTurns(window, partial(held.begin, node))
-            await reboot_and_prove(wanted, window=noted, parts=self.parts)
+            turns = _GuardedTurns(window, partial(self.guard.must_have, node), partial(held.begin, node))
+            await reboot_and_prove(wanted, window=turns, parts=self.parts)
             if node in self.systems:
                 keys = self.systems[node].facts.host_keys
                 await self.parts.lease_holder.store.note_running(held.id, node, keys)

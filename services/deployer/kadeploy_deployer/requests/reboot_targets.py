@@ -67,16 +67,11 @@ def chosen_system(target: Target, machine: NodeSnapshot, known: NodeKnowledge) -
 def in_words(target: Target, machine: NodeSnapshot) -> str:
     """Returns how a sentence names what is not there."""
     if isinstance(target, DeployedPartition):
-        return f"on {partition_word(machine)}"
+        return f"on {machine.target_word}"
     if isinstance(target, DeployedEnvironment):
         version = f" version {target.version}" if target.version else ""
         return f"the environment {target.name}{version}"
     return "bootable"
-
-
-def partition_word(machine: NodeSnapshot) -> str:
-    """Returns the target partition as rights name it: "vda3"."""
-    return machine.partition_device(machine.partition).removeprefix("/dev/")
 
 
 def on_its_partition(machine: NodeSnapshot, system: DeployedSystem) -> NodeSnapshot:

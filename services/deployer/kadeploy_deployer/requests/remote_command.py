@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from kadeploy_deployer.domain.control_errors import InvalidControl
 from kadeploy_deployer.engine.operation import RunningOperation, on_each, with_locks
 from kadeploy_deployer.engine.operation_request import OperationRequest
+from kadeploy_deployer.engine.racing import first_of
 from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes
+from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, guard_of
 from kadeploy_rpckit.errors import DomainError
 
 DEFAULT_SECONDS = 600.0
 LONGEST_SECONDS = 24 * 3600.0
+TO = "run commands on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,8 @@ async def run_command(
         tell: told how it ended.
 
     Raises:
-        InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`.
+        InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`. A right that ends later ends the command on its
+            node alone.
         InvalidControl: nothing to run, or a timeout that is none.
     """
     if not arguments or not arguments[0]:
@@ -68,7 +71,8 @@ async def run_command(
         raise InvalidControl("arguments", "cannot hold a NUL")
     if not 0 <= timeout <= LONGEST_SECONDS:
         raise InvalidControl("timeout", f"must be between 0 and {LONGEST_SECONDS:.0f} s")
-    allowed = await allowed_nodes(nodes, actor=actor, inventory=parts.inventory, to="run commands on")
+    allowed = await allowed_nodes(nodes, actor=actor, inventory=parts.inventory, to=TO)
+    guard = guard_of(parts, actor, to=TO)
     known = await parts.lease_holder.store.knowledge(list(allowed.nodes))
     ended: dict[str, int] = {}
 
@@ -83,10 +87,14 @@ async def run_command(
         async def on_part(content: bytes, is_error: bool) -> None:
             await show(CommandOutput(node=name, content=content, is_error=is_error))
 
-        result = await parts.ports.shell.run(
-            host, arguments, timeout=timeout or DEFAULT_SECONDS, stdin=stdin, on_part=on_part
-        )
-        ended[name] = result.exit_status
+        async def run() -> None:
+            result = await parts.ports.shell.run(
+                host, arguments, timeout=timeout or DEFAULT_SECONDS, stdin=stdin, on_part=on_part
+            )
+            ended[name] = result.exit_status
+
+        await guard.must_have(name)
+        await first_of(run(), guard.watch(name))
 
     async def work(held: RunningOperation, free: Sequence[str]) -> None:
         await on_each(free, one, held.tell)

@@ -1,7 +1,5 @@
 """Messages of what is done to nodes outside of deployments, to domain values and back. Pure."""
 
-from hashlib import sha256
-
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.domain.control_errors import InvalidControl
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
@@ -18,6 +16,7 @@ from kadeploy_deployer.requests.reboot_targets import (
     Target,
 )
 from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
+from kadeploy_deployer.rpc.fingerprint import fingerprint
 from kadeploy_rpckit.errors import DomainError
 from kadeploy_rpckit.status import ok_status, to_status
 
@@ -56,9 +55,7 @@ def read_request(
         return OperationRequest(owner=owner)
     if len(request.request_id) > LONGEST_REQUEST_ID:
         raise InvalidControl("request_id", f"is longer than {LONGEST_REQUEST_ID} characters; use a UUID")
-    content = request.SerializeToString(deterministic=True)
-    fingerprint = sha256(request.DESCRIPTOR.name.encode() + b"\0" + content).hexdigest()
-    name = RequestName(owner=owner, request_id=request.request_id, fingerprint=fingerprint)
+    name = RequestName(owner=owner, request_id=request.request_id, fingerprint=fingerprint(request))
     return OperationRequest(owner=owner, name=name)
 
 

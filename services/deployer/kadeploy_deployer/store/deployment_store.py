@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
+from kadeploy_deployer.domain.held_lease import HeldLease
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.ports.journal_entries import JournalEntry
@@ -11,6 +12,7 @@ from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
     Interval,
+    KnownDeployment,
     NewDeployment,
     NodeStatus,
     PartitionStatus,
@@ -41,7 +43,7 @@ class SqlDeploymentStore:
         self._database = database
         self._on_commit = on_commit
 
-    async def find_request(self, owner: str, request_id: str) -> str | None:
+    async def find_request(self, owner: str, request_id: str) -> KnownDeployment | None:
         """As in the port."""
         return await self._database.read(lambda c: creation.find_request(c, owner, request_id))
 
@@ -49,9 +51,9 @@ class SqlDeploymentStore:
         """As in the port."""
         return await self._database.write(lambda c: creation.create(c, new))
 
-    async def is_next(self, ticket: int, *, now: float) -> bool:
+    async def is_next(self, ticket: int) -> bool:
         """As in the port."""
-        return await self._database.read(lambda c: turns.turn(c, ticket, now=now).has_come)
+        return await self._database.read(lambda c: turns.turn(c, ticket).has_come)
 
     async def leave_queue(self, ticket: int) -> None:
         """As in the port."""
@@ -62,6 +64,15 @@ class SqlDeploymentStore:
         busy = await self._database.write(lambda c: creation.acquire(c, lease, now=now))
         self._on_commit(lease.deployment_id)
         return busy
+
+    async def note_wait(self, lease: Lease, *, waited_seconds: float) -> Mapping[str, str]:
+        """As in the port."""
+        return await self._database.write(lambda c: creation.note_wait(c, lease, waited_seconds=waited_seconds))
+
+    async def leave_out(self, lease: Lease, failures: Mapping[str, Failure], *, now: float) -> None:
+        """As in the port."""
+        await self._database.write(lambda c: creation.leave_out(c, lease, failures, now=now), patience=PATIENCE)
+        self._on_commit(lease.deployment_id)
 
     async def holders(self, nodes: Sequence[str]) -> Mapping[str, str]:
         """As in the port."""
@@ -101,15 +112,25 @@ class SqlDeploymentStore:
         )
         self._on_commit(lease.deployment_id)
 
-    async def claim(self, *, driver: str, now: float, lease_expires_at: float, most: int) -> Sequence[Lease]:
+    async def held_leases(self) -> Sequence[HeldLease]:
+        """As in the port."""
+        return await self._database.read(lease_rows.held)
+
+    async def claim(
+        self, orphans: Sequence[HeldLease], *, driver: str, now: float, lease_seconds: float
+    ) -> Sequence[Lease]:
         """As in the port."""
         return await self._database.write(
-            lambda c: lease_rows.claim(c, driver=driver, now=now, lease_expires_at=lease_expires_at, most=most)
+            lambda c: lease_rows.claim(c, orphans, driver=driver, now=now, lease_seconds=lease_seconds)
         )
 
-    async def renew(self, leases: Sequence[Lease], *, lease_expires_at: float) -> frozenset[str]:
+    async def free(self, leases: Sequence[HeldLease]) -> None:
         """As in the port."""
-        return await self._database.write(lambda c: lease_rows.renew(c, leases, lease_expires_at=lease_expires_at))
+        await self._database.write(lambda c: lease_rows.free(c, leases))
+
+    async def renew(self, leases: Sequence[Lease], *, now: float, lease_seconds: float) -> frozenset[str]:
+        """As in the port."""
+        return await self._database.write(lambda c: lease_rows.renew(c, leases, now=now, lease_seconds=lease_seconds))
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """As in the port."""

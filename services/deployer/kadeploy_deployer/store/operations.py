@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from sqlalchemy import Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, and_, exists, insert, select, update
 
 from kadeploy_deployer.domain.error_record import ErrorRecord
 from kadeploy_deployer.domain.facts import NodeFacts
@@ -19,9 +19,9 @@ from kadeploy_deployer.ports.operation_store import (
     Renewal,
     RequestName,
 )
-from kadeploy_deployer.store import operation_requests
+from kadeploy_deployer.store import operation_leases, operation_requests
 from kadeploy_deployer.store.codec import dumps, loads
-from kadeploy_deployer.store.creation import drop_expired, holders
+from kadeploy_deployer.store.creation import holders
 from kadeploy_deployer.store.database import Database, chunks
 from kadeploy_deployer.store.tables import (
     console_slots,
@@ -35,7 +35,6 @@ from kadeploy_deployer.store.tables import (
 
 def lock_nodes(connection: Connection, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
     """Locks the free nodes. A rival's lock raises IntegrityError, and the transaction is run again."""
-    drop_expired(connection, now=operation.now)
     busy = holders(connection, nodes)
     # In one order for all rivals, or they would wait for one another.
     rows = [
@@ -44,12 +43,12 @@ def lock_nodes(connection: Connection, operation: NewOperation, nodes: Sequence[
             "operation_id": operation.id,
             "owner": operation.owner,
             "lock_time": operation.now,
-            "lease_expires_at": operation.lease_expires_at,
         }
         for node in sorted(nodes)
         if node not in busy
     ]
     if rows:
+        operation_leases.take(connection, operation)
         connection.execute(insert(node_locks), rows)
     return busy
 
@@ -57,36 +56,30 @@ def lock_nodes(connection: Connection, operation: NewOperation, nodes: Sequence[
 def take_console(connection: Connection, operation: NewOperation, node: str) -> str:
     """Takes the slot of a console, or returns whose it is."""
     slot = console_slots.c.node == node
-    connection.execute(delete(console_slots).where(slot, console_slots.c.lease_expires_at < operation.now))
     owner: str | None = connection.execute(select(console_slots.c.owner).where(slot)).scalar_one_or_none()
     if owner is not None:
         return owner
+    operation_leases.take(connection, operation)
     connection.execute(
         insert(console_slots).values(
             node=node,
             operation_id=operation.id,
             owner=operation.owner,
             start_time=operation.now,
-            lease_expires_at=operation.lease_expires_at,
         )
     )
     return ""
 
 
-def renew(connection: Connection, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
-    """Renews what is still held; what has expired is not, although nobody may have taken it yet."""
-    held = 0
-    for table in (node_locks, console_slots):
-        mine = and_(table.c.operation_id == operation_id, table.c.lease_expires_at >= now)
-        held += connection.execute(update(table).where(mine).values(lease_expires_at=lease_expires_at)).rowcount
-    stop = operation_requests.renew(connection, operation_id, now=now, lease_expires_at=lease_expires_at)
-    return Renewal(held=held, stop_asked=stop)
+def renew(connection: Connection, operation_id: str) -> Renewal:
+    """Renews the lease of an operation, if it is still held."""
+    held = operation_leases.renew(connection, operation_id)
+    return Renewal(held=held, stop_asked=operation_requests.stop_asked(connection, operation_id))
 
 
 def release(connection: Connection, operation_id: str) -> None:
     """Gives everything back."""
-    for table in (node_locks, console_slots):
-        connection.execute(delete(table).where(table.c.operation_id == operation_id))
+    operation_leases.release(connection, operation_id)
     operation_requests.close(connection, operation_id)
 
 
@@ -148,9 +141,9 @@ class SqlOperationStore:
         """As in the port."""
         return await self._database.write(lambda c: take_console(c, operation, node))
 
-    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
+    async def renew(self, operation_id: str) -> Renewal:
         """As in the port."""
-        return await self._database.write(lambda c: renew(c, operation_id, now=now, lease_expires_at=lease_expires_at))
+        return await self._database.write(lambda c: renew(c, operation_id))
 
     async def release(self, operation_id: str) -> None:
         """As in the port."""
@@ -175,6 +168,10 @@ class SqlOperationStore:
     async def ask_stop(self, owner: str, request_id: str) -> bool:
         """As in the port."""
         return await self._database.write(lambda c: operation_requests.ask_stop(c, owner, request_id))
+
+    async def forget_requests(self, *, before: float) -> bool:
+        """As in the port."""
+        return await self._database.write(lambda c: operation_requests.forget(c, before=before))
 
     async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
         """As in the port."""

@@ -224,6 +224,8 @@ def _deployment(row: Row[Any]) -> Deployment:
         fence=row.fence,
         cancel_requested=row.cancel_requested,
         cancel_reason=row.cancel_reason,
-        wait_until=row.wait_until,
+        wait_seconds=row.wait_seconds,
+        waited_seconds=row.waited_seconds,
+        needs_right=row.needs_right,
         last_sequence=row.last_sequence,
     )

@@ -6,6 +6,9 @@
 3. a partition has one row, which names the deployment that wrote it last;
 4. state changes compare `version`, `driver` and `fence` (see `lease.py`), so a finished deployment stays as it is.
 
+Leases are judged by `renewals`, a counter that their holders raise, and by the monotonic clock of whoever looks at it
+(ADR 0022). No time in this schema decides whether a holder lives.
+
 Times are seconds since the epoch. JSON is text made by `codec`, so that both engines store the same.
 """
 
@@ -24,6 +27,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from kadeploy_sqlkit.column_types import long_text, word
@@ -53,18 +57,27 @@ deployments = Table(
     Column("state", WORD, nullable=False),
     Column("waiting_slot", Integer, unique=True),
     Column("owner", NAME, nullable=False),
+    # False for administrators who act for themselves, and for those made before rights were asked for at each use.
+    Column("needs_right", Boolean, nullable=False, server_default=false()),
     Column("request_id", WORD),
+    # Of all that the request asked for; none: it was made by an earlier release.
+    Column("fingerprint", WORD),
     Column("spec", LONG_TEXT, nullable=False),
     Column("environment", LONG_TEXT, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("driver", NAME, nullable=False),
+    # For people alone: when the lease ends by the database's clock. Nobody is judged by it.
     Column("lease_expires_at", Double, nullable=False),
+    Column("lease_seconds", Double, nullable=False, server_default="30"),
+    Column("renewals", BigInteger, nullable=False, server_default="0"),
     Column("fence", BigInteger, nullable=False),
     # Of those that drove it since a node of it last moved on.
     Column("dead_drivers", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False),
     Column("cancel_reason", LONG_TEXT, nullable=False),
-    Column("wait_until", Double, nullable=False),
+    # How long it may wait for its nodes, and how long its drivers have waited, by their monotonic clocks.
+    Column("wait_seconds", Double, nullable=False, server_default="0"),
+    Column("waited_seconds", Double, nullable=False, server_default="0"),
     Column("last_sequence", BigInteger, nullable=False),
     Column("create_time", Double, nullable=False),
     Column("start_time", Double),
@@ -136,17 +149,24 @@ node_locks = Table(
     "node_locks",
     metadata,
     Column("node", NAME, primary_key=True),
-    # RunningOperation by a deployment, whose own lease counts, or by an operation, which has a lease here.
+    # RunningOperation by a deployment, or by an operation, whose lease counts.
     Column("deployment_id", ForeignKey("deployments.id"), index=True),
     Column("operation_id", WORD, index=True),
     Column("owner", NAME, nullable=False),
     Column("lock_time", Double, nullable=False),
-    Column("lease_expires_at", Double),
     CheckConstraint(
-        "(deployment_id IS NOT NULL AND operation_id IS NULL AND lease_expires_at IS NULL)"
-        " OR (deployment_id IS NULL AND operation_id IS NOT NULL AND lease_expires_at IS NOT NULL)",
+        "(deployment_id IS NOT NULL AND operation_id IS NULL) OR (deployment_id IS NULL AND operation_id IS NOT NULL)",
         name="one_holder",
     ),
+)
+
+# Of every operation that holds something. What belongs to an operation without a row here is nobody's.
+operation_leases = Table(
+    "operation_leases",
+    metadata,
+    Column("operation_id", WORD, primary_key=True),
+    Column("lease_seconds", Double, nullable=False),
+    Column("renewals", BigInteger, nullable=False),
 )
 
 console_slots = Table(
@@ -156,10 +176,10 @@ console_slots = Table(
     Column("operation_id", WORD, nullable=False, index=True),
     Column("owner", NAME, nullable=False),
     Column("start_time", Double, nullable=False),
-    Column("lease_expires_at", Double, nullable=False),
 )
 
-# An operation that its caller named, so that he can ask for it again. `operation_id`: the one that drives it.
+# An operation that its caller named, so that they can ask for it again. `operation_id`: the one that drives it, as
+# long as it has a lease.
 operation_requests = Table(
     "operation_requests",
     metadata,
@@ -169,7 +189,6 @@ operation_requests = Table(
     Column("request_id", WORD, nullable=False),
     Column("fingerprint", WORD, nullable=False),
     Column("create_time", Double, nullable=False, index=True),
-    Column("lease_expires_at", Double, nullable=False),
     Column("stop_asked", Boolean, nullable=False),
     Column("ended", Boolean, nullable=False),
     UniqueConstraint("owner", "request_id"),
@@ -249,6 +268,7 @@ queue_places = Table(
     Column("ticket", BigInteger, primary_key=True, autoincrement=False),
     Column("owner", NAME, nullable=False),
     Column("request_id", WORD),
-    Column("expires_at", Double, nullable=False),
+    Column("fingerprint", WORD),
+    Column("renewals", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("owner", "request_id"),
 )

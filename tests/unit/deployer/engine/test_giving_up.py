@@ -51,7 +51,7 @@ async def ended_by(world: World, name: str) -> Deployment:
 async def deaths(world: World, name: str, count: int) -> None:
     """Lets so many deployers take a deployment and die."""
     for number in range(count):
-        leases = await world.store.claim(driver=f"dead-{number}", now=1e12, lease_expires_at=0.0, most=99)
+        leases = await world.claim_all(f"dead-{number}", lease_seconds=0.0)
         assert name in [lease.deployment_id for lease in leases]
 
 
@@ -61,7 +61,7 @@ async def test_the_nodes_of_a_lost_deployment_are_left_bootable(
     monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
     recovery = Recovery()
     world = World(database=database, plan=straight_plan(), recover=recovery)
-    await world.store.create(new_deployment("orphan", ["node1", "node2"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("orphan", ["node1", "node2"], lease_seconds=0.0))
 
     deployment = await ended_by(world, "orphan")
 
@@ -77,7 +77,7 @@ async def test_what_killed_those_who_wanted_to_leave_them_bootable_is_not_tried_
     monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
     recovery = Recovery()
     world = World(database=database, plan=straight_plan(), recover=recovery)
-    await world.store.create(new_deployment("orphan", ["node1"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("orphan", ["node1"], lease_seconds=0.0))
     await deaths(world, "orphan", 1)
 
     deployment = await ended_by(world, "orphan")
@@ -112,9 +112,9 @@ async def test_the_nodes_of_a_deployment_that_breaks_off_are_left_bootable(
 
 async def test_a_deployment_that_many_gave_back_in_good_order_is_not_lost(database: Database) -> None:
     world = World(database=database, plan=straight_plan())
-    await world.store.create(new_deployment("handed-on", ["node1"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("handed-on", ["node1"], lease_seconds=0.0))
     for number in range(driving.MOST_DRIVERS + 5):
-        leases = await world.store.claim(driver=f"d-{number}", now=1e12, lease_expires_at=2e12, most=9)
+        leases = await world.claim_all(f"d-{number}")
         await world.store.release(leases)
 
     assert (await ended_by(world, "handed-on")).state is DeploymentState.TERMINATED
@@ -126,9 +126,9 @@ async def test_a_deployment_that_goes_on_a_step_with_each_of_its_drivers_is_not_
     monkeypatch.setattr(driving, "MOST_DRIVERS", 2)
     plan = [ScriptedStep(name, state.partition_state) for state in straight_plan() for name in (state.name,)]
     world = World(database=database, plan=plan)
-    await world.store.create(new_deployment("orphan", ["node1"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("orphan", ["node1"], lease_seconds=0.0))
     for step in plan[:2]:
-        (lease,) = await world.store.claim(driver="dies", now=1e12, lease_expires_at=0.0, most=9)
+        (lease,) = await world.claim_all("dies", lease_seconds=0.0)
         (node,) = (await world.store.get("orphan")).nodes
         assert lease.dead_drivers == 1
         assert node.state is not None
@@ -141,13 +141,13 @@ async def test_a_deployment_that_goes_on_a_step_with_each_of_its_drivers_is_not_
 
 async def test_what_a_slow_database_claimed_for_us_is_driven_all_the_same(database: Database) -> None:
     world = World(database=database, plan=straight_plan(), lease_seconds=0.9)
-    await world.store.create(new_deployment("orphan", ["node1"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("orphan", ["node1"], lease_seconds=0.0))
     claim, asked = world.store.claim, 0
 
-    async def slow(**named: Any) -> Any:
+    async def slow(*orphans: Any, **named: Any) -> Any:
         nonlocal asked
         asked += 1
-        leases = await claim(**named)
+        leases = await claim(*orphans, **named)
         if asked == 1:
             await asyncio.sleep(0.5)
         return leases
@@ -163,9 +163,9 @@ async def test_one_that_cannot_be_ended_keeps_no_other_from_being_driven(
 ) -> None:
     monkeypatch.setattr(driving, "MOST_DRIVERS", 2)
     world = World(database=database, plan=straight_plan())
-    await world.store.create(new_deployment("lost", ["node1"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("lost", ["node1"], lease_seconds=0.0))
     await deaths(world, "lost", 3)
-    await world.store.create(new_deployment("good", ["node2"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("good", ["node2"], lease_seconds=0.0))
     get = world.store.get
 
     async def breaks(deployment_id: str) -> Deployment:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.engine import rights
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store.database import Database
 from kadeploy_rpckit.errors import Unreachable
@@ -89,9 +90,13 @@ async def test_a_bootctl_that_stays_away_fails_the_nodes_with_its_reason(tmp_pat
     assert await site.world.store.holders(NAMES) == {}
 
 
-async def test_without_the_inventory_nothing_new_begins_and_what_runs_goes_on(database: Database) -> None:
+async def test_without_the_inventory_nothing_new_begins_and_what_runs_goes_on_when_it_is_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rights, "PAUSE", 0.02)
     step = ScriptedStep("write", holds=(held := asyncio.Event()))
-    world = World(database=database, plan=straight_plan(write=step))
+    reboot = ScriptedStep("reboot", PartitionState.REBOOTING)
+    world = World(database=database, plan=straight_plan(write=step, reboot=reboot))
     created = await world.create(request_id="r-1")
     await step.entered.wait()
 
@@ -99,14 +104,34 @@ async def test_without_the_inventory_nothing_new_begins_and_what_runs_goes_on(da
     with pytest.raises(InventoryAway):
         await world.create(request_id="r-2")
     held.set()
-    deployment = await world.finished(created.id)
+    await asyncio.sleep(0.3)
+    # Nobody can say whether the right still stands, so the next step waits.
+    assert not reboot.entered.is_set()
     # A request that was answered already is answered again without asking anybody.
     assert (await world.create(request_id="r-1")).id == created.id
 
     world.inventory.error = None
+    assert (await world.finished(created.id)).state is DeploymentState.TERMINATED
     again = await world.create(request_id="r-2")
-    assert deployment.state is DeploymentState.TERMINATED
     assert (await world.finished(again.id)).state is DeploymentState.TERMINATED
+
+
+async def test_an_inventory_that_stays_away_ends_the_deployment_and_takes_no_right(
+    tmp_path: Path, database: Database
+) -> None:
+    site = SimulatedSite(tmp_path, database, NAMES)
+    clock = site.workshop.clock
+    created = await site.world.create(site.spec())
+    site.world.inventory.error = InventoryAway("the inventory does not answer on 10.0.0.9:7401")
+    begun = clock.time
+
+    deployment = await site.world.finished(created.id)
+
+    assert {node.reason for node in deployment.nodes} == {FailureReason.INTERNAL}
+    assert "nobody could say whether alice still has the right" in deployment.nodes[0].description
+    assert "the inventory does not answer on 10.0.0.9:7401" in deployment.nodes[0].description
+    assert clock.time - begun >= rights.PATIENCE
+    assert await site.world.store.holders(NAMES) == {}
 
 
 @pytest.mark.parametrize("lease_seconds", [30.0, 0.3], ids=["shorter than a lease", "longer than a lease"])

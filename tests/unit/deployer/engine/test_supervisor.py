@@ -119,8 +119,7 @@ async def test_a_deployer_that_lost_its_lease_stops_its_work_and_writes_nothing(
     slow = World(database=database, plan=straight_plan(write=step), lease_seconds=0.6)
     created = await slow.create()
     await step.entered.wait()
-    later = time.time() + 60
-    (lease,) = await slow.store.claim(driver="other", now=later, lease_expires_at=later, most=9)
+    (lease,) = await slow.claim_all("other")
 
     slow.supervisor.open()
     await asyncio.wait_for(step.halted.wait(), 5)
@@ -168,7 +167,7 @@ async def test_a_cancellation_reaches_the_process_that_drives(database: Database
 
 async def test_a_cancelled_deployment_whose_deployer_died_is_ended_by_the_next(database: Database) -> None:
     world = World(database=database, plan=straight_plan())
-    await world.store.create(new_deployment("orphan", ["node1"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("orphan", ["node1"], lease_seconds=0.0))
     await world.store.request_cancel("orphan", reason="cancelled by alice", now=time.time())
 
     world.supervisor.open()
@@ -185,7 +184,7 @@ async def test_a_deployment_that_nobody_can_bring_to_an_end_is_lost(
 ) -> None:
     monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
     world = World(database=database, plan=straight_plan())
-    await world.store.create(new_deployment("orphan", ["node1"], lease_expires_at=0.0))
+    await world.store.create(new_deployment("orphan", ["node1"], lease_seconds=0.0))
 
     world.supervisor.open()
     deployment = await world.finished("orphan")

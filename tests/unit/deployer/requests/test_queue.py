@@ -44,7 +44,7 @@ async def worlds(tmp_path: Path) -> AsyncIterator[Sequence[World]]:
 
 async def let_the_first_go(world: World) -> None:
     await world.store.request_cancel("first", reason="cancelled by alice", now=world.clock.now())
-    leases = await world.store.claim(driver=world.supervisor.driver, now=1e12, lease_expires_at=2e12, most=9)
+    leases = await world.claim_all(world.supervisor.driver)
     first = next(lease for lease in leases if lease.deployment_id == "first")
     world.supervisor.start(first, since=world.clock.monotonic())
     await world.finished("first")

@@ -52,7 +52,7 @@ def insert(engine: Engine, table: str, **values: Any) -> None:
 
 
 def fill(engine: Engine) -> None:
-    """Puts a deployment that has ended into the database, and one whose deployer died in its second step."""
+    """Puts a deployment that has ended into the database, and one that runs, in its second step."""
     deployment = {
         "owner": "alice",
         "spec": dumps(SPEC),
@@ -69,7 +69,8 @@ def fill(engine: Engine) -> None:
         "fence": 1,
     }
     ended = {"id": "ended", "state": "terminated", "step": "reboot", "driver": "", "end_time": 1100.0}
-    running = {"id": "running", "state": "deploying", "step": "write", "driver": "dead"}
+    # Its deployer was stopped for the upgrade, and gave it back.
+    running = {"id": "running", "state": "deploying", "step": "write", "driver": ""}
     insert(engine, "deployments", **deployment, **ended, description="1 of 1 nodes deployed")
     insert(engine, "deployments", **deployment, **running, description="")
     for name, taken in (("ended", NODES[:1]), ("running", NODES)):
