@@ -17,7 +17,7 @@ ADVICE: dict[str, str] = {
     "RIGHT_MISSING": "An administrator grants the right: kaadduser -l USER -m NODE -p PARTITION.",
     "CALLER_NOT_ALLOWED": FOR_ADMINISTRATORS,
     "NODES_BUSY": "`ka deployment list` shows who works on them; --busy wait --wait-timeout S waits for them.",
-    "ANOTHER_DEPLOYMENT_WAITING": "One deployment waits at a time; --wait-timeout S waits for the place.",
+    "ANOTHER_DEPLOYMENT_WAITING": "--busy wait --wait-timeout S waits for them, in the order of arrival.",
     "NO_NODE_LEFT": "`kadeploy --plan …` with the same options says for each node why.",
     "DEPLOYMENT_NOT_FOUND": "`ka deployment list` shows the deployments.",
     "DEPLOYMENT_FINISHED": "`ka deployment show ID` says how it ended.",

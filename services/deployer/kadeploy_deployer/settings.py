@@ -48,7 +48,7 @@ class Settings:
         bootctl_address: where bootctl listens.
         administrators: users who administrate the site.
         lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
-        longest_wait_hours: how long a request may want to wait for its turn and its nodes.
+        longest_wait_hours: how long a request may want to wait for its nodes.
         history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
         image_directories: where the files of environments may lie on this host; empty: anywhere.
         broadcast: how the image reaches the nodes.

@@ -41,19 +41,20 @@ class DeploymentStore(Protocol):
     async def create(self, new: NewDeployment) -> Created | Queued:
         """Stores a deployment and, if its nodes are free, locks them: waiting and deploying in one go.
 
-        When another deployment waits, or others came before, it is only given a place in the queue, or keeps the one
-        that it has. A place that nobody renews by another call is dropped (`free`), so a dead process holds up nobody.
+        A request whose nodes are all free, and claimed by nobody before it, never waits. One that wants to wait for
+        nodes becomes the deployment that waits, or, while another one does, gets a place in the queue or keeps the one
+        that it has. Either claims its nodes: whoever comes later and wants one of them stands behind it.
 
         Raises:
             InvalidDeployment: its request_id was given to another request.
-            AnotherDeploymentWaiting: it is not its turn, and it does not want to wait.
+            AnotherDeploymentWaiting: its nodes are claimed by others before it, and it does not want to wait.
             NodesBusy: with the policy "fail", or "wait" without time to wait.
             NoNodeLeft: with the policy "exclude", every node is busy.
         """
         ...
 
     async def is_next(self, ticket: int) -> bool:
-        """Returns whether nobody waits and nobody else comes first."""
+        """Returns whether a request in the queue may begin, or be the one that waits for its nodes."""
         ...
 
     async def leave_queue(self, ticket: int) -> None:

@@ -1,7 +1,7 @@
 """The schema, in which the database itself keeps the invariants.
 
-1. at most one deployment waits: `waiting_slot` is 1 exactly while a deployment waits (check), and unique; who comes
-   meanwhile has a place in `queue_places`, with a ticket of the `turnstile`;
+1. at most one deployment waits: `waiting_slot` is 1 exactly while a deployment waits (check), and unique; who wants its
+   nodes has a place in `queue_places`, with a ticket of the `turnstile`;
 2. a node belongs to at most one running deployment or operation: `node_locks` has one row per node;
 3. a partition has one row, which names the deployment that wrote it last;
 4. state changes compare `version`, `driver` and `fence` (see `lease.py`), so a finished deployment stays as it is.
@@ -260,6 +260,15 @@ turnstile = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("last_ticket", BigInteger, nullable=False),
+)
+
+# The nodes that a request in the queue claims: whoever comes later and wants one of them stands behind it.
+queue_nodes = Table(
+    "queue_nodes",
+    metadata,
+    Column("ticket", BigInteger, primary_key=True, autoincrement=False),
+    Column("node", NAME, primary_key=True),
+    **CLUSTERED,
 )
 
 queue_places = Table(

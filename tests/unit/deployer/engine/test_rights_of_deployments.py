@@ -297,7 +297,7 @@ async def test_a_request_whose_right_ends_while_it_queues_is_refused_and_leaves_
     world, _ = await waits_for_node1(database)
     queued = World(database=database, plan=straight_plan())
     queued.inventory.rights = {"node1": {"vda3"}, "node2": {"vda3"}}
-    request = asyncio.create_task(queued.create(replace(SPEC, wait_timeout=30.0)))
+    request = asyncio.create_task(queued.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=30.0)))
     await asyncio.sleep(0.3)
     assert not request.done()
 

@@ -74,7 +74,7 @@ async def test_who_comes_while_another_waits_is_told_who_it_is(store: SqlDeploym
 
     assert (await store.get("waits")).state is DeploymentState.WAITING
     with pytest.raises(AnotherDeploymentWaiting, match="waits of alice"):
-        await store.create(new_deployment("late", ["node3"]))
+        await store.create(new_deployment("late", ["node2"], busy_policy=BusyPolicy.FAIL))
 
 
 async def test_a_waiting_deployment_gets_its_nodes_when_they_are_free(store: SqlDeploymentStore) -> None:

@@ -11,7 +11,7 @@ from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, Failure
 from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
 from kadeploy_deployer.requests import deployments
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.store import turns
+from kadeploy_deployer.store import admission
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
 from kadeploy_deployer.store.operations import SqlOperationStore
@@ -139,7 +139,7 @@ async def test_one_that_waits_and_whose_driver_is_dead_holds_up_nobody_for_long(
     holder = await site.deployer(step=ScriptedStep("write", holds=asyncio.Event()), nodes=("node1",))
     await holder.create()
     site.server.wrong = DAY
-    dead = await site.deployer(nodes=("node1",))
+    dead = await site.deployer(nodes=("node1", "node3"))
     waits = await dead.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=3 * LEASE))
     await asyncio.sleep(LEASE / 2)
     await dead.die()
@@ -148,7 +148,7 @@ async def test_one_that_waits_and_whose_driver_is_dead_holds_up_nobody_for_long(
     other = await site.deployer(nodes=("node3",))
     behind = asyncio.create_task(other.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)))
     ended = await other.finished(waits.id, within=8 * LEASE)
-    assert {node.reason for node in ended.nodes} == {FailureReason.BUSY}
+    assert FailureReason.BUSY in {node.reason for node in ended.nodes}
     async with asyncio.timeout(4 * LEASE):
         assert (await other.finished((await behind).id)).state is DeploymentState.TERMINATED
 
@@ -193,15 +193,15 @@ async def test_a_wait_in_vain_ends_in_time_also_after_a_take_over(site: Site, ju
 async def test_who_queues_keeps_their_place_and_who_died_loses_it(
     site: Site, jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "PLACE_SECONDS", LEASE)
+    monkeypatch.setattr(admission, "PLACE_SECONDS", LEASE)
     monkeypatch.setattr(deployments, "RENEWAL_SECONDS", LEASE / 3)
     holder = await site.deployer(step=ScriptedStep("write", holds=asyncio.Event()), nodes=("node0",))
     await holder.create()
-    first = await site.deployer(nodes=("node0",))
+    first = await site.deployer(nodes=("node0", "node2"))
     in_the_way = await first.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=60.0))
     waits = replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
 
-    dead = new_deployment("dead", ["node7"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
+    dead = new_deployment("dead", ["node2", "node7"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
     await holder.store.create(dead)
     second = await site.deployer(nodes=("node2",))
     earlier = asyncio.create_task(second.create(waits))
@@ -221,7 +221,7 @@ async def test_who_queues_keeps_their_place_and_who_died_loses_it(
     # Whoever came earlier began first; the one that died kept nobody.
     assert [one.state for one in ended] == [DeploymentState.TERMINATED] * 2
     with site.database.engine.begin() as connection:
-        assert turns.held(connection) == []
+        assert admission.held(connection) == []
 
 
 @JUMPS

@@ -1,6 +1,9 @@
-"""Each node walks the plan by itself: the journal stands in its row alone."""
+"""Each node walks the plan by itself: the journal stands in its row alone. Requests that queue claim their nodes."""
 
+import sqlalchemy as sa
 from alembic import op
+
+from kadeploy_sqlkit.column_types import word
 
 revision = "0007"
 down_revision = "0005"
@@ -9,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Drops the journal of whole deployments.
+    """Drops the journal of whole deployments, and makes the table of claims.
 
     The rows of the nodes have theirs already. Whether a node did the step that it is in stands in `node_steps`, so a
     deployment that runs goes on where each of its nodes is.
@@ -17,3 +20,10 @@ def upgrade() -> None:
     op.drop_column("deployment_nodes", "step_done")
     op.drop_column("deployments", "step")
     op.drop_column("deployments", "attempt")
+    op.create_table(
+        "queue_nodes",
+        sa.Column("ticket", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("node", word(255), nullable=False),
+        sa.PrimaryKeyConstraint("ticket", "node", name=op.f("pk_queue_nodes")),
+        sqlite_with_rowid=False,
+    )
