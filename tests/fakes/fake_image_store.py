@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError
 
 
@@ -16,7 +17,7 @@ class FakeImageStore:
         self.broken: dict[str, str] = {}
         self.fetched: list[str] = []
 
-    def add(self, uri: str, content: bytes, *, compression: str = "none") -> FileSnapshot:
+    def add(self, uri: str, content: bytes, *, compression: Compression = Compression.NONE) -> FileSnapshot:
         """Puts a file into the store and returns how an environment names it."""
         digest = hashlib.sha256(content).hexdigest()
         path = self.directory / digest

@@ -9,6 +9,7 @@ from typing import Any, cast
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Failure, Outcome, StepFailed
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.engine.batching_boot import BatchingBoot
 from kadeploy_deployer.engine.image_session import ImageSession
 from kadeploy_deployer.engine.shared_images import SharedImages
@@ -61,7 +62,7 @@ class Workshop:
         self.broadcast = FakeBroadcast()
         self.clock = ManualClock()
         self.recorder = NotingRecorder()
-        self.image = self.images.add("file:///images/debian.tar.zst", b"an image", compression="zstd")
+        self.image = self.images.add("file:///images/debian.tar.zst", b"an image", compression=Compression.ZSTD)
 
     def context(self, *names: str, **changes: Any) -> StepContext:
         """Returns a context for the nodes; `changes` replace its parts."""

@@ -11,6 +11,7 @@ from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.ports import BroadcastTarget, CommandResult, OnProgress, Received, ReceiveFailed, ShellError
 from tests.fakes import snapshots
 from tests.fakes.deployment_world import WatchedDatabase
@@ -66,7 +67,7 @@ class TimedSite(SimulatedSite):
     def __init__(self, directory: Path, database: WatchedDatabase, count: int) -> None:
         names = [f"node-{number}" for number in range(1, count + 1)]
         super().__init__(directory, database, names, lease_seconds=LEASE_SECONDS)
-        file = self.workshop.images.add("file:///post.tgz", b"an archive", compression="gzip")
+        file = self.workshop.images.add("file:///post.tgz", b"an archive", compression=Compression.GZIP)
         found = self.world.inventory.resolution
         archive = ArchiveSnapshot(file=file, script=SCRIPT)
         self.world.inventory.resolution = replace(

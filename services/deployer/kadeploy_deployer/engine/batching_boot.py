@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.engine.shared_calls import SharedCalls
 from kadeploy_deployer.engine.write_batcher import WriteBatcher
@@ -21,7 +23,7 @@ class _Entry:
     problem: asyncio.Future[str]
 
 
-class BatchingBoot:
+class BatchingBoot(Boot):
     """Implements `ports.Boot` by another one.
 
     What is asked for while a call is under way goes out together with the next. It is for one deployment alone: the
@@ -33,10 +35,10 @@ class BatchingBoot:
         self._batchers: dict[str, WriteBatcher[_Entry]] = {}
         self._uploads: SharedCalls[str, None] = SharedCalls()
 
+    @override
     async def set_entries(
         self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, str]:
-        """As in the port."""
         loop = asyncio.get_running_loop()
         entries = [
             _Entry(node=node, target=target, machine=nodes[node], problem=loop.create_future())
@@ -48,14 +50,14 @@ class BatchingBoot:
         await asyncio.gather(*(batcher.add(entry) for entry in entries))
         return {entry.node: entry.problem.result() for entry in entries if entry.problem.result()}
 
+    @override
     async def render_entries(
         self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, Sequence[tuple[str, str]]]:
-        """As in the port."""
         return await self._boot.render_entries(targets, nodes, owner=owner)
 
+    @override
     async def upload(self, path: Path, *, digest: str, description: str) -> None:
-        """As in the port."""
         await self._uploads.get(digest, lambda: self._boot.upload(path, digest=digest, description=description))
 
     async def _write(self, entries: Sequence[_Entry], owner: str) -> None:

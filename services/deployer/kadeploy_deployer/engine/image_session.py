@@ -3,6 +3,8 @@
 import asyncio
 import logging
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.snapshot import FileSnapshot
 from kadeploy_deployer.ports import Broadcast, BroadcastSession, BroadcastTarget, ImageStore, OnProgress, Received
 
@@ -23,7 +25,7 @@ class _Opened:
         self.task: asyncio.Task[None] | None = None
 
 
-class ImageSession:
+class ImageSession(BroadcastSession):
     """Implements `ports.BroadcastSession` for all nodes of a deployment, and fetches the image first."""
 
     def __init__(self, *, broadcast: Broadcast, images: ImageStore, image: FileSnapshot) -> None:
@@ -33,8 +35,9 @@ class ImageSession:
         self._opened: _Opened | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
+    @override
     async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
-        """As in the port. Raises ImageError when the image cannot be fetched."""
+        """Raises ImageError when the image cannot be fetched."""
         opened = self._join()
         try:
             session = await asyncio.shield(opened.session)

@@ -6,6 +6,8 @@ waited for it.
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.events import StepProgressed
 from kadeploy_deployer.domain.facts import NodeFacts
@@ -16,10 +18,11 @@ from kadeploy_deployer.engine.write_batcher import WriteBatcher
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.journal_entries import JournalEntry, NodeReleased, OutputEntry, RemarkEntry
+from kadeploy_deployer.ports.recorder import Recorder
 from kadeploy_deployer.ports.store_values import RunData
 
 
-class DeploymentJournal:
+class DeploymentJournal(Recorder):
     """Writes what becomes of the nodes of one deployment. Implements `ports.recorder.Recorder`.
 
     Attributes:
@@ -68,17 +71,17 @@ class DeploymentJournal:
         """Waits for entries whose writers do not wait any more."""
         await self._batcher.flush()
 
+    @override
     async def output(self, node: str, step: str, text: str) -> None:
-        """As in the protocol."""
         if text:
             await self.write(OutputEntry(node=node, step=step, attempt=self.positions[node].attempt, text=text))
 
+    @override
     async def remark(self, node: str, text: str) -> None:
-        """As in the protocol."""
         await self.write(RemarkEntry(node=node, text=text))
 
+    @override
     def progress(self, node: str, step: str, done: int, total: int) -> None:
-        """As in the protocol."""
         kind = StepProgressed(step=step, done=done, total=total)
         self._log.progress(self._lease.deployment_id, node, kind, time=self._clock.now())
 

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidControl, NothingDeployedThere
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
@@ -154,7 +156,7 @@ async def _check_partitions(machines: Mapping[str, NodeSnapshot], actor: Actor, 
 
 
 @dataclass(frozen=True, slots=True)
-class _GuardedTurns:
+class _GuardedTurns(Turns):
     """Asks for the right on a node and notes that it is going down, when its turn has come.
 
     One that still waits can be left to others. A window may open long after the call was allowed.
@@ -164,8 +166,9 @@ class _GuardedTurns:
     allow: Callable[[], Awaitable[None]]
     note: Callable[[], Awaitable[None]]
 
+    @override
     async def turn(self) -> None:
-        """As in the protocol. Raises RightMissing."""
+        """Raises RightMissing."""
         await self.window.turn()
         await self.allow()
         await self.note()

@@ -7,6 +7,8 @@ deployment. The ladder goes from a soft reboot to harder ones.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState, RebootLevel
@@ -16,13 +18,13 @@ from kadeploy_deployer.nodes.proof import Awaited, look_for
 from kadeploy_deployer.ports import BootDeploymentKernel, BootError, BootTarget, PowerError, ShellHost
 from kadeploy_deployer.steps.feasibility import impossible
 from kadeploy_deployer.steps.production_system import needed_programs, take_over
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
 THERE_ALREADY_SECONDS = 10.0
 TOKEN_SHOWN = "<token>"  # noqa: S105 - stands for a token in plans
 
 
-class BootDeploymentEnvironment:
+class BootDeploymentEnvironment(Step, WritesBootFiles):
     """See the module. A node that is there already is left alone, so the step may run again.
 
     Each rung of the ladder has its own bound; the step's timeout only ends what none of them foresaw.
@@ -34,12 +36,12 @@ class BootDeploymentEnvironment:
     failure_reason = FailureReason.NOT_THERE_ON_FIRST_CHECK
     retries = 0
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         problem = impossible(context)
         if problem:
             return [f"nothing, and fail: {problem}"]
@@ -57,12 +59,12 @@ class BootDeploymentEnvironment:
         entry = f"let it boot the deployment kernel '{profile.deployment_kernel_label}' with {arguments}"
         return [entry, "switch it on if it is off", *ladder]
 
+    @override
     async def boot_target(self, context: StepContext, node: str) -> BootTarget | None:
-        """As in the protocol."""
         return None if impossible(context) or context.spec.use_production_system else deployment_target(context, node)
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         problem = impossible(context)
         if problem:
             raise StepFailed(FailureReason.BOOT_FILES_FAILED, problem, retriable=False)

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
+from kadeploy_deployer.domain.vocabulary import BootKind
 from kadeploy_deployer.nodes.probe import TOKEN_ARGUMENT
 from kadeploy_deployer.ports import (
     Boot,
@@ -21,12 +24,12 @@ from kadeploy_deployer.ports import (
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.feasibility import boots_by_grub, chainloads
 from kadeploy_deployer.steps.script_variables import kernel_arguments
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
 TOKEN_SHOWN = "<token>"  # noqa: S105 - stands for a token in plans
 
 
-class PrepareBoot:
+class PrepareBoot(Step, WritesBootFiles):
     """See the module. Uploads are by content and entries are overwritten, so it may run again."""
 
     name = "boot_files"
@@ -35,12 +38,12 @@ class PrepareBoot:
     failure_reason = FailureReason.BOOT_FILES_FAILED
     retries = 1
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         if chainloads(context):
             return [f"let {node} boot the loader of partition {context.nodes[node].partition}"]
         environment = context.environment
@@ -52,13 +55,13 @@ class PrepareBoot:
         arguments = system_arguments(context, node, token=TOKEN_SHOWN)
         return [f"take {', '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
 
+    @override
     async def boot_target(self, context: StepContext, node: str) -> BootTarget | None:
-        """As in the protocol."""
         files = await context.ports.images.boot_files(context.environment) if needs_files(context) else None
         return system_target(context, node, files)
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         try:
             problem = await prepare_boot(context, node)
         except DigestDiffers as error:
@@ -102,7 +105,7 @@ def disk_target(
 
 def network_target(files: BootFiles, environment: EnvironmentSnapshot, arguments: str) -> BootTarget:
     """Returns how uploaded files of an environment boot. `arguments`: of its kernel."""
-    if environment.boot_kind == "multiboot":
+    if environment.boot_kind is BootKind.MULTIBOOT:
         return BootHypervisor(
             hypervisor_digest=files.hypervisor_digest,
             hypervisor_arguments=environment.hypervisor_arguments,

@@ -7,6 +7,8 @@ boot entry on the kernel's command line, the root file system on the target part
 from collections.abc import Sequence
 from dataclasses import replace
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
@@ -20,10 +22,10 @@ from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
 from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.feasibility import chainloads
 from kadeploy_deployer.steps.mounts import DESTINATION, let_go
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 
-class BootNewSystem:
+class BootNewSystem(Step):
     """See the module. A node that runs the new system already is done, so the step may run again.
 
     Each rung of the ladder has its own bound; the step's timeout only ends what none of them foresaw.
@@ -35,12 +37,12 @@ class BootNewSystem:
     failure_reason = FailureReason.NOT_THERE_ON_LAST_CHECK
     retries = 0
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         machine = context.nodes[node]
         harder = [level.value for level in _harder(context, node)]
         then = f"; if it is not there then, {' and '.join(harder)} reboot" if harder else ""
@@ -54,8 +56,8 @@ class BootNewSystem:
             f"check its boot id, its token and that it runs from {machine.partition_device(machine.partition)}",
         ]
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         return await _boot(context, node)
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.ports import (
     BroadcastSink,
     BroadcastTarget,
@@ -15,13 +18,13 @@ from kadeploy_deployer.ports import (
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.mounts import DESTINATION
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 ENDING_SECONDS = 8.0
 """For the program on a node to end that was not done in time."""
 
 
-class CopyImage:
+class CopyImage(Step):
     """See the module. Each node says the digest of what it received; it has to be the registered one."""
 
     name = "broadcast"
@@ -30,18 +33,18 @@ class CopyImage:
     failure_reason = FailureReason.TRANSFER_FAILED
     retries = 1
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         image, sink = context.environment.image, _sink(context, node)
-        action = f"unpack it into {sink.target}" if sink.kind == "tar" else f"write it to {sink.target}"
+        action = f"unpack it into {sink.target}" if sink.kind is ImageKind.TAR else f"write it to {sink.target}"
         return [f"receive {image.uri} ({image.size_bytes:,} bytes), {action}, compare with {image.digest}"]
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         image = context.environment.image
 
         def on_progress(done: int, total: int) -> None:
@@ -63,7 +66,7 @@ class CopyImage:
 def _sink(context: StepContext, node: str) -> BroadcastSink:
     environment, machine = context.environment, context.nodes[node]
     device = machine.partition_device(machine.partition)
-    target = DESTINATION if environment.kind == "tar" else device
+    target = DESTINATION if environment.kind is ImageKind.TAR else device
     return BroadcastSink(kind=environment.kind, compression=environment.image.compression, target=target)
 
 

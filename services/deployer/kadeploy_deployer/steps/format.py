@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.vocabulary import ImageKind, PartitionRole
 from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition import writes_table
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 MKFS_OPTIONS = {
     "ext2": ("-F", "-q"),
@@ -23,7 +26,7 @@ MKFS_OPTIONS = {
 """File systems that the deployment environment can make, with the options that keep mkfs from asking."""
 
 
-class Format:
+class Format(Step):
     """See the module. A raw image brings its own file system; for it the target is only looked at."""
 
     name = "format"
@@ -32,19 +35,19 @@ class Format:
     failure_reason = FailureReason.FORMAT_FAILED
     retries = 1
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         needed = context.environment.required_size_bytes
         target = context.nodes[node].partition_device(context.nodes[node].partition)
         check = [f"check that {target} has at least {needed:,} bytes"] if needed else [f"check that {target} exists"]
         return check + [f"run {' '.join(arguments)}" for _, arguments in _commands(context, node)]
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         await _format(context, node)
         return context.facts[node]
 
@@ -63,7 +66,7 @@ async def _format(context: StepContext, node: str) -> None:
             f"{target} of {node} has {size:,} bytes, and {environment.name} needs {environment.required_size_bytes:,}",
             retriable=False,
         )
-    if environment.kind == "tar" and environment.file_system not in MKFS_OPTIONS:
+    if environment.kind is ImageKind.TAR and environment.file_system not in MKFS_OPTIONS:
         raise StepFailed(
             FailureReason.FORMAT_FAILED,
             f"the deployment environment cannot make a file system {environment.file_system!r}; it can "
@@ -81,15 +84,15 @@ def _commands(context: StepContext, node: str) -> list[tuple[str, tuple[str, ...
     """Returns each device with the command that makes it anew; the target first."""
     machine = context.nodes[node]
     made = []
-    if context.environment.kind == "tar":
+    if context.environment.kind is ImageKind.TAR:
         made.append(_mkfs(context, node, context.environment.file_system, machine.partition))
     for part in machine.disk.partitions if machine.disk else ():
         if part.number == machine.partition:
             continue
-        if part.role == "swap" and writes_table(context, node):
+        if part.role is PartitionRole.SWAP and writes_table(context, node):
             device = machine.partition_device(part.number)
             made.append((device, ("mkswap", device)))
-        if part.role == "tmp" and context.spec.reformat_tmp:
+        if part.role is PartitionRole.TMP and context.spec.reformat_tmp:
             made.append(_mkfs(context, node, context.spec.reformat_tmp, part.number))
     return made
 

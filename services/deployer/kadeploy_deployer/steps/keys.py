@@ -7,6 +7,8 @@ the marker file by which the last check knows the system again.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.nodes.host_key import new_host_key, public_keys
@@ -14,7 +16,7 @@ from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import MARKER
 from kadeploy_deployer.steps.deployment_shell import command, read_file, try_command, write_file
 from kadeploy_deployer.steps.mounts import DESTINATION
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 SYNC_SECONDS = 300.0
 SSH = f"{DESTINATION}/etc/ssh"
@@ -25,7 +27,7 @@ _PUBLIC_KEYS = 'cat "$1"/ssh_host_*_key.pub'
 _DROPBEAR_KEYS = 'for key in "$1"/dropbear_*_host_key; do dropbearkey -y -f "$key"; done'
 
 
-class Keys:
+class Keys(Step):
     """See the module. What it wrote before it recognises, so it may run again."""
 
     name = "keys"
@@ -34,12 +36,12 @@ class Keys:
     failure_reason = FailureReason.POSTINSTALL_FAILED
     retries = 1
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         count = len(context.spec.authorized_keys)
         return [
             f"let the deployer's key and {count} {'key' if count == 1 else 'keys'} of the user log in as root",
@@ -47,8 +49,8 @@ class Keys:
             f"write {MARKER}",
         ]
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         await _authorize(context, node)
         host_keys = await _host_keys(context, node)
         await write_file(context, node, f"{DESTINATION}{MARKER}", marker(context, node), mode="644")

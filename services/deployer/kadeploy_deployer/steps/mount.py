@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.steps.deployment_shell import command
 from kadeploy_deployer.steps.mounts import DESTINATION, Mount, let_go, mounts
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 
-class MountTarget:
+class MountTarget(Step):
     """Mounts the target where the scripts and the copy expect it. Does nothing when it is mounted already."""
 
     partition_state = PartitionState.DEPLOYING
@@ -17,21 +20,21 @@ class MountTarget:
     failure_reason = FailureReason.MOUNT_FAILED
     retries = 1
 
-    def __init__(self, *, name: str, kind: str) -> None:
+    def __init__(self, *, name: str, kind: ImageKind) -> None:
         """`name`: of the step; `kind`: of the images that it is for."""
         self.name = name
         self._kind = kind
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return context.environment.kind == self._kind
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         return [f"run {' '.join(_mount(context, node))}"]
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         device = context.nodes[node].partition_device(context.nodes[node].partition)
         if Mount(device=device, point=DESTINATION) not in await mounts(context, node):
             await let_go(context, node, [device])
@@ -48,5 +51,5 @@ def _mount(context: StepContext, node: str) -> tuple[str, ...]:
     return ("mount", *kind, machine.partition_device(machine.partition), DESTINATION)
 
 
-MOUNT = MountTarget(name="mount", kind="tar")
-MOUNT_IMAGE = MountTarget(name="mount_image", kind="dd")
+MOUNT = MountTarget(name="mount", kind=ImageKind.TAR)
+MOUNT_IMAGE = MountTarget(name="mount_image", kind=ImageKind.DD)

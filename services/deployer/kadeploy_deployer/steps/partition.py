@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import DiskSnapshot
@@ -10,14 +12,14 @@ from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition_table import TableDoesNotFit, sfdisk_script
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 SFDISK_SECONDS = 120.0
 DEVICES_TRIES = 20
 DEVICES_PAUSE = 0.5
 
 
-class Partition:
+class Partition(Step):
     """See the module. Applies when the request asks for it, or the profile does for each of its deployments."""
 
     name = "partition"
@@ -26,12 +28,12 @@ class Partition:
     failure_reason = FailureReason.PARTITIONING_FAILED
     retries = 1
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return writes_table(context, node)
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         disk = context.nodes[node].disk
         if disk is None:
             return [f"nothing, and fail: {_no_disk(context, node)}"]
@@ -42,8 +44,8 @@ class Partition:
         table = [line for line in script.splitlines() if " : " in line]
         return [f"erase everything on /dev/{disk.device}", f"write a new {disk.partition_table} table", *table]
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         await _write(context, node)
         return context.facts[node]
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.script_archive import describe_archive, run_archives
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 
-class Postinstall:
+class Postinstall(Step):
     """See the module. A failing script fails its node."""
 
     name = "postinstall"
@@ -17,16 +19,16 @@ class Postinstall:
     failure_reason = FailureReason.POSTINSTALL_FAILED
     retries = 0
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return bool(context.environment.postinstalls)
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         return [line for archive in context.environment.postinstalls for line in describe_archive(archive)]
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         archives, reason = context.environment.postinstalls, self.failure_reason
         await run_archives(context, node, archives, step=self.name, reason=reason)
         return context.facts[node]

@@ -5,14 +5,16 @@ The environment's archive stands in for the cluster's.
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.script_archive import describe_archive, run_archives
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 
-class Preinstall:
+class Preinstall(Step):
     """See the module. A script that was begun may have changed the disk, so it is not run a second time by itself."""
 
     name = "preinstall"
@@ -21,17 +23,17 @@ class Preinstall:
     failure_reason = FailureReason.PREINSTALL_FAILED
     retries = 0
 
+    @override
     def applies(self, context: StepContext, node: str) -> bool:
-        """As in the protocol."""
         return _archive(context, node) is not None
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         archive = _archive(context, node)
         return describe_archive(archive) if archive is not None else []
 
+    @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        """As in the protocol."""
         archives = [archive] if (archive := _archive(context, node)) else []
         await run_archives(context, node, archives, step=self.name, reason=self.failure_reason)
         return context.facts[node]

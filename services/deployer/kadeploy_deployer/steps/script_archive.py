@@ -1,11 +1,13 @@
 """Archives with a script in them: sent to a node, unpacked there, run with what the script may want to know."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Final
 
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import DigestDiffers, ImageError
@@ -27,7 +29,13 @@ for place in /proc/[0-9]*; do
 done 2>/dev/null
 :
 """
-TAR_OPTIONS = {"none": (), "gzip": ("--gzip",), "bzip2": ("--bzip2",), "xz": ("--xz",), "zstd": ("--zstd",)}
+TAR_OPTIONS: Final[Mapping[Compression, Sequence[str]]] = {
+    Compression.NONE: (),
+    Compression.GZIP: ("--gzip",),
+    Compression.BZIP2: ("--bzip2",),
+    Compression.XZ: ("--xz",),
+    Compression.ZSTD: ("--zstd",),
+}
 
 
 async def run_archives(

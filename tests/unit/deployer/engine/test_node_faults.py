@@ -10,6 +10,7 @@ import pytest
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.store.database import Database
 from tests.fakes.deployment_world import make_database
 from tests.fakes.fake_broadcast import FakeBroadcast, FakeSession
@@ -56,7 +57,7 @@ def dies_in_the_copy(site: SimulatedSite) -> None:
 
 
 def fails_its_post_install(site: SimulatedSite) -> None:
-    file = site.workshop.images.add("file:///post.tgz", b"an archive", compression="gzip")
+    file = site.workshop.images.add("file:///post.tgz", b"an archive", compression=Compression.GZIP)
     found = site.world.inventory.resolution
     archive = ArchiveSnapshot(file=file, script="traitement.ash")
     site.world.inventory.resolution = replace(found, environment=replace(found.environment, postinstalls=(archive,)))

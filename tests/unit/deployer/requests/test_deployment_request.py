@@ -9,14 +9,15 @@ import pytest
 from kadeploy_deployer.domain.errors import InvalidDeployment
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, ProfileSnapshot
 from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
 from kadeploy_deployer.ports import Resolution, ResolvedNode
 from kadeploy_deployer.requests.deployment_request import Actor, prepare
 from tests.fakes import snapshots
 from tests.fakes.fake_inventory import FakeInventory
 
 SPEC = DeploymentSpec(nodes="node-[1-2]", environment_name="debian")
-RAW = {"kind": "dd"}
-OWN_LOADER = {"kind": "dd", "boot_kind": "chainload", "kernel_path": "", "initrd_path": ""}
+RAW = {"kind": ImageKind.DD}
+OWN_LOADER = {"kind": ImageKind.DD, "boot_kind": BootKind.CHAINLOAD, "kernel_path": "", "initrd_path": ""}
 TWO_CLUSTERS = {
     "default": snapshots.a_profile(),
     "other": snapshots.a_profile(boot_method=BootMethod.KEXEC),

@@ -6,6 +6,7 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
+from kadeploy_deployer.domain.vocabulary import BootKind
 from kadeploy_deployer.ports import BootChainload, BootGrubDisk, BootHypervisor, BootNetworkKernel
 from kadeploy_deployer.steps.boot_files import PREPARE_BOOT as STEP
 from kadeploy_deployer.steps.boot_files import system_arguments
@@ -55,7 +56,7 @@ def test_the_kernel_s_arguments_are_the_request_s_or_the_environment_s_or_the_pr
 
 async def test_chainloading_names_the_disk_in_the_firmware_s_order(workshop: Workshop) -> None:
     node = snapshots.a_node(disks=(replace(DISK, device="vdb"), DISK))
-    environment = snapshots.an_environment(workshop.image, boot_kind="chainload")
+    environment = snapshots.an_environment(workshop.image, boot_kind=BootKind.CHAINLOAD)
     assert await outcome(STEP, workshop.context(nodes={"node-1": node}, environment=environment)) is None
     assert workshop.boot.entries["node-1"] == BootChainload(disk=1, partition=3)
     assert workshop.boot.files == {}
@@ -81,7 +82,10 @@ async def test_grub_boots_the_kernel_on_the_node_s_own_disk(workshop: Workshop, 
 
 async def test_a_hypervisor_is_uploaded_and_gets_the_kernel_as_its_module(workshop: Workshop) -> None:
     environment = snapshots.an_environment(
-        workshop.image, boot_kind="multiboot", hypervisor_path="/boot/xen.gz", hypervisor_arguments="dom0_mem=512M"
+        workshop.image,
+        boot_kind=BootKind.MULTIBOOT,
+        hypervisor_path="/boot/xen.gz",
+        hypervisor_arguments="dom0_mem=512M",
     )
     context = workshop.context(environment=environment)
     assert await outcome(STEP, context) is None

@@ -3,6 +3,7 @@
 import pytest
 
 from kadeploy_deployer.domain.states import FailureReason, RebootLevel
+from kadeploy_deployer.domain.vocabulary import BootKind
 from kadeploy_deployer.steps.boot_new_system import BOOT_NEW_SYSTEM as STEP
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.step import StepContext
@@ -139,7 +140,7 @@ async def test_a_system_with_its_own_loader_proves_itself_by_its_marker(
     workshop: Workshop, machines: FakeMachines
 ) -> None:
     machines["node-1"].files[IMAGE_KEY] = "ssh-ed25519 HOST root@image\n"
-    environment = snapshots.an_environment(workshop.image, boot_kind="chainload")
+    environment = snapshots.an_environment(workshop.image, boot_kind=BootKind.CHAINLOAD)
     context = workshop.context(environment=environment)
     assert await run_all(PLAN, context) == {"node-1": None}
     assert context.facts["node-1"].kernel_command_line == "root=/dev/vda3 from its own loader"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import Compression, ImageKind
 from kadeploy_deployer.ports import BroadcastSink
 from kadeploy_deployer.steps.broadcast import COPY_IMAGE as STEP
 from tests.fakes import snapshots
@@ -19,7 +20,9 @@ async def test_every_node_receives_the_image_in_one_session(workshop: Workshop) 
     assert isinstance(path, Path)
     assert path.exists()
     assert [target.host.name for target in targets] == list(names)
-    assert {target.sink for target in targets} == {BroadcastSink(kind="tar", compression="zstd", target="/mnt/dest")}
+    assert {target.sink for target in targets} == {
+        BroadcastSink(kind=ImageKind.TAR, compression=Compression.ZSTD, target="/mnt/dest")
+    }
     assert {facts.image_digest for facts in context.facts.values()} == {workshop.image.digest}
     assert ("node-2", "broadcast", 8, 8) in workshop.recorder.steps
 
@@ -35,7 +38,7 @@ async def test_a_node_that_comes_when_the_others_have_gone_gets_a_session_of_its
 
 
 async def test_a_raw_image_goes_to_the_partition(workshop: Workshop) -> None:
-    environment = snapshots.an_environment(workshop.image, kind="dd")
+    environment = snapshots.an_environment(workshop.image, kind=ImageKind.DD)
     assert await outcome(STEP, workshop.context(environment=environment)) is None
     [(_, _, targets)] = workshop.broadcast.sent
     assert targets[0].sink.target == TARGET

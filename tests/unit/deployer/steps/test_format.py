@@ -4,6 +4,7 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.steps.format import FORMAT as STEP
 from tests.fakes import snapshots
 from tests.fakes.snapshots import GIB
@@ -85,7 +86,7 @@ async def test_what_mkfs_says_is_told(workshop: Workshop) -> None:
 
 
 async def test_a_raw_image_is_only_given_room(workshop: Workshop) -> None:
-    environment = snapshots.an_environment(workshop.image, kind="dd", file_system="")
+    environment = snapshots.an_environment(workshop.image, kind=ImageKind.DD, file_system="")
     assert await outcome(STEP, workshop.context(environment=environment)) is None
     assert made(workshop) == []
 

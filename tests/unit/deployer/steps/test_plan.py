@@ -4,6 +4,7 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.steps.plan import PLAN
 from tests.fakes import snapshots
 from tests.fakes.fake_machines import IMAGE_KEY, SYSTEM, FakeMachines, token_of
@@ -98,5 +99,5 @@ def test_steps_that_are_not_needed_do_not_apply(workshop: Workshop) -> None:
         "boot_files",
         "boot_new_system",
     ]
-    raw = workshop.context(environment=snapshots.an_environment(workshop.image, kind="dd"))
+    raw = workshop.context(environment=snapshots.an_environment(workshop.image, kind=ImageKind.DD))
     assert [step.name for step in PLAN if step.applies(raw, "node-1")][1:4] == ["format", "broadcast", "mount_image"]

@@ -7,6 +7,7 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DefaultSystemSnapshot, DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import (
     BootChainload,
@@ -120,8 +121,12 @@ async def test_a_failed_node_boots_the_default_environment_of_its_cluster(
 @pytest.mark.parametrize(
     ("changes", "profile", "expected"),
     [
-        ({"kind": "dd", "boot_kind": "chainload", "kernel_path": ""}, {}, BootChainload(disk=0, partition=2)),
-        ({"kind": "dd"}, {}, GRUB_ON_PARTITION_2),
+        (
+            {"kind": ImageKind.DD, "boot_kind": BootKind.CHAINLOAD, "kernel_path": ""},
+            {},
+            BootChainload(disk=0, partition=2),
+        ),
+        ({"kind": ImageKind.DD}, {}, GRUB_ON_PARTITION_2),
         ({}, {"boot_method": BootMethod.GRUB}, GRUB_ON_PARTITION_2),
     ],
 )

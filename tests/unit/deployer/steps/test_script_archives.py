@@ -2,6 +2,7 @@
 
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.ports import CommandTimedOut
 from kadeploy_deployer.steps.postinstall import POSTINSTALL
 from kadeploy_deployer.steps.preinstall import PREINSTALL
@@ -14,7 +15,7 @@ UNPACK = ("tar", "--extract", "--gzip", "--file", "-", "--directory", "/rambin")
 
 
 def archive(workshop: Workshop, name: str, script: str = "traitement.ash", content: bytes = CONTENT) -> ArchiveSnapshot:
-    file = workshop.images.add(f"file:///{name}.tgz", content, compression="gzip")
+    file = workshop.images.add(f"file:///{name}.tgz", content, compression=Compression.GZIP)
     return ArchiveSnapshot(file=file, script=script)
 
 
