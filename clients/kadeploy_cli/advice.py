@@ -18,6 +18,7 @@ ADVICE: dict[str, str] = {
     "CALLER_NOT_ALLOWED": FOR_ADMINISTRATORS,
     "NODES_BUSY": "`ka deployment list` shows who works on them; --busy wait --wait-timeout S waits for them.",
     "ANOTHER_DEPLOYMENT_WAITING": "--busy wait --wait-timeout S waits for them, in the order of arrival.",
+    "ENVIRONMENT_UNUSABLE": "`ka environment show NAME` lists its files; the deployer must be able to read them.",
     "NO_NODE_LEFT": "`kadeploy --plan …` with the same options says for each node why.",
     "DEPLOYMENT_NOT_FOUND": "`ka deployment list` shows the deployments.",
     "DEPLOYMENT_FINISHED": "`ka deployment show ID` says how it ended.",

@@ -29,7 +29,7 @@ from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.runner import Runner, RunnerSettings
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
-from kadeploy_deployer.ports import Clock, Resolution, ResolvedNode, Timer
+from kadeploy_deployer.ports import BootFiles, Clock, ImageStore, Resolution, ResolvedNode, Timer
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.ports.store_values import NewDeployment, NewNode
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -123,6 +123,22 @@ def _empty_database() -> bytes:
         return path.read_bytes()
 
 
+class AnyImages(ImageStore):
+    """Has every file; none has a content."""
+
+    async def fetch(self, file: FileSnapshot) -> Path:
+        """Returns a path where nothing is."""
+        return Path("/absent", file.digest)
+
+    async def read(self, file: FileSnapshot) -> bytes:
+        """Returns nothing."""
+        return b""
+
+    async def boot_files(self, environment: EnvironmentSnapshot) -> BootFiles:
+        """Returns paths where nothing is."""
+        return BootFiles(kernel=Path("/absent"), kernel_digest="", initrd=None, initrd_digest="")
+
+
 class WatchedDatabase(Database):
     """Knows how many calls are under way: a manual clock stands still meanwhile."""
 
@@ -206,7 +222,7 @@ class World:
             shell=cast("Any", None),
             power=cast("Any", None),
             boot=cast("Any", None),
-            images=cast("Any", None),
+            images=AnyImages(),
             broadcast=cast("Any", None),
             clock=self.clock,
         )
@@ -237,6 +253,7 @@ class World:
             fingerprint=sha256(repr(spec).encode()).hexdigest(),
             actor=actor,
             inventory=self.inventory,
+            images=self.settings.ports.images,
             store=self.store,
             supervisor=self.supervisor,
             clock=self.clock,

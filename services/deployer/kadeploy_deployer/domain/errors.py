@@ -204,6 +204,18 @@ class AnotherDeploymentWaiting(NotInState):
         )
 
 
+class EnvironmentUnusable(NotInState):
+    """A file of the environment cannot be read, is not what was registered, or has no such kernel."""
+
+    reason = "ENVIRONMENT_UNUSABLE"
+
+    def __init__(self, name: str, version: int, problem: str) -> None:
+        super().__init__(
+            f"environment {name} version {version} cannot be deployed: {problem}",
+            metadata={"environment": name, "version": str(version), "problem": problem},
+        )
+
+
 class NoNodeLeft(NotInState):
     """Every node had to be left out."""
 

@@ -10,10 +10,11 @@ from kadeploy_deployer.domain.errors import NodeNotInDeployment, NotOwner, Right
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.engine.rights import lacking
 from kadeploy_deployer.engine.supervisor import Supervisor
-from kadeploy_deployer.ports import Clock, Inventory
+from kadeploy_deployer.ports import Clock, ImageStore, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, check_request_id, owner_of, prepare
+from kadeploy_deployer.requests.file_check import check_files
 
 TURN_POLL = 0.2
 """How often somebody who queues looks whether their turn has come."""
@@ -38,6 +39,7 @@ async def create_deployment(
     fingerprint: str,
     actor: Actor,
     inventory: Inventory,
+    images: ImageStore,
     store: DeploymentStore,
     supervisor: Supervisor,
     clock: Clock,
@@ -53,6 +55,7 @@ async def create_deployment(
         fingerprint: of all that is wanted, so that another request under the same name is noticed.
         actor: who asks.
         inventory: knows nodes, environments and rights.
+        images: brings the environment's files.
         store: where deployments are.
         supervisor: drives them.
         clock: time.
@@ -63,6 +66,7 @@ async def create_deployment(
     Raises:
         InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `deployment_request.prepare`.
         InvalidDeployment: the name was given to another request.
+        EnvironmentUnusable: one of its files cannot be used.
         RightMissing: a right ended while the request queued for its turn.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
     """
@@ -73,6 +77,7 @@ async def create_deployment(
             check_fingerprint(earlier.fingerprint, fingerprint)
             return await store.get(earlier.deployment_id)
     prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
+    await check_files(prepared, images)
     nodes = tuple(
         NewNode(name=node.name, snapshot=node.snapshot, left_out=prepared.left_out.get(node.name))
         for node in prepared.resolution.nodes

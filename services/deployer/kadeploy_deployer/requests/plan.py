@@ -16,6 +16,7 @@ from kadeploy_deployer.engine.step_run import policy
 from kadeploy_deployer.ports import BootError, ImageError, ImageStore, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, Prepared, prepare
+from kadeploy_deployer.requests.file_check import check_files
 from kadeploy_deployer.steps.no_files import NoFiles
 from kadeploy_deployer.steps.null_recorder import NullRecorder
 from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
@@ -87,6 +88,7 @@ async def plan_deployment(
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)
+    await check_files(prepared, settings.ports.images)
     images = SharedImages(settings.ports.images)
     context = _context(prepared, settings, images)
     try:

@@ -248,10 +248,6 @@ class _Reboot:
                 problems.update(dict.fromkeys(nodes, str(error)))
         for context in contexts:
             sentence = impossible(context)
-            if not sentence and self.wanted.kernel_arguments and chainloads(context):
-                sentence = (
-                    f"{context.environment.name} boots by its own loader, which takes no kernel arguments from here"
-                )
             try:
                 if not sentence:
                     names = list(context.nodes)

@@ -49,6 +49,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             fingerprint=fingerprint(request),
             actor=self._callers.actor(),
             inventory=self._parts.inventory,
+            images=self._parts.runner_settings.ports.images,
             store=self._parts.store,
             supervisor=self._parts.supervisor,
             clock=self._parts.clock,

@@ -17,6 +17,7 @@ from kadeploy_deployer.nodes.probe import NODE_ARGUMENT, TOKEN_ARGUMENT, Running
 from kadeploy_deployer.nodes.proof import Awaited, look_for
 from kadeploy_deployer.ports import BootDeploymentKernel, BootError, BootTarget, PowerError, ShellHost
 from kadeploy_deployer.steps.feasibility import impossible
+from kadeploy_deployer.steps.needed_files import check_files
 from kadeploy_deployer.steps.production_system import needed_programs, take_over
 from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
@@ -68,6 +69,7 @@ class BootDeploymentEnvironment(Step, WritesBootFiles):
         problem = impossible(context)
         if problem:
             raise StepFailed(FailureReason.BOOT_FILES_FAILED, problem, retriable=False)
+        await check_files(context, node)
         if context.spec.use_production_system:
             running = await take_over(context, node, timeout=first_check_timeout(context, node))
             return _arrived(context, node, running)

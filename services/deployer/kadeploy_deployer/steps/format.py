@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.feasibility import unmakeable
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.domain.vocabulary import ImageKind, PartitionRole
@@ -23,7 +24,7 @@ MKFS_OPTIONS = {
     "btrfs": ("-f", "-q"),
     "vfat": (),
 }
-"""File systems that the deployment environment can make, with the options that keep mkfs from asking."""
+"""The file systems of `domain.feasibility.MAKEABLE`, with the options that keep mkfs from asking."""
 
 
 class Format(Step):
@@ -69,8 +70,7 @@ async def _format(context: StepContext, node: str) -> None:
     if environment.kind is ImageKind.TAR and environment.file_system not in MKFS_OPTIONS:
         raise StepFailed(
             FailureReason.FORMAT_FAILED,
-            f"the deployment environment cannot make a file system {environment.file_system!r}; it can "
-            f"make {', '.join(MKFS_OPTIONS)}",
+            unmakeable(environment.file_system),
             retriable=False,
         )
     commands = _commands(context, node)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.steps.needed_files import preinstall_of
 from kadeploy_deployer.steps.script_archive import describe_archive, run_archives
 from kadeploy_deployer.steps.step import Step, StepContext
 
@@ -25,22 +25,18 @@ class Preinstall(Step):
 
     @override
     def applies(self, context: StepContext, node: str) -> bool:
-        return _archive(context, node) is not None
+        return preinstall_of(context, node) is not None
 
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        archive = _archive(context, node)
+        archive = preinstall_of(context, node)
         return describe_archive(archive) if archive is not None else []
 
     @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
-        archives = [archive] if (archive := _archive(context, node)) else []
+        archives = [archive] if (archive := preinstall_of(context, node)) else []
         await run_archives(context, node, archives, step=self.name, reason=self.failure_reason)
         return context.facts[node]
-
-
-def _archive(context: StepContext, node: str) -> ArchiveSnapshot | None:
-    return context.environment.preinstall or context.profile(node).preinstall
 
 
 PREINSTALL = Preinstall()

@@ -1,5 +1,6 @@
 """What would be done, told without doing it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.domain.errors import EnvironmentUnusable
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, FileSnapshot
 from kadeploy_deployer.domain.states import BootMethod
 from kadeploy_deployer.engine.runner import RunnerSettings
 from kadeploy_deployer.ports import Resolution, ResolvedNode
+from kadeploy_deployer.requests import file_check
+from kadeploy_deployer.requests import plan as planning
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.plan import NodePlan, plan_deployment
 from kadeploy_deployer.steps.plan import PLAN
@@ -75,3 +79,21 @@ async def test_what_cannot_be_shown_is_told(workshop: Workshop) -> None:
     node, _ = await plan(workshop, replace(SPEC, nodes="node-1"))
     step = node.steps[0]
     assert (step.files, step.actions[-1]) == ((), "the boot files cannot be shown: bootctl does not answer")
+
+
+async def test_an_image_that_cannot_be_read_is_refused(workshop: Workshop) -> None:
+    workshop.images.broken[workshop.image.uri] = "the server has no such file"
+    with pytest.raises(EnvironmentUnusable, match="debian version 1 cannot be deployed: the server has no such file"):
+        await plan(workshop)
+    assert (workshop.boot.entries, workshop.power.did, workshop.shell.ran) == ({}, [], [])
+
+
+async def test_a_large_image_holds_no_request_up(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(_: FileSnapshot) -> Path:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    monkeypatch.setattr(workshop.images, "fetch", slow)
+    monkeypatch.setattr(file_check, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(planning, "BOOT_FILES_SECONDS", 0.05)
+    assert len(await plan(workshop)) == 2

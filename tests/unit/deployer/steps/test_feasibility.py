@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.snapshot import ArchiveSnapshot, DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
 from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
 from kadeploy_deployer.steps.boot_deployment_environment import BOOT_DEPLOYMENT_ENVIRONMENT as FIRST
@@ -61,3 +62,20 @@ async def test_it_is_refused_before_a_node_reboots(
 def test_the_rest_is_possible(workshop: Workshop, method: BootMethod | None, changes: dict[str, Any]) -> None:
     context = workshop.context(environment=snapshots.an_environment(workshop.image, **changes), spec=spec(method))
     assert impossible(context) == ""
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [("image", FailureReason.TRANSFER_FAILED), ("post", FailureReason.POSTINSTALL_FAILED)],
+)
+async def test_a_file_that_cannot_be_read_fails_before_a_node_reboots(
+    workshop: Workshop, uri: str, reason: FailureReason
+) -> None:
+    post = workshop.images.add("file:///post.tgz", b"an archive")
+    environment = snapshots.an_environment(
+        workshop.image, postinstalls=(ArchiveSnapshot(file=post, script="traitement.ash"),)
+    )
+    workshop.images.broken[{"image": workshop.image.uri, "post": post.uri}[uri]] = "no such file"
+    failed = await failure(FIRST, workshop.context(environment=environment))
+    assert failed == Failure(reason=reason, description="no such file", retriable=False)
+    assert (workshop.boot.entries, workshop.power.did, workshop.shell.commands("node-1")) == ({}, [], [])
