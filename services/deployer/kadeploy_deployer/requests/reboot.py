@@ -1,11 +1,8 @@
 """Rebooting nodes outside of a deployment: what they boot is said first, and what came up is proved afterwards."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-
-from typing_extensions import override
 
 from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidControl, NothingDeployedThere
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
@@ -15,7 +12,6 @@ from kadeploy_deployer.engine.operation import RunningOperation, on_each, with_l
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
 from kadeploy_deployer.engine.rights import RightsGuard
 from kadeploy_deployer.engine.shared_images import SharedImages
-from kadeploy_deployer.nodes.reboot_window import Turns
 from kadeploy_deployer.ports import BootError, ImageError
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -26,7 +22,7 @@ from kadeploy_deployer.requests.node_access import (
     make_guard,
     must_have_right,
 )
-from kadeploy_deployer.requests.reboot_proof import RebootedNode, reboot_and_prove
+from kadeploy_deployer.requests.reboot_proof import RebootedNode, RebootMark, reboot_and_prove
 from kadeploy_deployer.requests.reboot_targets import (
     DeployedEnvironment,
     DeployedPartition,
@@ -162,25 +158,6 @@ async def _check_partitions(machines: Mapping[str, NodeSnapshot], actor: Actor, 
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _GuardedTurns(Turns):
-    """Asks for the right on a node and notes that it is going down, when its turn has come.
-
-    One that still waits can be left to others. A window may open long after the call was allowed.
-    """
-
-    window: Turns
-    allow: Callable[[], Awaitable[None]]
-    note: Callable[[], Awaitable[None]]
-
-    @override
-    async def turn(self) -> None:
-        """Raises RightMissing."""
-        await self.window.turn()
-        await self.allow()
-        await self.note()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reboot:
     """A reboot whose nodes are known and allowed."""
@@ -200,7 +177,8 @@ class _Reboot:
         nodes = [node for node in nodes if node not in refused]
         if not nodes:
             return
-        tokens = {node: new_token() for node in nodes}
+        begun = {node: RebootMark.of(held.marks[node]) for node in nodes if node in held.marks}
+        tokens = {node: begun[node].token if node in begun and begun[node].token else new_token() for node in nodes}
         images = SharedImages(self.parts.ports.images)
         ports = replace(self.parts.ports, boot=BatchingBoot(self.parts.ports.boot), images=images)
         contexts = boot_contexts(
@@ -227,10 +205,15 @@ class _Reboot:
 
         async def one(node: str) -> None:
             machine = self.allowed.nodes[node]
-            wanted = self._rebooted(node, "" if node in without_token else tokens[node])
+            wanted = self._rebooted(node, "" if node in without_token else tokens[node], begun.get(node))
             window = self.parts.windows.of(machine.cluster, self.allowed.profiles[machine.cluster])
-            turns = _GuardedTurns(window, partial(self.guard.must_have, node), partial(held.begin, node))
-            await reboot_and_prove(wanted, window=turns, parts=self.parts)
+
+            async def go_down(mark: RebootMark) -> None:
+                # A window may open long after the call was allowed.
+                await self.guard.must_have(node)
+                await held.begin(node, mark=mark.text)
+
+            await reboot_and_prove(wanted, window=window, go_down=go_down, parts=self.parts)
             if node in self.systems:
                 keys = self.systems[node].facts.host_keys
                 await self.parts.lease_holder.store.note_running(held.id, node, keys)
@@ -268,7 +251,7 @@ class _Reboot:
                 problems.update(dict.fromkeys(context.nodes, sentence))
         return problems
 
-    def _rebooted(self, node: str, token: str) -> RebootedNode:
+    def _rebooted(self, node: str, token: str, begun: RebootMark | None) -> RebootedNode:
         machine = self.allowed.nodes[node]
         profile = self.allowed.profiles[machine.cluster]
         system = self.systems.get(node)
@@ -281,4 +264,5 @@ class _Reboot:
             known_host_keys=self.known[node].all_host_keys,
             system=system,
             token="" if isinstance(self.wanted.target, PresentEntry) else token,
+            begun=begun,
         )

@@ -180,6 +180,10 @@ class SqlOperationStore(OperationStore):
         return await self._database.write(lambda c: operation_requests.note_nodes(c, operation_id, notes))
 
     @override
+    async def marks(self, operation_id: str) -> Mapping[str, str]:
+        return await self._database.read(lambda c: operation_requests.marks(c, operation_id))
+
+    @override
     async def ask_stop(self, owner: str, request_id: str) -> bool:
         return await self._database.write(lambda c: operation_requests.ask_stop(c, owner, request_id))
 

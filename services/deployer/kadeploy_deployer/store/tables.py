@@ -204,6 +204,8 @@ operation_nodes = Table(
     Column("node", NAME, primary_key=True),
     # Written before anything is done to the node, so that nobody does it again.
     Column("begun", Boolean, nullable=False),
+    # What proves later whether a node that is begun was done; empty: nothing can.
+    Column("mark", NAME, nullable=False, server_default=""),
     # None: there is none yet; empty: it went well; else what went wrong.
     Column("outcome", LONG_TEXT),
     **CLUSTERED,

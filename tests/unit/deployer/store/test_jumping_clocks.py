@@ -146,6 +146,8 @@ async def test_one_that_waits_and_whose_driver_is_dead_holds_up_nobody_for_long(
     site.server.wrong = 0.0
 
     other = await site.deployer(nodes=("node3",))
+    # It drives the other one, too, when that has run out.
+    other.inventory.rights = {"node1": {"vda3"}, "node3": {"vda3"}}
     behind = asyncio.create_task(other.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)))
     ended = await other.finished(waits.id, within=8 * LEASE)
     assert FailureReason.BUSY in {node.reason for node in ended.nodes}

@@ -1,4 +1,4 @@
-"""Each node walks the plan by itself: the journal stands in its row alone. Requests that queue claim their nodes."""
+"""Each node walks the plan by itself: the journal stands in its row alone. Queues claim nodes; reboots leave a mark."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,6 +20,7 @@ def upgrade() -> None:
     op.drop_column("deployment_nodes", "step_done")
     op.drop_column("deployments", "step")
     op.drop_column("deployments", "attempt")
+    op.add_column("operation_nodes", sa.Column("mark", word(255), nullable=False, server_default=""))
     op.create_table(
         "queue_nodes",
         sa.Column("ticket", sa.BigInteger(), autoincrement=False, nullable=False),
