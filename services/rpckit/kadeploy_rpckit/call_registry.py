@@ -62,7 +62,7 @@ class CallRegistry:
         if peer is None:
             return
         if isinstance(error, CertificateRevoked | CertificateExpired):
-            self._connections.end(peer)
+            self._connections.not_heard(peer)
         elif isinstance(error, TooManyCalls):
             self._connections.refused(peer)
 

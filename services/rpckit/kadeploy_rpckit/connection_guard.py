@@ -1,4 +1,4 @@
-"""Keeps the connections of a service within their limits: looks at them twice a second, and ends what is too much."""
+"""Keeps the connections of a service within their limits: looks at them again and again, and ends what is too much."""
 
 import asyncio
 import concurrent.futures
@@ -12,7 +12,7 @@ from kadeploy_rpckit.own_sockets import ConnectionList, OpenConnection, end_conn
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.25
 LOOK_AGAIN_SECONDS = 0.1
 """After some had to end: whoever opened them may go on."""
 MOST_ACCEPTED = 1_000_000
