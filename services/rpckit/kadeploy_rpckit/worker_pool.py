@@ -13,16 +13,13 @@ from typing import Generic, TypeVar
 
 from kadeploy_rpckit.caller import Caller
 from kadeploy_rpckit.fair_share import FairShare
+from kadeploy_rpckit.running_call import CallOver
 
 PART_OF_A_USER, PART_OF_OTHERS = 4, 2
 """A user has one thread of four, and a service one of two."""
 
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
-
-
-class CallOver(Exception):
-    """The call ended while its messages were read: the caller went away, was too slow, or the service stops."""
 
 
 class WorkerPool:
