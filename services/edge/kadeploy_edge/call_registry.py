@@ -62,19 +62,18 @@ class CallRegistry:
         if peer is None:
             return
         if isinstance(error, CertificateRevoked | CertificateExpired):
-            self._connections.end(peer)
+            self._connections.not_heard(peer)
         elif isinstance(error, TooManyCalls):
             self._connections.refused(peer)
 
-    async def look_after(self) -> None:
-        """Looks at the calls again and again, until it is cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            for number, (call, kind) in enumerate(list(self._running.items())):
-                if number % _AT_A_TIME == _AT_A_TIME - 1:
-                    await asyncio.sleep(0)
-                if call in self._running:
-                    self._look_at(call, kind)
+    async def look(self) -> float:
+        """Looks at every call once. Returns the seconds until it should be done again."""
+        for number, (call, kind) in enumerate(list(self._running.items())):
+            if number % _AT_A_TIME == _AT_A_TIME - 1:
+                await asyncio.sleep(0)
+            if call in self._running:
+                self._look_at(call, kind)
+        return LOOK_SECONDS
 
     def _look_at(self, call: RunningCall, kind: CallKind) -> None:
         since = call.unread_since

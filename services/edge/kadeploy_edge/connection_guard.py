@@ -1,4 +1,4 @@
-"""Keeps the connections of a service within their limits: looks at them twice a second, and ends what is too much."""
+"""Keeps the connections of a service within their limits: looks at them again and again, and ends what is too much."""
 
 import asyncio
 import concurrent.futures
@@ -12,7 +12,7 @@ from kadeploy_edge.own_sockets import ConnectionList, OpenConnection, end_connec
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.25
 LOOK_AGAIN_SECONDS = 0.1
 """After some had to end: whoever opened them may go on."""
 MOST_ACCEPTED = 1_000_000
@@ -62,23 +62,12 @@ class ConnectionGuard:
         # Its own thread: others may be busy just when this one is needed.
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="connections")
 
-    async def run(self) -> None:
-        """Looks again and again, until it is cancelled."""
-        loop = asyncio.get_running_loop()
-        try:
-            pause = LOOK_SECONDS
-            while True:
-                await asyncio.sleep(pause)
-                try:
-                    found = await loop.run_in_executor(self._thread, self._list.read)
-                except OSError as error:
-                    logger.warning("the connections cannot be counted: %s", error)
-                    continue
-                superfluous = self._table.superfluous(found)
-                self._end(superfluous, of=len(found))
-                pause = LOOK_AGAIN_SECONDS if superfluous else LOOK_SECONDS
-        finally:
-            self._thread.shutdown(wait=False)
+    async def look(self) -> float:
+        """Looks at the connections once, and ends what is too much. Returns the seconds until it should look again."""
+        found = await asyncio.get_running_loop().run_in_executor(self._thread, self._list.read)
+        superfluous = self._table.superfluous(found)
+        self._end(superfluous, of=len(found))
+        return LOOK_AGAIN_SECONDS if superfluous else LOOK_SECONDS
 
     def _end(self, connections: Sequence[OpenConnection], *, of: int) -> None:
         for connection in connections:

@@ -13,9 +13,11 @@ from kadeploy_edge.own_sockets import OpenConnection, Peer
 
 MOST_REFUSALS = 100
 REFUSALS_SECONDS = 10.0
-"""So many refused calls within so many seconds end a connection."""
-GRACE_SECONDS = 1.0
+"""More refused calls than that within so many seconds end a connection."""
+GRACE_SECONDS = 0.2
 """What a refused caller is told has this long to reach them before their connection ends."""
+QUIET_SECONDS = 1.0
+"""Whoever is not heard at all loses the connection so long after the last time that they were told so."""
 _FORGET_SECONDS = 60.0
 
 
@@ -62,18 +64,27 @@ class ConnectionTable:
 
     def refused(self, peer: Peer) -> None:
         """Notes a call that was refused for its number; too many of them end the connection."""
+        if self._counted_refusals(peer) > MOST_REFUSALS:
+            self.end(peer)
+
+    def not_heard(self, peer: Peer) -> None:
+        """Notes a call of somebody who is not heard, whatever they ask: the connection ends when they are quiet."""
+        if self._counted_refusals(peer) > MOST_REFUSALS:
+            self.end(peer)
+        else:
+            self._of(peer).ends_at = self._clock() + QUIET_SECONDS
+
+    def end(self, peer: Peer) -> None:
+        """Has the connection ended, a moment from now."""
+        connection, ends_at = self._of(peer), self._clock() + GRACE_SECONDS
+        connection.ends_at = ends_at if connection.ends_at is None else min(connection.ends_at, ends_at)
+
+    def _counted_refusals(self, peer: Peer) -> int:
         connection, now = self._of(peer), self._clock()
         if now - connection.refused_since > REFUSALS_SECONDS:
             connection.refusals, connection.refused_since = 0, now
         connection.refusals += 1
-        if connection.refusals > MOST_REFUSALS:
-            self.end(peer)
-
-    def end(self, peer: Peer) -> None:
-        """Has the connection ended, a moment from now."""
-        connection = self._of(peer)
-        if connection.ends_at is None:
-            connection.ends_at = self._clock() + GRACE_SECONDS
+        return connection.refusals
 
     def superfluous(self, connections: Sequence[OpenConnection]) -> list[OpenConnection]:
         """Returns those that have to end now, of all that are open."""

@@ -25,7 +25,7 @@ from kadeploy_edge.errors import Exhausted
 from kadeploy_edge.fair_share import FairShare
 from kadeploy_edge.limits import Limits
 from kadeploy_edge.requests import ARRIVALS, ARRIVALS_PER_USER, RequestReader
-from kadeploy_edge.running_call import PROBES, Edge, RunningCall
+from kadeploy_edge.running_call import PROBES, CallOver, Edge, RunningCall
 from kadeploy_edge.worker_pool import WorkerPool
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -87,10 +87,10 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         async def stream(_: object, context: Context) -> None:
             await self._answer(RunningCall(self._edge, method, context), kind, handler, behaviour)
 
-        # Without a deserializer messages come as bytes.
+        # Without deserializer and serializer messages come and go as bytes.
         guarded: Handler
         if handler.response_streaming:
-            guarded = grpc.stream_stream_rpc_method_handler(stream, response_serializer=handler.response_serializer)
+            guarded = grpc.stream_stream_rpc_method_handler(stream)
         else:
             guarded = grpc.stream_unary_rpc_method_handler(unary)
         return guarded
@@ -109,10 +109,10 @@ class GuardedHandlers(grpc.GenericRpcHandler):
                 await call.cancelled()
                 raise
             await _abort(call, error)
-        except Exception as error:
-            if _is_upload(handler) and await _has_left():
-                await call.cancelled()
-                raise asyncio.CancelledError from error
+        except CallOver as error:
+            await call.cancelled()
+            raise asyncio.CancelledError from error
+        except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
             self._calls.refused(call, error)
             await _abort(call, error)
         await call.succeeded()
@@ -157,7 +157,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         else:
             request = await reader.message_soon(await reader.read_only(self._limits.request_seconds))
         if inspect.isasyncgenfunction(behaviour):
-            await _write_all(call, behaviour(request, call.context))
+            await _write_all(call, handler, behaviour(request, call.context))
             return None
         return _serialized(handler, await behaviour(request, call.context))
 
@@ -171,7 +171,11 @@ class GuardedHandlers(grpc.GenericRpcHandler):
                 return _serialized(handler, behaviour(messages, call.context))
 
             messages = reader.messages(first=seconds, later=seconds)
-            return await self._workers.run_upload(take_upload, messages, caller=call.caller)
+            try:
+                return await self._workers.run_upload(take_upload, messages, caller=call.caller)
+            except Exception:
+                await _see_whether_left()
+                raise
         content = await reader.read_only(seconds)
 
         def work() -> bytes:
@@ -180,20 +184,24 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         return await self._workers.run(work, caller=call.caller)
 
 
-async def _write_all(call: RunningCall, answers: Any) -> None:
+async def _write_all(call: RunningCall, handler: Handler, answers: Any) -> None:
     async with aclosing(answers):
         async for answer in answers:
+            content = _serialized(handler, answer)
             with call.answering():
-                await call.context.write(answer)
+                try:
+                    await call.context.write(content)
+                except Exception as error:
+                    # Bytes are always written, unless there is nobody any more who takes them.
+                    raise CallOver from error
 
 
-async def _has_left() -> bool:
-    """Returns whether a caller has left, of whom it is not known yet: half an upload looks like a bad one then."""
+async def _see_whether_left() -> None:
+    """Raises CallOver for a caller who has left, which is not known at once: half an upload looks like a bad one."""
     try:
         await asyncio.sleep(LEFT_SECONDS)
-    except asyncio.CancelledError:
-        return True
-    return False
+    except asyncio.CancelledError as error:
+        raise CallOver from error
 
 
 async def _abort(call: RunningCall, error: Exception) -> NoReturn:

@@ -21,6 +21,7 @@ from kadeploy_edge import bounds
 from kadeploy_edge.caller import Caller
 from kadeploy_edge.errors import Exhausted, FieldViolation, Invalid
 from kadeploy_edge.fair_share import FairShare
+from kadeploy_edge.running_call import CallOver
 from kadeploy_edge.wire_objects import NotCountable, count_objects
 
 LARGEST_BY_DEFAULT = 64 * 1024
@@ -118,7 +119,7 @@ class RequestReader:
         """
         try:
             async with asyncio.timeout(seconds):
-                return self._checked(await self.context.read())
+                return self._checked(await self._next())
         except TimeoutError:
             raise _too_slow(seconds) from None
 
@@ -128,7 +129,7 @@ class RequestReader:
             async with asyncio.timeout(seconds):
                 await self.arrivals.take(self.caller.name, most=self.arrivals_at_once)
                 try:
-                    return self._checked(await self.context.read())
+                    return self._checked(await self._next())
                 finally:
                     self.arrivals.give_back(self.caller.name)
         except TimeoutError:
@@ -141,6 +142,13 @@ class RequestReader:
             text = "the call ended before its request was there, or the request is larger than the service takes"
             raise RequestMissing(text, violations=(FieldViolation(field="request", description="is missing"),))
         return content
+
+    async def _next(self) -> Any:
+        try:
+            return await self.context.read()
+        except Exception as error:
+            # Whatever gRPC raises here, it is not about the request, of which nothing has been looked at.
+            raise CallOver from error
 
     def _checked(self, content: Any) -> bytes | None:
         if content is grpc.aio.EOF:

@@ -29,6 +29,10 @@ PROBES = ("/grpc.health.v1.", "/grpc.reflection.")
 """What anybody may ask at any time. It would drown the log."""
 
 
+class CallOver(Exception):
+    """The call ended while a request was read or an answer written: the caller went away, or the service stops."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
     """What the edge of one service works with.

@@ -7,10 +7,10 @@ that was asked for.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -62,10 +62,13 @@ SWITCH_SECONDS = 0.0005
 """How long a thread that computes may keep the loop from running. Each call needs the loop several times; with Python's
 own 5 ms it would wait long behind a few threads that answer large calls."""
 
-PROBES = ((health_pb2, "Health"), (reflection_pb2, "ServerReflection"))
+PROBE_CONTRACTS = ((health_pb2, "Health"), (reflection_pb2, "ServerReflection"))
 """What every server answers besides."""
 
 Register = Callable[[grpc.aio.Server], None]
+Look = Callable[[], Awaitable[float]]
+"""Looks after something once, and returns the seconds until the next time."""
+AFTER_FAULT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +101,11 @@ class ServerSettings:
 class RunningServer:
     """A server that answers, and the tasks that look after its calls and connections."""
 
-    def __init__(
-        self, server: grpc.aio.Server, health: Health, workers: WorkerPool, tasks: Sequence[Coroutine[Any, Any, None]]
-    ) -> None:
+    def __init__(self, server: grpc.aio.Server, health: Health, workers: WorkerPool, looks: Sequence[Look]) -> None:
         self._server = server
         self._health = health
         self._workers = workers
-        self._tasks = [asyncio.create_task(task) for task in tasks]
+        self._tasks = [asyncio.create_task(_repeat(look)) for look in looks]
 
     async def stop(self, grace: float | None) -> None:
         """Takes no more calls, and ends those that still run after `grace` seconds; at once where it is None."""
@@ -145,15 +146,16 @@ async def start_server(register: Register, settings: ServerSettings) -> tuple[Ru
     )
     workers = WorkerPool(settings.maximum_workers)
     handlers = GuardedHandlers(edge, limits=limits, calls=calls, workers=workers)
+    # It takes servicers as a server does.
     register(cast("grpc.aio.Server", handlers))
     health = _add_probes(handlers, settings.service_names)
     server = grpc.aio.server(handlers=[handlers], options=_options(settings))
     bound = bind(server, settings.address, credentials)
     await server.start()
-    tasks = [calls.look_after()]
+    looks: list[Look] = [calls.look]
     if transport is not Transport.SOCKET:
-        tasks.append(ConnectionGuard(connections, int(bound.rpartition(":")[2])).run())
-    return RunningServer(server, health, workers, tasks), bound
+        looks.append(ConnectionGuard(connections, int(bound.rpartition(":")[2])).look)
+    return RunningServer(server, health, workers, looks), bound
 
 
 async def serve(register: Register, settings: ServerSettings, *, on_drain: Callable[[], None] = lambda: None) -> int:
@@ -173,6 +175,17 @@ async def serve(register: Register, settings: ServerSettings, *, on_drain: Calla
     on_drain()
     await server.stop(grace=DRAIN_SECONDS)
     return 0
+
+
+async def _repeat(look: Look) -> None:
+    """Looks again and again. What goes wrong once is logged, and is no reason to look no more."""
+    while True:
+        try:
+            pause = await look()
+        except Exception:
+            logger.exception("looking after calls or connections failed")
+            pause = AFTER_FAULT_SECONDS
+        await asyncio.sleep(pause)
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:
@@ -202,7 +215,7 @@ def _identity(settings: ServerSettings, transport: Transport) -> tuple[Identity,
 
 def _add_probes(handlers: GuardedHandlers, service_names: Sequence[str]) -> Health:
     """Adds health, which it returns, and reflection."""
-    probes = [one.DESCRIPTOR.services_by_name[name].full_name for one, name in PROBES]
+    probes = [one.DESCRIPTOR.services_by_name[name].full_name for one, name in PROBE_CONTRACTS]
     health = Health(service_names)
     health_pb2_grpc.add_HealthServicer_to_server(health, handlers)
     contracts = reflection.aio.ReflectionServicer((*service_names, *probes))

@@ -1,8 +1,8 @@
 """Plain servicers, run in threads: only when their request is whole and the caller may call.
 
 A bounded number of threads answers calls; uploads, which wait for their sender, have as many of their own. A user has a
-quarter of them at most, so that one who asks for much makes nobody else wait. What runs in a thread runs to its end,
-also when its caller has gone.
+quarter of them at most, and a service half, so that one who asks for much makes nobody else wait. What runs in a thread
+runs to its end, also when its caller has gone.
 """
 
 import asyncio
@@ -13,16 +13,13 @@ from typing import Generic, TypeVar
 
 from kadeploy_edge.caller import Caller
 from kadeploy_edge.fair_share import FairShare
+from kadeploy_edge.running_call import CallOver
 
-PART_OF_A_USER = 4
-"""A user has one thread of so many."""
+PART_OF_A_USER, PART_OF_OTHERS = 4, 2
+"""A user has one thread of four, and a service one of two."""
 
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
-
-
-class CallOver(Exception):
-    """The call ended while its messages were read: the caller went away, was too slow, or the service stops."""
 
 
 class WorkerPool:
@@ -62,7 +59,7 @@ class WorkerPool:
         self, pool: concurrent.futures.ThreadPoolExecutor, work: Callable[[], _Result], caller: Caller
     ) -> _Result:
         share, loop = self._shares[pool], asyncio.get_running_loop()
-        most = max(1, self._workers // PART_OF_A_USER) if caller.user else self._workers
+        most = max(1, self._workers // (PART_OF_A_USER if caller.user else PART_OF_OTHERS))
         await share.take(caller.name, most=most)
         answer: asyncio.Future[_Result] = loop.create_future()
 

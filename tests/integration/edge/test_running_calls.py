@@ -19,9 +19,9 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc, node_pb2
 from kadeploy_edge.channel import open_channel
 from kadeploy_edge.limits import Limits
+from kadeploy_edge.running_call import CallOver
 from kadeploy_edge.server import ServerSettings
 from kadeploy_edge.status import from_rpc_error
-from kadeploy_edge.worker_pool import CallOver
 from tests.fakes.site_certificates import SiteCertificates
 from tests.fakes.threaded_server import start_in_thread
 

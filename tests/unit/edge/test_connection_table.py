@@ -2,7 +2,13 @@
 
 import pytest
 
-from kadeploy_edge.connection_table import GRACE_SECONDS, MOST_REFUSALS, REFUSALS_SECONDS, ConnectionTable
+from kadeploy_edge.connection_table import (
+    GRACE_SECONDS,
+    MOST_REFUSALS,
+    QUIET_SECONDS,
+    REFUSALS_SECONDS,
+    ConnectionTable,
+)
 from kadeploy_edge.own_sockets import OpenConnection, Peer, peer_of_call
 
 
@@ -79,6 +85,26 @@ def test_who_is_refused_too_often_loses_the_connection_a_moment_later(clock: Clo
     for _ in range(MOST_REFUSALS):
         table.refused(one.peer)
     assert table.superfluous([one]) == []
+    clock.now += GRACE_SECONDS
+    assert table.superfluous([one]) == [one]
+
+
+def test_who_is_not_heard_loses_the_connection_when_they_are_quiet(clock: Clock) -> None:
+    table = ConnectionTable(most=10, most_per_address=10, clock=clock)
+    (one,) = connections(1)
+    for _ in range(MOST_REFUSALS // 2):
+        table.not_heard(one.peer)
+        clock.now += QUIET_SECONDS / 10
+        assert table.superfluous([one]) == []
+    clock.now += QUIET_SECONDS
+    assert table.superfluous([one]) == [one]
+
+
+def test_who_is_not_heard_and_calls_on_loses_it_all_the_same(clock: Clock) -> None:
+    table = ConnectionTable(most=10, most_per_address=10, clock=clock)
+    (one,) = connections(1)
+    for _ in range(MOST_REFUSALS + 1):
+        table.not_heard(one.peer)
     clock.now += GRACE_SECONDS
     assert table.superfluous([one]) == [one]
 
