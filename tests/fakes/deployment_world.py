@@ -27,7 +27,9 @@ from kadeploy_deployer.domain.snapshot import (
 )
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.shared_images import make_readers
 from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.files.file_threads import FileThreads
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
 from kadeploy_deployer.ports import BootFiles, Clock, ImageStore, OpenedFile, Resolution, ResolvedNode, Timer
 from kadeploy_deployer.ports.step_ports import StepPorts
@@ -216,6 +218,7 @@ class World:
     ports: StepPorts | None = None
     host_keys: tuple[str, ...] = ("ssh-ed25519 AAAA",)
     look_seconds: float = 0.05
+    readers: FileThreads = field(default_factory=make_readers)
 
     def __post_init__(self) -> None:
         """Joins the parts."""
@@ -236,6 +239,7 @@ class World:
             leave_bootable=self.recover,
             deployment_host_keys=self.host_keys,
             cluster_public_key="ssh-ed25519 BBBB",
+            readers=self.readers,
         )
         self.supervisor = Supervisor(
             store=self.store,

@@ -30,7 +30,7 @@ class SimulatedSite:
         self.workshop = Workshop(directory)
         self.machines = FakeMachines(self.workshop, *names)
         if isinstance(database, WatchedDatabase):
-            self.workshop.clock.busy = lambda: database.pending > 0
+            self.workshop.clock.busy = lambda: database.pending > 0 or self.workshop.readers.pending > 0
         for number, name in enumerate(names):
             self.machines[name].files[IMAGE_KEY] = f"ssh-ed25519 HOST{number} root@image\n"
         self.world = World(
@@ -49,6 +49,7 @@ class SimulatedSite:
             ),
             host_keys=(DEPLOYMENT_KEY,),
             lease_seconds=lease_seconds,
+            readers=self.workshop.readers,
         )
 
     def resolution(self, names: Sequence[str]) -> Resolution:

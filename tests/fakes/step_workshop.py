@@ -24,6 +24,7 @@ from tests.fakes.fake_image_store import FakeImageStore
 from tests.fakes.fake_power import FakePower
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.scripted_remote_shell import Handler, ScriptedRemoteShell
+from tests.fakes.watched_threads import WatchedThreads
 
 DEPLOYMENT_KEY = "ssh-ed25519 DEPLOYMENT"
 CLUSTER_KEY = "ssh-ed25519 CLUSTER deployer"
@@ -61,6 +62,8 @@ class Workshop:
         self.images = FakeImageStore(directory)
         self.broadcast = FakeBroadcast()
         self.clock = ManualClock()
+        self.readers = WatchedThreads()
+        self.clock.busy = lambda: self.readers.pending > 0
         self.recorder = NotingRecorder()
         self.image = self.images.add("file:///images/debian.tar.zst", b"an image", compression=Compression.ZSTD)
 
@@ -68,7 +71,7 @@ class Workshop:
         """Returns a context for the nodes; `changes` replace its parts."""
         nodes = changes.pop("nodes", None) or snapshots.nodes(*(names or ("node-1",)))
         environment = changes.pop("environment", None) or snapshots.an_environment(self.image)
-        images = SharedImages(self.images)
+        images = SharedImages(self.images, readers=self.readers)
         given: dict[str, Any] = {
             "deployment_id": "d-1",
             "owner": "alice",

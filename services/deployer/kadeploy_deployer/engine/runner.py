@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kadeploy_deployer.domain.deployment import Lease, verdict
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger, given_up
@@ -17,8 +17,9 @@ from kadeploy_deployer.engine.journal import DeploymentJournal
 from kadeploy_deployer.engine.node_walk import LeaveBootable, Walks, recover, walk
 from kadeploy_deployer.engine.racing import Stopped, all_of
 from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery
-from kadeploy_deployer.engine.shared_images import SharedImages
+from kadeploy_deployer.engine.shared_images import SharedImages, make_readers
 from kadeploy_deployer.engine.waiting import Waiting, cancel_reason
+from kadeploy_deployer.files.file_threads import FileThreads
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
 from kadeploy_deployer.ports import Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
@@ -29,7 +30,10 @@ from kadeploy_deployer.steps.step import Step, StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerSettings:
-    """What is the same for all deployments. `windows`: shared by all that reboots nodes in this process."""
+    """What is the same for all deployments.
+
+    `windows`: shared by all that reboots nodes in this process. `readers`: read the archives of all deployments.
+    """
 
     plan: Sequence[Step]
     ports: StepPorts
@@ -37,6 +41,7 @@ class RunnerSettings:
     leave_bootable: LeaveBootable
     deployment_host_keys: tuple[str, ...]
     cluster_public_key: str
+    readers: FileThreads = field(default_factory=make_readers)
 
 
 class Runner:
@@ -142,7 +147,7 @@ async def _shared(
 ) -> AsyncIterator[Walks]:
     """Yields what all nodes of a deployment share: one read of each file, few calls for many entries, one broadcast."""
     deployment = data.deployment
-    images = SharedImages(settings.ports.images)
+    images = SharedImages(settings.ports.images, readers=settings.readers)
     image = ImageSession(
         broadcast=settings.ports.broadcast,
         images=images,

@@ -14,16 +14,27 @@ from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageStore, Opened
 from kadeploy_deployer.steps.step import ArchiveReader
 
 PART_BYTES = 256 * 1024
-READERS = 4
+READERS, READERS_PER_USER = 16, 4
+
+
+def make_readers() -> FileThreads:
+    """Returns threads that read archives."""
+    return FileThreads(in_all=READERS, per_user=READERS_PER_USER)
 
 
 class SharedImages(ImageStore, ArchiveReader):
     """Another image store, behind which each file is asked for once. What it opened it closes at its own end."""
 
-    def __init__(self, images: ImageStore) -> None:
+    def __init__(self, images: ImageStore, *, readers: FileThreads | None = None) -> None:
+        """Takes the store that has the files.
+
+        Args:
+            images: where they come from.
+            readers: read archives; shared with other deployments, in which each user has their share.
+        """
         self._images = images
         self._opened = AsyncExitStack()
-        self._threads = FileThreads(in_all=READERS, per_user=READERS)
+        self._readers = readers or make_readers()
         self._fetches: SharedCalls[tuple[FileSnapshot, str], OpenedFile] = SharedCalls()
         self._boot_files: SharedCalls[tuple[EnvironmentSnapshot, str], BootFiles] = SharedCalls()
 
@@ -43,7 +54,7 @@ class SharedImages(ImageStore, ArchiveReader):
     @override
     @asynccontextmanager
     async def read(self, file: FileSnapshot, *, user: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        yield self._parts(await self._fetch(file, user), file)
+        yield self._parts(await self._fetch(file, user), file, user)
 
     async def close(self) -> None:
         """Ends what is under way, and closes the files as soon as nobody reads them any more."""
@@ -56,7 +67,7 @@ class SharedImages(ImageStore, ArchiveReader):
             (file, user), lambda: self._opened.enter_async_context(self._images.fetch(file, user=user))
         )
 
-    async def _parts(self, file: OpenedFile, registered: FileSnapshot) -> AsyncIterator[bytes]:
+    async def _parts(self, file: OpenedFile, registered: FileSnapshot, user: str) -> AsyncIterator[bytes]:
         """Yields the content of an archive; its end only if the whole is what is registered, or else DigestDiffers.
 
         Its owner may write into it after it was proved. A node that got no end runs no script of it.
@@ -70,7 +81,7 @@ class SharedImages(ImageStore, ArchiveReader):
             return part
 
         kept_back = b""
-        while part := await self._threads.run(read):
+        while part := await self._readers.run(read, user=user):
             size += len(part)
             if kept_back:
                 yield kept_back
