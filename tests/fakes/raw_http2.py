@@ -58,6 +58,10 @@ class RawConnection:
         """Sends one message of gRPC."""
         self.send(stream, message_prefix(len(content)) + content, end=end)
 
+    def send_frame(self, kind: int, flags: int, stream: int, content: bytes) -> None:
+        """Sends any frame."""
+        self._socket.sendall(_frame(kind, flags, stream, content))
+
     def has_ended(self, seconds: float) -> bool:
         """Returns whether the server ends the connection within so many seconds; what it says is of no interest."""
         self._socket.settimeout(seconds)

@@ -1,6 +1,7 @@
 """Attacks on a service, each of which goes on for as long as a block lasts. Tests and the benchmark use the same."""
 
 import itertools
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -106,6 +107,23 @@ def unread(site: TlsSite, service: str, caller: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def garbage(site: TlsSite, service: str, caller: str) -> Iterator[None]:
+    """Sends frames of HTTP/2 without any sense, on one connection after the other."""
+    draw = random.Random(caller)  # noqa: S311 - the same garbage each time
+
+    def go_on(ended: threading.Event) -> None:
+        while not ended.wait(TRICKLE_SECONDS):
+            with RawConnection(site.address(service), site.files(caller)) as connection, suppress(OSError):
+                connection.begin(REFLECTION)
+                for _ in range(100):
+                    content = draw.randbytes(draw.randrange(200))
+                    connection.send_frame(draw.randrange(12), draw.randrange(256), draw.randrange(5), content)
+
+    with _in_thread(go_on):
+        yield
+
+
 ATTACKS: Mapping[str, Attack] = {
     "half-open": half_open,
     "slow": slow,
@@ -115,6 +133,7 @@ ATTACKS: Mapping[str, Attack] = {
     "bad bytes": bad_bytes,
     "flood": flood,
     "unread": unread,
+    "garbage": garbage,
 }
 
 
