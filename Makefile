@@ -65,7 +65,7 @@ lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
 	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
-	$(BIN)/shellcheck --external-sources --shell=sh $(NODE_SCRIPTS)
+	$(BIN)/shellcheck --external-sources --shell=dash $(NODE_SCRIPTS)
 	$(BIN)/hadolint services/Dockerfile
 	.githooks/check-subjects
 

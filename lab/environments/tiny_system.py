@@ -42,7 +42,7 @@ VIRTIO = Drivers(
 )
 HARDWARE = Drivers(
     profile=METAL,
-    disks=("ahci", "megaraid_sas", "mptsas", "sym53c8xx", "nvme", "virtio_blk", "sd_mod", "ext4"),
+    disks=("ahci", "megaraid_sas", "sym53c8xx", "nvme", "virtio_pci", "virtio_blk", "sd_mod", "ext4"),
     others=(
         "e1000",
         "e1000e",
