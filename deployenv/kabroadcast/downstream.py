@@ -17,6 +17,8 @@ from .wire import (
     HEARTBEAT,
     LARGEST_FRAME,
     POSITION,
+    PROBE,
+    PROBE_BYTES,
     PROTOCOL,
     REQUEST_LIMIT,
     RETRACTED,
@@ -234,5 +236,7 @@ class Downstream:
         wanted = json.loads(line)
         if "go" in wanted:
             self._owner.wants(self, wanted["go"])
+        elif "probe" in wanted and not self.streaming:
+            self.say(frame(PROBE, bytes(PROBE_BYTES), position=self._store.position))
         elif "ping" in wanted:
             self._live()

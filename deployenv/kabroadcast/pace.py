@@ -45,6 +45,12 @@ class Pace:
         our_pace = (ours - since[2]) / (now - since[0])
         return our_pace < SLOWER * their_pace and theirs - ours > BEHIND * their_pace
 
+    def ours(self) -> float:
+        """Returns how many bytes a second this node got; 0 before that is known."""
+        now, _, position = self._samples[-1] if self._samples else (0.0, 0, 0)
+        since = next((each for each in reversed(self._samples) if now - each[0] >= SPAN), None)
+        return (position - since[2]) / (now - since[0]) if since is not None else 0.0
+
     def jitter(self) -> float:
         """Returns how many bytes a node may be behind without being slow."""
         return BEHIND * self._their_pace(self._samples[0]) if len(self._samples) > 1 else 0.0

@@ -20,6 +20,8 @@ ANSWER_SECONDS = 0.15  # for somebody to take a connection; a farther place is a
 OPEN_AT_ONCE = 2
 JUDGE_SECONDS = 0.1  # between two looks at an upstream that gives something
 STALL_SECONDS = 1.0  # without a byte, though the upstream says that it has more, or others are ahead
+WORTH_SECONDS = 1.0  # of the stream must be left for a change to be worth it
+FASTER = 2.0  # than the stream: worth passing the upstream
 LOST_SECONDS = 3.0  # without a byte: the deployer is asked how far the head is
 NOTES_LIMIT = 50
 NOTE_LIMIT = 300
@@ -66,7 +68,7 @@ class Search:
         self._pace = Pace()
         self._sampled = self._judged = 0.0
         self._passed = False  # by others, for being slow or silent
-        self._tried = False
+        self._tried = self._probed = False
         self._far, self._far_since = 0, 0.0  # where the upstream is, and since when
         self._woken = self._moved = time.monotonic()
 
@@ -255,6 +257,30 @@ class Search:
             if self._is_slow(upstream, position):
                 self._take(link, f"it is slower than {link.place.name}", now)
                 return
+            if self._could_be_faster(upstream, link):
+                self._take(link, f"it is slower than {link.place.name} could be", now)
+                return
+
+    def _could_be_faster(self, upstream: Link, standby: Link) -> bool:
+        """Returns whether a standby, whose own progress says nothing of its link, has a much faster one.
+
+        That is so of the deployer, which gives the first node as much as that one takes, and of a node that has
+        everything. They are asked once for a few bytes without meaning. While their link is busy, these come at half
+        the pace of the stream at most.
+        """
+        pace = self._pace.ours()
+        left = self._document.total - self._owner.position()
+        if self._passed or not pace or left < WORTH_SECONDS * pace:
+            return False
+        if not standby.place.source and standby.talk.position < self._document.total:
+            return False
+        if not self._probed:
+            self._probed = True
+            standby.probe()
+            return False
+        faster = standby.talk.probed > FASTER * pace
+        standby.talk.probed = 0.0
+        return faster and upstream.unread() <= LARGEST_FRAME
 
     def _is_slow(self, upstream: Link, position: int) -> bool:
         """Returns whether it is the upstream that is slow.

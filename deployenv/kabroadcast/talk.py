@@ -1,8 +1,9 @@
 """The two languages in which the stream is asked for and given: frames between nodes, and HTTP from the deployer."""
 
+import time
 from typing import Protocol
 
-from .wire import DATA, FRAME, KINDS, LARGEST_FRAME, LARGEST_MESSAGE, PROTOCOL, Place, message
+from .wire import DATA, FRAME, KINDS, LARGEST_FRAME, LARGEST_MESSAGE, PROBE, PROTOCOL, Place, message
 
 HTTP_HEADER_LIMIT = 8192
 
@@ -27,6 +28,7 @@ class FrameTalk:
         position: how far the other end said that it is.
         greeting: what is sent first.
         answers_first: whether the other end answers to that.
+        probed: bytes a second of a probe; 0 before it came.
     """
 
     def __init__(self, token: str, own: Place) -> None:
@@ -35,6 +37,9 @@ class FrameTalk:
         self.answers_first = True
         self._pending = b""
         self._left = 0  # bytes of the current data frame that did not come yet
+        self.probed = 0.0
+        self._probing = self._probe_counted = 0  # bytes of a probe that did not come yet; those that are counted
+        self._probe_begun = 0.0
 
     def go(self, wanted: dict[str, object]) -> bytes:
         """Returns what asks for the stream."""
@@ -44,24 +49,42 @@ class FrameTalk:
         """Returns what asks for a sign of life."""
         return message({"ping": 1})
 
+    def probe(self) -> bytes:
+        """Returns what asks for bytes without meaning."""
+        return message({"probe": 1})
+
     def parse(self, view: memoryview, hearer: Hearer) -> None:
         """Understands what came."""
         while view:
-            if self._left:
+            if self._probing:
+                view = self._probed(view)
+            elif self._left:
                 count = min(self._left, len(view))
                 self._left -= count
                 if not hearer.data(view[:count]):
                     return
                 view = view[count:]
-                continue
-            wanted = FRAME.size
-            if len(self._pending) >= FRAME.size:
-                wanted += FRAME.unpack_from(self._pending)[1]
-            count = min(wanted - len(self._pending), len(view))
-            self._pending += view[:count]
-            view = view[count:]
-            if len(self._pending) == wanted and not self._frame(wanted, hearer):
-                return
+            else:
+                wanted = FRAME.size
+                if len(self._pending) >= FRAME.size:
+                    wanted += FRAME.unpack_from(self._pending)[1]
+                count = min(wanted - len(self._pending), len(view))
+                self._pending += view[:count]
+                view = view[count:]
+                if len(self._pending) == wanted and not self._frame(wanted, hearer):
+                    return
+
+    def _probed(self, view: memoryview) -> memoryview:
+        """Takes bytes of a probe; what came with its first bytes came as fast as nobody knows, and is not counted."""
+        now = time.monotonic()
+        count = min(self._probing, len(view))
+        self._probing -= count
+        if not self._probe_begun:
+            self._probe_begun, self._probe_counted = now, self._probing
+        if not self._probing:
+            passed = now - self._probe_begun
+            self.probed = self._probe_counted / passed if self._probe_counted else float("inf")
+        return view[count:]
 
     def _frame(self, complete: int, hearer: Hearer) -> bool:
         """Takes a header, or with it the content of a frame that is not data."""
@@ -69,8 +92,12 @@ class FrameTalk:
         if kind not in KINDS or length > (LARGEST_FRAME if kind == DATA else LARGEST_MESSAGE):
             hearer.no_sense("it does not speak the protocol")
             return False
-        if kind == DATA:
-            self._left, self._pending = length, b""
+        if kind in {DATA, PROBE}:
+            self._pending = b""
+            if kind == DATA:
+                self._left = length
+            else:
+                self._probing = length
             return True
         if complete != FRAME.size + length:
             return True
@@ -83,6 +110,7 @@ class HttpTalk:
 
     def __init__(self, token: str, total: int) -> None:
         self.position = total
+        self.probed = 0.0
         self.greeting = b""
         self.answers_first = False
         self._token = token
@@ -101,6 +129,10 @@ class HttpTalk:
         return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
     def ping(self) -> bytes:
+        """Returns nothing: there is no way to ask."""
+        return b""
+
+    def probe(self) -> bytes:
         """Returns nothing: there is no way to ask."""
         return b""
 

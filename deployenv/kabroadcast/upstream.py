@@ -89,6 +89,10 @@ class Link:
             self._asked = now
             self._send(self.talk.ping())
 
+    def probe(self) -> None:
+        """Asks for bytes without meaning; how fast they come is in the talk's `probed`."""
+        self._send(self.talk.probe())
+
     def gather(self, count: int) -> None:
         """Sets how many bytes have to come before they are worth a look."""
         if count != self._low and self._socket is not None:

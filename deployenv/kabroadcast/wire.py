@@ -21,10 +21,12 @@ RETRACTED = b"R"  # POSITION follows: what came after it was wrong and comes aga
 GONE = b"G"  # the wanted bytes are no longer in memory: ask another
 PASSED = b"S"  # another node stands behind the sender now, whose place follows as JSON: ask that one
 FAILED = b"X"  # nobody can give the file; a sentence follows (the deployer alone)
-KINDS = frozenset({DATA, HEARTBEAT, ANCESTORS, RETRACTED, GONE, PASSED, FAILED})
+PROBE = b"P"  # bytes without meaning: how fast they come shows what a link bears
+KINDS = frozenset({DATA, HEARTBEAT, ANCESTORS, RETRACTED, GONE, PASSED, FAILED, PROBE})
 
 LARGEST_FRAME = 128 << 10  # of data; a heartbeat must not wait long behind one
 LARGEST_MESSAGE = 64 << 10  # of every other kind
+PROBE_BYTES = 64 << 10
 REQUEST_LIMIT = 4096
 
 SO_RCVLOWAT = socket.SO_RCVLOWAT

@@ -42,6 +42,7 @@ FAULTS: Mapping[str, Fault] = {
     "one process killed": Fault(die={0.5: AT}),
     "three silent deaths": Fault(die={0.25: 0.3, 0.5: 0.45, 0.75: 0.6}, silent=True),
     "one node 4x slower": Fault(slow=0.5),
+    "the first node 4x slower": Fault(slow=0.01),
     "a node joins at 40 %": Fault(late=1.0),
     "first node dies": Fault(die={0.0: AT}, silent=True),
     "last node dies": Fault(die={1.0: AT}, silent=True),

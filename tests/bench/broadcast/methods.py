@@ -198,7 +198,7 @@ def nginx(transfer: Transfer, living: Callable[[], set[int]]) -> None:
     site = transfer.site
     settings = site.directory / "nginx.conf"
     settings.write_text(
-        f"pid {site.directory}/nginx.pid;\nerror_log /dev/null;\nevents {{ worker_connections 1024; }}\n"
+        f"user root;\npid {site.directory}/nginx.pid;\nerror_log /dev/null;\nevents {{ worker_connections 1024; }}\n"
         f"http {{ access_log off; sendfile on; server {{ listen 9000; root {site.directory}; }} }}\n"
     )
     site.start(0, "nginx", "-g", "daemon off;", "-c", str(settings))
@@ -211,28 +211,31 @@ def nginx(transfer: Transfer, living: Callable[[], set[int]]) -> None:
 
 
 def aria2(transfer: Transfer, living: Callable[[], set[int]]) -> None:
-    """A BitTorrent swarm of aria2, whose members find one another by multicast."""
+    """A BitTorrent swarm of aria2."""
     site = transfer.site
     torrent = site.directory / "file.torrent"
-    torrent.write_bytes(_torrent(transfer.file))
-    options = ["--bt-enable-lpd=true", "--enable-dht=false", "--file-allocation=none", "--seed-ratio=0", "--quiet"]
-    options += ["--bt-max-peers=0", "--bt-request-peer-speed-limit=1G", "--listen-port=9000"]
+    torrent.write_bytes(_torrent(transfer.file, f"http://{site.address(0)}:9001/announce"))
+    hook = site.directory / "done.sh"
+    hook.write_text('#!/bin/sh\ntouch "$(dirname "$3")/done"\n')
+    hook.chmod(0o755)
+    peers = [site.address(host) for host in (0, *transfer.hosts)]
+    site.start(0, sys.executable, "-m", "tests.bench.broadcast.tracker", "9001", "9000", *peers)
+    wait_for_listener(site, 0, 9001)
+    options = ["--enable-dht=false", "--file-allocation=none", "--seed-ratio=0", "--quiet"]
+    options += ["--bt-max-peers=0", "--bt-request-peer-speed-limit=1000M", "--listen-port=9000"]
     for host in transfer.hosts:
-        options_here = [*options, f"--dir={site.storage(host)}", f"--bt-lpd-interface={site.address(host)}"]
-        site.start(host, "aria2c", *options_here, str(torrent))
+        site.start(
+            host, "aria2c", *options, f"--on-bt-download-complete={hook}", f"--dir={site.storage(host)}", str(torrent)
+        )
         wait_for_listener(site, host, 9000)
     transfer.begin()
     seeding = [*options, f"--dir={transfer.file.parent}", "--check-integrity=true"]
-    site.start(0, "aria2c", *seeding, f"--bt-lpd-interface={site.address(0)}", str(torrent))
+    site.start(0, "aria2c", *seeding, str(torrent))
 
-    def complete(host: int) -> bool:
-        target = transfer.target(host)
-        return target.exists() and not target.with_name(target.name + ".aria2").exists()
-
-    transfer.watch(living, complete)
+    transfer.watch(living, lambda host: (site.storage(host) / "done").exists())
 
 
-def _torrent(file: Path) -> bytes:
+def _torrent(file: Path, tracker: str) -> bytes:
     piece = 256 << 10
     content = file.read_bytes()
     pieces = b"".join(
@@ -243,7 +246,7 @@ def _torrent(file: Path) -> bytes:
     info = b"d6:lengthi%de4:name%d:%s12:piece lengthi%de6:pieces%d:%se" % (
         *(len(content), len(name), name, piece, len(pieces), pieces),
     )
-    return b"d4:info" + info + b"e"
+    return b"d8:announce%d:%s4:info%se" % (len(tracker), tracker.encode(), info)
 
 
 METHODS: Mapping[str, Method] = {

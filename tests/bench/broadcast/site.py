@@ -12,6 +12,7 @@ from tests.bench.broadcast.cpu_account import CpuAccount
 
 SSHD = "/usr/sbin/sshd"
 NETWORK = "10.97"
+HOME = Path(__file__).parents[3]
 _BOUND = 60.0
 _BURST_SECONDS, _QUEUE_SECONDS = 0.005, 0.05
 _LEAST_BURST, _LEAST_QUEUE = 8 << 10, 64 << 10
@@ -49,7 +50,12 @@ class Site:
             taken = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
             given = stack.enter_context(stdout.open("wb")) if stdout else subprocess.DEVNULL
             process = subprocess.Popen(
-                self.on(host, *argv), stdin=taken, stdout=given, stderr=subprocess.DEVNULL, start_new_session=True
+                self.on(host, *argv),
+                cwd=HOME,
+                stdin=taken,
+                stdout=given,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
         self.processes.append(process)
         return process
@@ -127,7 +133,7 @@ def _build(site: Site) -> None:
     _batch([f"link add p{host} type veth peer name eth0 netns {site.namespace(host)}" for host in hosts], site.switch)
     _batch([line for host in hosts for line in (f"link set p{host} master br0", f"link set p{host} up")], site.switch)
     for host in hosts:
-        lines = ["link set lo up", f"addr add {site.address(host)}/16 dev eth0", "link set eth0 up"]
+        lines = ["link set lo up", f"addr add {site.address(host)}/16 brd + dev eth0", "link set eth0 up"]
         # What Debian's kernels use; this host may have another as its own.
         lines.append(f"route replace {NETWORK}.0.0/16 dev eth0 congctl cubic")
         _batch([*lines, "route add 224.0.0.0/4 dev eth0"], site.namespace(host))

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,38 @@ async def test_nodes_that_are_not_there_are_not_in_the_chain(chain: Chain, image
     assert "build it anew" in failure(received["n3"]).description
     assert arrived(received) == {"n2", "n4"}
     assert [list(chain.result(node)["upstreams"]) for node in ("n2", "n4")] == [["the deployer"], ["n2"]]  # type: ignore[call-overload]
+
+
+async def test_a_program_of_another_release_is_refused_with_a_sentence(chain: Chain, image: Path) -> None:
+    old = "echo kabroadcast: version 2 is not known here >&2; exit 2"
+    chain.shell.programs_of["n1"] = ("sh", "-c", f"head -1 >/dev/null; {old}")
+    received = await chain.send(image, 2)
+    assert failure(received["n1"]).description == (
+        "the deployment environment's broadcast program is not of this release; build it anew "
+        "(kabroadcast: version 2 is not known here)"
+    )
+    assert arrived(received) == {"n2"}
+
+
+@pytest.mark.parametrize("chains", [2, 3])
+async def test_several_chains_begin_at_the_deployer(chain: Chain, image: Path, chains: int) -> None:
+    chain.settings = replace(chain.settings, chains=chains)
+    received = await chain.send(image, 6)
+    assert len(arrived(received)) == 6
+    first = [node for node in received if list(chain.result(node)["upstreams"]) == ["the deployer"]]  # type: ignore[call-overload]
+    assert first == [f"n{1 + number * 6 // chains}" for number in range(chains)]
+
+
+async def test_by_http_every_node_fetches_from_the_deployer_and_none_listens(
+    chain: Chain, image: Path, tree: Path
+) -> None:
+    chain.settings = replace(chain.settings, method="http")
+    received = await chain.send(image, 3)
+    assert len(arrived(received)) == 3
+    for node in received:
+        assert contents(chain.directory(node)) == contents(tree)
+        assert list(chain.result(node)["upstreams"]) == ["the deployer"]  # type: ignore[call-overload]
+        assert chain.said(node, "ready")[0]["port"] == 0
 
 
 async def test_another_digest_than_registered_is_sent_to_nobody(chain: Chain, image: Path) -> None:

@@ -19,7 +19,7 @@ from kadeploy_deployer.broadcast.manifest import Manifest
 PROTOCOL = b"kabroadcast/2"
 FRAME = struct.Struct(">c3xIQ")
 """Kind, length of what follows, and how far the sender is, as in the nodes' program."""
-DATA, HEARTBEAT, ANCESTORS, PASSED, FAILED = b"D", b"H", b"A", b"S", b"X"
+DATA, HEARTBEAT, ANCESTORS, PASSED, FAILED, PROBE = b"D", b"H", b"A", b"S", b"X", b"P"
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 NO_BLOCK = -2
@@ -30,6 +30,7 @@ _UNSENT_BYTES = 512 << 10
 """In the kernel, per connection: enough for the moments in which other threads keep this one waiting."""
 _SEND_AT_ONCE = 2 << 20
 _SILENT_SECONDS = 1.0
+_PROBE_BYTES = 64 << 10
 _REQUEST_LIMIT = 8192
 _TCP_NOTSENT_LOWAT = 25
 _SIOCOUTQ = 0x5411
@@ -280,6 +281,9 @@ class SourceConnection:
                     wrong=int(wanted["wrong"]),
                 ),
             )
+        elif "probe" in message and not self.streaming:
+            self._said += FRAME.pack(PROBE, _PROBE_BYTES, self._total) + bytes(_PROBE_BYTES)
+            self.pump()
         elif "ping" in message:
             self._owner.wants(self, Wanted(position=-1))
 
