@@ -1,7 +1,7 @@
 """Whom a node asks, and in which order."""
 
-from deployenv.kabroadcast.candidates import Candidates
-from deployenv.kabroadcast.wire import Place
+from kabroadcast.candidates import Candidates
+from kabroadcast.wire import Place
 
 SOURCE = Place("the deployer", "192.0.2.1", 4000, source=True)
 

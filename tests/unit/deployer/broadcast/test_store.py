@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployenv.kabroadcast.store import LEAST_BLOCKS, Store
+from kabroadcast.store import LEAST_BLOCKS, Store
 
 BLOCK, MANIFEST = 1000, 4096
 
