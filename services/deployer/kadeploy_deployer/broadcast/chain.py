@@ -150,7 +150,9 @@ class ChainSession:
         node.finish()
         if self._nodes.get(node.name) is node:
             del self._nodes[node.name]
-        await _ended([self._running[node]], self._settings.farewell_bound)
+        # None when the session has ended meanwhile.
+        if (task := self._running.get(node)) is not None:
+            await _ended([task], self._settings.farewell_bound)
         # Whoever is cancelled before this leaves it to the end of the session.
         self._running.pop(node, None)
 
