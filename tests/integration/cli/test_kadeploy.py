@@ -213,7 +213,7 @@ def test_a_user_whose_turn_has_not_come_is_told_whom_he_waits_for(
     site.deployer.turn.clear()
     result = run(kadeploy, ["-e", "debian", "-m", "node-1", "--wait-timeout", "30"])
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.count("deployment D-7 of bob waits for its nodes (node-[2-3])") == 1
+    assert result.stderr.count("first, deployment D-7 of bob waits for its own (node-[2-3])") == 1
 
 
 def test_ctrl_c_in_the_queue_gives_the_place_up(site: Site) -> None:
