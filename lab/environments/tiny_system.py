@@ -26,7 +26,7 @@ class Drivers:
         profile: of the deployment environment, which says the kernel.
         disks: modules of the initramfs.
         others: modules of the system itself.
-        uefi: it has a boot loader for UEFI on its own file system, and a program to write the firmware's boot order.
+        uefi: it has a boot loader for UEFI on its own file system, and what it takes to install it as grub-install does.
     """
 
     profile: Profile
@@ -71,7 +71,7 @@ def tiny_system(packages: Ingredients, drivers: Drivers = VIRTIO) -> FileTree:
     add_busybox(tree, packages.root)
     add_programs(tree, packages.root, _PROGRAMS)
     if drivers.uefi:
-        add_programs(tree, packages.root, ["efibootmgr"])
+        add_programs(tree, packages.root, ["efibootmgr", "mkfs.fat"])
         tree.file("EFI/BOOT/BOOTX64.EFI", _uefi_loader())
         tree.file("boot/grub/grub.cfg", (HOME / "uefi/grub.cfg").read_bytes())
     add_libraries(tree, packages.root)
