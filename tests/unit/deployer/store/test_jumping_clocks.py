@@ -1,6 +1,7 @@
 """The database's clock goes a day ahead or back, on each engine: the living keep what they hold, the dead do not."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from tests.fakes.scripted_step import ScriptedStep, straight_plan
 pytestmark = pytest.mark.integration
 
 DAY = 86400.0
-LEASE = 1.5
+LEASE = 2.5
 ROOT = Actor(user="root", is_administrator=True)
 JUMPS = pytest.mark.parametrize("jump", [DAY, -DAY], ids=["a day ahead", "a day back"])
 
@@ -187,7 +188,10 @@ async def test_a_wait_in_vain_ends_in_time_also_after_a_take_over(site: Site, ju
     other = await site.deployer(nodes=("node1",))
     ended = await other.finished(created.id, within=6 * LEASE)
     assert (ended.state, ended.fence) == (DeploymentState.ERROR, 2)
-    assert ended.description.endswith("did not become free within 3 s")
+    # What both waited; a busy machine adds a second or two.
+    said = re.search(r"did not become free within (\d+) s$", ended.description)
+    assert said is not None
+    assert 2 * LEASE <= int(said[1]) <= 3 * LEASE
 
 
 @pytest.mark.thorough
