@@ -211,8 +211,7 @@ class Search:
             {
                 "position": self._owner.position(),
                 "chain": self._part.chain,
-                # Who was passed takes nobody's place.
-                "skipped": [] if self._passed else self._candidates.skipped(now),
+                "skipped": self._candidates.skipped(now),
                 "moved": self._passed,
                 "wrong": self._owner.wrong(),
             }
@@ -289,11 +288,11 @@ class Search:
         that has more may have a slow link, or this node has: others pass this node then; only if nobody does, it tries
         another, once.
         """
-        if self._passed or not self._pace.is_slow(SPAN) or upstream.unread() > LARGEST_FRAME:
+        if not self._pace.is_slow(SPAN) or upstream.unread() > LARGEST_FRAME:
             return False
         if upstream.talk.position - position < self._pace.jitter() / 2:
             return True
-        if self._tried or not self._pace.is_slow(LONG_SPAN):
+        if self._tried or self._passed or not self._pace.is_slow(LONG_SPAN):
             return False
         self._tried = True
         return True
