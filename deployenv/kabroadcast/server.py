@@ -2,8 +2,8 @@
 
 One node stands behind another, so that each link carries the stream once. Whoever asks while that place is taken is
 named the node in it, and asks that one: so it comes to the end of the chain. A node that passed the one in the place
-gets the place, and so does any node when the one in the place was passed before; the other is sent behind it. A node that
-was passed itself takes the place of nobody but its like.
+gets the place, and so does any node when the one in the place was passed before; the other is sent behind it. A node
+that was passed itself takes the place of nobody but its like.
 """
 
 import json
