@@ -22,6 +22,7 @@ JUDGE_SECONDS = 0.1  # between two looks at an upstream that gives something
 STALL_SECONDS = 1.0  # without a byte, though the upstream says that it has more, or others are ahead
 WORTH_SECONDS = 1.0  # of the stream must be left for a change to be worth it
 FASTER = 2.0  # than the stream: worth passing the upstream
+CUT_OFF_SECONDS = 1.0  # without a sign of life from anybody
 LOST_SECONDS = 3.0  # without a byte: the deployer is asked how far the head is
 NOTES_LIMIT = 50
 NOTE_LIMIT = 300
@@ -67,10 +68,10 @@ class Search:
         self._candidates = Candidates(part.upstreams, part.source)
         self._pace = Pace()
         self._sampled = self._judged = 0.0
-        self._passed = False  # by others, for being slow or silent
+        self._passed = False  # by others, for being slow or away
         self._tried = self._probed = False
         self._far, self._far_since = 0, 0.0  # where the upstream is, and since when
-        self._woken = self._moved = time.monotonic()
+        self._woken = self._moved = self._contact = time.monotonic()
 
     def begin(self) -> None:
         """Asks the first."""
@@ -86,11 +87,16 @@ class Search:
         if late > self._bounds.ask / 2:
             # This node itself stood still: nobody was silent meanwhile.
             self._moved += late
+            self._contact += late
             for link in self._links.values():
                 link.heard += late
         if self.upstream is not None:
             self.upstream.poll()
         upstream = self.upstream
+        self._contact = max([self._contact, *(link.heard for link in self._links.values() if link.answered)])
+        if now - self._contact > CUT_OFF_SECONDS:
+            # Not one answers: this node was away, and the others have gone on without it.
+            self._passed = True
         if upstream is None:
             self._seek(now)
         elif upstream.paused:
@@ -211,8 +217,7 @@ class Search:
             {
                 "position": self._owner.position(),
                 "chain": self._part.chain,
-                # Who was passed takes nobody's place.
-                "skipped": [] if self._passed else self._candidates.skipped(now),
+                "skipped": self._candidates.skipped(now),
                 "moved": self._passed,
                 "wrong": self._owner.wrong(),
             }
@@ -289,11 +294,11 @@ class Search:
         that has more may have a slow link, or this node has: others pass this node then; only if nobody does, it tries
         another, once.
         """
-        if self._passed or not self._pace.is_slow(SPAN) or upstream.unread() > LARGEST_FRAME:
+        if not self._pace.is_slow(SPAN) or upstream.unread() > LARGEST_FRAME:
             return False
         if upstream.talk.position - position < self._pace.jitter() / 2:
             return True
-        if self._tried or not self._pace.is_slow(LONG_SPAN):
+        if self._tried or self._passed or not self._pace.is_slow(LONG_SPAN):
             return False
         self._tried = True
         return True

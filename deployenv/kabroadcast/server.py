@@ -2,7 +2,8 @@
 
 One node stands behind another, so that each link carries the stream once. Whoever asks while that place is taken is
 named the node in it, and asks that one: so it comes to the end of the chain. A node that passed the one in the place
-gets the place, and so does any node when the one in the place was passed before; the other is sent behind it.
+gets the place, and so does any node when the one in the place was passed before; the other is sent behind it. A node
+that was passed itself takes the place of nobody but its like.
 """
 
 import json
@@ -103,7 +104,8 @@ class Server:
         if now_behind is not None and now_behind is not down and now_behind.place is not None:
             name = now_behind.place.name
             if name != down.place.name:
-                if name not in skipped and not (now_behind.moved and not down.moved):
+                may_displace = name in skipped and (now_behind.moved or not down.moved)
+                if not may_displace and not (now_behind.moved and not down.moved):
                     down.say(self._passed(now_behind.place))
                     return
                 now_behind.say(self._passed(down.place), last=True)

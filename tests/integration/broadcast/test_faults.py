@@ -151,7 +151,9 @@ Flowing = Callable[..., contextlib.AbstractAsyncContextManager[Flow]]
 @pytest.mark.parametrize(
     ("dead", "nodes"), [((2,), 4), ((4,), 4), ((2, 3), 5), ((2, 4, 6), 7)], ids=["one", "last", "neighbours", "three"]
 )
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.thorough)], ids=["killed", "silent"]
+)
 async def test_dead_nodes_fail_alone_and_cost_the_others_a_moment(
     flowing: Flowing, chain: Chain, dead: Collection[int], nodes: int, sent: signal.Signals
 ) -> None:
@@ -199,7 +201,7 @@ async def test_the_verdict_on_a_silent_node_names_both_who_heard_nothing(flowing
     assert " s, and n4 says: silent for " in failed.description
 
 
-async def test_a_node_that_was_away_for_three_seconds_is_served_at_the_tail(flowing: Flowing, chain: Chain) -> None:
+async def test_a_node_that_was_away_for_a_while_is_served_at_the_tail(flowing: Flowing, chain: Chain) -> None:
     chain.settings = replace(chain.settings, evidence_bound=10)
     async with flowing(4) as flow:
         await flow.reach(5)
@@ -243,6 +245,7 @@ async def test_a_node_that_joins_when_all_others_are_gone_gets_it_from_the_deplo
     assert list(chain.result("n2")["upstreams"]) == ["the deployer"]  # type: ignore[call-overload]
 
 
+@pytest.mark.thorough
 async def test_a_slow_node_is_passed_and_ends_at_the_tail(
     chain: Chain, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +281,7 @@ async def test_the_others_do_not_wait_for_a_slow_disk(chain: Chain, image: Path,
     assert isinstance(drained[0], Received)
 
 
+@pytest.mark.thorough
 async def test_nodes_with_little_memory_keep_the_pace_of_their_disks(chain: Chain, image: Path, tmp_path: Path) -> None:
     chain.settings = replace(chain.settings, memory_share=0)
     tap = Tap(tmp_path / "tap", 20e6)

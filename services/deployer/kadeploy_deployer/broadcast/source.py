@@ -32,7 +32,12 @@ logger = logging.getLogger(__name__)
 
 
 class Source:
-    """A server for one session; an asynchronous context manager. Leaving it ends every connection and its thread."""
+    """A server for one session; an asynchronous context manager. Leaving it ends every connection and its thread.
+
+    Attributes:
+        far: how far the farthest first node of a chain is.
+        served_bytes: by the name of the node.
+    """
 
     def __init__(self, file: OpenedFile, manifest: Manifest, *, token: str, address: str, port: int) -> None:
         """Takes all that it serves.
@@ -55,7 +60,7 @@ class Source:
         self._address = address
         self._heads: dict[int, SourceConnection] = {}
         self._connections: dict[int, SourceConnection] = {}
-        self._far = 0
+        self.far = 0
         self._thread = threading.Thread(target=self._run, name="broadcast-source", daemon=True)
 
     async def __aenter__(self) -> Self:
@@ -90,7 +95,7 @@ class Source:
     def wants(self, connection: SourceConnection, wanted: Wanted) -> None:
         """As in the protocol of SourceConnection."""
         if wanted.position < 0:
-            connection.beat(self._far)
+            connection.beat(self.far)
             return
         fault = self._fault_of(wanted.wrong)
         if fault:
@@ -103,7 +108,7 @@ class Source:
                 name = head.place.name
                 if name == connection.place.name:
                     head.close()
-                elif name in wanted.skipped or (head.moved and not wanted.moved):
+                elif wanted.displaces(name, moved=head.moved):
                     head.send_on(connection.place)
                 else:
                     connection.send_on(head.place)
@@ -162,13 +167,13 @@ class Source:
 
     def _beat(self) -> None:
         now = time.monotonic()
-        self._far = max([self._far, *(head.acknowledged for head in self._heads.values())])
+        self.far = max([self.far, *(head.acknowledged for head in self._heads.values())])
         for head in tuple(self._heads.values()):
             if head.is_silent(now):
                 # Its place is free for whoever asks next, who need not know that it is dead.
                 head.close()
         for connection in tuple(self._connections.values()):
-            connection.beat(self._far)
+            connection.beat(self.far)
 
     def _accept(self) -> None:
         try:

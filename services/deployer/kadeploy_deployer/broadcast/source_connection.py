@@ -54,6 +54,10 @@ class Wanted:
     moved: bool = False
     wrong: int = NO_BLOCK
 
+    def displaces(self, name: str, *, moved: bool) -> bool:
+        """Returns whether the node gets the place of another, which others passed before (`moved`) or did not."""
+        return (moved and not self.moved) or (name in self.skipped and (moved or not self.moved))
+
 
 class Owner(Protocol):
     """Who decides whom to serve."""
@@ -62,6 +66,7 @@ class Owner(Protocol):
     content: bytes
     descriptor: int
     token: bytes
+    far: int
 
     def wants(self, connection: "SourceConnection", wanted: Wanted) -> None:
         """Hears that a node asks for the stream."""
@@ -282,7 +287,7 @@ class SourceConnection:
                 ),
             )
         elif "probe" in message and not self.streaming:
-            self._said += FRAME.pack(PROBE, _PROBE_BYTES, self._total) + bytes(_PROBE_BYTES)
+            self._said += FRAME.pack(PROBE, _PROBE_BYTES, self._owner.far) + bytes(_PROBE_BYTES)
             self.pump()
         elif "ping" in message:
             self._owner.wants(self, Wanted(position=-1))
