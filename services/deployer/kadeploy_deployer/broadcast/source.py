@@ -17,7 +17,8 @@ from typing import Self
 import blake3
 
 from kadeploy_deployer.broadcast.manifest import Manifest
-from kadeploy_deployer.broadcast.source_connection import READ, SourceConnection, Wanted
+from kadeploy_deployer.broadcast.source_connection import READ, SourceConnection
+from kadeploy_deployer.broadcast.source_request import Wanted
 
 HEARTBEAT_SECONDS = 0.2
 _TICK = 0.1
