@@ -29,22 +29,13 @@ NOTE_LIMIT = 300
 
 
 class Owner(Protocol):
-    """Who receives."""
+    """Who receives: see Receiver."""
 
-    def open(self, place: Place) -> Link:
-        """Returns a new connection."""
-
-    def position(self) -> int:
-        """Returns how many bytes came."""
-
-    def unit(self) -> str:
-        """Returns what is being received."""
-
-    def wrong(self) -> int:
-        """Returns the number of the block that the deployer gave wrongly."""
-
-    def changes(self) -> None:
-        """Hears that the rest of the current unit comes from another."""
+    def open(self, place: Place) -> Link: ...  # noqa: D102
+    def position(self) -> int: ...  # noqa: D102
+    def unit(self) -> str: ...  # noqa: D102
+    def wrong(self) -> int: ...  # noqa: D102
+    def changes(self) -> None: ...  # noqa: D102
 
 
 class Search:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,8 @@ def main() -> None:
     parser.add_argument("--fault-nodes", type=int, default=HOSTS_AT_FULL_RATE)
     parser.add_argument("--notes", action="store_true")
     arguments = parser.parse_args()
+    # So that the hosts are taken down then, too.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit("ended by SIGTERM"))
     if os.geteuid() != 0:
         sys.exit("the hosts are network namespaces: run it as root, `make bench-broadcast` does")
     if lacking := missing():

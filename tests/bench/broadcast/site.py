@@ -110,20 +110,33 @@ Process = subprocess.Popen[bytes]
 def built_site(nodes: int, *, mbits: float, directory: Path, account: CpuAccount) -> Iterator[Site]:
     """Builds a site, and takes it down whatever happens."""
     site = Site(prefix=f"kb{os.getpid()}", nodes=nodes, mbits=mbits, directory=directory, account=account)
+    for name in _namespaces():
+        owner = name.removeprefix("kb").partition("-")[0]
+        if name.startswith("kb") and owner.isdigit() and not Path("/proc", owner).exists():
+            # Of a run that was killed.
+            _remove([name])
     try:
         _build(site)
         yield site
     finally:
         site.end_processes()
-        names = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True, timeout=_BOUND).stdout
-        mine = [line.split()[0] for line in names.splitlines() if line.startswith(f"{site.prefix}-")]
-        for name in mine:
-            pids = subprocess.run(
-                ["ip", "netns", "pids", name], capture_output=True, text=True, timeout=_BOUND, check=False
-            )
-            for pid in pids.stdout.split():
-                _kill(int(pid))
-        _batch([f"netns delete {name}" for name in mine])
+        _remove([name for name in _namespaces() if name.startswith(f"{site.prefix}-")])
+
+
+def _namespaces() -> list[str]:
+    listed = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True, timeout=_BOUND).stdout
+    return [line.split()[0] for line in listed.splitlines()]
+
+
+def _remove(names: Sequence[str]) -> None:
+    """Removes namespaces, and ends what runs in them."""
+    for name in names:
+        pids = subprocess.run(
+            ["ip", "netns", "pids", name], capture_output=True, text=True, timeout=_BOUND, check=False
+        )
+        for pid in pids.stdout.split():
+            _kill(int(pid))
+    _batch([f"netns delete {name}" for name in names])
 
 
 def _build(site: Site) -> None:

@@ -18,7 +18,8 @@ from typing import Self
 import blake3
 
 from kadeploy_deployer.broadcast.manifest import Manifest
-from kadeploy_deployer.broadcast.source_connection import READ, SourceConnection, Wanted
+from kadeploy_deployer.broadcast.source_connection import READ, SourceConnection
+from kadeploy_deployer.broadcast.source_request import Wanted
 from kadeploy_deployer.ports import OpenedFile
 
 HEARTBEAT_SECONDS = 0.2

@@ -10,11 +10,11 @@ import os
 import select
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Protocol
 
 from kadeploy_deployer.broadcast.instructions import Place
 from kadeploy_deployer.broadcast.manifest import Manifest
+from kadeploy_deployer.broadcast.source_request import Wanted, wanted_by_frames, wanted_by_http
 
 PROTOCOL = b"kabroadcast/2"
 FRAME = struct.Struct(">c3xIQ")
@@ -22,9 +22,6 @@ FRAME = struct.Struct(">c3xIQ")
 DATA, HEARTBEAT, ANCESTORS, PASSED, FAILED, PROBE = b"D", b"H", b"A", b"S", b"X", b"P"
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
-NO_BLOCK = -2
-"""What a node says that complains of no block; the manifest is -1."""
-
 _LARGEST_FRAME = 128 << 10
 _UNSENT_BYTES = 512 << 10
 """In the kernel, per connection: enough for the moments in which other threads keep this one waiting."""
@@ -34,29 +31,6 @@ _PROBE_BYTES = 64 << 10
 _REQUEST_LIMIT = 8192
 _TCP_NOTSENT_LOWAT = 25
 _SIOCOUTQ = 0x5411
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a node asks for.
-
-    Attributes:
-        position: the first byte of the stream.
-        chain: the number of the node's chain.
-        skipped: nodes that gave it nothing.
-        moved: whether others passed it before.
-        wrong: the block that it got wrongly from here, NO_BLOCK for none.
-    """
-
-    position: int
-    chain: int = 0
-    skipped: tuple[str, ...] = ()
-    moved: bool = False
-    wrong: int = NO_BLOCK
-
-    def displaces(self, name: str, *, moved: bool) -> bool:
-        """Returns whether the node gets the place of another, which others passed before (`moved`) or did not."""
-        return (moved and not self.moved) or (name in self.skipped and (moved or not self.moved))
 
 
 class Owner(Protocol):
@@ -275,17 +249,7 @@ class SourceConnection:
             return
         message = json.loads(line)
         if "go" in message:
-            wanted = message["go"]
-            self._owner.wants(
-                self,
-                Wanted(
-                    position=self._valid(int(wanted["position"])),
-                    chain=int(wanted["chain"]),
-                    skipped=tuple(str(name) for name in wanted["skipped"]),
-                    moved=bool(wanted["moved"]),
-                    wrong=int(wanted["wrong"]),
-                ),
-            )
+            self._owner.wants(self, wanted_by_frames(message["go"], self._total))
         elif "probe" in message and not self.streaming:
             self._said += FRAME.pack(PROBE, _PROBE_BYTES, self._owner.far) + bytes(_PROBE_BYTES)
             self.pump()
@@ -294,22 +258,6 @@ class SourceConnection:
 
     def _understand_http(self) -> None:
         head, end, _ = self._requests.partition(b"\r\n\r\n")
-        if not end:
-            return
-        self._requests = b""
-        _, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        if kind != "Bearer" or not hmac.compare_digest(token.encode(), self._owner.token):
-            raise ValueError("the request has no right")
-        unit, _, span = headers.get("range", "bytes=0-").partition("=")
-        if unit != "bytes" or not span.endswith("-"):
-            raise ValueError("a range of bytes up to the end is wanted")
-        self._framed = False
-        position = self._valid(int(span.removesuffix("-")))
-        self._owner.wants(self, Wanted(position=position, wrong=int(headers.get("x-wrong", NO_BLOCK))))
-
-    def _valid(self, position: int) -> int:
-        if not 0 <= position < self._total:
-            raise ValueError("there is no such position")
-        return position
+        if end:
+            self._requests, self._framed = b"", False
+            self._owner.wants(self, wanted_by_http(head, self._owner.token, self._total))
