@@ -26,7 +26,7 @@ class Drivers:
         profile: of the deployment environment, which says the kernel.
         disks: modules of the initramfs.
         others: modules of the system itself.
-        uefi: it has a boot loader for UEFI on its own file system, and what it takes to install it as grub-install does.
+        uefi: it has a boot loader for UEFI, and what it takes to install it as grub-install does.
     """
 
     profile: Profile
