@@ -102,6 +102,10 @@ def _skeleton(directories: dict[str, int]) -> FileTree:
 
 
 def _uefi_loader() -> bytes:
+    """Returns a loader that reads the rest from the system's own file system, wherever it was started from itself.
+
+    What is built into it is read by a parser that knows no comments.
+    """
     with tempfile.TemporaryDirectory(prefix="kadeploy-loader-") as scratch:
         image = Path(scratch, "loader.efi")
         run(
