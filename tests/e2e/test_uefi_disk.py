@@ -4,6 +4,7 @@ One lab for all stories here, told in order. Its machines fetch their loaders fr
 """
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -92,6 +93,16 @@ def test_machines_boot_from_the_second_repository(story: Story, deployed: Report
     assert "filename PXEClient" not in log
 
 
+def test_the_network_is_put_first_where_the_firmware_had_the_disk_first(story: Story, deployed: Report) -> None:
+    assert deployed.succeeded
+    found = re.search(
+        r"kadeploy: the network \(Boot(\w{4})\) stands first in the firmware's boot order again; it was ([\w,]+)\n",
+        console(story),
+    )
+    assert found is not None, console(story)
+    assert found[2].split(",")[0] != found[1]
+
+
 def test_grub_boots_the_system_from_the_disk(story: Story, deployed: Report) -> None:
     assert deployed.succeeded
     call(story, "kareboot", "-m", "node-1", "-p", "vda3", "--boot-method", "grub", "--soft")
@@ -145,7 +156,8 @@ def test_a_machine_that_boots_from_its_disk_is_brought_back_by_its_bmc(
     call(story, "kadeploy", "-e", "tiny-hardware", "-m", "node-1", "-p", "vda3")
     answer = answer_in_time(story, told(story))
     assert answer.root_device == "/dev/vda3"
-    assert "kadeploy: the network (Boot" in console(story)[len(seen) :]
+    assert "kadeploy: deployment environment ready" in console(story)[len(seen) :]
+    # QEMU's firmware writes what the BMC says into its own order, so there was nothing left to repair this time.
     run(story, "modprobe efivarfs; mount -t efivarfs efivarfs /sys/firmware/efi/efivars")
     entries = run(story, "efibootmgr -v")
     first = entries.split("BootOrder: ")[1].split(",")[0]
