@@ -22,7 +22,9 @@ WORKERS ?= 3
 ENVIRONMENT ?= debian
 KEY := build/keys/cluster_ed25519
 PROTOS := $(shell find protos/kadeploy -name '*.proto')
-SOURCES := protos/generate.py services clients lab deployenv tests
+NODE_SCRIPTS := $(addprefix deployenv/kadeploy_deployenv/rootfs/,init usr/sbin/kadeploy-release-disk \
+  $(addprefix usr/lib/kadeploy/,announce boot-order console console-line dhcp disks network start))
+SOURCES := protos/generate.py requirements/lock.py services clients lab deployenv tests
 
 ##@ The two commands
 
@@ -32,34 +34,40 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 
 .PHONY: test
 test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
-	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 ##@ Work
 
 .PHONY: test-fast
 test-fast: setup proto ## All tests but the thorough ones and those that boot machines (under 2 minutes)
-	$(BIN)/python -m pytest -m "not lab and not compose and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not lab and not hardware and not compose and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: root ready environment-tiny environment-raw ## The tests that boot machines
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
+
+.PHONY: test-hardware
+test-hardware: root setup proto deployenv-hardware environment-tiny-hardware ## Deployments on machines with other parts than virtio's (12 minutes)
+	$(AS_ROOT) $(BIN)/python -m pytest -m hardware $(PYTEST_ARGS)
 
 .PHONY: test-compose
 test-compose: root setup proto ## The images and compose.yaml, on a container engine of its own (2 minutes)
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: proto ## Contracts, style, layers, shell scripts
+lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/buf lint build/protos/descriptors.binpb --config protos/buf.yaml
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
-	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp \
+	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
+	$(BIN)/shellcheck --external-sources --shell=sh $(NODE_SCRIPTS)
 	$(BIN)/hadolint services/Dockerfile
+	.githooks/check-subjects
 
 .PHONY: type
 type: proto ## Types, strictly
@@ -84,6 +92,14 @@ docs: proto ## Rewrite the generated parts of the documents
 
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the stubs
+
+# Texts in all, and what they are drawn from.
+COUNT ?= 1000000
+SEED ?= 1
+
+.PHONY: fuzz
+fuzz: setup proto ## Strange texts for every parser, each within a bound of processor time: COUNT=1000000; build/fuzz/fuzz.json
+	$(BIN)/python -m tests.fuzz $(COUNT) $(SEED)
 
 ##@ Measurements
 
@@ -136,11 +152,18 @@ lab-down: ## End every lab of this checkout, also one that a crash left
 
 .PHONY: deployenv
 deployenv: setup $(KEY) ## Kernel and initramfs of the deployment environment
-	$(PYTHON) deployenv/build.py --output build/deployenv --authorized-key $(KEY).pub
+	$(BIN)/kadeploy-deployenv build --profile virtual --output build/deployenv --authorized-key $(KEY).pub \
+	  --cache build/cache/deployenv
 
-.PHONY: environment-tiny environment-raw environment-debian
-environment-tiny environment-raw environment-debian: environment-%: setup ## An environment to deploy
-	$(AS_ROOT) $(PYTHON) lab/environments/build.py $* --output build/environments/$*
+.PHONY: deployenv-hardware
+deployenv-hardware: setup $(KEY) ## The same for real hardware, in build/deployenv-hardware
+	$(BIN)/kadeploy-deployenv build --profile hardware --output build/deployenv-hardware --authorized-key $(KEY).pub \
+	  --cache build/cache/deployenv
+
+ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian
+.PHONY: $(ENVIRONMENTS)
+$(ENVIRONMENTS): environment-%: setup ## An environment to deploy
+	$(AS_ROOT) $(BIN)/python lab/environments/build.py $* --output build/environments/$*
 
 ##@ Set-up
 
@@ -152,9 +175,17 @@ root: # asked first, so that nobody waits for a build that cannot be used
 ready: setup proto deployenv
 
 .PHONY: setup
-setup: ## Debian packages and the virtual environment
+setup: hooks ## Debian packages, the virtual environment, and the hook for commit messages
 	lab/setup-host
 	@$(MAKE) $(STAMPS)/venv
+
+.PHONY: lock
+lock: setup ## Lock versions and hashes anew after a change of dependencies in pyproject.toml. UPGRADE=--upgrade
+	$(BIN)/python requirements/lock.py $(UPGRADE)
+
+.PHONY: hooks
+hooks: ## Have git refuse commits whose subject has more than 72 characters
+	@.githooks/install
 
 .PHONY: clean
 clean: ## Remove what was built, but for the caches
@@ -166,11 +197,11 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+( [a-z-]+)*:.*## / {printf "  %-34s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMPS)/venv: pyproject.toml
+$(STAMPS)/venv: pyproject.toml requirements/development.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there: install python3, or say PYTHON=…" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "make: no virtual environment: run lab/setup-host" >&2; exit 1; }
-	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[inventory,deployer,bootctl,cli,lab]' --group build --group dev
+	$(BIN)/pip install --quiet --require-hashes --only-binary :all: --requirement requirements/development.txt
+	$(BIN)/pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/proto: $(PROTOS) protos/generate.py $(STAMPS)/venv

@@ -19,7 +19,7 @@ from pathlib import Path
 import pymysql
 from sqlalchemy.engine import URL
 
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.tls import TlsFiles
 from tests.fakes.site_certificates import SiteCertificates
 
 START_SECONDS = 30
@@ -96,10 +96,6 @@ class MariadbServer:
 @contextmanager
 def running_server(*, tls: bool = True) -> Iterator[MariadbServer]:
     """Yields a server, and ends it, whatever happens. Its files go with it, or with the next run after a kill."""
-    programs = {name: shutil.which(name, path=SEARCH_PATH) for name in ("mariadbd", "mariadb-install-db", "setpriv")}
-    lacking = [name for name, path in programs.items() if path is None]
-    if lacking:
-        raise RuntimeError(f"{', '.join(lacking)} not found: install Debian's mariadb-server (lab/setup-host does it)")
     memory = Path("/dev/shm")  # noqa: S108 - the directory made there is ours alone
     place = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
     _sweep(place)
@@ -108,8 +104,8 @@ def running_server(*, tls: bool = True) -> Iterator[MariadbServer]:
         if os.geteuid() == 0:
             shutil.chown(home, SERVER_USER, SERVER_USER)
         certificates = _certificates(home) if tls else None
-        _install(str(programs["mariadb-install-db"]), home)
-        yield from _serving(str(programs["mariadbd"]), home, certificates)
+        system_tables(home)
+        yield from _serving(home, certificates)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -131,10 +127,18 @@ def killed(server: MariadbServer, *, seconds: float) -> Iterator[None]:
             _stop(process)
 
 
-def _install(program: str, home: Path) -> None:
+def _program(name: str) -> str:
+    path = shutil.which(name, path=SEARCH_PATH)
+    if path is None:
+        raise RuntimeError(f"{name} not found: install Debian's mariadb-server (lab/setup-host does it)")
+    return path
+
+
+def system_tables(home: Path, *flags: str) -> None:
     """Makes the system tables. The server that does it gives up on a starved machine, so it gets another try."""
-    data = home / "data"
+    data, program = home / "data", _program("mariadb-install-db")
     command = [program, "--no-defaults", f"--datadir={data}", f"--log-error={home / 'install.log'}", NO_NATIVE_IO]
+    command += flags
     command += ["--skip-test-db", "--auth-root-authentication-method=normal", "--skip-name-resolve"]
     said = ""
     for _ in range(STARTS):
@@ -170,31 +174,40 @@ def _lay_out(files: TlsFiles, authority: SiteCertificates, place: Path) -> None:
             shutil.chown(place / name, SERVER_USER)
 
 
-def _serving(program: str, home: Path, certificates: SiteCertificates | None) -> Iterator[MariadbServer]:
+def server_command(
+    home: Path, *more: str, certificates: SiteCertificates | None = None
+) -> tuple[MariadbServer, list[str]]:
+    """Returns a server on the tables in a directory, and the command that starts it."""
     tls = {"ssl-cert": "certificate", "ssl-key": "private_key", "ssl-ca": "ca", "ssl-crl": "revoked"}
+    server = MariadbServer(socket=home / "s", port=_free_port(), certificates=certificates)
+    flags = {
+        "datadir": home / "data",
+        "socket": server.socket,
+        "port": server.port,
+        "bind-address": "127.0.0.1",
+        "pid-file": home / "pid",
+        "log-error": home / "log",
+        "innodb-flush-log-at-trx-commit": 0,
+        "innodb-doublewrite": 0,
+        "innodb-buffer-pool-size": "64M",
+        "character-set-server": "utf8mb4",
+        **({key: home / "tls" / f"{name}.pem" for key, name in tls.items()} if certificates else {}),
+    }
+    command = [
+        _program("mariadbd"),
+        "--no-defaults",
+        NO_NATIVE_IO,
+        "--skip-name-resolve",
+        *(f"--{key}={value}" for key, value in flags.items()),
+        *more,
+    ]
+    return server, _as_server(command)
+
+
+def _serving(home: Path, certificates: SiteCertificates | None) -> Iterator[MariadbServer]:
     for _ in range(STARTS):
-        server = MariadbServer(socket=home / "s", port=_free_port(), certificates=certificates)
-        flags = {
-            "datadir": home / "data",
-            "socket": server.socket,
-            "port": server.port,
-            "bind-address": "127.0.0.1",
-            "pid-file": home / "pid",
-            "log-error": home / "log",
-            "innodb-flush-log-at-trx-commit": 0,
-            "innodb-doublewrite": 0,
-            "innodb-buffer-pool-size": "64M",
-            "character-set-server": "utf8mb4",
-            **({key: home / "tls" / f"{name}.pem" for key, name in tls.items()} if certificates else {}),
-        }
-        command = [
-            program,
-            "--no-defaults",
-            NO_NATIVE_IO,
-            "--skip-name-resolve",
-            *(f"--{key}={value}" for key, value in flags.items()),
-        ]
-        with subprocess.Popen(_as_server(command), cwd=home, stdin=subprocess.DEVNULL) as process:
+        server, command = server_command(home, certificates=certificates)
+        with subprocess.Popen(command, cwd=home, stdin=subprocess.DEVNULL) as process:
             try:
                 if _answers(server, process):
                     yield server

@@ -13,8 +13,9 @@ from typing import Any
 from kadeploy_demo.errors import DemoError
 from kadeploy_demo.node_login import NodeAnswer, ask_node
 from kadeploy_demo.run import lab_site
-from kadeploy_demo.story import Build, Story
-from kadeploy_lab import Lab
+from kadeploy_demo.story import DEVICE, Build, Story
+from kadeploy_lab import Lab, plan
+from kadeploy_lab.hardware import Hardware
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = CHECKOUT / "build" / "environments"
@@ -23,6 +24,12 @@ TINY = Build(
     environment="tiny",
     description=ENVIRONMENTS / "tiny" / "tiny.env",
     cluster_key=CHECKOUT / "build" / "keys" / "cluster_ed25519",
+)
+HARDWARE = Build(
+    deployment_environment=CHECKOUT / "build" / "deployenv-hardware",
+    environment="tiny-hardware",
+    description=ENVIRONMENTS / "tiny-hardware" / "tiny-hardware.env",
+    cluster_key=TINY.cluster_key,
 )
 LOGIN_SECONDS = 120.0
 
@@ -41,17 +48,23 @@ def real_site(
     node_count: int = 2,
     memory_mib: int = 768,
     firmware: Mapping[str, str] | None = None,
+    hardware: Mapping[str, Hardware] | None = None,
+    loaders: str = plan.LOADERS,
+    device: str = DEVICE,
     deployer_settings: str = "",
 ) -> Iterator[Story]:
     """Yields a site whose machines are off, with blank disks, and whose cluster is described.
 
     Args:
         name: the lab's.
-        directory: takes everything that is written.
+        directory: takes everything that is written; in its folder `images` a test may put files of environments.
         build: what is deployed.
         node_count: machines.
         memory_mib: of each machine.
         firmware: by node, "uefi" for those that have one.
+        hardware: by node, for those that are not built of virtio's parts.
+        loaders: below which folder of the TFTP tree DHCP names the loaders.
+        device: what the target's disk is called on the nodes.
         deployer_settings: lines at the top of the deployer's settings.
     """
     lab = Lab.up(
@@ -60,9 +73,13 @@ def real_site(
         node_count=node_count,
         memory_mib=memory_mib,
         firmware=firmware,
+        hardware=hardware,
+        loaders=loaders,
         owner_pid=os.getpid(),
     )
-    site = lab_site(lab, build, directory / "services")
+    images = directory / "images"
+    images.mkdir(exist_ok=True)
+    site = replace(lab_site(lab, build, directory / "services"), image_directories=(ENVIRONMENTS, images))
     try:
         site.write_settings()
         settings = site.settings_file("deployer")
@@ -70,7 +87,7 @@ def real_site(
         site.write_client_settings("root")
         site.prepare_tree()
         site.start()
-        story = Story(lab=lab, site=site, build=build, directory=directory, say=print)
+        story = Story(lab=lab, site=site, build=build, directory=directory, say=print, device=device)
         story.describe_cluster()
         yield story
     finally:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from kadeploy_rpckit.settings_file import Table, parse
+from kadeploy_edge.settings_file import Table, parse
 
 _Settings = TypeVar("_Settings")
 

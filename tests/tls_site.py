@@ -18,8 +18,8 @@ import grpc
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.tls import TlsFiles
 from tests.fakes.site_certificates import SiteCertificates
 from tests.integration.bootctl.conftest import make_loaders
 from tests.integration.inventory.requests import a_node, registering

@@ -10,16 +10,14 @@ from pathlib import Path
 
 import click
 
-from kadeploy_cli.commands import (
-    classic_archives,
-    classic_control,
-    classic_deploy,
-    classic_environments,
-    classic_nodes,
-    classic_rights,
-)
-from kadeploy_cli.commands.ka import ka
-from kadeploy_cli.commands.kaenv import kaenv
+from kadeploy_cli.deployments import classic_commands as classic_deploy
+from kadeploy_cli.environments import archive_commands as classic_archives
+from kadeploy_cli.environments import classic_commands as classic_environments
+from kadeploy_cli.environments.kaenv import kaenv
+from kadeploy_cli.ka import ka
+from kadeploy_cli.nodes import classic_commands as classic_nodes
+from kadeploy_cli.operations import classic_commands as classic_control
+from kadeploy_cli.rights import classic_commands as classic_rights
 
 MARKER = "<!-- What follows is written by `python -m kadeploy_cli.reference docs/commands.md`. -->\n"
 COMMON = {"--config", "--insecure", "--verbose", "--help", "--version"}

@@ -12,13 +12,15 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-if __name__ == "__main__":  # run as a file, its own folder stands on the path instead of these two
-    sys.path[:1] = [str(REPOSITORY), str(REPOSITORY / "lab")]
+if __name__ == "__main__":  # run as a file, its own folder stands on the path instead of the one above
+    sys.path[0] = str(REPOSITORY / "lab")
 
-from deployenv.archive import tar  # noqa: E402
-from deployenv.failure import BuildFailure  # noqa: E402
-from deployenv.file_tree import FileTree  # noqa: E402
-from deployenv.workspace import (  # noqa: E402
+from environments.description import Description  # noqa: E402
+from environments.image import SUFFIXES, Image, stored_image  # noqa: E402
+from kadeploy_deployenv.archive import tar  # noqa: E402
+from kadeploy_deployenv.failure import BuildFailure  # noqa: E402
+from kadeploy_deployenv.file_tree import FileTree  # noqa: E402
+from kadeploy_deployenv.workspace import (  # noqa: E402
     digest_files,
     hand_over,
     is_current,
@@ -26,17 +28,16 @@ from deployenv.workspace import (  # noqa: E402
     write_manifest,
     write_whole,
 )
-from environments.description import Description  # noqa: E402
-from environments.image import SUFFIXES, Image, stored_image  # noqa: E402
 
 HOME = REPOSITORY / "lab/environments"
 CACHE = REPOSITORY / "build/cache"
 
 
 # Where an environment has none of its own.
-_POSTINSTALLS = {"raw": "tiny"}
+_POSTINSTALLS = {"raw": "tiny", "tiny-hardware": "tiny"}
 DESCRIPTIONS = {
     "tiny": "busybox and dropbear on Debian's kernel, for tests",
+    "tiny-hardware": "the tiny system with a kernel and drivers for other machines than virtio's, for tests",
     "raw": "the tiny system as a raw image of a partition with its own boot loader, for tests",
     "debian": "Debian 12 with systemd and OpenSSH, as small as it gets",
 }
@@ -104,8 +105,10 @@ def postinstall_archive(name: str) -> bytes:
 
 
 def place(source: Path, target: Path) -> None:
-    """Puts a file of the cache where it is wanted, as a second name where that is possible."""
+    """Puts a file of the cache where it is wanted, as a second name where that is possible; everybody may read it."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    # A deployer opens no image that is not for all.
+    source.chmod(0o644)
     if target.exists() and target.samefile(source):
         return
     fresh = target.with_name(f".{target.name}.new")
@@ -113,7 +116,7 @@ def place(source: Path, target: Path) -> None:
     try:
         fresh.hardlink_to(source)
     except OSError:  # another file system
-        shutil.copyfile(source, fresh)
+        shutil.copy(source, fresh)
     fresh.replace(target)
 
 

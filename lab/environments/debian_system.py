@@ -6,9 +6,9 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployenv.apt import SUITE, Apt
-from deployenv.archive import FIXED_TIME
-from deployenv.failure import BuildFailure
+from kadeploy_deployenv.apt import SUITE, Apt
+from kadeploy_deployenv.archive import FIXED_TIME
+from kadeploy_deployenv.failure import BuildFailure
 
 HOME = Path(__file__).parent / "debian"
 

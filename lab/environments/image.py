@@ -5,24 +5,27 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deployenv.apt import Apt
-from deployenv.archive import compress_file, compress_zstd, tar
-from deployenv.ingredients import ingredients
-from deployenv.workspace import digest_files, locked, write_whole
+import kadeploy_deployenv
 from environments import debian_system, raw_system, tiny_system
+from kadeploy_deployenv.apt import Apt
+from kadeploy_deployenv.archive import compress_file, compress_zstd, tar
+from kadeploy_deployenv.ingredients import ingredients
+from kadeploy_deployenv.system import BROADCAST
+from kadeploy_deployenv.workspace import digest_files, locked, write_whole
 
 HOME = Path(__file__).parent
-_DEPLOYENV = HOME.parent.parent / "deployenv"
+_DEPLOYENV = Path(kadeploy_deployenv.__file__).parent
 _TINY_SOURCES = (
     HOME / "tiny/rootfs",
     HOME / "tiny/initrd",
     Path(tiny_system.__file__),
-    *(_DEPLOYENV / f"{name}.py" for name in ("recipe", "system", "archive", "kernel_modules")),
+    *(_DEPLOYENV / f"{name}.py" for name in ("recipe", "profiles", "system", "archive", "kernel_modules")),
 )
 # What the image of each environment is made from. The post-install scripts are not among it.
 _SOURCES = {
     "tiny": _TINY_SOURCES,
-    "raw": (*_TINY_SOURCES, HOME / "raw", Path(raw_system.__file__), _DEPLOYENV / "kabroadcast"),
+    "tiny-hardware": (*_TINY_SOURCES, HOME / "tiny/uefi"),
+    "raw": (*_TINY_SOURCES, HOME / "raw", Path(raw_system.__file__), BROADCAST),
     "debian": (
         HOME / "debian/rootfs",
         HOME / "debian/configure",
@@ -30,9 +33,10 @@ _SOURCES = {
         Path(debian_system.__file__),
     ),
 }
-SUFFIXES = {"tiny": "tar.zst", "raw": "dd.gz", "debian": "tar.zst"}
+SUFFIXES = {"tiny": "tar.zst", "tiny-hardware": "tar.zst", "raw": "dd.gz", "debian": "tar.zst"}
 # Beyond this level, Debian takes ten times as long to get one per cent smaller.
 _DEBIAN_LEVEL = 9
+_DIGITS = 16  # of the digest that names an image in the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +57,30 @@ class Image:
 def stored_image(name: str, cache: Path) -> Image:
     """Returns the image from the cache, after building it if it is not there; the caller holds the cache's lock."""
     folder = cache / "environments"
-    digest = digest_files(_SOURCES[name])[:16]
+    digest = digest_files(_SOURCES[name])[:_DIGITS]
     archive = folder / f"{name}-{digest}.{SUFFIXES[name]}"
     facts = folder / f"{name}-{digest}.json"
     # The facts are written last: an archive without them is left over from a run that was killed.
     if not facts.exists():
-        for old in folder.glob(f"{name}-*"):
+        for old in folder.glob(f"{name}-{'[0-9a-f]' * _DIGITS}.*"):
             old.unlink()
-        image = {"tiny": _tiny, "raw": _raw, "debian": _debian}[name](archive, cache)
+        image = {"tiny": _tiny, "tiny-hardware": _tiny_hardware, "raw": _raw, "debian": _debian}[name](archive, cache)
         write_whole(facts, json.dumps({**asdict(image), "archive": ""}).encode())
     return Image(**{**json.loads(facts.read_text()), "archive": archive})
 
 
 def _tiny(archive: Path, cache: Path) -> Image:
+    return _tiny_with(tiny_system.VIRTIO, archive, cache)
+
+
+def _tiny_hardware(archive: Path, cache: Path) -> Image:
+    return _tiny_with(tiny_system.HARDWARE, archive, cache)
+
+
+def _tiny_with(drivers: tiny_system.Drivers, archive: Path, cache: Path) -> Image:
     with locked(cache / "deployenv"):
-        packages = ingredients(cache / "deployenv")
-        entries = list(tiny_system.tiny_system(packages).entries())
+        packages = ingredients(cache / "deployenv", profile=drivers.profile)
+        entries = list(tiny_system.tiny_system(packages, drivers).entries())
     write_whole(archive, compress_zstd(tar(entries)))
     return Image(
         archive=archive,

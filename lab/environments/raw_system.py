@@ -9,21 +9,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from deployenv import recipe
-from deployenv.failure import BuildFailure
-from deployenv.file_tree import FileTree
-from deployenv.ingredients import Ingredients
-from deployenv.packages import python_wheel
-from deployenv.system import add_broadcast, add_libraries, add_programs
 from environments.tiny_system import tiny_system
+from kadeploy_deployenv import recipe
+from kadeploy_deployenv.failure import BuildFailure
+from kadeploy_deployenv.file_tree import FileTree
+from kadeploy_deployenv.ingredients import Ingredients
+from kadeploy_deployenv.system import add_broadcast, add_libraries, add_programs
 
 HOME = Path(__file__).parent / "raw"
 IMAGE_BYTES = 72 << 20
 
 _SECONDS = 120
 # With the shell of the deployment environment: that of busybox prefers its own applets to programs on the path.
-_PROGRAMS = ("bin/dash", "bin/gzip", "bin/tar", "sbin/blkid", "usr/bin/python3.11")
-_LINKS = ("usr/bin/sh", "usr/bin/python3")
+_PROGRAMS = ("dash", "gzip", "tar", "blkid")
+_LINKS = ("usr/bin/sh",)
 
 
 def raw_system(packages: Ingredients, *, cache: Path) -> FileTree:
@@ -32,7 +31,7 @@ def raw_system(packages: Ingredients, *, cache: Path) -> FileTree:
     add_programs(tree, packages.root, _PROGRAMS)
     for path in _LINKS:
         tree.symlink(path, recipe.LINKS[path])
-    add_broadcast(tree, packages.root, python_wheel(recipe.BLAKE3, recipe.BLAKE3_SHA256, cache=cache))
+    add_broadcast(tree, packages.root, cache=cache)
     add_libraries(tree, packages.root)
     tree.file("boot/extlinux/extlinux.conf", (HOME / "extlinux.conf").read_bytes())
     return tree

@@ -81,6 +81,7 @@ def _loopback_site() -> Site:
         addresses={"inventory": "127.0.0.1:7401", "deployer": "127.0.0.1:7402", "bootctl": "127.0.0.1:7403"},
         deployment_environment=BUILD / "deployenv",
         cluster_key=BUILD / "keys" / "cluster_ed25519",
+        image_directories=(BUILD / "environments",),
     )
 
 

@@ -16,11 +16,12 @@ COMMAND_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """The tools with one settings file. `user`: whom they speak for; empty: the settings' own."""
+    """The tools with one settings file. `seconds`: how long each command may take."""
 
     settings: Path
     say: Callable[[str], None]
     bin_directory: Path = Path(sys.executable).parent
+    seconds: float = COMMAND_SECONDS
 
     def argv(self, command: Sequence[str]) -> list[str]:
         """Returns the argument list with the tool's whole path."""
@@ -38,7 +39,7 @@ class Client:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=self.seconds,
             check=False,
         )
         if done.returncode != 0:

@@ -21,8 +21,11 @@ def _console(lab: Lab) -> list[str]:
     return [*program, "console", "--name", directory.name, "{name}"]
 
 
-def lab_profile(lab: Lab) -> str:
-    """Returns the profile as YAML text (its JSON subset). Emulated machines are slow, so the bounds are wide."""
+def lab_profile(lab: Lab, *, device: str = "vda") -> str:
+    """Returns the profile as YAML text (its JSON subset). Emulated machines are slow, so the bounds are wide.
+
+    `device` is what the target's disk is called on the nodes.
+    """
     commands: dict[str, Sequence[str]] = {
         "hard_reboot": _ipmitool(lab, "chassis", "power", "reset"),
         "very_hard_reboot": _ipmitool(lab, "chassis", "power", "cycle"),
@@ -35,7 +38,7 @@ def lab_profile(lab: Lab) -> str:
         "first_check_timeout": 300,
         "last_check_timeout": 400,
         "commands": commands,
-        "default_device": "vda",
+        "default_device": device,
         "default_partition": 3,
         "kernel_arguments": "console=ttyS0,115200 net.ifnames=0",
     }

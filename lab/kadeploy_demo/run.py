@@ -29,6 +29,7 @@ def lab_site(lab: Lab, build: Build, directory: Path) -> Site:
         addresses={name: f"unix:{sockets}/{name}.sock" for name in ("inventory", "deployer", "bootctl")},
         deployment_environment=build.deployment_environment,
         cluster_key=build.cluster_key,
+        image_directories=(build.description.parent,),
         wrap=lab.exec_argv,
     )
 

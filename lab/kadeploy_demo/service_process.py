@@ -12,6 +12,7 @@ from kadeploy_demo.errors import DemoError
 
 # A service ends within 25 s.
 STOP_SECONDS = 30.0
+LOG_MODE = 0o640
 
 # Those that this process started. They may outlive it; until then somebody has to take their exit status.
 _children: "dict[int, subprocess.Popen[bytes]]" = {}
@@ -38,7 +39,8 @@ class ServiceProcess:
 
     def start(self, command: Sequence[str]) -> None:
         """Starts it in a session of its own, its words going to the log file."""
-        with self.log_file.open("ab") as log:
+        descriptor = os.open(self.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, LOG_MODE)
+        with os.fdopen(descriptor, "ab") as log:
             process = subprocess.Popen(
                 list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )

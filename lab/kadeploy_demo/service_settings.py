@@ -1,6 +1,6 @@
 """What stands in the settings file of each service of a site; the samples beside the services explain the keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ADMINISTRATORS = ["root"]
@@ -25,7 +25,12 @@ def bootctl_settings(address: str, *, tftp_root: Path) -> Tables:
 
 
 def deployer_settings(
-    addresses: Mapping[str, str], *, directory: Path, cluster_key: Path, deployment_environment: Path
+    addresses: Mapping[str, str],
+    *,
+    directory: Path,
+    cluster_key: Path,
+    deployment_environment: Path,
+    image_directories: Sequence[Path],
 ) -> Tables:
     """Returns the deployer's settings; its database and cache lie in the directory."""
     top = {
@@ -34,6 +39,7 @@ def deployer_settings(
         "inventory_address": addresses["inventory"],
         "bootctl_address": addresses["bootctl"],
         "cache_directory": str(directory / "cache"),
+        "image_directories": [str(path) for path in image_directories],
         "ssh_private_key": str(cluster_key),
         "deployment_host_keys": str(deployment_environment / "ssh_host_ed25519_key.pub"),
     }

@@ -17,8 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kadeploy_demo.errors import DemoError
 from kadeploy_demo.service_process import ServiceProcess
 from kadeploy_demo.service_settings import Tables, bootctl_settings, deployer_settings, inventory_settings
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.tls import TlsFiles
 
 START_SECONDS = 60.0
 # Started in this order: the deployer asks the other two.
@@ -35,6 +35,7 @@ class Site:
         addresses: per service, "unix:/path" or "127.0.0.1:PORT".
         deployment_environment: the directory with vmlinuz, initrd.img and the host key of the deployment environment.
         cluster_key: the private key that opens the nodes.
+        image_directories: where the files of environments are.
         wrap: turns an argument list into one that runs where the services belong (a namespace).
         pki: the site's certificates; None where every address is a socket.
     """
@@ -44,6 +45,7 @@ class Site:
     addresses: Mapping[str, str]
     deployment_environment: Path
     cluster_key: Path
+    image_directories: Sequence[Path]
     wrap: Callable[[Sequence[str]], list[str]] = list
     bin_directory: Path = Path(sys.executable).parent
     pki: Path | None = None
@@ -142,6 +144,7 @@ class Site:
             directory=self.directory,
             cluster_key=self.cluster_key,
             deployment_environment=self.deployment_environment,
+            image_directories=self.image_directories,
         )
 
     def _tls_table(self, holder: str) -> dict[str, Mapping[str, object]]:

@@ -14,7 +14,7 @@ from kadeploy_demo.lab_profile import lab_profile
 from kadeploy_demo.node_login import ask_node
 from kadeploy_demo.report import NodeReport, Report
 from kadeploy_demo.site import Site
-from kadeploy_lab import Lab, LabNode
+from kadeploy_lab import Lab, LabNode, plan
 
 DEVICE = "vda"
 PARTITION = 3
@@ -24,12 +24,17 @@ KADEPLOY_SECONDS = 1800.0
 
 # One disk of 8 GiB, described in the classic format. Sizes in MB.
 DISK = """\\#
-vda 8000
+{device} 8000
 1 500 swap
 2 1000 empty
 3 4000 empty
 4 500 tmp
 """
+
+
+def partition(device: str, number: int) -> str:
+    """Returns what Linux calls a partition of a disk: vda3, nvme0n1p3."""
+    return f"{device}{'p' if device[-1].isdigit() else ''}{number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +49,17 @@ class Build:
 
 @dataclass(slots=True, kw_only=True)
 class Story:
-    """One run. `directory` takes everything that it writes; `say` is told each thing as it happens."""
+    """One run. `directory` takes everything that it writes; `say` is told each thing as it happens.
+
+    `device` is what the target's disk is called on the nodes.
+    """
 
     lab: Lab
     site: Site
     build: Build
     directory: Path
     say: Callable[[str], None]
+    device: str = DEVICE
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -79,22 +88,25 @@ class Story:
         with self._phase("describe the cluster"):
             nodes = self.directory / "nodes.txt"
             lines = [f"{node.name} {node.mac} {node.ip}\n" for node in self.lab.nodes]
-            nodes.write_text("".join(lines) + DISK)
+            nodes.write_text("".join(lines) + DISK.format(device=self.device))
             profile = self.directory / "profile.yaml"
-            profile.write_text(lab_profile(self.lab))
+            profile.write_text(lab_profile(self.lab, device=self.device))
             self.administrator.run("ka", "cluster", "update", CLUSTER, "--profile", str(profile))
             self.administrator.run("kaaddnode", str(nodes))
             for node in self.lab.nodes:
-                self.administrator.run("ka", "node", "update", node.name, "--bmc-address", node.bmc_address)
+                firmware = ("--firmware", node.firmware) if node.firmware != plan.BIOS else ()
+                self.administrator.run(
+                    *("ka", "node", "update", node.name, "--bmc-address", node.bmc_address), *firmware
+                )
             self.administrator.run("karecordenv", "-fe", str(self.build.description), "--visibility", "public")
-            target = f"{DEVICE}{PARTITION}"
+            target = partition(self.device, PARTITION)
             self.administrator.run("kaadduser", "-l", USER, "-m", self.node_set, "-p", target)
 
     def deploy(self, *options: str) -> int:
         """Runs kadeploy on all nodes, its progress going where ours goes, and returns its exit status."""
         command = [
             *("kadeploy", "-e", self.build.environment, "-m", self.node_set),
-            *("-p", f"{DEVICE}{PARTITION}", "--partition-disk", *options),
+            *("-p", partition(self.device, PARTITION), "--partition-disk", *options),
         ]
         self.say("$ " + " ".join(command))
         with self._phase("deploy"), self._started(command) as running:
@@ -157,7 +169,7 @@ class Story:
         except DemoError as error:
             return replace(seen, problem=str(error))
         problems = {
-            f"its root is {answer.root_device}": answer.root_device != f"/dev/{DEVICE}{PARTITION}",
+            f"its root is {answer.root_device}": answer.root_device != f"/dev/{partition(self.device, PARTITION)}",
             "it runs the deployment environment still": answer.boot_id == seen.deployenv_boot_id,
             "it has booted again since the deployer saw it": answer.boot_id != told.get("boot_id"),
             f"it calls itself {answer.host_name}": answer.host_name != node.name,

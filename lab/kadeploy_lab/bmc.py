@@ -45,7 +45,7 @@ class NodeBmc(Bmc):  # type: ignore[misc]  # pyghmi has no type hints
         return self._chassis.next_boot
 
     def set_boot_device(self, bootdevice: str) -> None:
-        """`chassis bootdev`: `disk` makes the next start skip the network, once."""
+        """`chassis bootdev`: what the next start tries first, once: `pxe` the network, `disk` the disk."""
         self._chassis.next_boot = bootdevice
         say(f"bootdev {bootdevice}")
 

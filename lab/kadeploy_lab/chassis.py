@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from kadeploy_lab.errors import LabError
+from kadeploy_lab.hardware import DISK, NETWORK
 
 # Completion codes of IPMI 2.0, table 5-2.
 DONE = 0x00
@@ -23,14 +24,14 @@ class PowerButton(Protocol):
     def is_on(self) -> bool:
         """Whether the machine has power."""
 
-    def on(self, *, disk_first: bool = False) -> None:
-        """Switches the machine on."""
+    def on(self, *, first: str = "") -> None:
+        """Switches the machine on; `first`: what this start tries first ("network", "disk")."""
 
     def off(self) -> None:
         """Takes the power away."""
 
-    def reset(self) -> None:
-        """Presses the reset button."""
+    def reset(self, *, first: str = "") -> None:
+        """Presses the reset button; `first` as for `on`."""
 
     def ask_to_shut_down(self) -> None:
         """Presses the power button shortly."""
@@ -91,11 +92,14 @@ class Chassis:
         self._say(f"power {name}" if code == DONE else f"power {name} refused: the machine is off")
         return code
 
+    def _next_device(self) -> str:
+        """A boot device that was set before is used for one start."""
+        device, self.next_boot = self.next_boot, "default"
+        return {"network": NETWORK, "hd": DISK}.get(device, "")
+
     def _on(self) -> int:
-        """A boot device that was set before is used for this one start."""
         if not self._machine.is_on:
-            disk_first, self.next_boot = self.next_boot == "hd", "default"
-            self._machine.on(disk_first=disk_first)
+            self._machine.on(first=self._next_device())
         return DONE
 
     def _off(self) -> int:
@@ -111,7 +115,7 @@ class Chassis:
         """Refused without power, as most BMCs do."""
         if not self._machine.is_on:
             return NOT_IN_THIS_STATE
-        self._machine.reset()
+        self._machine.reset(first=self._next_device())
         return DONE
 
     def _soft(self) -> int:

@@ -15,6 +15,7 @@ from typing import Self
 from kadeploy_lab import commands, network, plan, services
 from kadeploy_lab.accelerator import Accelerator, choose_accelerator
 from kadeploy_lab.errors import LabError
+from kadeploy_lab.hardware import Hardware
 from kadeploy_lab.lock import exclusive
 from kadeploy_lab.machine import UEFI_VARIABLES
 from kadeploy_lab.plan import LabNode
@@ -54,6 +55,8 @@ class Lab:
         memory_mib: int = 768,
         disk_gib: int = 8,
         firmware: Mapping[str, str] | None = None,
+        hardware: Mapping[str, Hardware] | None = None,
+        loaders: str = plan.LOADERS,
         tftp_root: Path | None = None,
         owner_pid: int | None = None,
         say: Callable[[str], None] = _silent,
@@ -62,11 +65,12 @@ class Lab:
 
         A lab with an owner is a leftover as soon as that process is gone, and the next `up` of the
         same name clears it away; one without an owner stays until somebody ends it. `firmware` says
-        by node name which machines have "uefi"; all others have a BIOS.
+        by node name which machines have "uefi"; all others have a BIOS. `hardware` says which are not built of
+        virtio's parts, `loaders` below which folder of the TFTP tree DHCP names the loaders.
         """
         plan.check_name(name)
         directory = directory.resolve()
-        nodes = plan.plan_nodes(name, directory, node_count, firmware=firmware)
+        nodes = plan.plan_nodes(name, directory, node_count, firmware=firmware, hardware=hardware)
         check_tools()
         if any(node.firmware == plan.UEFI for node in nodes):
             check_uefi()
@@ -79,6 +83,7 @@ class Lab:
                 name=name,
                 directory=directory,
                 tftp_root=(tftp_root or directory / "tftp").resolve(),
+                loaders=loaders,
                 memory_mib=memory_mib,
                 disk_gib=disk_gib,
                 accelerator=accelerator,
@@ -204,8 +209,9 @@ def _fresh_files(state: LabState) -> None:
         (state.directory / log).unlink(missing_ok=True)
     for node in state.nodes:
         node.disk.parent.mkdir(parents=True)
-        with node.disk.open("wb") as disk:
-            disk.truncate(state.disk_gib * _GIB)
+        for path in node.disks:
+            with path.open("wb") as disk:
+                disk.truncate(state.disk_gib * _GIB)
         if node.firmware == plan.UEFI:
             shutil.copyfile(UEFI_VARIABLES, node.variables)
         node.serial_log.touch()  # so that one can follow it before the machine is on
@@ -226,7 +232,7 @@ def _clear(name: str, directory: Path) -> bool:
         network.delete(namespace)
     if runtime.exists():
         shutil.rmtree(runtime)
-    for image in (*directory.glob("nodes/*/disk.img"), *directory.glob("nodes/*/variables.img")):
+    for image in (*directory.glob("nodes/*/disk*.img"), *directory.glob("nodes/*/variables.img")):
         image.unlink()
     (directory / "bmc.password").unlink(missing_ok=True)
     state_file(directory).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from kadeploy_lab import plan, qmp
 from kadeploy_lab.accelerator import Accelerator
 from kadeploy_lab.commands import find_program
 from kadeploy_lab.errors import LabError
+from kadeploy_lab.hardware import boot_indexes, card_arguments, disk_arguments
 from kadeploy_lab.plan import LabNode
 
 # Debian's package ovmf; every machine has a copy of the variables for itself.
@@ -41,27 +42,26 @@ class MachineSpec:
         return self.node.serial_socket.with_suffix(".pid")
 
 
-def machine_argv(spec: MachineSpec, *, disk_first: bool = False) -> list[str]:
-    """The QEMU command line of a node: it boots from the network card, then from its disk."""
-    network, disk = (2, 1) if disk_first else (1, 2)
+def machine_argv(spec: MachineSpec, *, first: str = "") -> list[str]:
+    """The QEMU command line of a node; `first`: what this one start tries before all else ("network", "disk")."""
     node = spec.node
+    uefi = node.firmware == plan.UEFI
+    kind = node.hardware.machine or ("q35" if uefi else "pc")
+    indexes = boot_indexes(node.hardware, first=first)
     return [
         "qemu-system-x86_64",
         *("-name", node.name),
         *("-uuid", node.uuid),
         "-nodefaults",
         # Without graphics the firmware talks on the serial port, so the log tells the PXE part too.
-        *("-machine", "q35,graphics=off" if node.firmware == plan.UEFI else "pc,graphics=off"),
-        *(_uefi(node) if node.firmware == plan.UEFI else ()),
+        *("-machine", f"{kind},graphics=off"),
+        *(_uefi(node) if uefi else ()),
         *spec.accelerator.arguments,
         *("-m", str(spec.memory_mib)),
         *("-smp", "1"),
         *("-display", "none"),
-        *("-netdev", f"tap,id=net0,ifname={spec.tap},script=no,downscript=no"),
-        *("-device", f"virtio-net-pci,netdev=net0,mac={node.mac},bootindex={network}"),
-        # cache=unsafe: the disk survives the machine, not the host; blank again at the next start.
-        *("-drive", f"file={node.disk},format=raw,if=none,id=disk0,cache=unsafe,discard=unmap"),
-        *("-device", f"virtio-blk-pci,drive=disk0,bootindex={disk}"),
+        *card_arguments(node.hardware, tap=spec.tap, mac=node.mac, indexes=indexes),
+        *disk_arguments(node.hardware, [str(disk) for disk in node.disks], on_q35=kind == "q35", indexes=indexes),
         *("-device", "virtio-rng-pci"),
         *(
             "-chardev",
@@ -93,11 +93,11 @@ class Machine:
         """Whether the machine has power."""
         return self._process is not None and self._process.poll() is None
 
-    def on(self, *, disk_first: bool = False) -> None:
-        """Switches the machine on; nothing happens to one that is on."""
+    def on(self, *, first: str = "") -> None:
+        """Switches the machine on; nothing happens to one that is on. `first`: what this start tries first."""
         if self.is_on:
             return
-        argv = machine_argv(self._spec, disk_first=disk_first)
+        argv = machine_argv(self._spec, first=first)
         self._spec.pid_file.unlink(missing_ok=True)
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -108,6 +108,9 @@ class Machine:
                 start_new_session=True,
             )
         self._wait_for_start(self._process)
+        if first:
+            # The firmware was told at the start; what the guest does to reboot itself is another start.
+            qmp.execute(self._spec.qmp_socket, *self._boot_order())
 
     def _wait_for_start(self, process: "subprocess.Popen[bytes]") -> None:
         """QEMU writes its pid file when it has everything it needs; ipmitool waits that long."""
@@ -126,13 +129,28 @@ class Machine:
         self._process.wait(timeout=_END_SECONDS)
         self._process = None
 
-    def reset(self) -> None:
-        """Presses the reset button."""
-        qmp.execute(self._spec.qmp_socket, "system_reset")
+    def reset(self, *, first: str = "") -> None:
+        """Presses the reset button; `first`: what this start tries first."""
+        reset = qmp.Command(name="system_reset", until="RESET")
+        if first:
+            qmp.execute(self._spec.qmp_socket, *self._boot_order(first=first), reset, *self._boot_order())
+        else:
+            qmp.execute(self._spec.qmp_socket, reset)
+
+    def _boot_order(self, *, first: str = "") -> list[qmp.Command]:
+        """What tells the firmware of the next start in which order to boot. No two devices may have one place."""
+        indexes = boot_indexes(self._spec.node.hardware, first=first)
+        return [
+            qmp.Command(
+                name="qom-set",
+                arguments={"path": f"/machine/peripheral/{device}", "property": "bootindex", "value": index},
+            )
+            for device, index in indexes.items()
+        ]
 
     def ask_to_shut_down(self) -> None:
         """Presses the power button shortly: a running system shuts itself down, nothing else does."""
-        qmp.execute(self._spec.qmp_socket, "system_powerdown")
+        qmp.execute(self._spec.qmp_socket, qmp.Command(name="system_powerdown"))
 
 
 def machine_spec(node: LabNode, *, index: int, memory_mib: int, accelerator: Accelerator) -> MachineSpec:

@@ -7,10 +7,11 @@ labs apart is their name and a short hash of their directory.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kadeploy_lab.errors import LabError
+from kadeploy_lab.hardware import Hardware
 
 GATEWAY_IP = "172.31.0.1"
 NETWORK = "172.31.0.0/24"
@@ -21,6 +22,9 @@ BRIDGE_MAC = "52:54:00:4b:ff:01"
 BMC_USER = "admin"
 MAX_NODES = 64
 BIOS, UEFI = "bios", "uefi"
+# The folders of the TFTP tree that DHCP can name, and the loaders there: of a BIOS, of UEFI.
+LOADERS = "PXEClient"
+LOADER_NAMES = {LOADERS: ("pxelinux.0", "grubx64.efi"), "X86PC/linux": ("linux.0", "grubx64.efi")}
 
 # Unix socket paths end at 107 bytes, and a checkout can be deep: sockets and pid files live here.
 RUN_ROOT = Path("/run/kadeploy-lab")
@@ -41,11 +45,18 @@ class LabNode:
     serial_socket: Path
     disk: Path
     firmware: str = BIOS
+    hardware: Hardware = field(default_factory=Hardware)
 
     @property
     def uuid(self) -> str:
         """The machine's UUID, as its firmware tells it; one of those that pxelinux holds for a UUID."""
         return f"6b61646c-6162-4b61-8000-{self.mac.replace(':', '')}"
+
+    @property
+    def disks(self) -> tuple[Path, ...]:
+        """All disks, the first one among them."""
+        others = (self.disk.with_name(f"disk-{number}.img") for number in range(2, self.hardware.disks + 1))
+        return (self.disk, *others)
 
     @property
     def variables(self) -> Path:
@@ -82,19 +93,29 @@ def tap(index: int) -> str:
 
 
 def plan_nodes(
-    name: str, directory: Path, count: int, *, firmware: Mapping[str, str] | None = None
+    name: str,
+    directory: Path,
+    count: int,
+    *,
+    firmware: Mapping[str, str] | None = None,
+    hardware: Mapping[str, Hardware] | None = None,
 ) -> tuple[LabNode, ...]:
-    """The machines of a lab, node-1 first; those that `firmware` does not name have a BIOS."""
+    """The machines of a lab, node-1 first; those that `firmware` does not name have a BIOS, and the usual hardware."""
     if not 1 <= count <= MAX_NODES:
         raise LabError(f"A lab has 1 to {MAX_NODES} nodes, not {count}.")
     runtime = run_directory(name, directory)
     nodes = tuple(_plan_node(index, directory, runtime) for index in range(1, count + 1))
     wanted = firmware or {}
-    if strange := sorted(wanted.keys() - {node.name for node in nodes}):
-        raise LabError(f"The lab has no node '{strange[0]}' that could have a firmware of its own.")
+    parts = hardware or {}
+    for kind, described in (("firmware", wanted), ("hardware", parts)):
+        if strange := sorted(described.keys() - {node.name for node in nodes}):
+            raise LabError(f"The lab has no node '{strange[0]}' that could have a {kind} of its own.")
     if unknown := sorted(set(wanted.values()) - {BIOS, UEFI}):
         raise LabError(f"'{unknown[0]}' is no firmware of the lab's machines: use bios or uefi.")
-    return tuple(replace(node, firmware=wanted.get(node.name, BIOS)) for node in nodes)
+    return tuple(
+        replace(node, firmware=wanted.get(node.name, BIOS), hardware=parts.get(node.name, node.hardware))
+        for node in nodes
+    )
 
 
 def _plan_node(index: int, directory: Path, runtime: Path) -> LabNode:

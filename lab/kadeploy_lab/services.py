@@ -11,16 +11,15 @@ from kadeploy_lab.errors import LabError
 from kadeploy_lab.plan import LabNode
 from kadeploy_lab.state import LabState
 
-BIOS_BOOT_FILE = "PXEClient/pxelinux.0"
-UEFI_BOOT_FILE = "PXEClient/grubx64.efi"
 UEFI_ARCHITECTURES = (7, 9)  # what firmware with UEFI calls itself in its question (RFC 4578)
 TFTP_BLOCK_SIZE = 1468  # a block, its headers and Ethernet's 1500 bytes
 _START_SECONDS = 30.0
 _SECONDS_PER_NODE = 2.0
 
 
-def dhcp_argv(nodes: Sequence[LabNode], *, pid_file: Path, ipv6: bool) -> list[str]:
+def dhcp_argv(nodes: Sequence[LabNode], *, pid_file: Path, ipv6: bool, loaders: str = plan.LOADERS) -> list[str]:
     """The command line of dnsmasq as a DHCP server: no DNS, no TFTP, no files of the host."""
+    bios, uefi = (f"{loaders}/{name}" for name in plan.LOADER_NAMES[loaders])
     argv = [
         "dnsmasq",
         "--keep-in-foreground",
@@ -38,8 +37,8 @@ def dhcp_argv(nodes: Sequence[LabNode], *, pid_file: Path, ipv6: bool) -> list[s
         f"--dhcp-range={plan.NETWORK.removesuffix('/24')},static,255.255.255.0,1h",
         *(f"--dhcp-host={node.mac},{node.ip},{node.name}" for node in nodes),
         *(f"--dhcp-match=set:uefi,option:client-arch,{number}" for number in UEFI_ARCHITECTURES),
-        f"--dhcp-boot=tag:!uefi,{BIOS_BOOT_FILE},,{plan.GATEWAY_IP}",
-        f"--dhcp-boot=tag:uefi,{UEFI_BOOT_FILE},,{plan.GATEWAY_IP}",
+        f"--dhcp-boot=tag:!uefi,{bios},,{plan.GATEWAY_IP}",
+        f"--dhcp-boot=tag:uefi,{uefi},,{plan.GATEWAY_IP}",
         # iPXE's own option 176 (no-pxedhcp): do not wait for a proxy DHCP server that is not there.
         "--dhcp-option-force=encap:175,176,1b",
     ]
@@ -76,7 +75,7 @@ def bmc_argv(directory: Path, node: LabNode) -> list[str]:
 def start(namespace: str, state: LabState, runtime: Path) -> None:
     """Starts every service and returns when all of them listen."""
     logs = _logs(state)
-    dhcp = dhcp_argv(state.nodes, pid_file=runtime / "dnsmasq.pid", ipv6=network.has_ipv6())
+    dhcp = dhcp_argv(state.nodes, pid_file=runtime / "dnsmasq.pid", ipv6=network.has_ipv6(), loaders=state.loaders)
     dhcp[0] = find_program(dhcp[0])
     start_service(namespace, dhcp, logs["DHCP server"])
     start_service(namespace, tap_argv(tftp_argv(state.tftp_root)), logs["TFTP server"])

@@ -7,9 +7,10 @@ from typing import Any, Self
 
 from kadeploy_lab.accelerator import Accelerator
 from kadeploy_lab.errors import LabError
+from kadeploy_lab.hardware import Hardware
 from kadeploy_lab.plan import LabNode
 
-_FORMAT = 2
+_FORMAT = 3
 _NODE_PATHS = ("serial_log", "serial_socket", "disk")
 
 
@@ -42,6 +43,7 @@ class LabState:
     name: str
     directory: Path
     tftp_root: Path
+    loaders: str
     memory_mib: int
     disk_gib: int
     accelerator: Accelerator
@@ -95,12 +97,13 @@ def state_file(directory: Path) -> Path:
     return directory / "state.json"
 
 
-def _read_node(fields: dict[str, str]) -> LabNode:
+def _read_node(fields: dict[str, Any]) -> LabNode:
     return LabNode(
         name=fields["name"],
         mac=fields["mac"],
         ip=fields["ip"],
         bmc_address=fields["bmc_address"],
         firmware=fields["firmware"],
+        hardware=Hardware.read(fields["hardware"]),
         **{key: Path(fields[key]) for key in _NODE_PATHS},
     )

@@ -18,8 +18,8 @@ from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.directory import PUBLIC_FILE, Directory
 from kadeploy_bootctl.tree.installer import lay_out
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.server import ServerSettings
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.server import ServerSettings
 from tests.bench.machine import RESULTS, machine, save, table
 from tests.fakes.threaded_server import start_in_thread
 

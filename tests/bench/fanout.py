@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
-from kadeploy_deployer.app.ports import ShellHost
+from kadeploy_deployer.ports import ShellHost
 
 MACHINES = 300
 COMMAND = ("true",)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kadeploy_rpckit.garbage import settle
+from kadeploy_edge.garbage import settle
 from tests.bench.machine import machine, save, table
 from tests.bench.scale_reserve import mariadb, sqlite
 from tests.mariadb import running_server

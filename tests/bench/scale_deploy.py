@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kadeploy_deployer.domain.states import DeploymentState
-from kadeploy_rpckit.garbage import settle
+from kadeploy_edge.garbage import settle
 from tests.fakes.deployment_world import make_database
 from tests.fakes.simulated_site import SimulatedSite
 

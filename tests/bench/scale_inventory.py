@@ -14,14 +14,14 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc, node_pb2
+from kadeploy_database.access import SqliteAccess
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.garbage import settle
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.garbage import settle
-from kadeploy_rpckit.server import ServerSettings
-from kadeploy_sqlkit.access import SqliteAccess
 from tests.fakes.threaded_server import start_in_thread
 
 ROOT = Path(__file__).parents[2]

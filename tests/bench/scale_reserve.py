@@ -23,13 +23,13 @@ from sqlalchemy.engine import URL
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy_deployer import service
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
-from kadeploy_deployer.app.ports import Inventory
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports import Inventory
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
-from kadeploy_rpckit.channel import open_aio_channel
-from kadeploy_rpckit.server import ServerSettings, start_server
+from kadeploy_edge.channel import open_aio_channel
+from kadeploy_edge.server import ServerSettings, start_server
 from tests.bench.scale_inventory import served_inventory
 from tests.fakes.deployment_world import World, resolution
 from tests.fakes.fake_console import FakeConsole

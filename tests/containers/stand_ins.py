@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployenv.apt import SUITE
+from kadeploy_deployenv.apt import SUITE
 from tests.containers.tools import CACHE, debian_sources, recipe_name
 
 BUILD_SECONDS = 600

@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from deployenv.apt import SUITE, Apt
+from kadeploy_deployenv.apt import SUITE, Apt
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = CHECKOUT / "build" / "cache" / "compose"

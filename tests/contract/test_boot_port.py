@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from kadeploy_bootctl.__main__ import main
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
-from kadeploy_deployer.app.fence import behind
-from kadeploy_deployer.app.ports import (
+from kadeploy_deployer.domain.errors import LeaseLost
+from kadeploy_deployer.engine.fence import behind
+from kadeploy_deployer.ports import (
     Boot,
     BootChainload,
     BootDeploymentKernel,
@@ -22,10 +24,9 @@ from kadeploy_deployer.app.ports import (
     BootHypervisor,
     BootLocalDisk,
     BootNetworkKernel,
-    BootWish,
+    BootTarget,
 )
-from kadeploy_deployer.domain.errors import LeaseLost
-from kadeploy_rpckit.server import ServerSettings
+from kadeploy_edge.server import ServerSettings
 from tests.fakes import snapshots
 from tests.fakes.closed_fence import closed_fence
 from tests.fakes.fake_boot import FakeBoot
@@ -106,7 +107,7 @@ def kernel(tmp_path: Path) -> Path:
 async def test_entries_of_every_kind_are_written(boot: Boot, kernel: Path) -> None:
     digest = digest_of(KERNEL)
     await boot.upload(kernel, digest=digest, description="kernel of debian")
-    wishes: list[BootWish] = [
+    targets: list[BootTarget] = [
         BootDeploymentKernel(label="deploy", arguments="kadeploy.token=t kadeploy.node=node-1"),
         BootNetworkKernel(kernel_digest=digest, initrd_digest="", arguments="root=/dev/vda3 rw"),
         BootLocalDisk(),
@@ -120,9 +121,9 @@ async def test_entries_of_every_kind_are_written(boot: Boot, kernel: Path) -> No
             arguments="root=/dev/vda3",
         ),
     ]
-    for wish in wishes:
-        assert await boot.set_entries({"node-1": wish, "node-2": wish}, NODES, owner="d-1") == {}
-        assert await boot.set_entries({"node-1": wish}, NODES, owner="d-1") == {}
+    for target in targets:
+        assert await boot.set_entries({"node-1": target, "node-2": target}, NODES, owner="d-1") == {}
+        assert await boot.set_entries({"node-1": target}, NODES, owner="d-1") == {}
 
 
 async def test_a_file_may_be_uploaded_twice(boot: Boot, kernel: Path) -> None:
@@ -166,29 +167,29 @@ async def test_an_entry_that_names_no_file_fails_alone(boot: Boot) -> None:
 
 
 async def test_entries_are_shown_without_being_written(boot: Boot) -> None:
-    wishes = {"node-1": BootDeploymentKernel(label="deploy", arguments="kadeploy.node=node-1")}
-    shown = await boot.render_entries(wishes, NODES, owner="d-1")
+    targets = {"node-1": BootDeploymentKernel(label="deploy", arguments="kadeploy.node=node-1")}
+    shown = await boot.render_entries(targets, NODES, owner="d-1")
     assert list(shown) == ["node-1"]
     assert all(path and "kadeploy.node=node-1" in text for path, text in shown["node-1"])
 
 
 async def test_an_entry_is_shown_before_its_files_are_uploaded(boot: Boot) -> None:
-    wish = BootNetworkKernel(kernel_digest=digest_of(b"later"), initrd_digest="", arguments="root=/dev/vda3")
-    shown = await boot.render_entries({"node-1": wish}, NODES, owner="d-1")
+    target = BootNetworkKernel(kernel_digest=digest_of(b"later"), initrd_digest="", arguments="root=/dev/vda3")
+    shown = await boot.render_entries({"node-1": target}, NODES, owner="d-1")
     assert all("root=/dev/vda3" in text for _, text in shown["node-1"])
 
 
 async def test_a_hypervisor_boots_with_its_kernel_and_the_kernel_s_arguments(bootctl: str) -> None:
     boot = GrpcBoot(bootctl)
     xen, kernel, initrd = (digest_of(word) for word in (b"xen", b"kernel", b"initrd"))
-    wish = BootHypervisor(
+    target = BootHypervisor(
         hypervisor_digest=xen,
         hypervisor_arguments="dom0_mem=512M",
         kernel_digest=kernel,
         initrd_digest=initrd,
         arguments="root=/dev/vda3 kadeploy.token=t",
     )
-    [(_, text), *_] = (await boot.render_entries({"node-1": wish}, NODES, owner="d-1"))["node-1"]
+    [(_, text), *_] = (await boot.render_entries({"node-1": target}, NODES, owner="d-1"))["node-1"]
     modules = text[text.index("APPEND ") :].splitlines()[0].split(" --- ")
     assert modules[0].endswith(f"{xen.replace(':', '-')} dom0_mem=512M")
     assert modules[1].endswith(f"{kernel.replace(':', '-')} root=/dev/vda3 kadeploy.token=t")
@@ -198,11 +199,11 @@ async def test_a_hypervisor_boots_with_its_kernel_and_the_kernel_s_arguments(boo
 
 async def test_what_is_shown_is_what_is_written(bootctl: str, tree: Path) -> None:
     boot = GrpcBoot(bootctl)
-    wishes = {"node-1": BootDeploymentKernel(label="deploy", arguments="kadeploy.node=node-1")}
-    shown = (await boot.render_entries(wishes, NODES, owner="d-1"))["node-1"]
+    targets = {"node-1": BootDeploymentKernel(label="deploy", arguments="kadeploy.node=node-1")}
+    shown = (await boot.render_entries(targets, NODES, owner="d-1"))["node-1"]
     root = tree.parent / "tftp"
     assert not any((root / path).exists() for path, _ in shown)
-    assert await boot.set_entries(wishes, NODES, owner="d-1") == {}
+    assert await boot.set_entries(targets, NODES, owner="d-1") == {}
     assert [(root / path).read_text() for path, _ in shown] == [text for _, text in shown]
     await boot.close()
 
@@ -256,12 +257,13 @@ async def test_a_file_that_cannot_be_read_is_told(bootctl: str, tmp_path: Path) 
 
 
 async def test_a_file_that_breaks_off_is_told(bootctl: str, kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def breaking(_path: Path) -> tuple[int, AsyncIterator[bytes]]:
+    @asynccontextmanager
+    async def breaking(_path: Path, _threads: object) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         async def parts() -> AsyncIterator[bytes]:
             yield b"x"
             raise OSError(5, "Input/output error")
 
-        return 10, parts()
+        yield 10, parts()
 
     monkeypatch.setattr("kadeploy_deployer.adapters.boot_grpc.file_parts", breaking)
     boot = GrpcBoot(bootctl)
@@ -274,18 +276,18 @@ async def test_many_entries_go_in_several_calls(bootctl: str, monkeypatch: pytes
     monkeypatch.setattr("kadeploy_deployer.adapters.boot_grpc.ENTRIES_PER_CALL", 2)
     boot = GrpcBoot(bootctl)
     nodes = snapshots.nodes(*(f"node-{number}" for number in range(1, 6)))
-    wishes: dict[str, BootWish] = {name: BootLocalDisk() for name in nodes}
-    wishes["node-4"] = BootDeploymentKernel(label="absent", arguments="")
-    assert list(await boot.set_entries(wishes, nodes, owner="d-1")) == ["node-4"]
+    targets: dict[str, BootTarget] = {name: BootLocalDisk() for name in nodes}
+    targets["node-4"] = BootDeploymentKernel(label="absent", arguments="")
+    assert list(await boot.set_entries(targets, nodes, owner="d-1")) == ["node-4"]
     await boot.close()
 
 
 async def test_who_has_lost_his_lease_changes_no_entry(boot: Boot, tree: Path) -> None:
     assert await boot.set_entries({"node-1": BootLocalDisk()}, NODES, owner="d-1") == {}
     before = written(tree)
-    wish = BootDeploymentKernel(label="deploy", arguments="kadeploy.token=t kadeploy.node=node-1")
+    target = BootDeploymentKernel(label="deploy", arguments="kadeploy.token=t kadeploy.node=node-1")
     with behind(closed_fence()), pytest.raises(LeaseLost):
-        await boot.set_entries({"node-1": wish}, NODES, owner="d-1")
+        await boot.set_entries({"node-1": target}, NODES, owner="d-1")
     assert written(tree) == before
     if isinstance(boot, FakeBoot):
         assert boot.entries == {"node-1": BootLocalDisk()}

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import Broadcast, BroadcastSink, BroadcastTarget, Received, ShellHost
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import Broadcast, BroadcastSink, BroadcastTarget, OpenedFile, Received, ShellHost
 from tests.fakes.fake_broadcast import FakeBroadcast
 from tests.fakes.local_shell import KABROADCAST, LocalShell
 
@@ -59,13 +59,15 @@ async def send(subject: Subject, file: Path, *nodes: str) -> tuple[dict[str, Rec
         sink = BroadcastSink(kind="dd", compression="none", target=str(device))
         targets.append(BroadcastTarget(host=host, sink=sink))
     progress: dict[str, tuple[int, int]] = {}
-    received = await subject.broadcast.send(
-        file,
-        digest=digest_of(file),
-        targets=targets,
-        timeout=60,
-        on_progress=lambda node, done, total: progress.update({node: (done, total)}),
-    )
+    with OpenedFile.open(file) as opened:
+        received = await subject.broadcast.send(
+            opened,
+            digest=digest_of(file),
+            user="alice",
+            targets=targets,
+            timeout=60,
+            on_progress=lambda node, done, total: progress.update({node: (done, total)}),
+        )
     return dict(received), progress
 
 

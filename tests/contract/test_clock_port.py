@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import Clock
+from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.store.database_clock import DatabaseClock
 from tests.fakes.deployment_world import make_database
 from tests.fakes.manual_clock import ManualClock

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from kadeploy_bootctl.settings import Settings as BootctlSettings
-from kadeploy_cli.settings import Settings as ClientSettings
+from kadeploy_cli.connection.settings import Settings as ClientSettings
+from kadeploy_database.access import MariadbAccess
 from kadeploy_deployer.settings import Settings as DeployerSettings
 from kadeploy_inventory.settings import Settings as InventorySettings
-from kadeploy_sqlkit.access import MariadbAccess
 from tests.containers.site import COMPOSE_FILE, QUICK_HEALTH, write_manuals_override
 from tests.containers.tools import CHECKOUT, compose_program
 

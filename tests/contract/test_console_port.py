@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.adapters.console_commands import CommandConsole
-from kadeploy_deployer.app.ports import Console, ConsoleError, ConsoleLine
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
+from kadeploy_deployer.ports import Console, ConsoleError, ConsoleLine
 from tests.fakes.fake_console import FakeConsole
 from tests.fakes.snapshots import a_node
 

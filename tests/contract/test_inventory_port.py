@@ -14,8 +14,8 @@ from kadeploy.inventory.v1 import (
     inventory_service_pb2_grpc,
     node_pb2,
 )
+from kadeploy_database.access import SqliteAccess
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
-from kadeploy_deployer.app.ports import Inventory, NodeResolution, Resolution, ResolvedNode
 from kadeploy_deployer.domain.snapshot import (
     ArchiveSnapshot,
     CommandSnapshot,
@@ -29,13 +29,13 @@ from kadeploy_deployer.domain.snapshot import (
     StepPolicy,
 )
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.ports import Inventory, NodeResolution, Resolution, ResolvedNode
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.errors import Invalid, Missing, Unreachable
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.errors import Invalid, Missing, Unreachable
-from kadeploy_rpckit.server import ServerSettings
-from kadeploy_sqlkit.access import SqliteAccess
 from tests.fakes.fake_inventory import FakeInventory
 from tests.fakes.threaded_server import start_in_thread
 

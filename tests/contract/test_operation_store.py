@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.operation_store import (
+from kadeploy_deployer.domain.control_errors import NodeNotFound, PowerFailed
+from kadeploy_deployer.domain.error_record import ErrorRecord
+from kadeploy_deployer.ports.operation_store import (
     AskedBefore,
     NewOperation,
     NodeNote,
@@ -14,9 +16,8 @@ from kadeploy_deployer.app.operation_store import (
     Renewal,
     RequestName,
 )
-from kadeploy_deployer.domain.control_errors import NodeNotFound, PowerFailed
-from kadeploy_deployer.domain.trouble import noted
 from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.operations import SqlOperationStore
 from tests.fakes.deployment_world import make_database
 from tests.fakes.fake_operation_store import FakeOperationStore
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 def operation(name: str, *, owner: str = "alice", age: float = 0.0) -> NewOperation:
     now = time.time() - age
-    return NewOperation(id=f"op-{name}", owner=owner, lease_expires_at=now + 30.0, now=now)
+    return NewOperation(id=f"op-{name}", owner=owner, lease_seconds=30.0, now=now)
 
 
 @pytest.fixture
@@ -39,6 +40,15 @@ def database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture(params=["fake", "sql"])
 def store(request: pytest.FixtureRequest, database: Database) -> OperationStore:
     return FakeOperationStore() if request.param == "fake" else SqlOperationStore(database)
+
+
+async def nobody_renews(store: OperationStore, database: Database) -> None:
+    """Frees what operations hold, as when their deployers are dead."""
+    if isinstance(store, FakeOperationStore):
+        store.leases.clear()
+        return
+    deployments = SqlDeploymentStore(database)
+    await deployments.free(await deployments.list_leases())
 
 
 async def test_what_is_free_is_locked_and_the_holders_of_the_rest_are_told(store: OperationStore) -> None:
@@ -59,10 +69,9 @@ async def test_a_console_has_one_holder(store: OperationStore) -> None:
 async def test_what_is_held_is_renewed_and_what_is_not_is_not(store: OperationStore) -> None:
     await store.lock_nodes(operation("a"), ["n1", "n2"])
     await store.take_console(operation("a"), "n3")
-    now = time.time()
-    assert await store.renew("op-a", now=now, lease_expires_at=now + 30) == Renewal(held=3)
+    assert await store.renew("op-a") == Renewal(held=True)
     await store.release("op-a")
-    assert await store.renew("op-a", now=now, lease_expires_at=now + 30) == Renewal(held=0)
+    assert await store.renew("op-a") == Renewal(held=False)
 
 
 async def test_nothing_is_known_of_nodes_that_were_never_deployed(store: OperationStore) -> None:
@@ -73,14 +82,14 @@ async def test_nothing_is_known_of_nodes_that_were_never_deployed(store: Operati
 # --- requests that can be made again ---
 
 REQUEST = RequestName(owner="alice", request_id="r-1", fingerprint="reboot n1 n2")
-NO_NODE = noted(NodeNotFound("n9"))
+NO_NODE = ErrorRecord.from_error(NodeNotFound("n9"))
 
 
 async def outcomes(store: OperationStore) -> dict[str, str]:
     """Returns the reasons of the nodes that have an outcome, empty where it went well."""
     known = await store.known_request("alice", "r-1")
     assert known is not None
-    return {node: trouble.reason if trouble else "" for node, trouble in known.outcomes.items()}
+    return {node: error_record.reason if error_record else "" for node, error_record in known.outcomes.items()}
 
 
 async def test_a_request_has_one_operation_and_remembers_what_became_of_each_node(store: OperationStore) -> None:
@@ -89,8 +98,10 @@ async def test_a_request_has_one_operation_and_remembers_what_became_of_each_nod
     assert await store.open_request(operation("a"), REQUEST, ["n1", "n2", "n9"], refused=refused) == refused
     with pytest.raises(AskedBefore):
         await store.open_request(operation("b"), REQUEST, ["n1", "n2"], refused={})
-    trouble = noted(PowerFailed("n2 has no controller", metadata={"node": "n2"}))
-    assert await store.note_nodes("op-a", [NodeNote(node="n1"), NodeNote(node="n2", ended=True, trouble=trouble)])
+    error_record = ErrorRecord.from_error(PowerFailed("n2 has no controller", metadata={"node": "n2"}))
+    assert await store.note_nodes(
+        "op-a", [NodeNote(node="n1"), NodeNote(node="n2", ended=True, error_record=error_record)]
+    )
     assert not await store.note_nodes("op-b", [NodeNote(node="n1", ended=True)])
     assert await outcomes(store) == {"n9": "NODE_NOT_FOUND", "n2": "POWER_FAILED"}
 
@@ -99,7 +110,7 @@ async def test_a_request_has_one_operation_and_remembers_what_became_of_each_nod
     known = await store.known_request("alice", "r-1")
     assert known is not None
     assert known.ended
-    assert known.outcomes == {"n1": None, "n2": trouble, "n9": NO_NODE}
+    assert known.outcomes == {"n1": None, "n2": error_record, "n9": NO_NODE}
     with pytest.raises(AskedBefore):
         await store.open_request(operation("c"), REQUEST, ["n1", "n2"], refused={})
 
@@ -112,15 +123,18 @@ async def test_the_same_id_of_another_user_is_another_request(store: OperationSt
 
 
 @pytest.mark.parametrize("end", ["died", "stopped in order"])
-async def test_who_takes_a_request_over_gets_what_was_not_begun(store: OperationStore, end: str) -> None:
-    first = operation("a", age=60.0 if end == "died" else 0.0)
-    await store.open_request(first, REQUEST, ["n1", "n2", "n3"], refused={})
+async def test_who_takes_a_request_over_gets_what_was_not_begun(
+    store: OperationStore, end: str, database: Database
+) -> None:
+    await store.open_request(operation("a"), REQUEST, ["n1", "n2", "n3"], refused={})
     await store.note_nodes("op-a", [NodeNote(node="n1", ended=True), NodeNote(node="n2")])
-    if end != "died":
+    if end == "died":
+        await nobody_renews(store, database)
+    else:
         await store.release("op-a")
 
     found = await store.open_request(operation("b"), REQUEST, ["n1", "n2", "n3"], refused={})
-    assert {node: trouble and trouble.reason for node, trouble in found.items()} == {
+    assert {node: error_record and error_record.reason for node, error_record in found.items()} == {
         "n1": None,
         "n2": "OUTCOME_UNKNOWN",
     }
@@ -130,14 +144,28 @@ async def test_who_takes_a_request_over_gets_what_was_not_begun(store: Operation
     assert await outcomes(store) == {"n1": "", "n2": "OUTCOME_UNKNOWN", "n3": ""}
 
 
-async def test_whoever_drives_a_request_learns_with_his_lease_that_it_is_to_stop(store: OperationStore) -> None:
+async def test_whoever_drives_a_request_learns_with_their_lease_that_it_is_to_stop(
+    store: OperationStore, database: Database
+) -> None:
     assert not await store.ask_stop("alice", "r-1")
     await store.open_request(operation("a"), REQUEST, ["n1"], refused={})
     await store.lock_nodes(operation("a"), ["n1"])
-    now = time.time()
-    assert not (await store.renew("op-a", now=now, lease_expires_at=now + 30)).stop_asked
+    assert not (await store.renew("op-a")).stop_asked
     assert await store.ask_stop("alice", "r-1")
-    assert await store.renew("op-a", now=now, lease_expires_at=now + 40) == Renewal(held=1, stop_asked=True)
+    assert await store.renew("op-a") == Renewal(held=True, stop_asked=True)
     known = await store.known_request("alice", "r-1")
     assert known is not None
-    assert (known.is_abandoned(now + 35), known.is_abandoned(now + 45)) == (False, True)
+    assert (known.is_abandoned, known.stop_asked) == (False, True)
+    await nobody_renews(store, database)
+    known = await store.known_request("alice", "r-1")
+    assert known is not None
+    assert (known.is_abandoned, known.stop_asked) == (True, True)
+
+
+async def test_old_requests_that_nobody_drives_are_forgotten(store: OperationStore, database: Database) -> None:
+    await store.open_request(operation("a", age=60.0), REQUEST, ["n1"], refused={})
+    assert not await store.forget_requests(before=time.time())
+    await nobody_renews(store, database)
+    assert not await store.forget_requests(before=time.time() - 90.0)
+    assert await store.forget_requests(before=time.time())
+    assert await store.known_request("alice", "r-1") is None

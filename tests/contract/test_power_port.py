@@ -11,11 +11,11 @@ import pytest
 
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
 from kadeploy_deployer.adapters.power_commands import CommandPower
-from kadeploy_deployer.app.fence import behind
-from kadeploy_deployer.app.ports import Power, PowerError
 from kadeploy_deployer.domain.errors import LeaseLost
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.engine.fence import behind
+from kadeploy_deployer.ports import Power, PowerError
 from tests.fakes.closed_fence import closed_fence
 from tests.fakes.fake_power import FakePower
 from tests.fakes.snapshots import a_node

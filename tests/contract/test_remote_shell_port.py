@@ -12,8 +12,9 @@ import pytest
 from kadeploy_deployer.adapters.command_line import command_line, command_word
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.adapters.ssh.login import UnusablePrivateKey
-from kadeploy_deployer.app.fence import behind
-from kadeploy_deployer.app.ports import (
+from kadeploy_deployer.domain.errors import LeaseLost
+from kadeploy_deployer.engine.fence import behind
+from kadeploy_deployer.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,
     CommandTimedOut,
@@ -22,7 +23,6 @@ from kadeploy_deployer.app.ports import (
     RemoteShell,
     ShellHost,
 )
-from kadeploy_deployer.domain.errors import LeaseLost
 from tests.fakes.closed_fence import closed_fence
 from tests.fakes.local_ssh_server import LocalSshServer, public
 from tests.fakes.scripted_remote_shell import Ran, ScriptedRemoteShell

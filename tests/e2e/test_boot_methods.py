@@ -15,7 +15,7 @@ import pytest
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_demo.node_login import NodeAnswer
 from kadeploy_demo.story import USER, Story
-from kadeploy_rpckit.channel import open_channel
+from kadeploy_edge.channel import open_channel
 from tests.real_site import ENVIRONMENTS, answer_in_time, answer_of, real_site
 
 pytestmark = pytest.mark.lab

@@ -118,7 +118,7 @@ def test_a_certificate_of_another_authority_opens_nothing(site: ComposedSite, se
     # It believes the site, so that it is the service that refuses.
     certificates = foreign / "users" / "root"
     (certificates / "ca.pem").write_bytes((site.directory / "pki" / "ca.pem").read_bytes())
-    probe = [str(PROGRAMS / "python"), "-m", "kadeploy_rpckit.health_probe", f"localhost:{PORTS[service]}", "--tls"]
+    probe = [str(PROGRAMS / "python"), "-m", "kadeploy_edge.health_probe", f"localhost:{PORTS[service]}", "--tls"]
     own = site.run(site.engine.inside([*probe, str(site.directory / "pki" / "users" / "root")]), {})
     assert own.returncode == 0, own.stderr
     refused = site.run(site.engine.inside([*probe, str(certificates)]), {})

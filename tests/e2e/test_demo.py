@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_lab import Lab
+from kadeploy_demo.run import LAB
+from kadeploy_lab import Lab, network, plan
 from kadeploy_lab.checkout import lab_root
 from kadeploy_lab.plan import tap
 
@@ -22,9 +23,13 @@ BOUND = 400.0
 COMMAND = [sys.executable, "-m", "kadeploy_demo", "run", "--environment", "tiny"]
 
 
-def namespaces() -> set[str]:
-    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, timeout=10, check=True)
-    return {line.split()[0] for line in listed.stdout.splitlines() if line.startswith("kalab-demo")}
+def what_is_left(session: int) -> tuple[list[str], list[int]]:
+    """Returns the namespace of the demo of this checkout, and the processes of the session that started it.
+
+    Other checkouts may have a demo up at the same time: theirs has another namespace.
+    """
+    own = plan.namespace(LAB, lab_root() / LAB)
+    return [name for name in network.namespaces() if name == own], children_of(session)
 
 
 def children_of(session: int) -> list[int]:
@@ -81,7 +86,7 @@ def read_until(demo: "subprocess.Popen[str]", milestone: str) -> str:
 def test_a_machine_that_is_lost_costs_nobody_else_the_deployment_and_is_reported() -> None:
     with running_demo() as demo:
         seen = read_until(demo, "node-2: broadcast ...")
-        lab = Lab.load(lab_root() / "demo")
+        lab = Lab.load(lab_root() / LAB)
         subprocess.run(lab.exec_argv(["ip", "link", "set", tap(2), "down"]), check=True, timeout=10)
         rest, _ = demo.communicate(timeout=BOUND)
     assert demo.returncode == 1, seen + rest
@@ -99,7 +104,7 @@ def test_a_machine_that_is_lost_costs_nobody_else_the_deployment_and_is_reported
     )
     assert (lost["state"], lost["verified"], lost["boot_id"]) == ("error", False, "")
     assert lost["problem"] in rest
-    assert (namespaces(), children_of(demo.pid)) == (set(), [])
+    assert what_is_left(demo.pid) == ([], [])
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
@@ -112,7 +117,7 @@ def test_ctrl_c_ends_everything_the_demo_started(milestone: str) -> None:
         rest, _ = demo.communicate(timeout=120)
     assert demo.returncode == 130, seen + rest
     assert "Traceback" not in rest
-    assert (namespaces(), children_of(demo.pid)) == (set(), [])
+    assert what_is_left(demo.pid) == ([], [])
 
 
 def test_a_missing_build_is_told_in_one_sentence() -> None:

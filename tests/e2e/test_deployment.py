@@ -268,7 +268,7 @@ def second(story: Story, first: tuple[int, Report]) -> Second:
     profile = json.loads((directory / "profile.yaml").read_text())
     profile["default_environment"] = {"name": "tiny", "owner": "root", "device": "vda", "partition": 3}
     (directory / "profile.yaml").write_text(json.dumps(profile))
-    with tarfile.open(directory / "half.tgz", "w:gz") as archive:
+    with tarfile.open(directory / "images" / "half.tgz", "w:gz") as archive:
         archive.add(TINY_ENV.with_name("tiny-postinstall.tgz"), "all.tgz")
         script = FAILS_ON_NODE_2.encode()
         member = tarfile.TarInfo("half.sh")
@@ -276,7 +276,16 @@ def second(story: Story, first: tuple[int, Report]) -> Second:
         archive.addfile(member, io.BytesIO(script))
     administrator = story.administrator
     administrator.run("ka", "cluster", "update", "default", "--profile", str(directory / "profile.yaml"))
-    half = ("-n", "half", "-ft", str(directory / "half.tgz"), "--script", "half.sh", "--visibility", "public")
+    half = (
+        "-n",
+        "half",
+        "-ft",
+        str(directory / "images" / "half.tgz"),
+        "--script",
+        "half.sh",
+        "--visibility",
+        "public",
+    )
     administrator.run("karecordenv", "-fe", str(TINY_ENV), *half)
     administrator.run("kaadduser", "-l", USER, "-m", story.node_set, "-p", "vda2")
     console_before = len(story.lab.node("node-2").serial_log.read_text(errors="replace"))

@@ -22,8 +22,8 @@ import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_event_pb2
 from kadeploy_demo.story import USER, Story
+from kadeploy_edge.channel import open_channel
 from kadeploy_lab.plan import tap
-from kadeploy_rpckit.channel import open_channel
 from tests.real_site import ENVIRONMENTS, answer_of, archive, described, real_site
 
 pytestmark = pytest.mark.lab
@@ -65,14 +65,16 @@ class Ended:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     directory = tmp_path_factory.mktemp("faults")
-    archive(directory / "preinstall.tgz", {"init.ash": PREINSTALL})
+    images = directory / "images"
+    images.mkdir()
+    archive(images / "preinstall.tgz", {"init.ash": PREINSTALL})
     with tarfile.open(TINY / "tiny-postinstall.tgz") as good:
         members = [(member.name, good.extractfile(member)) for member in good]
         files = {name: content.read().decode() for name, content in members if content is not None}
-    archive(directory / "postinstall.tgz", {**files, "faulty.sh": FAULTY_POSTINSTALL})
+    archive(images / "postinstall.tgz", {**files, "faulty.sh": FAULTY_POSTINSTALL})
     description = directory / "faulty.env"
     values = dict(line.split(" = ", 1) for line in (TINY / "tiny.env").read_text().splitlines())
-    values |= {"name": "faulty", "filesite": f"{directory}/postinstall.tgz", "script": "faulty.sh"}
+    values |= {"name": "faulty", "filesite": f"{images}/postinstall.tgz", "script": "faulty.sh"}
     description.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
     with real_site(
         "faults",
@@ -202,7 +204,7 @@ def first(story: Story, second: Future[int]) -> Ended:
     assert not second.done()
     directory = story.directory
     profile = json.loads((directory / "profile.yaml").read_text())
-    profile["preinstall"] = {"archive": f"{directory}/preinstall.tgz"}
+    profile["preinstall"] = {"archive": f"{directory}/images/preinstall.tgz"}
     (directory / "profile.yaml").write_text(json.dumps(profile))
     story.administrator.run("ka", "cluster", "update", "default", "--profile", str(directory / "profile.yaml"))
     key = directory / "users_key"

@@ -3,11 +3,11 @@
 from typing import Any
 
 import grpc
-from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy_rpckit.errors import Denied, Missing
-from kadeploy_rpckit.status import ok_status, to_status
+from kadeploy_edge.errors import Denied, Missing
+from kadeploy_edge.status import ok_status, to_status
+from kadeploy_nodeset import expand
 from tests.fakes.inventory_services import paged
 
 SERVICES = tuple(f"kadeploy.bootctl.v1.{name}" for name in ("BootService", "BootFileService", "TreeService"))
@@ -55,7 +55,7 @@ class BootctlServices(
 
     def ClearBootEntries(self, request: Any, context: Any) -> Any:
         response = bootctl_service_pb2.ClearBootEntriesResponse()
-        for name in NodeSet(request.nodes):
+        for name in expand(request.nodes):
             self.entries.pop(name, None)
             response.results.add(node=name, status=ok_status())
         return response
@@ -86,7 +86,7 @@ class BootctlServices(
         return bootctl_service_pb2.GetBootEntryResponse(entry=self.entries[request.node], files=[file])
 
     def ListBootEntries(self, request: Any, context: Any) -> Any:
-        wanted = set(NodeSet(request.nodes))
+        wanted = set(expand(request.nodes)) if request.nodes else set()
         rows = [entry for name, entry in self.entries.items() if not wanted or name in wanted]
         page, token = paged(rows, lambda entry: str(entry.node.name), request, request.nodes)
         return bootctl_service_pb2.ListBootEntriesResponse(entries=page, next_page_token=token)

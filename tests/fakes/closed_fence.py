@@ -1,7 +1,7 @@
 """A fence that lets nobody pass: for whoever has lost his lease."""
 
-from kadeploy_deployer.app.fence import Fence
 from kadeploy_deployer.domain.errors import LeaseLost
+from kadeploy_deployer.engine.fence import Fence
 from tests.fakes.manual_clock import ManualClock
 
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kadeploy_deployer.app.control import ControlParts
-from kadeploy_deployer.app.keeper import Keeper
-from kadeploy_deployer.app.operation_request import Operations
-from kadeploy_deployer.app.operation_store import DeployedSystem, NodeKnowledge, OperationStore
-from kadeploy_deployer.app.ports import Clock, Resolution, ResolvedNode
-from kadeploy_deployer.app.request import Actor
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
-from kadeploy_deployer.steps.probe import MARKER
-from kadeploy_deployer.steps.step import StepPorts
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_deployer.engine.lease_holder import LeaseHolder
+from kadeploy_deployer.engine.operation_request import Operations
+from kadeploy_deployer.nodes.probe import MARKER
+from kadeploy_deployer.ports import Clock, Resolution, ResolvedNode
+from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge, OperationStore
+from kadeploy_deployer.ports.step_ports import StepPorts
+from kadeploy_deployer.requests.deployment_request import Actor
+from kadeploy_deployer.requests.node_access import ControlParts
+from kadeploy_edge.errors import DomainError
 from tests.fakes import snapshots
 from tests.fakes.fake_console import FakeConsole
 from tests.fakes.fake_inventory import FakeInventory
@@ -51,7 +51,7 @@ class ControlRoom:
         )
         self.parts = ControlParts(
             inventory=self.inventory,
-            keeper=Keeper(store=self.store, clock=self.workshop.clock, lease_seconds=30.0),
+            lease_holder=LeaseHolder(store=self.store, clock=self.workshop.clock, lease_seconds=30.0),
             operations=Operations(self.store, self.workshop.clock),
             ports=StepPorts(
                 shell=self.workshop.shell,
@@ -74,8 +74,8 @@ class ControlRoom:
         A store that takes its time needs a clock that does not jump meanwhile.
         """
         clock = clock or self.workshop.clock
-        keeper = Keeper(store=store, clock=clock, lease_seconds=30.0)
-        return replace(self.parts, keeper=keeper, operations=Operations(store, clock))
+        lease_holder = LeaseHolder(store=store, clock=clock, lease_seconds=30.0)
+        return replace(self.parts, lease_holder=lease_holder, operations=Operations(store, clock))
 
     def tell(self, node: str, error: DomainError | None) -> None:
         """Notes what became of a node."""

@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import Resolution
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BusyPolicy, PartitionState
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import Resolution
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store.database import Database
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_edge.errors import DomainError
 from tests.fakes.deployment_world import SPEC, World, resolution
 from tests.fakes.fake_inventory import FakeInventory
 from tests.fakes.scripted_step import ScriptedStep
@@ -40,6 +40,10 @@ class AnyNodes(FakeInventory):
     async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
         """As in the port."""
         return resolution(node_set.expand(spec.nodes))
+
+    async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
+        """As in the port."""
+        return dict.fromkeys(node_set.expand(nodes), True)
 
 
 class Working(ScriptedStep):

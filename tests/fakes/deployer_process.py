@@ -1,7 +1,8 @@
 """A whole deployer with scripted steps in a process of its own, to be killed: `python -m tests.fakes.deployer_process`.
 
-Arguments: the directory with the database, the step that never ends, and whether to create a deployment. Every run of a
-step is noted in the directory, and when the process hangs in its step, it says so in a file.
+Arguments: the directory with the database, the step that never ends, whether to create a deployment, and how long a
+lease lasts. Every run of a step is noted in the directory, and when the process hangs in its step, it says so in a
+file. Its time is the database's.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from pathlib import Path
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.states import PartitionState
 from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.store.database_clock import DatabaseClock
 from tests.fakes.deployment_world import World, make_database
 from tests.fakes.scripted_step import ScriptedStep
 
@@ -44,14 +46,16 @@ class NotedStep(ScriptedStep):
         return dict.fromkeys(nodes)
 
 
-def process_world(directory: Path, hanging: str = "") -> World:
+def process_world(directory: Path, hanging: str = "", lease_seconds: float = LEASE_SECONDS) -> World:
     """Returns a deployer on the database of a directory."""
     plan = [NotedStep(name, directory, hangs=name == hanging) for name in STEPS]
-    return World(database=make_database(directory), plan=plan, lease_seconds=LEASE_SECONDS)
+    database = make_database(directory)
+    return World(database=database, plan=plan, lease_seconds=lease_seconds, clock=DatabaseClock(database))
 
 
-async def _main(directory: Path, hanging: str, create: bool) -> None:
-    world = process_world(directory, hanging)
+async def _main(directory: Path, hanging: str, create: bool, lease_seconds: float) -> None:
+    world = process_world(directory, hanging, lease_seconds)
+    await world.clock.synchronise()
     world.supervisor.open()
     if create:
         await world.create()
@@ -59,4 +63,5 @@ async def _main(directory: Path, hanging: str, create: bool) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "create"))
+    lease = float(sys.argv[4]) if sys.argv[4:] else LEASE_SECONDS
+    asyncio.run(_main(Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "create", lease))

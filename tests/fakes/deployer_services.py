@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
-from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.deployer.v1 import (
     deployer_service_pb2,
@@ -14,8 +13,9 @@ from kadeploy.deployer.v1 import (
     deployment_event_pb2,
     deployment_pb2,
 )
-from kadeploy_rpckit.caller import current_caller
-from kadeploy_rpckit.errors import HistoryGone, Missing, NotInState, Unreachable
+from kadeploy_edge.caller import current_caller
+from kadeploy_edge.errors import HistoryGone, Missing, NotInState, Unreachable
+from kadeploy_nodeset import expand, fold
 from tests.fakes.inventory_services import paged
 from tests.fakes.node_control_services import NodeControlServices
 
@@ -95,9 +95,9 @@ class DeployerServices(
         self.turn.wait(PATIENCE)
         if request.request_id in self.by_request_id:
             return self.deployments[self.by_request_id[request.request_id]]
-        names = list(NodeSet(request.spec.nodes))
+        names = list(expand(request.spec.nodes))
         if request.spec.busy_policy == deployment_pb2.BUSY_POLICY_FAIL and self.busy & set(names):
-            raise NodesBusy(f"{NodeSet.fromlist(sorted(self.busy))} is held by deployment D-0")
+            raise NodesBusy(f"{fold(self.busy)} is held by deployment D-0")
         deployment = self._made(f"D-{len(self.deployments) + 1}", request.spec, names)
         self.deployments[deployment.id] = deployment
         self.by_request_id[request.request_id] = deployment.id
@@ -244,7 +244,7 @@ class DeployerServices(
         plan = deployer_service_pb2.PlanDeploymentResponse()
         plan.environment.name, plan.environment.version = request.spec.environment_name, 1
         plan.boot_method = deployment_pb2.BOOT_METHOD_NETWORK
-        for name in NodeSet(request.spec.nodes):
+        for name in expand(request.spec.nodes):
             busy = name in self.busy
             node = plan.nodes.add(node=name, included=not busy, held_by="D-0" if busy else "")
             if busy:
@@ -261,7 +261,7 @@ class DeployerServices(
         return self.statistics
 
     def ListPartitionStates(self, request: Any, context: Any) -> Any:
-        wanted = set(NodeSet(request.nodes))
+        wanted = set(expand(request.nodes)) if request.nodes else set()
         rows = [row for row in self.partitions if not wanted or row.node in wanted]
         page, token = paged(rows, lambda row: f"{row.node} {row.device} {row.partition}", request, request.nodes)
         return deployer_service_pb2.ListPartitionStatesResponse(partitions=page, next_page_token=token)

@@ -7,17 +7,12 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from kadeploy_deployer.app.deployments import create_deployment
-from kadeploy_deployer.app.event_log import EventLog
-from kadeploy_deployer.app.ports import Clock, Resolution, ResolvedNode
-from kadeploy_deployer.app.request import Actor
-from kadeploy_deployer.app.runner import Runner, RunnerSettings
-from kadeploy_deployer.app.store_values import NewDeployment, NewNode
-from kadeploy_deployer.app.supervisor import Supervisor
-from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.lease_record import LeaseKind
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
     DeploymentSpec,
@@ -28,10 +23,19 @@ from kadeploy_deployer.domain.snapshot import (
     PartitionSnapshot,
     ProfileSnapshot,
 )
-from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
+from kadeploy_deployer.engine.event_log import EventLog
+from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.ports import Clock, Resolution, ResolvedNode
+from kadeploy_deployer.ports.step_ports import StepPorts
+from kadeploy_deployer.ports.store_values import NewDeployment, NewNode
+from kadeploy_deployer.requests.deployment_request import Actor
+from kadeploy_deployer.requests.deployments import create_deployment
+from kadeploy_deployer.steps.step import Step, StepContext
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from tests.fakes.fake_image_store import FakeImageStore
 from tests.fakes.fake_inventory import FakeInventory
 
 GIB = 1024**3
@@ -129,17 +133,25 @@ def new_deployment(name: str, nodes: Sequence[str], *, now: float | None = None,
         "id": name,
         "owner": "alice",
         "request_id": "",
+        "fingerprint": "",
+        "needs_right": True,
         "spec": spec,
         "environment": environment(),
         "profiles": {"main": ProfileSnapshot()},
         "nodes": tuple(NewNode(name=one, snapshot=node(one)) for one in nodes),
         "secret": "s",
         "driver": name,
-        "lease_expires_at": now + 30.0,
-        "wait_until": now + spec.wait_timeout,
+        "lease_seconds": 30.0,
+        "wait_seconds": spec.wait_timeout,
         "now": now,
     }
     return NewDeployment(**(values | changes))
+
+
+async def claim_all(store: SqlDeploymentStore, driver: str, *, lease_seconds: float = 30.0) -> Sequence[Lease]:
+    """Takes every deployment over for a driver, as if none of their leases had been renewed for long."""
+    held = [lease for lease in await store.list_leases() if lease.kind is LeaseKind.DEPLOYMENT]
+    return await store.claim(held, driver=driver, now=time.time(), lease_seconds=lease_seconds)
 
 
 @dataclass(kw_only=True)
@@ -164,7 +176,7 @@ class World:
             shell=cast("Any", None),
             power=cast("Any", None),
             boot=cast("Any", None),
-            images=cast("Any", None),
+            images=FakeImageStore(Path()),
             broadcast=cast("Any", None),
             clock=self.clock,
         )
@@ -178,7 +190,9 @@ class World:
         self.supervisor = Supervisor(
             store=self.store,
             clock=self.clock,
-            make_runner=lambda lease: Runner(lease=lease, store=self.store, log=self.log, settings=self.settings),
+            make_runner=lambda lease: Runner(
+                lease=lease, store=self.store, log=self.log, settings=self.settings, inventory=self.inventory
+            ),
             driver=f"driver-{next(_numbers)}",
             lease_seconds=self.lease_seconds,
             look_seconds=self.look_seconds,
@@ -189,12 +203,27 @@ class World:
         return await create_deployment(
             spec,
             request_id=request_id,
+            fingerprint=sha256(repr(spec).encode()).hexdigest(),
             actor=actor,
             inventory=self.inventory,
+            images=self.settings.ports.images,
             store=self.store,
             supervisor=self.supervisor,
             clock=self.clock,
         )
+
+    async def claim_all(self, driver: str, *, lease_seconds: float = 30.0) -> Sequence[Lease]:
+        """Takes every deployment over for a driver, as if none of their leases had been renewed for long."""
+        return await claim_all(self.store, driver, lease_seconds=lease_seconds)
+
+    async def die(self) -> None:
+        """Stops without a word, as a process that is killed: no lease is given back, and nobody renews any."""
+        tasks = [one.task for one in self.supervisor._driven.values() if one.task is not None]
+        if self.supervisor._loop is not None:
+            tasks.append(self.supervisor._loop)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def finished(self, deployment_id: str, *, within: float = 15.0) -> Deployment:
         """Returns the deployment as soon as it has ended."""

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from kadeploy_deployer.app.operation_request import OperationRequest, Tell
-from kadeploy_deployer.app.operation_store import OperationStore, RequestName
-from kadeploy_deployer.app.ports import Clock
-from kadeploy_deployer.app.reboot import RebootWish, reboot_nodes
-from kadeploy_deployer.app.reboot_targets import PresentEntry
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
+from kadeploy_deployer.ports import Clock
+from kadeploy_deployer.ports.operation_store import OperationStore, RequestName
+from kadeploy_deployer.requests.reboot import RebootRequest, reboot_nodes
+from kadeploy_deployer.requests.reboot_targets import PresentEntry
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.operations import SqlOperationStore
 from tests.fakes.control_room import ALICE, ControlRoom
@@ -26,15 +26,6 @@ from tests.fakes.deployment_world import WallClock
 from tests.fakes.fake_power import FakePower
 
 NAME = RequestName(owner="alice", request_id="r-1", fingerprint="reboot node-[1-3]")
-LATER = 3600.0
-
-
-class LaterClock(WallClock):
-    """The time when the lease of the dead has expired."""
-
-    def now(self) -> float:
-        """As in the port."""
-        return super().now() + LATER
 
 
 class FatalPower(FakePower):
@@ -72,10 +63,10 @@ async def reboot(url: str, directory: Path, clock: Clock, *, fatal: str = "") ->
         # Of a system that nobody knows nothing has to be proved.
         room.know(name, host_keys=())
     request = OperationRequest(owner="alice", name=NAME)
-    wish = RebootWish(nodes="node-[1-3]", target=PresentEntry(), level=RebootLevel.HARD)
+    wanted = RebootRequest(nodes="node-[1-3]", target=PresentEntry(), level=RebootLevel.HARD)
 
     async def work(tell: Tell) -> None:
-        await reboot_nodes(wish, actor=ALICE, parts=parts, request=request, tell=tell)
+        await reboot_nodes(wanted, actor=ALICE, parts=parts, request=request, tell=tell)
 
     try:
         await parts.operations.once(request, work, room.tell)

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import BootError, BootHypervisor, BootNetworkKernel, BootUnreachable, BootWish
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import BootError, BootHypervisor, BootNetworkKernel, BootTarget, BootUnreachable
 
 
 class FakeBoot:
@@ -17,7 +17,7 @@ class FakeBoot:
     """
 
     def __init__(self) -> None:
-        self.entries: dict[str, BootWish] = {}
+        self.entries: dict[str, BootTarget] = {}
         self.owners: dict[str, str] = {}
         self.files: dict[str, str] = {}
         self.refused: dict[str, str] = {}
@@ -25,23 +25,23 @@ class FakeBoot:
         self.away: Callable[[], bool] = lambda: False
 
     async def set_entries(
-        self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str
+        self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, str]:
         """As in the port."""
         await pass_fence()
         self._check()
-        problems = {name: problem for name in wishes if (problem := self._problem(name, wishes[name]))}
-        for name, wish in wishes.items():
+        problems = {name: problem for name in targets if (problem := self._problem(name, targets[name]))}
+        for name, target in targets.items():
             if name not in problems:
-                self.entries[name], self.owners[name] = wish, owner
+                self.entries[name], self.owners[name] = target, owner
         return problems
 
     async def render_entries(
-        self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str
+        self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, Sequence[tuple[str, str]]]:
         """As in the port."""
         self._check()
-        return {name: [(f"pxelinux.cfg/{nodes[name].mac_address}", f"{wish}\n")] for name, wish in wishes.items()}
+        return {name: [(f"pxelinux.cfg/{nodes[name].mac_address}", f"{target}\n")] for name, target in targets.items()}
 
     async def upload(self, path: Path, *, digest: str, description: str) -> None:
         """As in the port."""
@@ -56,12 +56,12 @@ class FakeBoot:
         if self.broken:
             raise BootError(self.broken)
 
-    def _problem(self, name: str, wish: BootWish) -> str:
+    def _problem(self, name: str, target: BootTarget) -> str:
         if name in self.refused:
             return self.refused[name]
-        if isinstance(wish, BootNetworkKernel | BootHypervisor):
-            hypervisor = wish.hypervisor_digest if isinstance(wish, BootHypervisor) else ""
-            wanted = (hypervisor, wish.kernel_digest, wish.initrd_digest)
+        if isinstance(target, BootNetworkKernel | BootHypervisor):
+            hypervisor = target.hypervisor_digest if isinstance(target, BootHypervisor) else ""
+            wanted = (hypervisor, target.kernel_digest, target.initrd_digest)
             missing = [digest for digest in wanted if digest and digest not in self.files]
             if missing:
                 return f"bootctl has no file {missing[0]}"

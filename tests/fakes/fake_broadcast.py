@@ -1,10 +1,9 @@
 """A broadcast that arrives everywhere at once, but where the test says otherwise."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from kadeploy_deployer.app.ports import BroadcastTarget, Received
 from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.ports import BroadcastTarget, OpenedFile, Received
 
 
 class FakeBroadcast:
@@ -12,20 +11,21 @@ class FakeBroadcast:
 
     def __init__(self) -> None:
         self.failures: dict[str, Failure] = {}
-        self.sent: list[tuple[Path, str, tuple[BroadcastTarget, ...]]] = []
+        self.sent: list[tuple[str, str, tuple[BroadcastTarget, ...]]] = []
 
     async def send(
         self,
-        path: Path,
+        file: OpenedFile,
         *,
         digest: str,
+        user: str,
         targets: Sequence[BroadcastTarget],
         timeout: float,
         on_progress: Callable[[str, int, int], None],
     ) -> Mapping[str, Received]:
         """As in the port."""
-        self.sent.append((path, digest, tuple(targets)))
-        size = _size(path)
+        self.sent.append((file.name, digest, tuple(targets)))
+        size = file.size()
         received = {}
         for target in targets:
             name = target.host.name
@@ -35,7 +35,3 @@ class FakeBroadcast:
                 outcome=failure, digest="" if failure else digest, received_bytes=0 if failure else size
             )
         return received
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from kadeploy_deployer.app.ports import ConsoleError
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_deployer.ports import ConsoleError
 
 
 class FakeLine:

@@ -1,19 +1,20 @@
 """An inventory with fixed content, or one that does not answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from kadeploy_deployer.app.ports import NodeResolution, Resolution
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_deployer.ports import NodeResolution, Resolution
+from kadeploy_edge.errors import DomainError
 
 
 class FakeInventory:
     """Answers every request with the same resolution; `error`, when set, is raised instead.
 
     `rights`: node to the partitions that every user has a right on; a node that is not in it, when it is not None, has
-    none. None: what the resolution says of each node.
+    none. None: what the resolution says of each node. `checks`: the node sets, users and partitions of all checks;
+    `on_check` is called before each of them is answered.
     """
 
     def __init__(self, resolution: Resolution) -> None:
@@ -21,6 +22,8 @@ class FakeInventory:
         self.error: DomainError | None = None
         self.rights: dict[str, set[str]] | None = None
         self.asked: list[tuple[DeploymentSpec, str]] = []
+        self.checks: list[tuple[str, str, str]] = []
+        self.on_check: Callable[[], None] = lambda: None
 
     async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
         """As in the port."""
@@ -49,6 +52,8 @@ class FakeInventory:
 
     async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
         """As in the port."""
+        self.checks.append((nodes, user, partition))
+        self.on_check()
         if self.error is not None:
             raise self.error
         if self.rights is None:

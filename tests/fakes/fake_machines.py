@@ -6,7 +6,9 @@ Joins the shell, the power and the boot of a workshop. A machine takes `boot_sec
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kadeploy_deployer.app.ports import (
+from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_deployer.nodes.probe import BOOT_ID, COMMAND_LINE, MARKER, MOUNTS, argument
+from kadeploy_deployer.ports import (
     BootChainload,
     BootDeploymentKernel,
     BootGrubDisk,
@@ -16,9 +18,7 @@ from kadeploy_deployer.app.ports import (
     OtherHostKey,
     ShellError,
 )
-from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.steps.mounts import DESTINATION
-from kadeploy_deployer.steps.probe import BOOT_ID, COMMAND_LINE, MARKER, MOUNTS, argument
 from tests.fakes.scripted_remote_shell import Ran, succeeded
 from tests.fakes.snapshots import GIB
 from tests.fakes.step_workshop import DEPLOYMENT_KEY, Workshop

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kadeploy_deployer.app.operation_store import (
+from kadeploy_deployer.domain.control_errors import OutcomeUnknown
+from kadeploy_deployer.domain.error_record import ErrorRecord
+from kadeploy_deployer.ports.operation_store import (
     AskedBefore,
     KnownRequest,
     NewOperation,
@@ -12,8 +14,6 @@ from kadeploy_deployer.app.operation_store import (
     Renewal,
     RequestName,
 )
-from kadeploy_deployer.domain.control_errors import OutcomeUnknown
-from kadeploy_deployer.domain.trouble import Trouble, noted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,8 +24,7 @@ class Request:
     name: RequestName
     begun: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
-    outcomes: dict[str, Trouble | None] = field(default_factory=dict)
-    lease_expires_at: float
+    outcomes: dict[str, ErrorRecord | None] = field(default_factory=dict)
     ended: bool = False
     stop_asked: bool = False
 
@@ -33,12 +32,14 @@ class Request:
 class FakeOperationStore:
     """Keeps locks and consoles in memory.
 
-    `held`: node to its holder; a test writes deployments into it. `known`: what is known of nodes. `lost`: operations
-    find their lease expired. `running`: what was noted to run.
+    `held`: node to its holder; a test writes deployments into it. `leases`: operations whose leases are held; a test
+    drops those of the dead. `known`: what is known of nodes. `lost`: operations find that they hold none any more.
+    `running`: what was noted to run.
     """
 
     def __init__(self) -> None:
         self.held: dict[str, str] = {}
+        self.leases: set[str] = set()
         self.consoles: dict[str, tuple[str, str]] = {}
         self.known: dict[str, NodeKnowledge] = {}
         self.requests: list[Request] = []
@@ -49,6 +50,8 @@ class FakeOperationStore:
     async def lock_nodes(self, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
         """As in the port."""
         busy = {node: self.held[node] for node in nodes if node in self.held}
+        if len(busy) < len(nodes):
+            self.leases.add(operation.id)
         self.held.update({node: operation.id for node in nodes if node not in busy})
         return busy
 
@@ -56,45 +59,44 @@ class FakeOperationStore:
         """As in the port."""
         if node in self.consoles:
             return self.consoles[node][1]
+        self.leases.add(operation.id)
         self.consoles[node] = (operation.id, operation.owner)
         return ""
 
-    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
+    async def renew(self, operation_id: str) -> Renewal:
         """As in the port."""
         self.renewals += 1
-        holders = [*self.held.values(), *(holder for holder, _ in self.consoles.values())]
         mine = self._driven_by(operation_id)
-        if mine is not None and mine.lease_expires_at >= now:
-            mine.lease_expires_at = lease_expires_at
         return Renewal(
-            held=0 if self.lost else holders.count(operation_id), stop_asked=mine is not None and mine.stop_asked
+            held=not self.lost and operation_id in self.leases, stop_asked=mine is not None and mine.stop_asked
         )
 
     async def release(self, operation_id: str) -> None:
         """As in the port."""
         self.held = {node: holder for node, holder in self.held.items() if holder != operation_id}
         self.consoles = {node: slot for node, slot in self.consoles.items() if slot[0] != operation_id}
+        self.leases.discard(operation_id)
         if mine := self._driven_by(operation_id):
-            mine.lease_expires_at = 0.0
             mine.ended = mine.outcomes.keys() == mine.nodes
 
     async def open_request(
-        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, Trouble]
-    ) -> Mapping[str, Trouble | None]:
+        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, ErrorRecord]
+    ) -> Mapping[str, ErrorRecord | None]:
         """As in the port."""
         found = self._find(request.owner, request.request_id)
         if found is None:
-            found = Request(operation=operation, name=request, lease_expires_at=operation.lease_expires_at)
+            found = Request(operation=operation, name=request)
             self.requests.append(found)
-        elif found.ended or found.lease_expires_at >= operation.now:
+        elif found.ended or found.operation.id in self.leases:
             raise AskedBefore
         else:
-            found.operation, found.lease_expires_at = operation, operation.lease_expires_at
+            found.operation = operation
             for node in found.begun - found.outcomes.keys():
-                found.outcomes[node] = noted(OutcomeUnknown(node))
+                found.outcomes[node] = ErrorRecord.from_error(OutcomeUnknown(node))
+        self.leases.add(operation.id)
         found.nodes.update(nodes)
-        for node, trouble in refused.items():
-            found.outcomes.setdefault(node, trouble)
+        for node, error_record in refused.items():
+            found.outcomes.setdefault(node, error_record)
         return dict(found.outcomes)
 
     async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:
@@ -104,8 +106,9 @@ class FakeOperationStore:
             return None
         return KnownRequest(
             fingerprint=found.name.fingerprint,
-            lease_expires_at=found.lease_expires_at,
+            is_driven=found.operation.id in self.leases,
             ended=found.ended,
+            stop_asked=found.stop_asked,
             outcomes=dict(found.outcomes),
         )
 
@@ -116,7 +119,7 @@ class FakeOperationStore:
             return False
         for note in notes:
             if note.ended:
-                mine.outcomes.setdefault(note.node, note.trouble)
+                mine.outcomes.setdefault(note.node, note.error_record)
             else:
                 mine.begun.add(note.node)
         return True
@@ -127,6 +130,12 @@ class FakeOperationStore:
         if found is not None:
             found.stop_asked = True
         return found is not None
+
+    async def forget_requests(self, *, before: float) -> bool:
+        """As in the port."""
+        old = [one for one in self.requests if one.operation.now < before and one.operation.id not in self.leases]
+        self.requests = [one for one in self.requests if one not in old]
+        return bool(old)
 
     def _find(self, owner: str, request_id: str) -> Request | None:
         wanted = (owner, request_id)

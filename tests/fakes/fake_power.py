@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import PowerError
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import PowerError
 
 Listener = Callable[[NodeSnapshot, str], None]
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from ClusterShell.NodeSet import NodeSet
 from google.rpc import status_pb2
 
 from kadeploy.inventory.v1 import (
@@ -15,10 +14,11 @@ from kadeploy.inventory.v1 import (
     node_pb2,
     right_pb2,
 )
-from kadeploy_rpckit import page_token
-from kadeploy_rpckit.caller import current_caller
-from kadeploy_rpckit.errors import Denied, DomainError, Exists, FieldViolation, Invalid, Missing
-from kadeploy_rpckit.status import ok_status, to_status
+from kadeploy_edge import page_token
+from kadeploy_edge.caller import current_caller
+from kadeploy_edge.errors import Denied, DomainError, Exists, FieldViolation, Invalid, Missing
+from kadeploy_edge.status import ok_status, to_status
+from kadeploy_nodeset import expand
 
 SERVICES = tuple(
     f"kadeploy.inventory.v1.{name}" for name in ("NodeService", "ClusterService", "EnvironmentService", "RightService")
@@ -123,7 +123,7 @@ class InventoryServices(
 
     def ListNodes(self, request: Any, context: Any) -> Any:
         self._note(request)
-        wanted = set(NodeSet(request.filter.nodes))
+        wanted = set(expand(request.filter.nodes)) if request.filter.nodes else set()
         rows = [
             node
             for name, node in self.nodes.items()
@@ -148,7 +148,7 @@ class InventoryServices(
     def DeleteNodes(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         results = []
-        for name in NodeSet(request.nodes):
+        for name in expand(request.nodes):
             gone: DomainError | None = None if self.nodes.pop(name, None) else NodeNotFound(f"there is no node {name}")
             status: status_pb2.Status = to_status(gone, domain="inventory.kadeploy") if gone else ok_status()
             results.append(inventory_service_pb2.NodeResult(node=name, status=status))
@@ -229,7 +229,7 @@ class InventoryServices(
 
     def GrantRights(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
-        nodes = ["*"] if request.nodes == "*" else list(NodeSet(request.nodes))
+        nodes = ["*"] if request.nodes == "*" else list(expand(request.nodes))
         granted = [
             right_pb2.Right(
                 user=user,
@@ -246,7 +246,7 @@ class InventoryServices(
 
     def RevokeRights(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
-        nodes = [request.nodes] if request.nodes in {"", "*"} else list(NodeSet(request.nodes))
+        nodes = [request.nodes] if request.nodes in {"", "*"} else list(expand(request.nodes))
         gone = [
             right
             for right in self.rights

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncssh
 
-from kadeploy_deployer.app.ports import ShellHost
+from kadeploy_deployer.ports import ShellHost
 
 
 class LocalSshServer:

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store.database import Database
@@ -35,11 +35,19 @@ _step = ""
 
 
 class LaterClock(WallClock):
-    """The time an hour later, when every lease has expired."""
+    """An hour goes by while its user sleeps for the first time: all that time nobody has renewed any lease."""
 
-    def now(self) -> float:
+    def __init__(self) -> None:
+        self._later = 0.0
+
+    def monotonic(self) -> float:
         """As in the port."""
-        return super().now() + LATER
+        return super().monotonic() + self._later
+
+    async def sleep(self, seconds: float) -> None:
+        """As in the port."""
+        self._later = LATER
+        await super().sleep(seconds)
 
 
 class NotedStep(ScriptedStep):

@@ -6,11 +6,11 @@ from threading import Event
 from typing import Any
 
 import grpc
-from ClusterShell.NodeSet import NodeSet
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_rpckit.errors import Denied, DomainError, NotInState
-from kadeploy_rpckit.status import ok_status, to_status
+from kadeploy_edge.errors import Denied, DomainError, NotInState
+from kadeploy_edge.status import ok_status, to_status
+from kadeploy_nodeset import expand
 
 PATIENCE = 60.0
 SERVICE = "kadeploy.deployer.v1.NodeControlService"
@@ -110,7 +110,7 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.requests.append(request)
         if self.denied:
             raise RightMissing("alice has no right to work on node-1", metadata={"nodes": "node-1"})
-        return list(NodeSet(request.nodes))
+        return list(expand(request.nodes))
 
     def _result(self, node: str) -> deployer_service_pb2.NodeResult:
         error: DomainError | None = NodeBusy(f"{node} is held by deployment D-0") if node in self.busy else None

@@ -4,11 +4,11 @@ import asyncio
 import sys
 import time
 
-from kadeploy_deployer.app.store_values import Created
 from kadeploy_deployer.domain.states import BusyPolicy
+from kadeploy_deployer.ports.store_values import Created
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_edge.errors import DomainError
 from tests.fakes.deployment_world import new_deployment
 
 

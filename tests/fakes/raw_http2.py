@@ -9,7 +9,7 @@ import ssl
 import struct
 from typing import Self
 
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.tls import TlsFiles
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS = 0x0, 0x1, 0x4

@@ -4,15 +4,8 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import (
-    LAST_OUTPUT_BYTES,
-    CommandResult,
-    NodeUnreachable,
-    OnPart,
-    ShellError,
-    ShellHost,
-)
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import LAST_OUTPUT_BYTES, CommandResult, NodeUnreachable, OnPart, ShellError, ShellHost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ Time is the manual clock's: a deployment of many minutes takes as long as our ow
 from collections.abc import Sequence
 from pathlib import Path
 
-from kadeploy_deployer.app.patient_boot import PatientBoot
-from kadeploy_deployer.app.ports import Resolution, ResolvedNode
+from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.ports import Resolution, ResolvedNode
+from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
-from kadeploy_deployer.steps.step import StepPorts
 from kadeploy_deployer.store.database import Database
 from tests.fakes import snapshots
 from tests.fakes.deployment_world import World
@@ -40,7 +40,7 @@ class SimulatedSite:
             ports=StepPorts(
                 shell=self.workshop.shell,
                 power=self.workshop.power,
-                boot=PatientBoot(self.workshop.boot, self.workshop.clock),
+                boot=RetryingBoot(self.workshop.boot, self.workshop.clock),
                 images=self.workshop.images,
                 broadcast=self.workshop.broadcast,
                 clock=self.workshop.clock,

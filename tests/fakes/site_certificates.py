@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kadeploy_cli.pki.authority import Authority, Issued, system_time
 from kadeploy_cli.pki.holders import Holder
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.tls import TlsFiles
 
 HOSTS = ("127.0.0.1",)
 

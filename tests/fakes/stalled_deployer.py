@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from kadeploy_deployer.adapters.power_commands import CommandPower
-from kadeploy_deployer.app.keeper import Keeper, taken
 from kadeploy_deployer.domain.control_errors import OperationLost
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import CommandSnapshot
 from kadeploy_deployer.domain.states import PartitionState, RebootLevel
+from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store.database import Database
@@ -82,15 +82,15 @@ async def deploy(database: Database, directory: Path) -> None:
 async def reboot(database: Database, directory: Path) -> None:
     """Drives an operation until it is given up."""
     store = SqlOperationStore(database)
-    keeper = Keeper(store=store, clock=WallClock(), lease_seconds=LEASE_SECONDS)
-    operation = keeper.begin("reboot", "alice")
+    lease_holder = LeaseHolder(store=store, clock=WallClock(), lease_seconds=LEASE_SECONDS)
+    operation = lease_holder.begin("reboot", "alice")
 
     async def work() -> None:
         assert await taken(store.lock_nodes(operation, ["node1"])) == {}
         await cut_on_and_on(directory)
 
     try:
-        await keeper.keep(operation, work())
+        await lease_holder.keep(operation, work())
     except OperationLost:
         return
     raise AssertionError

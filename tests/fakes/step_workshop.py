@@ -7,7 +7,8 @@ from typing import Any
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_deployer.steps.step import Step, StepContext, StepPorts
+from kadeploy_deployer.ports.step_ports import StepPorts
+from kadeploy_deployer.steps.step import Step, StepContext
 from tests.fakes import snapshots
 from tests.fakes.fake_boot import FakeBoot
 from tests.fakes.fake_broadcast import FakeBroadcast
@@ -70,6 +71,7 @@ class Workshop:
         nodes = changes.pop("nodes", None) or snapshots.nodes(*(names or ("node-1",)))
         given: dict[str, Any] = {
             "deployment_id": "d-1",
+            "owner": "alice",
             "spec": DeploymentSpec(nodes="node-1", environment_name="debian"),
             "environment": snapshots.an_environment(self.image),
             "nodes": nodes,

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from kadeploy_rpckit.server import Register, RunningServer, ServerSettings, start_server
+from kadeploy_edge.server import Register, RunningServer, ServerSettings, start_server
 
 SECONDS = 20.0
 

@@ -46,3 +46,12 @@ def test_bootctl_may_write_the_directories_of_its_layout() -> None:
     layout = bootstrap.layout_of(Settings.load(SERVICES / "bootctl" / "bootctl.toml.sample"))
     unit = SERVICES / "bootctl" / "systemd" / "kadeploy-bootctl.service"
     assert set(values(unit, "ReadWritePaths")) == {f"{layout.root}/{path}" for path in layout.public_directories}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_what_a_unit_writes_is_closed_to_others(unit: Path) -> None:
+    (umask,) = values(unit, "UMask")
+    assert int(umask, 8) & 0o027 == 0o027
+    for kind in ("StateDirectory", "CacheDirectory", "LogsDirectory"):
+        if values(unit, kind):
+            assert values(unit, f"{kind}Mode") == ["0750"]

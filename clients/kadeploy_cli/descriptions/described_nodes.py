@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli.descriptions.text import DescriptionFailure
-from kadeploy_rpckit.errors import FieldViolation
+from kadeploy_edge.errors import FieldViolation
 
 FIELD = re.compile(r"nodes\[(\d+)\]\.?(.*)", re.DOTALL)
 MOST = 10

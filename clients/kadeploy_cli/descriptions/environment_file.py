@@ -6,7 +6,7 @@ from pathlib import Path
 from kadeploy.inventory.v1 import environment_pb2
 from kadeploy_cli.descriptions.settings_file import Setting
 from kadeploy_cli.descriptions.text import shown
-from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.terminal.failures import UsageFailure
 
 MEBIBYTE = 1 << 20
 CHAINLOAD = "chainload"

@@ -15,7 +15,7 @@ from kadeploy_cli.descriptions.environment_file import (
     VISIBILITIES,
 )
 from kadeploy_cli.descriptions.yaml_text import Place
-from kadeploy_cli.image_files import Kind, kind_by_suffix
+from kadeploy_cli.environments.image_files import Kind, kind_by_suffix
 
 KEYS = (
     "name",

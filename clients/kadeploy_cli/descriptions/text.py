@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.terminal.failures import UsageFailure
 
 MAXIMUM_SIZE = 16 * 1024 * 1024
 

@@ -30,11 +30,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from kadeploy_cli.exit_codes import ExitCode
-from kadeploy_cli.failures import Failure, UsageFailure
 from kadeploy_cli.pki import certificates
 from kadeploy_cli.pki.certificates import Key, Signer
 from kadeploy_cli.pki.holders import Holder
+from kadeploy_cli.terminal.exit_codes import ExitCode
+from kadeploy_cli.terminal.failures import Failure, UsageFailure
 
 PRIVATE, PUBLIC = 0o600, 0o644
 DIRECTORY = 0o700

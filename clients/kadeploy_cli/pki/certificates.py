@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kadeploy_cli.pki.holders import Holder
-from kadeploy_rpckit.tls import common_name
+from kadeploy_edge.tls import common_name
 
 # Clocks of a site differ a little.
 BACKDATED = timedelta(minutes=10)

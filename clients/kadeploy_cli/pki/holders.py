@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Self
 
-from kadeploy_cli.failures import UsageFailure
-from kadeploy_rpckit.caller import SERVICES
+from kadeploy_cli.terminal.failures import UsageFailure
+from kadeploy_edge.caller import SERVICES
 
 KINDS = ("user", "service")
 

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,24 +11,27 @@ from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.server import serve
-from kadeploy_rpckit.settings_file import BadSettings
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.private_file import closed_to_others
+from kadeploy_edge.server import serve
+from kadeploy_edge.settings_file import BadSettings
 
-USAGE, FAILURE = 2, 1
-LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    set_up_logging(options.log_level)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
         status: int = options.run(settings, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except DomainError as error:
         return _complain(error.message, FAILURE)
     except OSError as error:
@@ -39,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
-    runtime = bootstrap.open_runtime(settings)
-    with bootstrap.collector(runtime):
+    # What machines read gets its mode by name; all else that a server makes is closed.
+    with closed_to_others(), bootstrap.collector(runtime := bootstrap.open_runtime(settings)):
         return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
 
 

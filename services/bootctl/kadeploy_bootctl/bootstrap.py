@@ -23,7 +23,7 @@ from kadeploy_bootctl.tree.grub_mkimage import GrubMkimage
 from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout, repository
 from kadeploy_bootctl.tree.loaders import Sources
 from kadeploy_bootctl.tree.reconcile import TftpTreeInspector
-from kadeploy_rpckit.server import ServerSettings
+from kadeploy_edge.server import ServerSettings
 
 SERVICE = "bootctl"
 _SERVICES = ("BootService", "BootFileService", "TreeService")

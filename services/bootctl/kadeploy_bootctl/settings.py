@@ -9,10 +9,10 @@ from types import MappingProxyType
 from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.domain.texts import check_arguments, check_label
-from kadeploy_rpckit.limits import DEFAULTS, Limits, read_limits
-from kadeploy_rpckit.settings_file import Table, load
-from kadeploy_rpckit.tls import TlsFiles
-from kadeploy_rpckit.tls_settings import read_tls
+from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
+from kadeploy_edge.settings_file import Table, load
+from kadeploy_edge.tls import TlsFiles
+from kadeploy_edge.tls_settings import read_tls
 
 DEFAULT_ADDRESS = "127.0.0.1:7403"
 GIBIBYTE = 1 << 30

@@ -2,40 +2,41 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from kadeploy_database.command_line import add_database_verbs
 from kadeploy_deployer import bootstrap, database_commands, service
-from kadeploy_deployer.app.ports import ShellError
+from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store.database import Database
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.server import ServerSettings, serve
-from kadeploy_rpckit.settings_file import BadSettings
-from kadeploy_sqlkit.command_line import add_database_verbs
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.private_file import closed_to_others
+from kadeploy_edge.server import ServerSettings, serve
+from kadeploy_edge.settings_file import BadSettings
 
-USAGE, FAILURE = 2, 1
-LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 QUIET = ("alembic", "asyncssh")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    set_up_logging(options.log_level, quiet=QUIET)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
-        status: int = options.run(settings, options)
+        with closed_to_others():
+            status: int = options.run(settings, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except (DomainError, ShellError, OSError) as error:
         return _complain(str(error), FAILURE)
     return status
@@ -43,11 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     with bootstrap.open_database(settings) as database:
-        bootstrap.prepare_schema(database)
-        return asyncio.run(_serve_until_told(settings, database))
+        bootstrap.prepare_schema(settings, database)
+        return asyncio.run(_serve_until_stopped(settings, database))
 
 
-async def _serve_until_told(settings: Settings, database: Database) -> int:
+async def _serve_until_stopped(settings: Settings, database: Database) -> int:
     async with bootstrap.open_parts(settings, database) as parts:
         return await serve(
             service.registration(parts, settings.administrators),

@@ -1,29 +1,43 @@
 """Where real adapters are chosen and joined. The one module that knows all the others."""
 
+import logging
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from kadeploy_database.database_commands import mark_files, prepare_files
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
+from kadeploy_deployer.adapters.image_directories import ImageDirectories
+from kadeploy_deployer.adapters.image_download import DownloadLimits, ImageDownloads
+from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
-from kadeploy_deployer.app.patient_boot import PatientBoot
-from kadeploy_deployer.app.runner import RunnerSettings
+from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
+from kadeploy_deployer.database_commands import NAME, PROGRAM
+from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
+from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
 from kadeploy_deployer.settings import HOUR, BroadcastSettings, Settings
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
-from kadeploy_deployer.steps.step import StepPorts
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
-from kadeploy_rpckit.errors import Invalid
+from kadeploy_edge.errors import Invalid
+
+logger = logging.getLogger(__name__)
+
+CACHE_MODE = 0o750
+
+logger = logging.getLogger(__name__)
 
 
 class UnusableKeyFile(Invalid):
@@ -34,7 +48,8 @@ class UnusableKeyFile(Invalid):
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """Yields the database; closes it at the end."""
+    """Yields the database; closes it at the end. An SQLite file is made at a first start, and looked at otherwise."""
+    prepare_files({NAME: settings.database}, program=PROGRAM)
     database = Database(settings.database.url, settings.database.channel)
     try:
         yield database
@@ -42,11 +57,13 @@ def open_database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def prepare_schema(database: Database) -> None:
+def prepare_schema(settings: Settings, database: Database) -> None:
     """Brings the schema of SQLite up to date; on a server that is the administrator's doing, so it is only checked."""
     if database.is_sqlite:
         schema.upgrade(database.engine)
     schema.check(database.engine)
+    mark_files({NAME: settings.database})
+    database.reserve_space()
 
 
 @asynccontextmanager
@@ -58,12 +75,12 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     # To the two others the deployer shows the certificate that it serves with.
     boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)
     inventory = GrpcInventory(settings.inventory_address, tls=settings.tls, insecure=settings.insecure)
-    settings.cache_directory.mkdir(parents=True, exist_ok=True)
+    _close_cache(settings.cache_directory)
     ports = StepPorts(
         shell=shell,
         power=CommandPower(),
-        boot=PatientBoot(boot, clock),
-        images=FileImageStore(settings.cache_directory, file_roots=settings.image_directories),
+        boot=RetryingBoot(boot, clock),
+        images=image_store(settings),
         broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
         clock=clock,
     )
@@ -74,6 +91,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         deployment_host_keys=read_keys(settings.deployment_host_keys),
         cluster_public_key=read_keys(settings.ssh_public_key)[0],
     )
+    make_image_directory(settings)
     try:
         async with run_parts(
             database,
@@ -89,6 +107,39 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         await shell.close()
         await boot.close()
         await inventory.close()
+
+
+def _close_cache(directory: Path) -> None:
+    """Makes the cache's directory, or takes from others what they may do with it: images are not everybody's."""
+    directory.mkdir(parents=True, exist_ok=True, mode=CACHE_MODE)
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & ~CACHE_MODE:
+        directory.chmod(mode & CACHE_MODE)
+        logger.warning("path=%s was open to others (%04o) and is %04o now", directory, mode, mode & CACHE_MODE)
+
+
+def image_store(settings: Settings) -> FileImageStore:
+    """Returns the store of images as the site wants it."""
+    images = settings.images
+    hosts = ImageHosts(images.servers, networks=images.networks, proxy=images.proxy)
+    limits = DownloadLimits(
+        largest=int(images.download_max_gib * GIBIBYTE), rate=images.download_min_mb_per_second * MEGABYTE
+    )
+    return FileImageStore(
+        settings.cache_directory,
+        directories=ImageDirectories(images.directories, groups=images.groups),
+        downloads=ImageDownloads(hosts, limits),
+    )
+
+
+def make_image_directory(settings: Settings) -> None:
+    """Makes the directory of images that a site has which names none; where that cannot be done it is only said."""
+    if settings.images.directories != (DEFAULT_DIRECTORY,):
+        return
+    try:
+        DEFAULT_DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("the directory of images %s cannot be made: %s", DEFAULT_DIRECTORY, error.strerror)
 
 
 def read_keys(path: Path) -> tuple[str, ...]:

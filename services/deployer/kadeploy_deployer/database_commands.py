@@ -5,19 +5,20 @@ from functools import partial
 
 from sqlalchemy import Engine
 
+from kadeploy_database.database_commands import Databases
 from kadeploy_deployer.settings import Settings
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import make_engine
 from kadeploy_deployer.store.tables import metadata
-from kadeploy_sqlkit.database_commands import Databases
 
 NAME = "deploy_state"
+PROGRAM = "kadeploy-deployer"
 
 
 def databases(settings: Settings) -> Databases:
     """Returns what the commands need to know."""
     return Databases(
-        program="kadeploy-deployer",
+        program=PROGRAM,
         accesses={NAME: settings.database},
         open_engine=partial(make_engine, migrating=True),
         upgrade=upgrade,

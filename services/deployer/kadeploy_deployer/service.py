@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_deployer.app.control import ControlParts
-from kadeploy_deployer.app.event_log import EventLog
-from kadeploy_deployer.app.forgetting import Forgetting
-from kadeploy_deployer.app.keeper import Keeper
-from kadeploy_deployer.app.operation_request import Operations
-from kadeploy_deployer.app.ports import Console, Inventory
-from kadeploy_deployer.app.request import LONGEST_WAIT
-from kadeploy_deployer.app.runner import Runner, RunnerSettings
-from kadeploy_deployer.app.supervisor import Supervisor
+from kadeploy_deployer.engine.event_log import EventLog
+from kadeploy_deployer.engine.history_pruner import HistoryPruner
+from kadeploy_deployer.engine.lease_holder import LeaseHolder
+from kadeploy_deployer.engine.operation_request import Operations
+from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.ports import Console, Inventory
+from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
+from kadeploy_deployer.requests.node_access import ControlParts
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.cluster_state_servicer import ClusterStateServicer
 from kadeploy_deployer.rpc.deployment_servicer import DeploymentServicer
@@ -52,13 +52,15 @@ async def run_parts(
     supervisor = Supervisor(
         store=store,
         clock=clock,
-        make_runner=lambda lease: Runner(lease=lease, store=store, log=log, settings=runner_settings),
+        make_runner=lambda lease: Runner(
+            lease=lease, store=store, log=log, settings=runner_settings, inventory=inventory
+        ),
         driver=driver_name(),
         lease_seconds=lease_seconds,
     )
     operation_store = SqlOperationStore(database)
     operations = Operations(operation_store, clock)
-    forgetting = Forgetting(store=store, clock=clock, days=history_days)
+    forgetting = HistoryPruner(store=store, operations=operation_store, clock=clock, days=history_days)
     supervisor.open()
     forgetting.open()
     try:
@@ -72,7 +74,7 @@ async def run_parts(
             longest_wait=longest_wait,
             control=ControlParts(
                 inventory=inventory,
-                keeper=Keeper(store=operation_store, clock=clock, lease_seconds=lease_seconds),
+                lease_holder=LeaseHolder(store=operation_store, clock=clock, lease_seconds=lease_seconds),
                 operations=operations,
                 ports=runner_settings.ports,
                 console=console,

@@ -1,17 +1,19 @@
 """The settings of the deployer: one TOML file, read strictly. Paths may be relative to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kadeploy_deployer.app.request import LONGEST_WAIT
-from kadeploy_rpckit.limits import DEFAULTS, Limits, read_limits
-from kadeploy_rpckit.settings_file import Table, load
-from kadeploy_rpckit.tls import TlsFiles
-from kadeploy_rpckit.tls_settings import read_tls
-from kadeploy_sqlkit.access import DatabaseAccess, read_access
+from kadeploy_database.access import DatabaseAccess, SqliteAccess, read_access
+from kadeploy_deployer.domain.lease_record import LONGEST_LEASE
+from kadeploy_deployer.image_settings import ImageSettings, check_separation, read_images
+from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
+from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
+from kadeploy_edge.settings_file import Table, load
+from kadeploy_edge.tls import TlsFiles
+from kadeploy_edge.tls_settings import read_tls
 
 DEFAULT_ADDRESS = "127.0.0.1:7402"
-SHORTEST_LEASE, LONGEST_LEASE = 3.0, 3600.0
+SHORTEST_LEASE = 3.0
 HOUR = 3600.0
 MOST_HOURS = 30 * 24.0
 MOST_DAYS = 36500.0
@@ -50,7 +52,7 @@ class Settings:
         lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
         longest_wait_hours: how long a request may want to wait for its turn and its nodes.
         history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
-        image_directories: where the files of environments may lie on this host; empty: anywhere.
+        images: where the files of environments may be.
         broadcast: how the image reaches the nodes.
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
@@ -70,7 +72,7 @@ class Settings:
     lease_seconds: float = 30.0
     longest_wait_hours: float = LONGEST_WAIT / HOUR
     history_days: float = 365.0
-    image_directories: tuple[Path, ...] = ()
+    images: ImageSettings = field(default_factory=ImageSettings)
     broadcast: BroadcastSettings = BroadcastSettings()
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
@@ -87,7 +89,7 @@ def read_settings(table: Table) -> Settings:
     """Returns what the file says."""
     private_key = table.path("ssh_private_key")
     tls = read_tls(table.table("tls"))
-    return Settings(
+    settings = Settings(
         database=read_access(table.table("database"), "deploy_state", user="kadeploy_deployer", tls=tls),
         ssh_private_key=private_key,
         ssh_public_key=table.path("ssh_public_key", Path(f"{private_key}.pub")),
@@ -102,12 +104,35 @@ def read_settings(table: Table) -> Settings:
             "longest_wait_hours", LONGEST_WAIT / HOUR, least=0, most=MOST_HOURS, unit="hours"
         ),
         history_days=table.number("history_days", 365, least=0, most=MOST_DAYS, unit="days"),
-        image_directories=table.paths("image_directories"),
+        images=read_images(table),
         broadcast=_broadcast(table.table("broadcast")),
         limits=read_limits(table.table("limits")),
         tls=tls,
         audit_log=table.optional_path("audit_log"),
     )
+    check_separation(table, settings.images.directories, _own_files(table, settings), settings.cache_directory)
+    return settings
+
+
+def _own_files(table: Table, settings: Settings) -> dict[str, Path | None]:
+    """Returns the files that nobody may be given, by the names of their settings."""
+    database = settings.database
+    own: dict[str, Path | None] = {
+        "the file of the settings": table.file,
+        "ssh_private_key": settings.ssh_private_key,
+        "ssh_public_key": settings.ssh_public_key,
+        "deployment_host_keys": settings.deployment_host_keys,
+        "audit_log": settings.audit_log,
+    }
+    if isinstance(database, SqliteAccess):
+        own["database.deploy_state"] = database.path
+    else:
+        own["database.deploy_state.password_file"] = database.account.password_file
+        own["database.deploy_state.migration_password_file"] = database.migration.password_file
+    for name, files in (("tls", settings.tls), ("database.deploy_state", getattr(database, "tls", None))):
+        for key in ("certificate", "private_key", "ca", "revocation_list") if files else ():
+            own[f"{name}.{key}"] = getattr(files, key)
+    return own
 
 
 def _broadcast(table: Table) -> BroadcastSettings:

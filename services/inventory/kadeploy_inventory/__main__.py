@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,31 +9,34 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from kadeploy_database.command_line import add_database_verbs
+from kadeploy_database.database_commands import closing, mark_files
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.private_file import closed_to_others
+from kadeploy_edge.server import serve
+from kadeploy_edge.settings_file import BadSettings
 from kadeploy_inventory import bootstrap, database_commands
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import is_embedded
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.server import serve
-from kadeploy_rpckit.settings_file import BadSettings
-from kadeploy_sqlkit.command_line import add_database_verbs
-from kadeploy_sqlkit.database_commands import closing
 
-USAGE, FAILURE = 2, 1
-LOG_FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    set_up_logging(options.log_level, quiet=["alembic"])
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return _complain(str(error), USAGE)
     try:
-        status: int = options.run(settings, options)
+        with closed_to_others():
+            status: int = options.run(settings, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except (DomainError, OSError) as error:
         return _complain(str(error), FAILURE)
     return status
@@ -50,7 +52,8 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
         schema.upgrade(engines)
     if found := database_commands.outdated(engines):
         return _complain("; ".join(found), FAILURE)
-    runtime = bootstrap.build_runtime(settings, engines)
+    mark_files(database_commands.databases(settings).accesses)
+    runtime = bootstrap.build_runtime(settings, engines, reserve_space=True)
     return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
 
 

@@ -8,6 +8,9 @@ import grpc
 from sqlalchemy import Engine
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
+from kadeploy_database.access import DatabaseAccess
+from kadeploy_database.database_commands import prepare_files
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory.app.ports import Runtime
 from kadeploy_inventory.rpc.cluster_servicer import ClusterServicer
 from kadeploy_inventory.rpc.environment_servicer import EnvironmentServicer
@@ -17,9 +20,9 @@ from kadeploy_inventory.rpc.right_servicer import RightServicer
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
-from kadeploy_rpckit.server import ServerSettings
 
 SERVICE = "inventory"
+PROGRAM = "kadeploy-inventory"
 _SERVICERS = {
     "NodeService": NodeServicer,
     "ClusterService": ClusterServicer,
@@ -31,20 +34,23 @@ SERVICE_NAMES = tuple(inventory_service_pb2.DESCRIPTOR.services_by_name[name].fu
 
 
 def open_engines(settings: Settings) -> dict[str, Engine]:
-    """Returns the engines of the two databases by the databases' names."""
-    return {
-        "deploy": open_engine(settings.deploy_database.url, settings.deploy_database.channel),
-        "deploy_right": open_engine(settings.deploy_right_database.url, settings.deploy_right_database.channel),
+    """Returns the engines of the two databases by their names. SQLite's files are made at a first start."""
+    accesses: dict[str, DatabaseAccess] = {
+        "deploy": settings.deploy_database,
+        "deploy_right": settings.deploy_right_database,
     }
+    prepare_files(accesses, program=PROGRAM)
+    return {name: open_engine(access.url, access.channel) for name, access in accesses.items()}
 
 
-def build_runtime(settings: Settings, engines: Mapping[str, Engine]) -> Runtime:
-    """Returns what the use cases are run with."""
+def build_runtime(settings: Settings, engines: Mapping[str, Engine], *, reserve_space: bool = False) -> Runtime:
+    """Returns what the use cases are run with. `reserve_space`: as SqlStore."""
     return Runtime(
-        store=SqlStore(deploy=engines["deploy"], deploy_right=engines["deploy_right"]),
+        store=SqlStore(deploy=engines["deploy"], deploy_right=engines["deploy_right"], reserve_space=reserve_space),
         clock=lambda: datetime.now(UTC),
         make_id=lambda: uuid.uuid4().hex,
         administrators=settings.administrators,
+        environment_quota=settings.environment_quota,
     )
 
 

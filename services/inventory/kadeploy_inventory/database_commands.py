@@ -6,10 +6,10 @@ from functools import partial
 
 from sqlalchemy import Engine
 
+from kadeploy_database.database_commands import Databases
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
-from kadeploy_sqlkit.database_commands import Databases
 
 
 def databases(settings: Settings) -> Databases:

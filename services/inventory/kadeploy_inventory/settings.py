@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kadeploy_rpckit.limits import DEFAULTS, Limits, read_limits
-from kadeploy_rpckit.settings_file import Table, load
-from kadeploy_rpckit.tls import TlsFiles
-from kadeploy_rpckit.tls_settings import read_tls
-from kadeploy_sqlkit.access import DatabaseAccess, read_access
+from kadeploy_database.access import DatabaseAccess, read_access
+from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
+from kadeploy_edge.settings_file import Table, load
+from kadeploy_edge.tls import TlsFiles
+from kadeploy_edge.tls_settings import read_tls
+from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 
 DEFAULT_ADDRESS = "127.0.0.1:7401"
 MOST_WORKERS = 256
+MOST_ENVIRONMENTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class Settings:
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        environment_quota: how many environments a user may have.
         insecure: plain text on loopback; the command line says it, never the file.
     """
 
@@ -37,6 +40,7 @@ class Settings:
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    environment_quota: EnvironmentQuota = DEFAULT_QUOTA
     insecure: bool = False
 
     @classmethod
@@ -57,7 +61,19 @@ def read_settings(table: Table) -> Settings:
         limits=read_limits(table.table("limits")),
         tls=tls,
         audit_log=table.optional_path("audit_log"),
+        environment_quota=_read_quota(table.table("quotas")),
     )
     if settings.deploy_database == settings.deploy_right_database:
         raise databases.complaint("deploy_right", "database.deploy and database.deploy_right must be two databases")
     return settings
+
+
+def _read_quota(table: Table) -> EnvironmentQuota:
+    return EnvironmentQuota(
+        environments=table.whole(
+            "environments_per_user", DEFAULT_QUOTA.environments, least=1, most=MOST_ENVIRONMENTS, unit="environments"
+        ),
+        versions=table.whole(
+            "versions_per_environment", DEFAULT_QUOTA.versions, least=1, most=MOST_ENVIRONMENTS, unit="versions"
+        ),
+    )

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
-from kadeploy_rpckit.requests import largest_request
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge.requests import largest_request
+from kadeploy_edge.status import from_rpc_error
 from tests.tls_site import CONTRACTS
 
 MEBIBYTE = 1 << 20

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
-from kadeploy_rpckit import access
+from kadeploy_edge import access
 from tests.integration.adversary.bad_requests import (
     DEEP,
     MALFORMED,

@@ -12,7 +12,7 @@ import grpc
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge.status import from_rpc_error
 from tests.tls_site import TlsSite
 
 PAUSE_SECONDS = 0.02

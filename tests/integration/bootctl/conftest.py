@@ -17,8 +17,8 @@ from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.__main__ import main
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.server import ServerSettings
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.server import ServerSettings
 from tests.fakes.threaded_server import start_in_thread
 
 MODULES = ("ldlinux.c32", "libcom32.c32", "libutil.c32", "chain.c32", "mboot.c32")

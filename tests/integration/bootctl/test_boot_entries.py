@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
-from kadeploy_rpckit.status import from_rpc_error, from_status
+from kadeploy_edge.status import from_rpc_error, from_status
 
 pytestmark = pytest.mark.integration
 
@@ -271,7 +271,7 @@ def test_the_contract_says_who_may_call(stubs_for: Any, make_entry: Any) -> None
 
 def test_more_than_10000_entries_are_refused_at_once(laid_out: Any, deployer: Any, make_entry: Any) -> None:
     request = bootctl_service_pb2.SetBootEntriesRequest(entries=[make_entry(1)] * 10_001)
-    assert refusal(deployer.boot.SetBootEntries, request) == "TOO_MANY_ENTRIES"
+    assert refusal(deployer.boot.SetBootEntries, request) == "OUT_OF_BOUNDS"
     assert {Path(path).name for path in laid_out.node_files()} == {"default"}
 
 

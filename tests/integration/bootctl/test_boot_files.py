@@ -15,7 +15,7 @@ from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
 from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
+from kadeploy_edge.status import RemoteError, from_rpc_error
 from tests.integration.bootctl.conftest import age, digest_of
 
 pytestmark = pytest.mark.integration
@@ -98,7 +98,7 @@ def test_entries_count_as_references(laid_out: Any, deployer: Any, make_entry: A
         ([header(digest_of(b"xx"), 2), content(b"x")], "DIGEST_MISMATCH"),
         ([header(digest_of(b"x"), 1)], "DIGEST_MISMATCH"),
         ([header(digest_of(b"x"), 1), header(digest_of(b"x"), 1)], "INVALID_UPLOAD"),
-        ([header(digest_of(b"x"), 2_000_000), content(b"x" * ((1 << 20) + 1))], "INVALID_UPLOAD"),
+        ([header(digest_of(b"x"), 2_000_000), content(b"x" * ((1 << 20) + 1))], "OUT_OF_BOUNDS"),
     ],
 )
 def test_an_upload_that_is_not_what_it_says_leaves_nothing(

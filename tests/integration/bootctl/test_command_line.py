@@ -18,7 +18,7 @@ from kadeploy_bootctl.domain.boot_target import LabelTarget
 from kadeploy_bootctl.render.loader_file import render
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore
-from kadeploy_rpckit.channel import open_channel
+from kadeploy_edge.channel import open_channel
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy_rpckit.channel import open_channel
+from kadeploy_edge.channel import open_channel
 from tests.integration.bootctl.conftest import Bed, Stubs, make_bed
 
 

@@ -14,7 +14,7 @@ from kadeploy_bootctl.render.loader_file import render
 from kadeploy_bootctl.render.site import Site
 from kadeploy_bootctl.settings import Settings
 from kadeploy_bootctl.tree.entry_store import TftpEntryStore, TreeInUse
-from tests.integration.bootctl.conftest import digest_of
+from tests.integration.bootctl.conftest import digest_of, serving_bootctl
 
 pytestmark = pytest.mark.integration
 
@@ -213,3 +213,25 @@ def written_entry(site: Site, name: str, number: int) -> WrittenEntry:
     node = BootNode(name=name, mac_address=f"52:54:00:00:00:{number:02x}", ip_address=f"172.31.0.{number}")
     entry = BootEntry(node=node, target=LocalDiskTarget(), owner="d1")
     return WrittenEntry(entry=entry, text=render(entry, site))
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_machines_can_read_their_files_whatever_the_umask_and_nobody_our_notes(
+    bed: Any, make_entry: Any, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        assert bed.run("init") == 0
+        kernel, initrd = str(bed.directory / "kernel"), str(bed.directory / "initrd")
+        assert bed.run("label", "install", "deploy", "--kernel", kernel, "--initrd", initrd) == 0
+        with serving_bootctl(bed) as connect:
+            deployer = connect("deployer")
+            deployer.set(make_entry(1))
+            deployer.upload(b"kernel")
+    finally:
+        os.umask(before)
+    modes = {path: path.stat().st_mode & 0o777 for path in (bed.tftp_root, *bed.tftp_root.rglob("*"))}
+    for path, mode in modes.items():
+        private = ".bootctl" in path.parts
+        wanted = {(False, True): 0o755, (False, False): 0o644, (True, True): 0o700, (True, False): 0o600}
+        assert mode == wanted[private, path.is_dir()], f"{path} {mode:o}"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, Received, ShellHost
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
-from kadeploy_deployer.broadcast.manifest import compute_manifest
+from kadeploy_deployer.broadcast.manifest import Manifest, compute_manifest
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, OpenedFile, Received, ShellHost
 from tests.fakes.local_shell import KABROADCAST, LocalShell
 
 BLOCK = 1 << 20
@@ -58,13 +58,41 @@ class Chain:
         on_progress: Progress = _ignore,
     ) -> Mapping[str, Received]:
         """Broadcasts a file to so many nodes."""
-        return await ChainBroadcast(self.shell, self.settings).send(
-            path,
-            digest=digest or compute_manifest(path).digest,
-            targets=[self.target(number, compression=compression) for number in range(1, nodes + 1)],
+        return await self.send_opened(
+            OpenedFile.open(path),
+            nodes,
+            digest=digest or manifest_of(path).digest,
             timeout=timeout,
+            compression=compression,
             on_progress=on_progress,
         )
+
+    async def send_opened(
+        self,
+        file: OpenedFile,
+        nodes: int,
+        *,
+        digest: str = "",
+        timeout: float = 30.0,
+        compression: str = "zstd",
+        on_progress: Progress = _ignore,
+    ) -> Mapping[str, Received]:
+        """Broadcasts a file that is open, and closes it."""
+        with file:
+            return await ChainBroadcast(self.shell, self.settings).send(
+                file,
+                digest=digest,
+                user="alice",
+                targets=[self.target(number, compression=compression) for number in range(1, nodes + 1)],
+                timeout=timeout,
+                on_progress=on_progress,
+            )
+
+
+def manifest_of(path: Path) -> Manifest:
+    """Returns the manifest of a file."""
+    with OpenedFile.open(path) as file:
+        return compute_manifest(file)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from deployenv.kabroadcast import session
-from deployenv.kabroadcast.ring import Reader, Ring
+from kabroadcast import session
+from kabroadcast.ring import Reader, Ring
 
 
 class SpoilingRing(Ring):

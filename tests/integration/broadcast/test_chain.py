@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import BroadcastSink, Received
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import BroadcastSink, OpenedFile, Received
 from tests.fakes.local_shell import KABROADCAST
 from tests.integration.broadcast.conftest import BLOCK, Chain, Fifo, contents
 
@@ -244,7 +244,7 @@ async def test_a_cancelled_broadcast_leaves_nothing_running(chain: Chain, image:
     assert chain.shell.killed == set()
 
 
-async def test_a_file_that_is_not_there_is_an_outcome(chain: Chain, tmp_path: Path) -> None:
-    received = await chain.send(tmp_path / "absent", 2, digest="sha256:" + "0" * 64)
+async def test_a_file_that_cannot_be_read_is_an_outcome(chain: Chain, tmp_path: Path) -> None:
+    received = await chain.send_opened(OpenedFile(os.open(tmp_path, os.O_RDONLY), name="a directory"), 2)
     for node in ("n1", "n2"):
-        assert failure(received[node]).description == f"{tmp_path}/absent cannot be read: No such file or directory"
+        assert failure(received[node]).description == "a directory cannot be read: Is a directory"

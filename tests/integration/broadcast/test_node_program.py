@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, ShellHost
 from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
-from kadeploy_deployer.broadcast.manifest import Manifest, compute_manifest
+from kadeploy_deployer.broadcast.manifest import Manifest
 from kadeploy_deployer.broadcast.source import Source
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, OpenedFile, ShellHost
 from tests.fakes.local_shell import KABROADCAST
-from tests.integration.broadcast.conftest import BLOCK, Fifo, free_port
+from tests.integration.broadcast.conftest import BLOCK, Fifo, free_port, manifest_of
 
 # These tests watch what another process does with small local files; nothing else runs in their loop.
 # ruff: noqa: ASYNC240
@@ -93,9 +93,10 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def source(file: Path) -> AsyncIterator[Place]:
-    manifest = await asyncio.to_thread(compute_manifest, file)
-    async with Source(file, manifest, token=TOKEN, address="127.0.0.1", port=0) as source:
-        yield Place(name="the deployer", address="127.0.0.1", port=source.port)
+    manifest = await asyncio.to_thread(manifest_of, file)
+    with OpenedFile.open(file) as opened:
+        async with Source(opened, manifest, token=TOKEN, address="127.0.0.1", port=0) as source:
+            yield Place(name="the deployer", address="127.0.0.1", port=source.port)
 
 
 def document(tmp_path: Path, manifest: Manifest, sink: BroadcastSink) -> bytes:
@@ -120,7 +121,7 @@ def device(tmp_path: Path, name: str = "device") -> BroadcastSink:
 async def test_a_retry_ends_the_session_before_it_and_succeeds(
     start: Start, tmp_path: Path, file: Path, source: Place, fifo: Fifo
 ) -> None:
-    manifest = compute_manifest(file)
+    manifest = manifest_of(file)
     ask = whom_to_ask([], source, predecessors=0)
     first, second = start(), start()
     first.tell(document(tmp_path, manifest, fifo.sink))
@@ -143,7 +144,7 @@ async def test_nothing_is_left_when_the_deployer_goes_away(start: Start, tmp_pat
     (tmp_path / "out").mkdir()
     node = start()
     sink = BroadcastSink(kind="tar", compression="gzip", target=str(tmp_path / "out"))
-    node.tell(document(tmp_path, compute_manifest(tmp_path / "half"), sink))
+    node.tell(document(tmp_path, manifest_of(tmp_path / "half"), sink))
     await asyncio.to_thread(node.hear, "ready")
     pid = node.process.pid
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -161,7 +162,7 @@ async def test_nothing_is_left_when_the_deployer_goes_away(start: Start, tmp_pat
 
 async def test_only_who_has_the_token_gets_blocks(start: Start, tmp_path: Path, file: Path, source: Place) -> None:
     node = start()
-    node.tell(document(tmp_path, compute_manifest(file), device(tmp_path)))
+    node.tell(document(tmp_path, manifest_of(file), device(tmp_path)))
     ready = await asyncio.to_thread(node.hear, "ready")
     node.tell(whom_to_ask([], source, predecessors=0))
     await asyncio.to_thread(node.hear, "result")
@@ -187,7 +188,7 @@ async def test_what_is_gone_is_refused_and_what_is_kept_is_served(
     start: Start, tmp_path: Path, file: Path, source: Place
 ) -> None:
     node = start()
-    node.tell(document(tmp_path, compute_manifest(file), device(tmp_path)))
+    node.tell(document(tmp_path, manifest_of(file), device(tmp_path)))
     ready = await asyncio.to_thread(node.hear, "ready")
     node.tell(whom_to_ask([], source, predecessors=0))
     await asyncio.to_thread(node.hear, "result")
@@ -200,7 +201,7 @@ async def test_what_is_gone_is_refused_and_what_is_kept_is_served(
 async def test_other_bytes_than_announced_are_a_digest_mismatch(
     start: Start, tmp_path: Path, file: Path, source: Place
 ) -> None:
-    manifest = compute_manifest(file)
+    manifest = manifest_of(file)
     wrong = Manifest(size=manifest.size, block_size=manifest.block_size, blocks=manifest.blocks, sha256="0" * 64)
     node = start()
     node.tell(document(tmp_path, wrong, device(tmp_path)))
@@ -214,7 +215,7 @@ async def test_other_bytes_than_announced_are_a_digest_mismatch(
 
 async def test_it_gives_up_when_nobody_has_the_blocks(start: Start, tmp_path: Path, file: Path) -> None:
     node = start()
-    node.tell(document(tmp_path, compute_manifest(file), device(tmp_path)))
+    node.tell(document(tmp_path, manifest_of(file), device(tmp_path)))
     await asyncio.to_thread(node.hear, "ready")
     nobody = Place(name="the deployer", address="127.0.0.9", port=free_port())
     node.tell(whom_to_ask([], nobody, predecessors=0))
@@ -225,7 +226,7 @@ async def test_it_gives_up_when_nobody_has_the_blocks(start: Start, tmp_path: Pa
 
 async def test_a_source_that_gives_other_blocks_is_not_believed(start: Start, tmp_path: Path, file: Path) -> None:
     node = start()
-    node.tell(document(tmp_path, compute_manifest(file), device(tmp_path)))
+    node.tell(document(tmp_path, manifest_of(file), device(tmp_path)))
     await asyncio.to_thread(node.hear, "ready")
 
     async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -256,7 +257,7 @@ def test_a_target_that_is_not_there_is_said_before_anything_is_sent(
     start: Start, tmp_path: Path, file: Path, sink: BroadcastSink, words: str
 ) -> None:
     node = start()
-    node.tell(document(tmp_path, compute_manifest(file), sink))
+    node.tell(document(tmp_path, manifest_of(file), sink))
     result = node.hear("result")
     assert words in str(result["description"])
     assert node.leave() == 1

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
-from kadeploy_deployer.broadcast.manifest import compute_manifest
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, OpenedFile
 from tests.fakes.local_shell import KABROADCAST
 from tests.fakes.local_ssh_server import LocalSshServer
-from tests.integration.broadcast.conftest import contents, free_port
+from tests.integration.broadcast.conftest import contents, free_port, manifest_of
 
 pytestmark = pytest.mark.integration
 
@@ -33,14 +32,16 @@ async def test_a_node_behind_ssh_receives_the_file_and_nothing_stays_behind(
     shell = SshRemoteShell(server.private_key_path)
     settings = ChainSettings(program=KABROADCAST, node_port=free_port(), run_directory=str(tmp_path))
     sink = BroadcastSink(kind="tar", compression="zstd", target=str(tmp_path / "out"))
-    manifest = compute_manifest(image)
-    received = await ChainBroadcast(shell, settings).send(
-        image,
-        digest=manifest.digest,
-        targets=[BroadcastTarget(host=server.host, sink=sink)],
-        timeout=60,
-        on_progress=lambda _node, _done, _total: None,
-    )
+    manifest = manifest_of(image)
+    with OpenedFile.open(image) as file:
+        received = await ChainBroadcast(shell, settings).send(
+            file,
+            digest=manifest.digest,
+            user="alice",
+            targets=[BroadcastTarget(host=server.host, sink=sink)],
+            timeout=60,
+            on_progress=lambda _node, _done, _total: None,
+        )
     assert received["node-1"].outcome is None
     assert received["node-1"].digest == manifest.digest
     assert contents(tmp_path / "out") == contents(tree)

@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from kadeploy_cli.settings import VARIABLE
-from kadeploy_rpckit.server import ServerSettings
+from kadeploy_cli.connection.settings import VARIABLE
+from kadeploy_edge.server import ServerSettings
 from tests.fakes import bootctl_services, deployer_services, inventory_services
 from tests.fakes.bootctl_services import BootctlServices
 from tests.fakes.deployer_services import DeployerServices

@@ -7,7 +7,7 @@ import pytest
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2
 from kadeploy.inventory.v1 import node_pb2
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.ka import ka
 from tests.fakes.site import Run, Site
 
 pytestmark = pytest.mark.integration

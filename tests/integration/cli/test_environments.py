@@ -8,8 +8,8 @@ import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2
-from kadeploy_cli.commands.classic_environments import kaenvironments, karecordenv
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.environments.classic_commands import kaenvironments, karecordenv
+from kadeploy_cli.ka import ka
 from tests.fakes.site import Run, Site
 
 pytestmark = pytest.mark.integration

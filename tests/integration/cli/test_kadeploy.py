@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kadeploy.deployer.v1 import deployment_pb2
-from kadeploy_cli.commands.classic_deploy import kadeploy
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.deployments.classic_commands import kadeploy
+from kadeploy_cli.ka import ka
 from tests.fakes.site import Run, Site
 
 pytestmark = pytest.mark.integration
@@ -201,7 +201,7 @@ def test_kadeploy_without_nodes_is_a_usage_error(site: Site, run: Run) -> None:
 def test_a_user_whose_turn_has_not_come_is_told_whom_he_waits_for(
     run: Run, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kadeploy_cli.creation.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("kadeploy_cli.deployments.creation.LOOK_SECONDS", 0.05)
     site.deployer.deployments["D-7"] = deployment_pb2.Deployment(
         id="D-7",
         owner="bob",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_cli.commands.classic_control import kaaddkeys, kaconsole, kapower, kareboot, karemote, kastats
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.ka import ka
+from kadeploy_cli.operations.classic_commands import kaaddkeys, kaconsole, kapower, kareboot, karemote, kastats
 from tests.fakes.site import Run, Site
 
 pytestmark = pytest.mark.integration

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_cli.commands.classic_nodes import kaaddnode, kadelnode, kanodes
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.ka import ka
+from kadeploy_cli.nodes.classic_commands import kaaddnode, kadelnode, kanodes
 from tests.fakes.site import Run, Site
 
 pytestmark = pytest.mark.integration

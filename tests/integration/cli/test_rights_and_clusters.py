@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kadeploy.bootctl.v1 import boot_entry_pb2
-from kadeploy_cli.commands.classic_rights import kaadduser, kadeluser
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.ka import ka
+from kadeploy_cli.rights.classic_commands import kaadduser, kadeluser
 from tests.fakes.site import Run, Site
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kadeploy_cli.settings import VARIABLE
+from kadeploy_cli.connection.settings import VARIABLE
 from tests.fakes.site import Site
 
 pytestmark = pytest.mark.integration

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.server import ServerSettings
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.server import ServerSettings
 from tests.fakes import deployer_services
 from tests.fakes.deployer_services import DeployerServices
 from tests.fakes.threaded_server import start_in_thread

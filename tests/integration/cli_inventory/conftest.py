@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
-from kadeploy_cli.commands.classic_nodes import kaaddnode
-from kadeploy_cli.settings import VARIABLE
+from kadeploy_cli.connection.settings import VARIABLE
+from kadeploy_cli.nodes.classic_commands import kaaddnode
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
-from kadeploy_rpckit.server import ServerSettings
 from tests.fakes.threaded_server import start_in_thread
 from tests.integration.cli_inventory.batch import Scheduler, serving_scheduler
 from tests.mariadb import MariadbServer

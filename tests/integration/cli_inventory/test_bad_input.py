@@ -9,12 +9,12 @@ import click
 import pytest
 from click.testing import Result
 
-from kadeploy_cli.commands.classic_archives import kaarchive, kacreateenv
-from kadeploy_cli.commands.classic_environments import karecordenv
-from kadeploy_cli.commands.classic_nodes import kaaddnode, kadelnode, kanodes
-from kadeploy_cli.commands.classic_rights import kaadduser, kadeluser, karights
-from kadeploy_cli.commands.ka import ka
-from kadeploy_cli.commands.kaenv import kaenv
+from kadeploy_cli.environments.archive_commands import kaarchive, kacreateenv
+from kadeploy_cli.environments.classic_commands import karecordenv
+from kadeploy_cli.environments.kaenv import kaenv
+from kadeploy_cli.ka import ka
+from kadeploy_cli.nodes.classic_commands import kaaddnode, kadelnode, kanodes
+from kadeploy_cli.rights.classic_commands import kaadduser, kadeluser, karights
 from tests.integration.cli_inventory.conftest import NODES, Site
 from tests.integration.inventory.database_content import everything
 
@@ -150,16 +150,16 @@ def test_a_file_from_windows_is_read(furnished: Site, run: Run, tmp_path: Path, 
     [
         (kanodes, ["-listnode", "-m", ""], 2, "'' names no node"),
         (kanodes, ["-listnode", "-m", "node-1!node-1"], 2, "names no node"),
-        (kanodes, ["-listnode", "-m", "*"], 2, "'*' has a wildcard"),
+        (kanodes, ["-listnode", "-m", "*"], 2, "'*' is not a node set: at character 1: * is a wildcard"),
         (kanodes, ["-listnode", "-m", "node-9"], 4, "node-9 is not registered"),
         (kanodes, ["-listnode", "-m", "node-[1,8-9]"], 6, "node-[8-9] are not registered"),
         (kanodes, ["-listnode", "-z", "nosuch"], 4, "there is no cluster nosuch"),
         (kanodes, ["-listnode", "-m", "node-1\x1b["], 2, "'node-1\\x1b[' is not a node set"),
-        (kanodes, ["-del", "node-?"], 2, "'node-?' has a wildcard"),
+        (kanodes, ["-del", "node-?"], 2, "'node-?' is not a node set: at character 6: ? is a wildcard"),
         (kanodes, ["-del", "node-1", "--dry-run"], 2, "--dry-run goes with -add"),
         (kanodes, ["-del", "node-1", "-f", "closed/file"], 2, "-m and -f go with the lists"),
         (kanodes, ["-del", "node-[1-4]", "-z", "nosuch"], 2, "-z goes with the lists"),
-        (kadelnode, ["*"], 2, "'*' has a wildcard"),
+        (kadelnode, ["*"], 2, "'*' is not a node set: at character 1: * is a wildcard"),
         (kadelnode, [""], 2, "'' names no node"),
         (kadeluser, ["-l", "alice", "-f", "empty"], 2, "empty names no node"),
         (kadeluser, ["-l", "alice", "-m", ""], 2, "'' names no node"),
@@ -199,7 +199,7 @@ def test_a_directory_that_takes_no_image_is_told(furnished: Site, run: Run, monk
     def refuse(**_: object) -> tuple[int, str]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("kadeploy_cli.archiving.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("kadeploy_cli.environments.archiving.tempfile.mkstemp", refuse)
     result = mistaken(run, kaarchive, ["--root-directory", "root", "--output-directory", "closed"])
     assert result.exit_code == 2
     assert "output_image.tar cannot be written: Permission denied" in result.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kadeploy.deployer.v1 import deployment_pb2
-from kadeploy_cli.commands.classic_rights import kaadduser, karights
+from kadeploy_cli.rights.classic_commands import kaadduser, karights
 from tests.integration.cli_inventory.batch import EXAMPLES, Scheduler, allowed
 from tests.integration.cli_inventory.conftest import Run, Site
 from tests.slurm import write_script

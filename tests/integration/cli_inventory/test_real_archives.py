@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from kadeploy_cli import archiving
-from kadeploy_cli.commands.classic_archives import kaarchive, kacreateenv
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.environments import archiving
+from kadeploy_cli.environments.archive_commands import kaarchive, kacreateenv
+from kadeploy_cli.ka import ka
 
 pytestmark = pytest.mark.integration
 
@@ -185,7 +185,7 @@ def test_sigterm_ends_the_programs_and_leaves_nothing_behind(system: Path, tmp_p
     target = tmp_path / "images"
     target.mkdir()
     code = (
-        "from kadeploy_cli import archiving; from kadeploy_cli.__main__ import kaarchive; "
+        "from kadeploy_cli.environments import archiving; from kadeploy_cli.__main__ import kaarchive; "
         "archiving.COMPRESSORS['gzip'] = archiving.Compressor(suffix='.tar.gz', command=('sleep', '60')); kaarchive()"
     )
     arguments = ["--root-directory", str(system), "--output-directory", str(target), "-z"]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from kadeploy_cli.commands.classic_environments import kaenvironments, karecordenv
-from kadeploy_cli.commands.ka import ka
-from kadeploy_cli.commands.kaenv import kaenv
+from kadeploy_cli.environments.classic_commands import kaenvironments, karecordenv
+from kadeploy_cli.environments.kaenv import kaenv
+from kadeploy_cli.ka import ka
 
 pytestmark = pytest.mark.integration
 

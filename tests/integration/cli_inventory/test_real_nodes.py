@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from kadeploy_cli.commands.classic_environments import karecordenv
-from kadeploy_cli.commands.classic_nodes import kaaddnode, kadelnode, kanodes
-from kadeploy_cli.commands.ka import ka
+from kadeploy_cli.environments.classic_commands import karecordenv
+from kadeploy_cli.ka import ka
+from kadeploy_cli.nodes.classic_commands import kaaddnode, kadelnode, kanodes
 from tests.integration.cli_inventory.conftest import on_both_databases
 
 pytestmark = pytest.mark.integration

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
-from kadeploy_cli.commands.classic_nodes import kaaddnode
-from kadeploy_cli.commands.classic_rights import kaadduser, kadeluser, karights
+from kadeploy_cli.nodes.classic_commands import kaaddnode
+from kadeploy_cli.rights.classic_commands import kaadduser, kadeluser, karights
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.tls import TlsFiles
 from tests.mariadb import MariadbServer
 
 ADMINISTRATOR = ("site_admin", "pass word #1")

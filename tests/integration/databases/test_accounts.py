@@ -60,6 +60,15 @@ def test_init_makes_everything_once_and_check_is_content(
     assert [path.read_text().strip() for path in (site.directory / "secrets").iterdir()] == passwords
 
 
+def test_an_owner_who_does_not_exist_is_named_and_no_password_is_made(
+    site: DatabaseSite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--config", site.config("deployer"), "--admin-defaults-file", str(site.defaults_file)]
+    assert deployer(["db", "init", *options, "--owner", "nobody-at-all"]) == 1
+    assert capsys.readouterr().err == "kadeploy-deployer: --owner: there is no user nobody-at-all on this host\n"
+    assert not (site.directory / "secrets").exists() or not list((site.directory / "secrets").iterdir())
+
+
 def test_each_account_can_do_its_work_and_nothing_else(site: DatabaseSite) -> None:
     assert (site.init(inventory, "inventory"), site.init(deployer, "deployer")) == (0, 0)
 

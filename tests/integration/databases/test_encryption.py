@@ -14,15 +14,15 @@ from cryptography import x509
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from kadeploy_database.channel import last_words
 from kadeploy_deployer.__main__ import main as deployer
 from kadeploy_deployer.bootstrap import open_database
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.settings import Settings as DeployerSettings
+from kadeploy_edge.tls import TlsFiles
 from kadeploy_inventory.__main__ import main as inventory
 from kadeploy_inventory.bootstrap import open_engines
 from kadeploy_inventory.settings import Settings as InventorySettings
-from kadeploy_rpckit.tls import TlsFiles
-from kadeploy_sqlkit.channel import last_words
 from tests.fakes.site_certificates import SiteCertificates
 from tests.integration.databases.conftest import ADMINISTRATOR, SERVICE_OF, DatabaseSite, tls_context
 from tests.mariadb import running_server

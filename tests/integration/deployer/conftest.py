@@ -8,11 +8,11 @@ import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2_grpc
 from kadeploy_deployer import service
-from kadeploy_deployer.app.ports import Console, ResolvedNode
 from kadeploy_deployer.domain.snapshot import CommandSnapshot
-from kadeploy_deployer.steps.step import StepPorts
-from kadeploy_rpckit.channel import open_aio_channel
-from kadeploy_rpckit.server import ServerSettings, start_server
+from kadeploy_deployer.ports import Console, ResolvedNode
+from kadeploy_deployer.ports.step_ports import StepPorts
+from kadeploy_edge.channel import open_aio_channel
+from kadeploy_edge.server import ServerSettings, start_server
 from tests.fakes.deployment_world import WallClock, World, make_database, node, resolution
 from tests.fakes.fake_boot import FakeBoot
 from tests.fakes.fake_broadcast import FakeBroadcast

@@ -10,7 +10,7 @@ import pytest
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge.status import from_rpc_error
 from tests.fakes.deployment_world import resolution
 from tests.fakes.scripted_step import ScriptedStep
 from tests.integration.deployer.conftest import Site
@@ -121,6 +121,40 @@ async def test_the_same_request_again_gives_the_same_deployment(site: Site) -> N
     second = await site.deployments("alice").CreateDeployment(request("r-1"))
 
     assert second.id == first.id
+
+
+async def test_a_request_id_serves_one_request(site: Site) -> None:
+    alice = site.deployments("alice")
+    first = await alice.CreateDeployment(request("r-1"))
+    await watch(site, first.id)
+    others = [
+        request("r-1", nodes="node1"),
+        request("r-1", environment_name="there-is-no-such-environment"),
+        request("r-1", kernel_arguments="single"),
+        request("r-1", authorized_keys=["ssh-ed25519 AAAA"]),
+    ]
+    for other in others:
+        with pytest.raises(grpc.RpcError) as caught:
+            await alice.CreateDeployment(other)
+        error = from_rpc_error(caught.value)
+        assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_DEPLOYMENT")
+        assert [violation.field for violation in error.violations] == ["request_id"]
+    assert (await alice.CreateDeployment(request("r-1"))).id == first.id
+    # Another user's ids are their own.
+    assert (await site.deployments("bob").CreateDeployment(others[0])).id != first.id
+    listed = await alice.ListDeployments(deployer_service_pb2.ListDeploymentsRequest())
+    assert len(listed.deployments) == 2
+
+
+async def test_of_rivals_under_one_id_all_get_one_deployment_or_are_refused(site: Site) -> None:
+    alice = site.deployments("alice")
+    calls = [alice.CreateDeployment(request("r-1", nodes=f"node{1 + number % 2}")) for number in range(10)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    made = [one for one in answers if not isinstance(one, BaseException)]
+    refused = [from_rpc_error(one).reason for one in answers if isinstance(one, grpc.RpcError)]
+    assert len({one.id for one in made}) == 1
+    assert len({one.spec.nodes for one in made}) == 1
+    assert (len(made), refused) == (5, ["INVALID_DEPLOYMENT"] * 5)
 
 
 async def test_cancelling_ends_a_deployment_in_error_and_frees_its_nodes(site: Site) -> None:
@@ -282,3 +316,30 @@ async def test_the_history_is_counted_by_month_node_and_step(site: Site) -> None
         grpc.StatusCode.INVALID_ARGUMENT,
         "INVALID_INTERVAL",
     )
+
+
+async def test_a_specification_as_long_as_it_may_be_makes_no_list_long(site: Site) -> None:
+    key = "ssh-ed25519 " + "A" * 8000
+    nodes = ",".join(["node1", *["node2"] * 99_999])
+    long: dict[str, Any] = {"nodes": nodes, "authorized_keys": [key] * 40, "kernel_arguments": "k" * 4096}
+    created = await site.deployments("alice").CreateDeployment(request(**long))
+    await site.world.finished(created.id)
+
+    listed = await site.deployments("bob").ListDeployments(deployer_service_pb2.ListDeploymentsRequest(page_size=500))
+    (row,) = [one for one in listed.deployments if one.id == created.id]
+    assert listed.ByteSize() < 4096
+    assert (list(row.spec.authorized_keys), row.spec.kernel_arguments) == ([], "")
+    assert row.spec.nodes == f"{nodes[:1000]}…"
+    whole = await site.deployments("alice").GetDeployment(deployer_service_pb2.GetDeploymentRequest(id=created.id))
+    assert whole.spec.nodes == nodes
+    assert list(whole.spec.authorized_keys) == [key] * 40
+
+
+async def test_what_is_longer_than_it_may_be_is_refused_and_leaves_nothing(site: Site) -> None:
+    too_long = request(authorized_keys=["ssh-ed25519 " + "A" * 8192])
+    refused = (grpc.StatusCode.INVALID_ARGUMENT, "OUT_OF_BOUNDS")
+    assert await reason_of(site.deployments("alice").CreateDeployment(too_long)) == refused
+    wanted = deployer_service_pb2.CancelDeploymentRequest(id="any", reason="x" * 1025)
+    assert await reason_of(site.deployments("alice").CancelDeployment(wanted)) == refused
+    listed = await site.deployments("bob").ListDeployments(deployer_service_pb2.ListDeploymentsRequest())
+    assert list(listed.deployments) == []

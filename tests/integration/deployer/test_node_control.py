@@ -1,6 +1,7 @@
 """What is done to nodes outside of deployments, over real gRPC: results per node, rights, locks, consoles that end."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,10 +13,11 @@ from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.adapters.console_commands import CommandConsole
-from kadeploy_deployer.app.ports import Console, NodeUnreachable
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import PartitionState
-from kadeploy_rpckit.status import from_rpc_error, from_status
+from kadeploy_deployer.ports import Console, NodeUnreachable
+from kadeploy_edge.log_lines import LineFormatter
+from kadeploy_edge.status import from_rpc_error, from_status
 from tests.fakes.scripted_step import ScriptedStep
 from tests.integration.deployer.conftest import Site
 
@@ -77,7 +79,26 @@ async def test_a_request_made_again_with_its_id_switches_nothing_twice(site: Sit
     request.nodes = "node1"
     assert await refusal(site.control("alice").SetPower(request)) == invalid
     request.request_id = "r" * 65
-    assert await refusal(site.control("alice").SetPower(request)) == invalid
+    too_long = (grpc.StatusCode.INVALID_ARGUMENT, "OUT_OF_BOUNDS")
+    assert await refusal(site.control("alice").SetPower(request)) == too_long
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\u2028"])
+async def test_a_node_set_forges_no_line_of_log_or_audit(
+    site: Site, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    forged = 'time=2030-01-01 00:00:00,000 level=INFO logger=audit {"caller": "user:root", "method": "forged"}'
+    request = cycle(f"x{end}{forged}{end}")
+    request.request_id = "r-1"
+    caplog.set_level(logging.INFO)
+    assert await refusal(site.control("alice").SetPower(request)) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_NODE_SET",
+    )
+    lines = [LineFormatter().format(record) for record in caplog.records]
+    assert any("ended early" in line for line in lines)
+    assert any("logger=audit" in line for line in lines)
+    assert all(len(line.splitlines()) == 1 for line in lines)
 
 
 async def test_a_request_that_cannot_be_stopped_is_told(site: Site) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
-from kadeploy_deployer.app.ports import CommandResult, ShellHost
-from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput, run_command
-from kadeploy_deployer.app.step_run import Cancelled, StepRun
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.engine.racing import Cancelled
+from kadeploy_deployer.engine.step_run import StepRun
+from kadeploy_deployer.nodes.each_node import on_each_node
+from kadeploy_deployer.ports import CommandResult, ShellHost
+from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput, run_command
 from kadeploy_deployer.steps.deployment_shell import try_command
-from kadeploy_deployer.steps.each_node import on_each_node
 from kadeploy_deployer.steps.step import StepContext
 from tests.fakes.control_room import ALICE, ControlRoom
 from tests.fakes.local_ssh_server import LocalSshServer

@@ -1,22 +1,29 @@
-"""The store of images, on files, archives and an HTTP server of the test."""
+"""The store of images, on files and archives of the test."""
 
 import asyncio
+import bz2
 import hashlib
-import http.server
 import io
 import os
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+import time
+import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kadeploy_deployer.adapters.image_cache import ImageCache
+from kadeploy_deployer.adapters.image_directories import ImageDirectories
+from kadeploy_deployer.adapters.image_download import ImageDownloads
+from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
-from kadeploy_deployer.app.ports import DigestDiffers, ImageError
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError
 
 pytestmark = pytest.mark.integration
 
@@ -35,9 +42,23 @@ def local(path: Path, compression: str = "none") -> FileSnapshot:
     return registered(path.as_uri(), path.read_bytes(), compression)
 
 
+def store_of(place: Path, directories: ImageDirectories | None = None) -> FileImageStore:
+    """Returns a store that looks for files in a directory, and keeps what it makes beside it."""
+    return FileImageStore(
+        place.with_name(f"{place.name}-cache"),
+        directories=directories or ImageDirectories([place]),
+        downloads=ImageDownloads(ImageHosts()),
+    )
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> FileImageStore:
-    return FileImageStore(tmp_path / "cache")
+    return store_of(tmp_path)
+
+
+async def content_of(store: FileImageStore, file: FileSnapshot) -> bytes:
+    async with store.fetch(file, user="alice") as opened:
+        return opened.read_at(0, opened.size())
 
 
 # --- Local files ---
@@ -46,7 +67,7 @@ def store(tmp_path: Path) -> FileImageStore:
 async def test_a_local_file_is_given_as_it_is(store: FileImageStore, tmp_path: Path) -> None:
     file = tmp_path / "an image"
     file.write_bytes(b"content")
-    assert await store.fetch(local(file)) == file
+    assert await content_of(store, local(file)) == b"content"
 
 
 async def test_another_digest_names_both(store: FileImageStore, tmp_path: Path) -> None:
@@ -55,7 +76,7 @@ async def test_another_digest_names_both(store: FileImageStore, tmp_path: Path) 
     expected = local(file)
     file.write_bytes(b"CONTENT")
     with pytest.raises(DigestDiffers) as caught:
-        await store.fetch(expected)
+        await content_of(store, expected)
     for part in (digest_of(b"content"), digest_of(b"CONTENT"), file.as_uri()):
         assert part in str(caught.value)
 
@@ -64,7 +85,7 @@ async def test_another_size_names_both_digests_too(store: FileImageStore, tmp_pa
     file = tmp_path / "image"
     file.write_bytes(b"content")
     with pytest.raises(DigestDiffers, match=r"\(7 bytes\) is found where sha256:\w+ \(8 bytes\) is reg"):
-        await store.fetch(replace(local(file), size_bytes=8))
+        await content_of(store, replace(local(file), size_bytes=8))
 
 
 async def test_a_file_is_proved_once_while_it_is_unchanged(
@@ -73,149 +94,89 @@ async def test_a_file_is_proved_once_while_it_is_unchanged(
     file = tmp_path / "image"
     file.write_bytes(b"content")
     expected = local(file)
-    await store.fetch(expected)
-    monkeypatch.setattr("kadeploy_deployer.adapters.image_store._digest_of", None)
-    assert await store.fetch(expected) == file
+    await content_of(store, expected)
+    monkeypatch.setattr("kadeploy_deployer.adapters.image_store.VerifyingReader", None)
+    assert await content_of(store, expected) == b"content"
     monkeypatch.undo()
     file.write_bytes(b"CONTENT")
     os.utime(file, ns=(1, 1))
     with pytest.raises(ImageError):
-        await store.fetch(expected)
+        await content_of(store, expected)
 
 
-@pytest.mark.parametrize(
-    ("uri", "words"),
-    [
-        ("file:///absent/image", "cannot be read on the deployer's host: No such file or directory"),
-        ("file:///dev/null", "is no regular file"),
-        ("file:///tmp", "is no regular file"),
-        ("file://elsewhere/image", "only file, http and https are known"),
-        ("ftp://elsewhere/image", "only file, http and https are known"),
-        ("file:///a%00b", "cannot be read on the deployer's host"),
-    ],
-)
-async def test_what_cannot_be_an_image_is_refused(store: FileImageStore, uri: str, words: str) -> None:
-    with pytest.raises(ImageError) as caught:
-        await store.fetch(registered(uri, b""))
-    assert words in str(caught.value)
+async def test_a_change_is_seen_although_size_and_time_are_put_back(store: FileImageStore, tmp_path: Path) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(b"content")
+    expected, before = local(file), file.stat()
+    await content_of(store, expected)
+    await asyncio.sleep(0.02)  # a tick of the file system's clock
+    file.write_bytes(b"CONTENT")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DigestDiffers):
+        await content_of(store, expected)
 
 
-async def test_files_outside_of_the_roots_are_refused_also_through_links(tmp_path: Path) -> None:
-    inside, outside = tmp_path / "inside", tmp_path / "outside"
-    inside.mkdir()
-    outside.write_bytes(b"secret")
-    (inside / "image").write_bytes(b"image")
-    (inside / "link").symlink_to(outside)
-    store = FileImageStore(tmp_path / "cache", file_roots=[inside])
-    assert await store.fetch(local(inside / "image")) == inside / "image"
-    for path in (outside, inside / "link", inside / ".." / "outside"):
-        with pytest.raises(ImageError, match="lies outside of the directories"):
-            await store.fetch(registered(f"file://{path}", b"secret"))
+@pytest.mark.parametrize("uri", ["file://elsewhere/image", "ftp://elsewhere/image", "image", "file://[/image", ""])
+async def test_an_address_that_is_none_is_refused(store: FileImageStore, uri: str) -> None:
+    with pytest.raises(ImageError, match="cannot be fetched: "):
+        await content_of(store, registered(uri, b""))
 
 
-# --- HTTP ---
-
-
-class Site:
-    """An HTTP server with one directory; counts what is asked of it."""
-
-    def __init__(self, directory: Path) -> None:
-        site = self
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def __init__(self, *arguments: object) -> None:
-                super().__init__(*arguments, directory=str(directory))  # type: ignore[arg-type]
-
-            def do_GET(self) -> None:
-                site.asked.append(self.path)
-                if self.path == "/to-a-file":
-                    self.send_response(302)
-                    self.send_header("Location", "file:///etc/hostname")
-                    self.end_headers()
-                    return
-                if self.path == "/short":
-                    self.send_response(200)
-                    self.send_header("Content-Length", "100")
-                    self.end_headers()
-                    self.wfile.write(b"only this")
-                    return
-                super().do_GET()
-
-            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - named so above
-                return
-
-        self.asked: list[str] = []
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "image").write_bytes(b"content")
-    site = Site(tmp_path / "site")
-    yield site
-    site.server.shutdown()
-    site.server.server_close()
-
-
-async def test_a_remote_file_is_brought_once_for_all_who_want_it(store: FileImageStore, site: Site) -> None:
-    file = registered(f"{site.url}/image", b"content")
-    paths = await asyncio.gather(*(store.fetch(file) for _ in range(3)))
-    assert {path.read_bytes() for path in paths} == {b"content"}
-    assert len(set(paths)) == 1
-    assert site.asked == ["/image"]
-
-
-async def test_what_was_spoilt_in_the_cache_is_brought_again(store: FileImageStore, site: Site) -> None:
-    file = registered(f"{site.url}/image", b"content")
-    path = await store.fetch(file)
-    path.write_bytes(b"CONTENT")
-    os.utime(path, ns=(1, 1))
-    assert (await store.fetch(file)).read_bytes() == b"content"
-
-
-@pytest.mark.parametrize(
-    ("path", "content", "words"),
-    [
-        ("/image", b"CONTENT", f"{digest_of(b'content')} (7 bytes) is found where {digest_of(b'CONTENT')}"),
-        ("/image", b"conten", "has more than the 6 bytes that are registered"),
-        ("/absent", b"", "the server answered 404"),
-        ("/short", b"x" * 100, "it broke off after 9 of 100 bytes"),
-        ("/to-a-file", b"", "cannot be fetched"),
-    ],
-)
-async def test_a_download_that_is_not_the_file_leaves_nothing(
-    site: Site, tmp_path: Path, path: str, content: bytes, words: str
+async def test_what_is_in_hand_stays_what_it_was_whatever_its_name_leads_to(
+    store: FileImageStore, tmp_path: Path
 ) -> None:
-    store = FileImageStore(tmp_path / "cache")
-    with pytest.raises(ImageError) as caught:
-        await store.fetch(registered(f"{site.url}{path}", content))
-    assert words in str(caught.value)
-    assert list((tmp_path / "cache" / "downloads").iterdir()) == []
+    file = tmp_path / "image"
+    file.write_bytes(b"content")
+    async with store.fetch(local(file), user="alice") as opened:
+        (tmp_path / "other").write_bytes(b"another")
+        (tmp_path / "other").rename(file)
+        assert opened.read_at(0, 100) == b"content"
 
 
-async def test_a_server_that_is_not_there_is_one_sentence(store: FileImageStore) -> None:
-    with pytest.raises(ImageError, match=r"http://127.0.0.1:1/image cannot be fetched: .*refused"):
-        await store.fetch(registered("http://127.0.0.1:1/image", b""))
+async def test_a_name_that_is_swapped_meanwhile_never_gives_a_file_from_outside(tmp_path: Path) -> None:
+    """Somebody who may write into a directory of images tries to get a file of the deployer's host by its digest."""
+    place, mine, secret = tmp_path / "images", tmp_path / "images" / "alice", tmp_path / "secret"
+    mine.mkdir(parents=True)
+    secret.write_bytes(b"of the deployer alone")
+    wanted = registered(f"file://{mine}/x", secret.read_bytes())
+    store = store_of(place)
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            (mine / "a").write_bytes(b"harmless")
+            (mine / "a").rename(mine / "x")
+            (mine / "b").symlink_to(secret)
+            (mine / "b").rename(mine / "x")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    tries = got = 0
+    try:
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            tries += 1
+            with suppress(ImageError):
+                await content_of(store, wanted)
+                got += 1
+    finally:
+        stop.set()
+        thread.join()
+    assert tries > 100
+    assert got == 0
 
 
-async def test_a_digest_that_is_none_never_becomes_a_path(store: FileImageStore, site: Site) -> None:
-    file = replace(registered(f"{site.url}/image", b"content"), digest="sha256:../../x")
-    with pytest.raises(ImageError, match="no SHA-256 digest"):
-        await store.fetch(file)
+async def test_nothing_of_a_local_file_is_work_of_the_loop_s_own_threads(
+    store: FileImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def used(*_: object) -> None:
+        raise AssertionError("the default executor was used")
 
-
-async def test_only_the_last_used_downloads_are_kept(site: Site, tmp_path: Path) -> None:
-    store = FileImageStore(tmp_path / "cache", kept_files=2)
-    for number in range(4):
-        content = b"%d" % number
-        (tmp_path / "site" / f"image{number}").write_bytes(content)
-        path = await store.fetch(registered(f"{site.url}/image{number}", content))
-        os.utime(path, (number, number))
-    kept = {path.read_bytes() for path in (tmp_path / "cache" / "downloads").iterdir()}
-    assert kept == {b"2", b"3"}
+    monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", used)
+    archive = Archive()
+    archive.file("vmlinuz", KERNEL)
+    found = await store.boot_files(environment(archive.write(tmp_path / "image"), initrd=""), user="alice")
+    assert found.kernel.read_bytes() == KERNEL
 
 
 # --- Kernel and initrd ---
@@ -263,7 +224,7 @@ async def test_kernel_and_initrd_come_out_of_every_kind_of_archive(
     archive.file("./boot/vmlinuz-6.1", KERNEL)
     archive.file("./boot/initrd.img-6.1", INITRD)
     archive.link("./initrd.img", "boot/initrd.img-6.1")
-    found = await store.boot_files(environment(archive.write(tmp_path / "image", compression)))
+    found = await store.boot_files(environment(archive.write(tmp_path / "image", compression)), user="alice")
     assert found.kernel.read_bytes() == KERNEL
     assert found.kernel_digest == digest_of(KERNEL)
     assert found.initrd is not None
@@ -278,7 +239,7 @@ async def test_links_of_all_kinds_are_followed_inside_the_archive(store: FileIma
     archive.link("boot/current", "6.1")
     archive.file("boot/6.1/real", KERNEL)
     archive.link("boot/6.1/vmlinuz", "boot/6.1/real", tarfile.LNKTYPE)
-    found = await store.boot_files(environment(archive.write(tmp_path / "image"), initrd=""))
+    found = await store.boot_files(environment(archive.write(tmp_path / "image"), initrd=""), user="alice")
     assert found.kernel.read_bytes() == KERNEL
     assert (found.initrd, found.initrd_digest) == (None, "")
 
@@ -288,7 +249,7 @@ async def test_a_link_never_leads_to_a_file_of_this_host(store: FileImageStore, 
     (tmp_path / "secret").write_bytes(b"secret")
     archive.link("vmlinuz", str(tmp_path / "secret"))
     with pytest.raises(ImageError, match="the image has no file /vmlinuz"):
-        await store.boot_files(environment(archive.write(tmp_path / "image")))
+        await store.boot_files(environment(archive.write(tmp_path / "image")), user="alice")
 
 
 async def test_the_last_member_of_a_name_counts(store: FileImageStore, tmp_path: Path) -> None:
@@ -296,7 +257,7 @@ async def test_the_last_member_of_a_name_counts(store: FileImageStore, tmp_path:
     archive.link("vmlinuz", "nowhere")
     archive.file("vmlinuz", b"old")
     archive.file("vmlinuz", KERNEL)
-    found = await store.boot_files(environment(archive.write(tmp_path / "image"), initrd=""))
+    found = await store.boot_files(environment(archive.write(tmp_path / "image"), initrd=""), user="alice")
     assert found.kernel.read_bytes() == KERNEL
 
 
@@ -305,10 +266,47 @@ async def test_a_kernel_that_is_not_there_is_said_with_what_is(store: FileImageS
     archive.link("vmlinuz", "boot/vmlinuz-5")
     archive.file("boot/vmlinuz-6", KERNEL)
     with pytest.raises(ImageError) as caught:
-        await store.boot_files(environment(archive.write(tmp_path / "image")))
+        await store.boot_files(environment(archive.write(tmp_path / "image")), user="alice")
     assert str(caught.value) == (
         "debian version 3: the image has no file /vmlinuz (it leads to /boot/vmlinuz-5); it has /boot/vmlinuz-6"
     )
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+async def test_an_image_that_its_owner_changes_after_the_proof_leaves_no_boot_files(
+    store: FileImageStore, tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else they would be kept, and booted by all who deploy the image that they pretend to be from."""
+    good, evil = Archive(), Archive()
+    good.file("vmlinuz", KERNEL)
+    evil.file("vmlinuz", b"KERNEL" * 1000)
+    wanted = environment(good.write(tmp_path / "image", compression), initrd="")
+    evil.write(tmp_path / "evil", compression)
+    make = ImageCache.make_boot_files
+
+    def change_first(*arguments: Any) -> BootFiles:
+        (tmp_path / "image").write_bytes((tmp_path / "evil").read_bytes())
+        return make(*arguments)
+
+    monkeypatch.setattr(ImageCache, "make_boot_files", change_first)
+    with pytest.raises(DigestDiffers):
+        await store.boot_files(wanted, user="mallory")
+    assert list((tmp_path.with_name(f"{tmp_path.name}-cache") / "boot").iterdir()) == []
+
+
+async def test_a_few_packed_bytes_do_not_become_as_much_memory_as_they_stand_for(
+    store: FileImageStore, tmp_path: Path
+) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(bz2.compress(bytes(128 << 20)))
+    assert image.stat().st_size < 10_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match="the image has no file /vmlinuz"):
+            await store.boot_files(environment(local(image, "bzip2"), initrd=""), user="mallory")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 async def test_links_in_a_circle_end(store: FileImageStore, tmp_path: Path) -> None:
@@ -316,7 +314,7 @@ async def test_links_in_a_circle_end(store: FileImageStore, tmp_path: Path) -> N
     archive.link("vmlinuz", "other")
     archive.link("other", "vmlinuz")
     with pytest.raises(ImageError, match="too many links"):
-        await store.boot_files(environment(archive.write(tmp_path / "image")))
+        await store.boot_files(environment(archive.write(tmp_path / "image")), user="alice")
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "bzip2", "xz", "zstd"])
@@ -328,8 +326,8 @@ async def test_half_an_archive_is_one_sentence(store: FileImageStore, tmp_path: 
     content = (tmp_path / "image").read_bytes()
     (tmp_path / "image").write_bytes(content[: len(content) // 2])
     with pytest.raises(ImageError, match="debian version 3: "):
-        await store.boot_files(environment(local(tmp_path / "image", compression)))
-    assert list((tmp_path / "cache" / "boot").iterdir()) == []
+        await store.boot_files(environment(local(tmp_path / "image", compression)), user="alice")
+    assert list((tmp_path.with_name(f"{tmp_path.name}-cache") / "boot").iterdir()) == []
 
 
 async def test_boot_files_are_taken_out_once_and_survive_a_restart(
@@ -338,12 +336,12 @@ async def test_boot_files_are_taken_out_once_and_survive_a_restart(
     archive = Archive()
     archive.file("vmlinuz", KERNEL)
     wanted = environment(archive.write(tmp_path / "image"), initrd="")
-    first = await store.boot_files(wanted)
-    monkeypatch.setattr("kadeploy_deployer.adapters.image_store.extract", None)
-    assert await FileImageStore(tmp_path / "cache").boot_files(wanted) == first
+    first = await store.boot_files(wanted, user="alice")
+    monkeypatch.setattr("kadeploy_deployer.adapters.image_cache.extract", None)
+    assert await store_of(tmp_path).boot_files(wanted, user="alice") == first
     monkeypatch.undo()
     first.kernel.write_bytes(b"spoilt")
-    again = await store.boot_files(wanted)
+    again = await store.boot_files(wanted, user="alice")
     assert again == first
     assert again.kernel.read_bytes() == KERNEL
 
@@ -358,4 +356,4 @@ async def test_what_has_no_kernel_to_take_is_said(
     archive = Archive()
     wanted = environment(archive.write(tmp_path / "image"))
     with pytest.raises(ImageError, match=words):
-        await store.boot_files(replace(wanted, **change))  # type: ignore[arg-type]
+        await store.boot_files(replace(wanted, **change), user="alice")  # type: ignore[arg-type]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
+from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.probe import look
 from kadeploy_deployer.steps import deployment_shell
 from kadeploy_deployer.steps.deployment_shell import read_file, write_file
-from kadeploy_deployer.steps.each_node import NodeFailed
 from kadeploy_deployer.steps.keys import _PUBLIC_KEYS
-from kadeploy_deployer.steps.probe import look
 from kadeploy_deployer.steps.step import StepContext
 from tests.fakes.local_ssh_server import LocalSshServer
 from tests.fakes.step_workshop import Workshop
@@ -60,7 +60,7 @@ async def test_public_host_keys_are_read_wherever_they_are(context: StepContext,
 
 
 async def test_a_linux_tells_what_it_runs(context: StepContext) -> None:
-    host = deployment_shell.deployment_host(context, "node-1")
+    host = deployment_shell.working_host(context, "node-1")
     running = await look(context.ports.shell, host, device="no-such-disk", timeout=20.0)
     assert running.boot_id == _read("/proc/sys/kernel/random/boot_id")
     assert running.command_line == _read("/proc/cmdline")

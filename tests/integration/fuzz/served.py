@@ -20,10 +20,10 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import cluster_pb2, inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_deployer import service as deployer
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
-from kadeploy_deployer.steps.step import StepPorts
+from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.store import tables
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.server import ServerSettings, start_server
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.server import ServerSettings, start_server
 from tests.fakes.deployment_world import WallClock, World, make_database
 from tests.fakes.fake_boot import FakeBoot
 from tests.fakes.fake_broadcast import FakeBroadcast

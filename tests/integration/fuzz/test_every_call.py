@@ -10,8 +10,8 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from kadeploy_rpckit import access
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
+from kadeploy_edge import access
+from kadeploy_edge.status import RemoteError, from_rpc_error
 from tests.integration.fuzz.served import CALLERS, CONTRACTS, SECONDS, WELL_FORMED, Served, well_formed
 from tests.integration.fuzz.strange_messages import filled, mutate
 

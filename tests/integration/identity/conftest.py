@@ -16,15 +16,15 @@ import pytest
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc, node_pb2
 from kadeploy_bootctl import bootstrap as bootctl
 from kadeploy_bootctl.settings import Settings as BootctlSettings
+from kadeploy_database.access import SqliteAccess
 from kadeploy_deployer import service as deployer
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
+from kadeploy_edge.channel import OPTIONS, open_channel
+from kadeploy_edge.server import ServerSettings, start_server
+from kadeploy_edge.tls import TlsFiles
 from kadeploy_inventory import bootstrap as inventory
 from kadeploy_inventory.settings import Settings as InventorySettings
 from kadeploy_inventory.store import schema
-from kadeploy_rpckit.channel import OPTIONS, open_channel
-from kadeploy_rpckit.server import ServerSettings, start_server
-from kadeploy_rpckit.tls import TlsFiles
-from kadeploy_sqlkit.access import SqliteAccess
 from tests.fakes.deployment_world import World, make_database
 from tests.fakes.fake_console import FakeConsole
 from tests.fakes.scripted_step import straight_plan

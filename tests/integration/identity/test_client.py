@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from kadeploy_cli.commands.classic_nodes import kanodes
-from kadeploy_cli.commands.ka import ka
-from kadeploy_rpckit.tls import TlsFiles, read_material
+from kadeploy_cli.ka import ka
+from kadeploy_cli.nodes.classic_commands import kanodes
+from kadeploy_edge.tls import TlsFiles, read_material
 from tests.fakes.site_certificates import SiteCertificates
 from tests.integration.identity.conftest import TlsSite
 

@@ -14,8 +14,8 @@ from google.protobuf.message_factory import GetMessageClass
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_rpckit import access
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge import access
+from kadeploy_edge.status import from_rpc_error
 from tests.integration.identity.conftest import TlsSite
 
 pytestmark = pytest.mark.integration
@@ -119,7 +119,7 @@ def test_every_call_is_for_those_whom_the_contract_names_and_leaves_its_record(t
         fits = outcome not in REFUSALS if expected == "let in" else outcome == expected
         records = tls_site.records(service)[before:]
         recorded = [(record["method"], record["caller"], record["outcome"]) for record in records]
-        is_recorded = code is grpc.StatusCode.PERMISSION_DENIED or access.is_changing(path)
+        is_recorded = code is grpc.StatusCode.PERMISSION_DENIED or access.is_audited(path)
         wanted = [(path, NAMES.get(caller, caller), outcome)] if is_recorded and caller not in UNBELIEVED else []
         if not fits or recorded != wanted:
             wrong.append(f"{path}: {outcome}, expected {expected}; recorded {recorded}, expected {wanted}")

@@ -12,12 +12,12 @@ from cryptography import x509
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
-from kadeploy_rpckit.channel import open_aio_channel
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.following_channel import FollowingChannel
-from kadeploy_rpckit.server import ServerSettings
-from kadeploy_rpckit.status import from_rpc_error
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.channel import open_aio_channel
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.following_channel import FollowingChannel
+from kadeploy_edge.server import ServerSettings
+from kadeploy_edge.status import from_rpc_error
+from kadeploy_edge.tls import TlsFiles
 from tests.fakes.site_certificates import SiteCertificates
 from tests.fakes.threaded_server import start_in_thread
 from tests.integration.identity.conftest import serving_inventory

@@ -15,13 +15,13 @@ import pytest
 from cryptography import x509
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy_rpckit.caller import current_caller
-from kadeploy_rpckit.channel import OPTIONS, open_channel
-from kadeploy_rpckit.identity import CertificateExpired, CertifiedCallers
-from kadeploy_rpckit.revocation import RevocationList, UnusableRevocationList
-from kadeploy_rpckit.server import ServerSettings
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
-from kadeploy_rpckit.tls import TlsFiles, UnusableCertificate, read_material
+from kadeploy_edge.caller import current_caller
+from kadeploy_edge.channel import OPTIONS, open_channel
+from kadeploy_edge.identity import CertificateExpired, CertifiedCallers
+from kadeploy_edge.revocation import RevocationList, UnusableRevocationList
+from kadeploy_edge.server import ServerSettings
+from kadeploy_edge.status import RemoteError, from_rpc_error
+from kadeploy_edge.tls import TlsFiles, UnusableCertificate, read_material
 from tests.fakes.site_certificates import SiteCertificates
 from tests.fakes.threaded_server import ThreadedServer, start_in_thread
 from tests.integration.identity.conftest import connect

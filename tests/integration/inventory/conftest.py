@@ -12,14 +12,15 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from kadeploy.inventory.v1 import inventory_service_pb2_grpc as stubs
+from kadeploy_database.access import SqliteAccess
+from kadeploy_edge.channel import open_channel
+from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory import bootstrap
+from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 from kadeploy_inventory.settings import Settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
-from kadeploy_rpckit.channel import open_channel
-from kadeploy_rpckit.server import ServerSettings
-from kadeploy_sqlkit.access import SqliteAccess
 from tests.fakes.threaded_server import start_in_thread
 from tests.mariadb import MariadbServer
 
@@ -87,12 +88,13 @@ def site(engines: dict[str, Engine], tmp_path: Path) -> Iterator[Site]:
 
 
 @contextmanager
-def serving(engines: dict[str, Engine], directory: Path) -> Iterator[Site]:
+def serving(engines: dict[str, Engine], directory: Path, *, quota: EnvironmentQuota = DEFAULT_QUOTA) -> Iterator[Site]:
     """Yields an inventory that serves two databases on a socket in the directory."""
     settings = Settings(
         deploy_database=SqliteAccess(path=directory / "deploy.db"),
         deploy_right_database=SqliteAccess(path=directory / "deploy_right.db"),
         address=f"unix:{directory}/s",
+        environment_quota=quota,
     )
     runtime = bootstrap.build_runtime(settings, engines)
     server, address = start_in_thread(

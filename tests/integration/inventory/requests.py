@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, node_pb2, right_pb2
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
+from kadeploy_edge.status import RemoteError, from_rpc_error
 
 GIB = 1024**3
 DIGEST = "sha256:" + "ab" * 32

@@ -13,8 +13,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
+from kadeploy_edge.channel import open_channel
 from kadeploy_inventory.__main__ import main
-from kadeploy_rpckit.channel import open_channel
 
 pytestmark = pytest.mark.integration
 

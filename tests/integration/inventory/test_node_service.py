@@ -15,7 +15,7 @@ from kadeploy.inventory.v1 import (
     inventory_service_pb2,
     node_pb2,
 )
-from kadeploy_rpckit.status import from_rpc_error
+from kadeploy_edge.status import from_rpc_error
 from tests.integration.inventory.conftest import Client, Site
 from tests.integration.inventory.requests import (
     GIB,

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from kadeploy_database import mariadb_session
 from kadeploy_inventory.domain.errors import DatabaseUnreachable
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
-from kadeploy_sqlkit import mariadb_session
 from tests.mariadb import MariadbServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.mariadb]

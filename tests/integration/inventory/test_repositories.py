@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from kadeploy_inventory.app.ports import Work
 from kadeploy_inventory.domain.cluster import Cluster
 from kadeploy_inventory.domain.environment import Environment
+from kadeploy_inventory.domain.environment_lookup import Search
 from kadeploy_inventory.domain.errors import ConcurrentChange
 from kadeploy_inventory.domain.node import Node
 from kadeploy_inventory.domain.partition_table import complete_disk
@@ -146,7 +147,7 @@ def test_clusters_come_back_as_they_went_and_count_their_nodes(store: SqlStore) 
 def test_environments_come_back_as_they_went(store: SqlStore, preinstall: Any) -> None:
     recorded = environment(preinstall=preinstall, postinstalls=(archive(),), uid="u", **MADE)
     store.change_deploy(lambda work: work.environments.add(recorded))
-    assert store.read(lambda work: work.environments.versions("debian")) == [recorded]
+    assert store.read(lambda work: work.environments.find("debian", None, Search(owner="alice"))) == recorded
     assert store.read(lambda work: work.environments.recorded_names(["debian", "x"])) == {"debian"}
 
 
@@ -154,7 +155,9 @@ def test_names_that_differ_by_case_are_different(store: SqlStore) -> None:
     for uid, name in (("u", "debian"), ("v", "Debian")):
         recorded = environment(name, uid=uid, **MADE)
         store.change_deploy(functools.partial(add_environment, recorded))
-    assert len(store.read(lambda work: work.environments.versions("Debian"))) == 1
+    found = store.read(lambda work: work.environments.find("Debian", None, Search(owner="alice")))
+    assert found is not None
+    assert found.uid == "v"
 
 
 def test_rights_are_put_found_and_removed_by_their_words(store: SqlStore) -> None:

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from kadeploy_inventory.domain.errors import DatabaseUnreachable
+from kadeploy_database.failures import DatabaseDamaged
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import WRITES, open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
@@ -53,7 +53,7 @@ def test_an_empty_and_a_later_database_are_told_apart(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("no database, but a text that is long enough to be looked at" * 20)
     engine = open_engine(f"sqlite:///{tmp_path}/x")
-    with pytest.raises(DatabaseUnreachable, match="does not answer"):
+    with pytest.raises(DatabaseDamaged, match="file is not a database"):
         schema.upgrade({"deploy": engine})
     engine.dispose()
 

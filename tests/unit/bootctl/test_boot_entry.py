@@ -117,7 +117,7 @@ def test_a_disk_or_partition_that_cannot_be_is_refused(disk: int, partition: int
         ChainloadTarget(disk=disk, partition=partition)
 
 
-@pytest.mark.parametrize("text", ["", " \n", "a\0", "a\r\n", "x" * 4095, "x\n" * 40_000])
+@pytest.mark.parametrize("text", ["", " \n", "a\0", "a\r\n", "x" * 4095])
 def test_a_custom_text_that_a_loader_would_misread_is_refused(text: str) -> None:
     with pytest.raises(InvalidBootEntry):
         CustomTarget(text=text)

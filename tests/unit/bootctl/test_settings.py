@@ -6,7 +6,7 @@ import pytest
 
 from kadeploy_bootctl.bootstrap import layout_of, site_of
 from kadeploy_bootctl.settings import Serial, Settings, read_settings
-from kadeploy_rpckit.settings_file import BadSettings
+from kadeploy_edge.settings_file import BadSettings
 from tests.samples import check_sample
 
 SAMPLE = Path(__file__).parents[3] / "services" / "bootctl" / "bootctl.toml.sample"

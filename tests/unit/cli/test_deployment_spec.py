@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadeploy.deployer.v1 import deployment_pb2
-from kadeploy_cli import deployment_spec
-from kadeploy_cli.deployment_spec import Options
-from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.deployments import spec as deployment_spec
+from kadeploy_cli.deployments.spec import Options
+from kadeploy_cli.terminal.failures import UsageFailure
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kadeploy.inventory.v1 import environment_pb2
 from kadeploy_cli.descriptions import environment_file, settings_file
 from kadeploy_cli.descriptions.settings_file import KEYS
-from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.terminal.failures import UsageFailure
 
 TEXT = """
 name = debian

@@ -7,16 +7,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from kadeploy_cli.commands import (
-    classic_archives,
-    classic_control,
-    classic_deploy,
-    classic_environments,
-    classic_nodes,
-    classic_rights,
-)
-from kadeploy_cli.commands.ka import ka
-from kadeploy_cli.settings import SERVICES, VARIABLE
+from kadeploy_cli.connection.settings import SERVICES, VARIABLE
+from kadeploy_cli.deployments import classic_commands as classic_deploy
+from kadeploy_cli.environments import archive_commands as classic_archives
+from kadeploy_cli.environments import classic_commands as classic_environments
+from kadeploy_cli.ka import ka
+from kadeploy_cli.nodes import classic_commands as classic_nodes
+from kadeploy_cli.operations import classic_commands as classic_control
+from kadeploy_cli.rights import classic_commands as classic_rights
 
 ROOMS = (classic_archives, classic_control, classic_deploy, classic_environments, classic_nodes, classic_rights)
 # One node alone, by its name: a console is attached to, a node is shown, an entry is shown.

@@ -20,7 +20,7 @@ from kadeploy_cli.descriptions import (
     settings_file,
 )
 from kadeploy_cli.descriptions.text import DescriptionFailure, decode, looks_like_yaml
-from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.terminal.failures import UsageFailure
 
 SOURCE = "file"
 HERE = Path("/here")

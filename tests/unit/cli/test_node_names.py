@@ -1,13 +1,14 @@
 """Node sets from options, files and stdin."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kadeploy_cli import node_names
-from kadeploy_cli.failures import UsageFailure
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.terminal.failures import UsageFailure
 
 
 def test_options_and_file_are_joined(tmp_path: Path) -> None:
@@ -21,7 +22,7 @@ def test_leading_zeros_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["node-[1-", "node-[a-b]", "node-[2-1]", "[", "n[1-999999999999]", "n[0-100000]", "n]1["]
+    "word", ["node-[1-", "node-[a-b]", "node-[2-1]", "[", "n[1-999999999999]", "n[0-100000]", "n]1[", "", " "]
 )
 def test_what_is_no_node_set_is_refused(word: str) -> None:
     with pytest.raises(UsageFailure):
@@ -40,6 +41,17 @@ def test_a_file_that_is_not_there_and_no_node_at_all_are_told(tmp_path: Path) ->
         node_names.from_options([], str(tmp_path / "none"))
     with pytest.raises(UsageFailure, match="no node is named"):
         node_names.required([], None)
+
+
+@pytest.mark.parametrize("word", ["@all", "@cluster:compute", "node-1,@all", "n*", "node-?"])
+def test_groups_and_wildcards_of_clustershell_are_not_looked_up(word: str, tmp_path: Path, monkeypatch: Any) -> None:
+    groups = tmp_path / "clustershell" / "groups.conf.d"
+    groups.mkdir(parents=True)
+    (groups / "local.conf").write_text("[local]\nmap: echo node-[1-1000]\nall: echo node-[1-1000]\nlist: echo all\n")
+    monkeypatch.setenv("CLUSTERSHELL_CFGDIR", str(tmp_path / "clustershell"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(UsageFailure, match=r"groups are not looked up|is a wildcard"):
+        node_names.required([word], None)
 
 
 @given(st.text(alphabet="abn-[],0123456789&!^ .%", max_size=20))

@@ -8,8 +8,9 @@ import pytest
 
 from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy.inventory.v1 import environment_pb2, node_pb2
-from kadeploy_cli import guard, image_files, output
-from kadeploy_cli.plain import plain
+from kadeploy_cli.environments import image_files
+from kadeploy_cli.terminal import guard, output
+from kadeploy_cli.terminal.plain import plain
 
 
 def test_messages_become_plain_data_with_every_field() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from kadeploy_cli import reference
 from kadeploy_cli.descriptions import cluster_files, cluster_profile, environment_yaml, nodes_yaml
-from kadeploy_cli.exit_codes import ExitCode
-from kadeploy_cli.image_files import image, script_archive
+from kadeploy_cli.environments.image_files import image, script_archive
+from kadeploy_cli.terminal.exit_codes import ExitCode
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "commands.md"
 

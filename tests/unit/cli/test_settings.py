@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_cli import settings
-from kadeploy_cli.settings import Settings, SettingsFailure
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_cli.connection import settings
+from kadeploy_cli.connection.settings import Settings, SettingsFailure
+from kadeploy_edge.tls import TlsFiles
 
 WHOLE = """
 user = "bob"

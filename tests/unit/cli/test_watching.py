@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
-from kadeploy_cli.watching import report
-from kadeploy_cli.watching.lines import LineView
-from kadeploy_cli.watching.live import LiveView
-from kadeploy_cli.watching.story import Story
+from kadeploy_cli.deployments.watching import report
+from kadeploy_cli.deployments.watching.lines import LineView
+from kadeploy_cli.deployments.watching.live import LiveView
+from kadeploy_cli.deployments.watching.story import Story
 
 MIB = 1024 * 1024
 

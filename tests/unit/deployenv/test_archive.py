@@ -3,8 +3,8 @@
 import io
 import tarfile
 
-from deployenv.archive import FIXED_TIME, cpio, tar
-from deployenv.file_tree import FileTree
+from kadeploy_deployenv.archive import FIXED_TIME, cpio, tar
+from kadeploy_deployenv.file_tree import FileTree
 
 
 def sample() -> FileTree:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deployenv.file_tree import FileTree
+from kadeploy_deployenv.file_tree import FileTree
 
 
 def test_an_entry_comes_after_the_directories_that_lead_to_it() -> None:

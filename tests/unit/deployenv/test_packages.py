@@ -1,21 +1,27 @@
 """The list of packages of the deployment environment."""
 
-import pytest
 from environments.debian_system import installed_packages
 
-from deployenv.failure import BuildFailure
-from deployenv.packages import newest_kernel
+from kadeploy_deployenv.packages import PackageSet, deb_versions
 
 
-def test_the_kernel_is_taken_from_the_package_that_stands_for_it() -> None:
-    listing = "linux-image-cloud-amd64\n  Depends: linux-image-6.1.0-56-cloud-amd64\n  Suggests: other\n"
+def test_versions_are_read_from_the_names_of_packages() -> None:
+    names = ["zlib1g_1%3a1.2.13.dfsg-1_amd64.deb", "dash_0.5.12-2_amd64.deb", "partial", "lock"]
 
-    assert newest_kernel(listing) == "linux-image-6.1.0-56-cloud-amd64"
+    assert deb_versions(names) == {"zlib1g": "1:1.2.13.dfsg-1", "dash": "0.5.12-2"}
 
 
-def test_no_kernel_is_said_in_one_sentence() -> None:
-    with pytest.raises(BuildFailure, match="apt knows no kernel"):
-        newest_kernel("linux-image-cloud-amd64\n")
+def test_a_set_of_packages_is_known_by_all_that_it_is_made_from() -> None:
+    sets = [
+        PackageSet(names=("tar", "dash"), suite="bookworm"),
+        PackageSet(names=("tar",), suite="bookworm"),
+        PackageSet(names=("tar", "dash"), suite="trixie"),
+        PackageSet(names=("tar", "dash"), suite="bookworm", components=("main", "non-free-firmware")),
+        PackageSet(names=("tar", "dash"), suite="bookworm", mirrors=("http://mirror.example/debian",)),
+    ]
+
+    assert len({one.digest for one in sets}) == len(sets)
+    assert PackageSet(names=("dash", "tar"), suite="bookworm").digest == sets[0].digest
 
 
 def test_versions_are_read_from_dpkgs_status() -> None:

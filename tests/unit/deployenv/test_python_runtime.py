@@ -1,6 +1,6 @@
 """Which of Python's modules the programs of the deployment environment import."""
 
-from deployenv.python_runtime import imported_names
+from kadeploy_deployenv.python_runtime import imported_names
 
 PROGRAM = """
 import os.path, json

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deployenv.workspace import digest_files, is_current, write_manifest, write_whole
+from kadeploy_deployenv.workspace import digest_files, is_current, write_manifest, write_whole
 
 
 def built(folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2
 from kadeploy_deployer.adapters.inventory_nodes import NodeReader
-from kadeploy_deployer.app.ports import ResolvedNode
+from kadeploy_deployer.ports import ResolvedNode
 
 
 def answer(*numbers: int, reboot: str = "", allowed: bool = True, partition: int = 3, **changes: Any) -> Any:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from kadeploy_database.access import SqliteAccess
+from kadeploy_edge.settings_file import BadSettings
+from kadeploy_inventory.domain.environment_quota import EnvironmentQuota
 from kadeploy_inventory.settings import Settings, read_settings
-from kadeploy_rpckit.settings_file import BadSettings
-from kadeploy_sqlkit.access import SqliteAccess
 from tests.samples import check_sample
 
 DATABASES = 'database.deploy = "a.db"\ndatabase.deploy_right = "/var/b.db"\n'
@@ -25,11 +26,14 @@ def test_a_path_is_a_file_beside_the_settings(tmp_path: Path) -> None:
     assert settings.deploy_right_database == SqliteAccess(path=Path("/var/b.db"))
     assert settings.address == "127.0.0.1:7401"
     assert settings.administrators == {"root"}
+    assert settings.environment_quota == EnvironmentQuota(environments=1000, versions=100)
 
 
 def test_every_key_can_be_set(tmp_path: Path) -> None:
     text = f'{DATABASES}address = "unix:/run/x"\nadministrators = ["alice"]\nmaximum_workers = 4\n'
-    settings = load(tmp_path, text)
+    quotas = "[quotas]\nenvironments_per_user = 7\nversions_per_environment = 3\n"
+    settings = load(tmp_path, text + quotas)
+    assert settings.environment_quota == EnvironmentQuota(environments=7, versions=3)
     assert (settings.address, settings.maximum_workers) == ("unix:/run/x", 4)
     assert settings.administrators == {"alice"}
 
@@ -38,6 +42,8 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (f"{DATABASES}adress = 'x'", "adress is not known"),
+        (f"{DATABASES}quotas.environments_per_user = 0", "environments_per_user"),
+        (f"{DATABASES}quotas.versions = 3", "versions is not known"),
         ("database.deploy = 'a'", "database.deploy_right is missing"),
         ("database.deploy = 'a'\ndatabase.deploy_right = './a'", "must be two databases"),
         (f"{DATABASES}administrators = 'root'", "administrators must be a list"),

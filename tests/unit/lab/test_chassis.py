@@ -15,16 +15,16 @@ class RecordingMachine:
         self.is_on = is_on
         self.pressed: list[str] = []
 
-    def on(self, *, disk_first: bool = False) -> None:
+    def on(self, *, first: str = "") -> None:
         self.is_on = True
-        self.pressed.append("on, disk first" if disk_first else "on")
+        self.pressed.append(f"on, {first} first" if first else "on")
 
     def off(self) -> None:
         self.is_on = False
         self.pressed.append("off")
 
-    def reset(self) -> None:
-        self.pressed.append("reset")
+    def reset(self, *, first: str = "") -> None:
+        self.pressed.append(f"reset, {first} first" if first else "reset")
 
     def ask_to_shut_down(self) -> None:
         self.pressed.append("soft")
@@ -33,7 +33,7 @@ class RecordingMachine:
 class BrokenMachine(RecordingMachine):
     """A machine whose QEMU does not start."""
 
-    def on(self, *, disk_first: bool = False) -> None:
+    def on(self, *, first: str = "") -> None:
         raise LabError("QEMU ended at once with status 1.")
 
 
@@ -77,6 +77,18 @@ def test_a_boot_device_counts_for_one_start() -> None:
     chassis.control(CYCLE, "second")
 
     assert machine.pressed == ["off", "on, disk first", "off", "on"]
+
+
+@pytest.mark.parametrize(("device", "first"), [("network", "network"), ("hd", "disk")])
+def test_a_reset_uses_a_boot_device_up_too(device: str, first: str) -> None:
+    machine = RecordingMachine(is_on=True)
+    chassis = Chassis(machine, say=lambda _: None)
+    chassis.next_boot = device
+
+    chassis.control(RESET, "first")
+    chassis.control(RESET, "second")
+
+    assert machine.pressed == [f"reset, {first} first", "reset"]
 
 
 def test_a_cycle_that_the_network_repeats_is_done_once() -> None:

@@ -1,15 +1,20 @@
 """The command lines of QEMU and the lab's daemons."""
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from kadeploy_lab import network, plan, services
+import pytest
+
+from kadeploy_lab import LabError, network, plan, services
 from kadeploy_lab.accelerator import Accelerator
+from kadeploy_lab.hardware import Hardware
 from kadeploy_lab.machine import machine_argv, machine_spec
 
 NODES = plan.plan_nodes("demo", Path("/srv/lab"), 2)
 TCG = Accelerator(name="tcg", reason="for the test")
 RUN = plan.run_directory("demo", Path("/srv/lab"))
-DRIVE = "file=/srv/lab/nodes/node-1/disk.img,format=raw,if=none,id=disk0,cache=unsafe,discard=unmap"
+DRIVE = "file=/srv/lab/nodes/node-1/disk.img,format=raw,if=none,id=disk0-image,cache=unsafe,discard=unmap"
 CHARDEV = (
     f"socket,id=serial0,path={RUN}/node-1.serial,server=on,wait=off,"
     "logfile=/srv/lab/nodes/node-1/serial.log,logappend=on"
@@ -31,12 +36,12 @@ def test_a_machine_boots_from_its_network_card_and_logs_its_serial_port() -> Non
         *("-smp", "1"),
         *("-display", "none"),
         *("-netdev", "tap,id=net0,ifname=tap1,script=no,downscript=no"),
-        *("-device", "virtio-net-pci,netdev=net0,mac=52:54:00:4b:00:01,bootindex=1"),
+        *("-device", "virtio-net-pci,id=card0,netdev=net0,mac=52:54:00:4b:00:01,bootindex=1"),
         *(
             "-drive",
-            "file=/srv/lab/nodes/node-1/disk.img,format=raw,if=none,id=disk0,cache=unsafe,discard=unmap",
+            "file=/srv/lab/nodes/node-1/disk.img,format=raw,if=none,id=disk0-image,cache=unsafe,discard=unmap",
         ),
-        *("-device", "virtio-blk-pci,drive=disk0,bootindex=2"),
+        *("-device", "virtio-blk-pci,id=disk0,drive=disk0-image,bootindex=2"),
         *("-device", "virtio-rng-pci"),
         *("-chardev", CHARDEV),
         *("-serial", "chardev:serial0"),
@@ -48,10 +53,69 @@ def test_a_machine_boots_from_its_network_card_and_logs_its_serial_port() -> Non
 def test_a_machine_told_to_boot_from_disk_tries_its_disk_first() -> None:
     spec = machine_spec(NODES[0], index=1, memory_mib=768, accelerator=TCG)
 
-    argv = machine_argv(spec, disk_first=True)
+    argv = machine_argv(spec, first="disk")
 
-    assert "virtio-blk-pci,drive=disk0,bootindex=1" in argv
-    assert "virtio-net-pci,netdev=net0,mac=52:54:00:4b:00:01,bootindex=2" in argv
+    assert "virtio-blk-pci,id=disk0,drive=disk0-image,bootindex=0" in argv
+    assert "virtio-net-pci,id=card0,netdev=net0,mac=52:54:00:4b:00:01,bootindex=1" in argv
+
+
+def devices(hardware: Hardware, firmware: str = "bios", *, first: str = "") -> list[str]:
+    """Returns the devices of a machine that is built like this, but for what every machine has."""
+    (node,) = plan.plan_nodes("demo", Path("/srv/lab"), 1, firmware={"node-1": firmware}, hardware={"node-1": hardware})
+    argv = machine_argv(machine_spec(node, index=1, memory_mib=768, accelerator=TCG), first=first)
+    return [value for word, value in pairwise(argv) if word == "-device" and value != "virtio-rng-pci"]
+
+
+def test_a_machine_boots_from_the_second_of_two_cards() -> None:
+    assert devices(Hardware(cards=("e1000e", "e1000"), boot_card=1))[:2] == [
+        "e1000e,id=other-card0,netdev=other0,mac=52:54:01:00:00:01",
+        "e1000,id=card0,netdev=net0,mac=52:54:00:4b:00:01,bootindex=1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("controller", "firmware", "expected"),
+    [
+        ("ahci", "bios", ["ahci,id=controller", "ide-hd,bus=controller.0,id=disk0,drive=disk0-image,bootindex=2"]),
+        ("ahci", "uefi", ["ide-hd,bus=ide.0,id=disk0,drive=disk0-image,bootindex=2"]),
+        (
+            "megasas-gen2",
+            "bios",
+            [
+                "megasas-gen2,id=controller",
+                "scsi-hd,bus=controller.0,scsi-id=0,id=disk0,drive=disk0-image,bootindex=2",
+            ],
+        ),
+        ("nvme", "uefi", ["nvme,serial=kalab0,id=disk0,drive=disk0-image,bootindex=2"]),
+    ],
+)
+def test_a_disk_hangs_on_its_controller(controller: str, firmware: str, expected: list[str]) -> None:
+    assert devices(Hardware(controller=controller), firmware)[1:] == expected
+
+
+def test_each_disk_has_a_file_of_its_own() -> None:
+    (node,) = plan.plan_nodes("demo", Path("/srv/lab"), 1, hardware={"node-1": Hardware(disks=2)})
+    assert [path.name for path in node.disks] == ["disk.img", "disk-2.img"]
+    assert devices(Hardware(disks=2))[1:] == [
+        "virtio-blk-pci,id=disk0,drive=disk0-image,bootindex=2",
+        "virtio-blk-pci,id=disk1,drive=disk1-image,bootindex=3",
+    ]
+
+
+def test_a_machine_with_an_order_of_its_own_is_told_none_but_for_one_start() -> None:
+    own = Hardware(own_boot_order=True)
+    assert [device for device in devices(own, "uefi") if "bootindex" in device] == []
+    assert [device.split(",")[0] for device in devices(own, "uefi", first="network") if "bootindex=0" in device] == [
+        "virtio-net-pci"
+    ]
+
+
+@pytest.mark.parametrize(
+    "parts", [{"cards": ("ne2000",)}, {"controller": "floppy"}, {"machine": "vax"}, {"boot_card": 1}, {"disks": 0}]
+)
+def test_parts_that_the_lab_does_not_have_are_refused(parts: dict[str, Any]) -> None:
+    with pytest.raises(LabError, match="of the lab"):
+        Hardware(**parts)
 
 
 def test_kvm_runs_the_guest_on_the_host_processor() -> None:

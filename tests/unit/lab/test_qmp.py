@@ -55,7 +55,7 @@ def qemu(tmp_path: Path) -> Iterator[ScriptedQemu]:
 def test_a_command_returns_its_answer_and_skips_the_events_before_it(qemu: ScriptedQemu, tmp_path: Path) -> None:
     qemu.start([{"return": {}}], [{"event": "RESET"}, {"return": {"status": "running"}}])
 
-    assert qmp.execute(tmp_path / "qmp", "query-status") == {"status": "running"}
+    assert qmp.execute(tmp_path / "qmp", qmp.Command(name="query-status")) == {"status": "running"}
     assert qemu.commands == ["qmp_capabilities", "query-status"]
 
 
@@ -63,16 +63,16 @@ def test_a_refused_command_says_why(qemu: ScriptedQemu, tmp_path: Path) -> None:
     qemu.start([{"return": {}}], [{"error": {"class": "GenericError", "desc": "no such thing"}}])
 
     with pytest.raises(LabError, match="no such thing"):
-        qmp.execute(tmp_path / "qmp", "fly")
+        qmp.execute(tmp_path / "qmp", qmp.Command(name="fly"))
 
 
 def test_a_qemu_that_hangs_up_is_reported(qemu: ScriptedQemu, tmp_path: Path) -> None:
     qemu.start([{"return": {}}])
 
     with pytest.raises(LabError, match=r"closed the line|does not answer"):
-        qmp.execute(tmp_path / "qmp", "query-status")
+        qmp.execute(tmp_path / "qmp", qmp.Command(name="query-status"))
 
 
 def test_a_machine_without_qemu_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="does not answer"):
-        qmp.execute(tmp_path / "nobody", "query-status")
+        qmp.execute(tmp_path / "nobody", qmp.Command(name="query-status"))

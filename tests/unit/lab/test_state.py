@@ -17,6 +17,7 @@ def make_state(directory: Path, owner: Owner | None = None) -> LabState:
         name="demo",
         directory=directory,
         tftp_root=directory / "tftp",
+        loaders=plan.LOADERS,
         memory_mib=768,
         disk_gib=8,
         accelerator=Accelerator(name="tcg", reason="there is no /dev/kvm"),
@@ -46,7 +47,7 @@ def test_a_directory_without_a_lab_says_how_to_start_one(tmp_path: Path) -> None
         LabState.read(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "surprise": 2}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 3, "surprise": 2}'])
 def test_a_broken_state_file_is_one_sentence(tmp_path: Path, text: str) -> None:
     state_file(tmp_path).write_text(text)
 

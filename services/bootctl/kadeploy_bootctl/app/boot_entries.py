@@ -14,14 +14,12 @@ from kadeploy_bootctl.domain.errors import (
     BootFileNotFound,
     CustomTargetDenied,
     LabelNotFound,
-    TooManyEntries,
 )
 from kadeploy_bootctl.domain.grub_image import GrubImage
 from kadeploy_bootctl.render.loader_file import image_of, render
 from kadeploy_bootctl.render.site import Site
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_edge.errors import DomainError
 
-MAXIMUM_ENTRIES = 10_000
 # Other writers get their turn between two portions of a large batch.
 PORTION = 1000
 
@@ -50,8 +48,6 @@ def set_boot_entries(
     clock: Clock,
 ) -> list[DomainError | None]:
     """Writes entries; returns for each, in order, what went wrong or None. A bad entry does not stop the others."""
-    if len(wishes) > MAXIMUM_ENTRIES:
-        raise TooManyEntries(len(wishes), MAXIMUM_ENTRIES)
     outcomes: list[DomainError | None] = []
     for portion in _portions(wishes):
         # Before the lock: an image takes a tenth of a second.
@@ -70,8 +66,6 @@ def render_boot_entries(
 
     Uploaded files may follow: a plan is shown before anything is brought here.
     """
-    if len(wishes) > MAXIMUM_ENTRIES:
-        raise TooManyEntries(len(wishes), MAXIMUM_ENTRIES)
     preparation = _Preparation(files=files, site=site, files_may_follow=True)
     results: list[DomainError | list[tuple[str, str]]] = []
     for wish in wishes:

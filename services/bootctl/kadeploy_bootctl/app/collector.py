@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from kadeploy_bootctl.domain.boot_file import BootFile
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_edge.errors import DomainError
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode
 from kadeploy_bootctl.domain.boot_file import BootFile
 from kadeploy_bootctl.domain.finding import Finding
 from kadeploy_bootctl.domain.grub_image import GrubImage
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_edge.errors import DomainError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

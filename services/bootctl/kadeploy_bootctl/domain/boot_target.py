@@ -10,7 +10,6 @@ from kadeploy_bootctl.domain.texts import check_arguments, check_custom_text, ch
 
 LARGEST_DISK = 127
 LARGEST_PARTITION = 255
-MAXIMUM_MODULES = 16
 
 _LETTERED_DISK = re.compile(r"(?:sd|hd|vd|xvd)([a-z])\Z")
 _NUMBERED_DISK = re.compile(r"(?:nvme([0-9]{1,2})n1|mmcblk([0-9]))\Z")
@@ -118,8 +117,6 @@ class MultibootTarget:
     def __post_init__(self) -> None:
         _check_digest("target.multiboot.hypervisor_digest", self.hypervisor_digest)
         _check_multiboot_arguments("target.multiboot.hypervisor_arguments", self.hypervisor_arguments)
-        if len(self.modules) > MAXIMUM_MODULES:
-            raise InvalidBootEntry("target.multiboot.modules", f"may be at most {MAXIMUM_MODULES}")
         for number, module in enumerate(self.modules):
             _check_digest(f"target.multiboot.modules[{number}].digest", module.digest)
             _check_multiboot_arguments(f"target.multiboot.modules[{number}].arguments", module.arguments)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kadeploy_rpckit.errors import Denied, Exhausted, FieldViolation, Invalid, Missing
+from kadeploy_edge.errors import Denied, Exhausted, FieldViolation, Invalid, Missing
 
 
 class InvalidBootEntry(Invalid):
@@ -28,19 +28,6 @@ class CustomTargetDenied(Denied):
         super().__init__(
             f"only an administrator may write a custom boot file, and {caller or 'an unnamed caller'} is none",
             metadata={"caller": caller},
-        )
-
-
-class TooManyEntries(Invalid):
-    """One call names more entries than it may."""
-
-    reason = "TOO_MANY_ENTRIES"
-
-    def __init__(self, count: int, maximum: int) -> None:
-        super().__init__(
-            f"{count} entries in one call are more than {maximum}; send them in several calls",
-            metadata={"count": str(count), "maximum": str(maximum)},
-            violations=(FieldViolation(field="entries", description=f"must be at most {maximum}"),),
         )
 
 
@@ -167,7 +154,6 @@ class UnsafePath(Invalid):
 REASONS: Sequence[type[Invalid | Missing | Denied | Exhausted]] = (
     InvalidBootEntry,
     CustomTargetDenied,
-    TooManyEntries,
     InvalidNodeSet,
     BootEntryNotFound,
     LabelNotFound,

@@ -8,7 +8,6 @@ from kadeploy_bootctl.domain.errors import InvalidBootEntry
 LONGEST_COMMAND_LINE = 2047
 # pxelinux reads 4096 bytes at a time, newline and end included; the rest of a longer line would be a line of its own.
 LONGEST_LOADER_LINE = 4094
-LONGEST_CUSTOM_TEXT = 65_536
 LONGEST_OWNER = 200
 LONGEST_NODE_NAME = 253
 LONGEST_LABEL = 64
@@ -43,8 +42,6 @@ def check_custom_text(field: str, text: str) -> None:
     """Raises InvalidBootEntry unless the text can be a whole loader configuration."""
     if not text.strip():
         raise InvalidBootEntry(field, "must not be empty")
-    if len(text) > LONGEST_CUSTOM_TEXT:
-        raise InvalidBootEntry(field, f"is {len(text)} characters long; at most {LONGEST_CUSTOM_TEXT} are accepted")
     if not _CUSTOM.match(text):
         raise InvalidBootEntry(field, "must be printable ASCII with newlines and tabs alone")
     check_loader_lines(field, text)

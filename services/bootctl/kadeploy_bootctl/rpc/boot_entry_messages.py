@@ -17,7 +17,7 @@ from kadeploy_bootctl.domain.boot_target import (
     NetworkTarget,
 )
 from kadeploy_bootctl.domain.errors import InvalidBootEntry
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_edge.errors import DomainError
 
 _FIRMWARES = {
     # A machine that nobody described starts by its BIOS, as all of them once did.

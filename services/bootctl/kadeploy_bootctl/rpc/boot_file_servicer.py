@@ -10,9 +10,8 @@ from kadeploy_bootctl.app.boot_files import Header
 from kadeploy_bootctl.domain.boot_file import BootFile
 from kadeploy_bootctl.domain.errors import InvalidUpload
 from kadeploy_bootctl.rpc.runtime import Runtime
-from kadeploy_rpckit import page_token
+from kadeploy_edge import page_token
 
-LARGEST_PORTION = 1 << 20
 BINDING = "boot_files"
 
 
@@ -82,8 +81,6 @@ def _portions(messages: Iterator[bootctl_service_pb2.UploadBootFileRequest]) -> 
     for message in messages:
         if message.WhichOneof("part") != "content":
             raise InvalidUpload("content", "after the header an upload holds content alone")
-        if len(message.content) > LARGEST_PORTION:
-            raise InvalidUpload("content", f"one message of an upload holds at most {LARGEST_PORTION} bytes")
         yield message.content
 
 

@@ -8,10 +8,11 @@ from kadeploy_bootctl.app import boot_entries
 from kadeploy_bootctl.app.boot_entries import Requester
 from kadeploy_bootctl.rpc.boot_entry_messages import entry_message, wish_of
 from kadeploy_bootctl.rpc.runtime import Runtime
-from kadeploy_rpckit import page_token
-from kadeploy_rpckit.caller import current_caller
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.status import ok_status, to_status
+from kadeploy_edge import page_token
+from kadeploy_edge.caller import current_caller
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.page import filled_page
+from kadeploy_edge.status import ok_status, to_status
 
 DOMAIN = "bootctl.kadeploy"
 
@@ -64,10 +65,9 @@ class BootServicer(bootctl_service_pb2_grpc.BootServiceServicer):
         found, more = boot_entries.list_boot_entries(
             request.nodes, after=str(after[0]) if after else "", limit=limit, entries=self._runtime.entries
         )
-        return bootctl_service_pb2.ListBootEntriesResponse(
-            entries=[entry_message(entry) for entry in found],
-            next_page_token=page_token.encode([found[-1].node.name], binding=binding) if more else "",
-        )
+        page = filled_page(map(entry_message, found), limit=limit)
+        token = page_token.encode([page[-1].node.name], binding=binding) if more or len(page) < len(found) else ""
+        return bootctl_service_pb2.ListBootEntriesResponse(entries=page, next_page_token=token)
 
     def ClearBootEntries(
         self, request: bootctl_service_pb2.ClearBootEntriesRequest, context: grpc.ServicerContext

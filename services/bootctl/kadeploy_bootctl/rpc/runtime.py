@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kadeploy_bootctl.app.ports import Clock, EntryStore, FileStore, GrubImages, TreeInspector
 from kadeploy_bootctl.render.site import Site
-from kadeploy_rpckit.caller import Caller
+from kadeploy_edge.caller import Caller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,9 @@ A batch is written in this order, so that a kill or a power cut at any moment le
 start can finish the work: the journal (nodes and names that may change), all new contents under temporary names, all
 contents made durable, then for each entry its note and its files put in place, then the directories made durable,
 then the journal removed.
+
+Clearing takes no room, so that it works on a full disk: the note of each entry gets a name that marks it, the files
+go, then the marked note. The next start clears what it finds marked.
 """
 
 import contextlib
@@ -12,24 +15,26 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kadeploy_bootctl.app.ports import WrittenEntry
 from kadeploy_bootctl.domain.boot_entry import BootNode, file_names
 from kadeploy_bootctl.domain.boot_target import files_of
-from kadeploy_bootctl.domain.errors import TreeDamaged
+from kadeploy_bootctl.domain.errors import NoSpace
 from kadeploy_bootctl.tree import notes
+from kadeploy_bootctl.tree.batch_journal import BatchJournal
 from kadeploy_bootctl.tree.directory import PRIVATE_FILE, Directory
 from kadeploy_bootctl.tree.entry_batch import EntryBatch, PreparedEntry, is_ours, set_foreign_aside
 from kadeploy_bootctl.tree.entry_index import Claims, EntryIndex
 from kadeploy_bootctl.tree.layout import Layout
-from kadeploy_rpckit.errors import DomainError, Exhausted
+from kadeploy_edge.errors import DomainError, Exhausted
 
 logger = logging.getLogger(__name__)
 
 LOCK = "lock"
-PENDING = "pending"
 LARGEST_NOTE = 1 << 20
+CLEARED_MARK = "~"
+"""Before the name of a note whose entry is being cleared; no node's name begins with it."""
 
 
 class TreeInUse(Exhausted):
@@ -49,8 +54,9 @@ class TftpEntryStore:
         self._index = EntryIndex()
         self._lock = threading.RLock()
         self._process_lock: int | None = None
-        # Names that a failed batch may have left half-changed; they stay in the journal.
-        self._unfinished: tuple[set[str], set[str]] = (set(), set())
+        self._journal = BatchJournal()
+        # Files of entries whose notes are marked as cleared, by node; they go as soon as they can be removed.
+        self._marked: dict[str, tuple[str, ...]] = {}
 
     def open(self) -> None:
         """Takes the tree for this process, reads the notes and finishes what a killed process had begun.
@@ -71,6 +77,7 @@ class TftpEntryStore:
             with self._open(path) as directory:
                 directory.remove_temporary_files()
         self._read_notes()
+        self._finish_clearing()
         self._finish_pending()
 
     def close(self) -> None:
@@ -106,6 +113,8 @@ class TftpEntryStore:
     def put(self, wanted: Sequence[WrittenEntry]) -> Sequence[DomainError | None]:
         """As in the port. Writing what is there already touches nothing."""
         with self._lock, self._batch() as batch:
+            self._clear_marked(batch)
+            self._try_to_finish(batch)
             claims = Claims(self._index)
             outcomes: list[DomainError | None] = []
             changes: list[WrittenEntry] = []
@@ -127,17 +136,33 @@ class TftpEntryStore:
     def remove(self, names: Sequence[str]) -> Sequence[DomainError | None]:
         """As in the port."""
         with self._lock, self._batch() as batch:
-            there = [name for name in names if self._index.get(name)]
-            if there:
-                self._begin(batch, there, (file for name in there for file in self._index.names_of(name)))
-                for name in there:
-                    batch.entry_notes.remove(name)
-                    for directory in batch.configurations:
-                        for file in self._index.names_of(name):
-                            directory.remove(file)
-                    self._index.remove(name)
-                self._end(batch, failed=False)
-            return [None] * len(names)
+            problems: dict[str, DomainError] = {}
+            for name in dict.fromkeys(name for name in names if self._index.get(name)):
+                try:
+                    batch.entry_notes.rename(name, CLEARED_MARK + name)
+                except FileNotFoundError:
+                    logger.warning("node=%s its note was gone already", name)
+                except DomainError as error:
+                    problems[name] = error
+                    continue
+                self._marked[name] = (*self._marked.get(name, ()), *self._index.names_of(name))
+                self._index.remove(name)
+            self._clear_marked(batch)
+            return [problems.get(name) for name in names]
+
+    def _clear_marked(self, batch: EntryBatch) -> None:
+        """Removes the files of entries whose notes are marked, and then the notes. Takes no room on the disk."""
+        if not self._marked:
+            return
+        batch.entry_notes.sync()
+        for directory in batch.configurations:
+            for name in (name for names in self._marked.values() for name in names):
+                if self._index.holder_of(name) is None:
+                    directory.remove(name)
+            directory.sync()
+        for node in self._marked:
+            batch.entry_notes.remove(CLEARED_MARK + node)
+        self._marked.clear()
 
     def rewrite(self, node: str) -> None:
         """Writes note and files of an entry anew, whatever stands there."""
@@ -165,17 +190,21 @@ class TftpEntryStore:
         problems: dict[str, DomainError] = {}
         with contextlib.ExitStack() as leftovers:
             try:
-                self._begin(batch, nodes, names)
+                self._journal.begin(batch.state, nodes, names)
                 prepared = [batch.prepare(written, leftovers) for written in changes]
                 batch.make_durable(prepared)
             except DomainError as error:
+                # Nothing is in its place yet.
+                self._end(batch)
                 return dict.fromkeys(nodes, error)
             for item in prepared:
                 try:
                     self._place(batch, item)
                 except DomainError as error:
                     problems[item.written.entry.node.name] = error
-            self._end(batch, failed=bool(problems))
+            if problems:
+                self._journal.remember(nodes, names)
+            self._end(batch)
         return problems
 
     def _place(self, batch: EntryBatch, item: PreparedEntry) -> None:
@@ -193,51 +222,50 @@ class TftpEntryStore:
             for name in old:
                 directory.remove(name)
 
-    def _begin(self, batch: EntryBatch, nodes: Iterable[str], names: Iterable[str]) -> None:
-        self._unfinished[0].update(nodes)
-        self._unfinished[1].update(names)
-        content = notes.pending_note(*self._unfinished)
-        temporary = batch.state.write(content, mode=PRIVATE_FILE)
-        batch.state.make_durable([temporary])
-        batch.state.rename(temporary, PENDING)
-        batch.state.sync()
-
-    def _end(self, batch: EntryBatch, *, failed: bool) -> None:
+    def _end(self, batch: EntryBatch) -> None:
         for directory in (*batch.configurations, batch.entry_notes):
             directory.sync()
-        if not failed:
-            batch.state.remove(PENDING)
-            for waiting in self._unfinished:
-                waiting.clear()
+        self._journal.end(batch.state)
 
     def _read_notes(self) -> None:
         with self._open(self._layout.entry_notes) as directory:
             for name in directory.names():
-                try:
-                    self._index.put(notes.read_entry_note(directory.read(name, limit=LARGEST_NOTE) or b""))
-                except notes.UnreadableNote as error:
-                    logger.error("path=%s/%s unreadable note, passed over: %s", directory.path, name, error)  # noqa: TRY400
+                if not name.startswith(CLEARED_MARK) and (written := _read_note(directory, name)):
+                    self._index.put(written)
+
+    def _finish_clearing(self) -> None:
+        """Clears the entries whose notes a killed process has marked."""
+        with self._batch() as batch:
+            for name in batch.entry_notes.names():
+                if name.startswith(CLEARED_MARK):
+                    written = _read_note(batch.entry_notes, name)
+                    self._marked[name.removeprefix(CLEARED_MARK)] = file_names(written.entry.node) if written else ()
+            self._clear_marked(batch)
 
     def _finish_pending(self) -> None:
-        """Rolls a batch that was cut off forward: each of its names gets what the notes say."""
-        with self._open(self._layout.state) as state:
-            content = state.read(PENDING, limit=LARGEST_NOTE * 16)
-        if content is None:
-            return
-        try:
-            nodes, names = notes.read_pending_note(content)
-        except notes.UnreadableNote as error:
-            raise TreeDamaged(f"{self._layout.state}/{PENDING}", f"cannot be read ({error}): remove it") from error
-        logger.warning("nodes=%d finishing a batch that was cut off", len(nodes))
+        """Rolls a batch that was cut off forward."""
         with self._batch() as batch:
-            for directory in batch.configurations:
-                for name in names:
-                    if self._index.holder_of(name) is None and is_ours(directory, name):
-                        directory.remove(name)
-            there = [written for node in sorted(nodes) if (written := self._index.get(node))]
-            for problem in self._write(batch, there).values():
+            if self._journal.read(batch.state):
+                logger.warning("nodes=%d finishing a batch that was cut off", len(self._journal.nodes))
+                self._try_to_finish(batch)
+                self._journal.end(batch.state)
+
+    def _try_to_finish(self, batch: EntryBatch) -> None:
+        """Gives each name of unfinished batches what the notes say. On a full disk that waits for the next batch."""
+        if not self._journal.is_unfinished:
+            return
+        for directory in batch.configurations:
+            for name in self._journal.names:
+                if self._index.holder_of(name) is None and is_ours(directory, name):
+                    directory.remove(name)
+        there = [written for node in sorted(self._journal.nodes) if (written := self._index.get(node))]
+        for problem in (self._write(batch, there) if there else {}).values():
+            if not isinstance(problem, NoSpace):
                 raise problem
-            self._end(batch, failed=False)
+            logger.error("a batch that was cut off cannot be finished yet: %s", problem.message)
+            return
+        self._journal.forget()
+        self._end(batch)
 
     def _open(self, path: str) -> Directory:
         return Directory.open(self._layout.root, path)
@@ -252,3 +280,11 @@ class TftpEntryStore:
                     opened.enter_context(self._open(place.configuration)) for place in self._layout.repositories
                 ),
             )
+
+
+def _read_note(directory: Directory, name: str) -> WrittenEntry | None:
+    try:
+        return notes.read_entry_note(directory.read(name, limit=LARGEST_NOTE) or b"")
+    except notes.UnreadableNote as error:
+        logger.error("path=%s/%s unreadable note, passed over: %s", directory.path, name, error)  # noqa: TRY400
+        return None

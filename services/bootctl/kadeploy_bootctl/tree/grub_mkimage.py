@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from kadeploy_rpckit.errors import Exhausted, Missing
+from kadeploy_edge.errors import Exhausted, Missing
 
 PROGRAM = "grub-mkimage"
 SECONDS = 30.0

@@ -12,7 +12,7 @@ from kadeploy_bootctl.tree.directory import PUBLIC_FILE, Directory, check_name, 
 from kadeploy_bootctl.tree.grub_mkimage import GrubMissing
 from kadeploy_bootctl.tree.layout import Layout, Repository
 from kadeploy_bootctl.tree.loaders import UEFI_LOADER, Loader, Sources, loaders
-from kadeploy_rpckit.errors import Invalid, Missing
+from kadeploy_edge.errors import Invalid, Missing
 
 PUBLIC_DIRECTORY = 0o755
 PRIVATE_DIRECTORY = 0o700
@@ -69,9 +69,7 @@ def lay_out(
     account = _account(owner)
     done: list[str] = []
     try:
-        if not layout.root.exists():
-            layout.root.mkdir(parents=True)
-            layout.root.chmod(PUBLIC_DIRECTORY)  # whatever the umask says: the TFTP server runs as another user
+        _make_root(layout.root)
         for place in layout.repositories:
             done += _make_directories(layout.root, place.path, PUBLIC_DIRECTORY)
         for path in layout.public_directories:
@@ -106,6 +104,13 @@ def install_label(layout: Layout, label: KernelLabel, *, kernel: Path, initrd: P
         for name, source in sources
         for line in _install(layout.root, place.files, name, source)
     ]
+
+
+def _make_root(root: Path) -> None:
+    for directory in [*reversed(root.parents), root]:
+        if not directory.exists():
+            directory.mkdir()
+            directory.chmod(PUBLIC_DIRECTORY)  # whatever the umask says: the TFTP server runs as another user
 
 
 def _check_sources(layout: Layout, sources: Sources) -> None:

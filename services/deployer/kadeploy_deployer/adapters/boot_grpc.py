@@ -8,8 +8,10 @@ import grpc
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_deployer.adapters.file_parts import file_parts
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import (
+from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.ports import (
     BootChainload,
     BootDeploymentKernel,
     BootError,
@@ -17,18 +19,19 @@ from kadeploy_deployer.app.ports import (
     BootHypervisor,
     BootLocalDisk,
     BootNetworkKernel,
+    BootTarget,
     BootUnreachable,
-    BootWish,
 )
-from kadeploy_deployer.domain.snapshot import NodeSnapshot
-from kadeploy_rpckit.channel import open_aio_channel
-from kadeploy_rpckit.status import RemoteError, from_rpc_error, from_status
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_edge.channel import open_aio_channel
+from kadeploy_edge.status import RemoteError, from_rpc_error, from_status
+from kadeploy_edge.tls import TlsFiles
 
 CALL_SECONDS = 30.0
 UPLOAD_SECONDS = 600.0
 ENTRIES_PER_CALL = 1_000
 IMAGES_PER_CALL = 100
+UPLOADS = 8
+"""How many parts of files are read at a time."""
 
 _FIRMWARE = {"bios": boot_entry_pb2.BOOT_FIRMWARE_BIOS, "uefi": boot_entry_pb2.BOOT_FIRMWARE_UEFI}
 
@@ -59,19 +62,20 @@ class GrpcBoot:
         self._address = address
         self._call_seconds = call_seconds
         self._upload_seconds = upload_seconds
+        self._threads = FileThreads(in_all=UPLOADS, per_user=UPLOADS)
         self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
         self._boot = bootctl_service_pb2_grpc.BootServiceStub(self._channel)
         self._files = bootctl_service_pb2_grpc.BootFileServiceStub(self._channel)
 
     async def set_entries(
-        self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str
+        self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, str]:
         """As in the port."""
         problems: dict[str, str] = {}
         # bootctl makes an image for each node that GRUB boots from its disk.
-        makes_images = any(isinstance(wish, BootGrubDisk) for wish in wishes.values())
-        for names in _slices(list(wishes), IMAGES_PER_CALL if makes_images else ENTRIES_PER_CALL):
-            entries = [_entry(wishes[name], nodes[name], owner) for name in names]
+        makes_images = any(isinstance(target, BootGrubDisk) for target in targets.values())
+        for names in _slices(list(targets), IMAGES_PER_CALL if makes_images else ENTRIES_PER_CALL):
+            entries = [_entry(targets[name], nodes[name], owner) for name in names]
             request = bootctl_service_pb2.SetBootEntriesRequest(entries=entries)
             await pass_fence()
             try:
@@ -87,12 +91,12 @@ class GrpcBoot:
         return problems
 
     async def render_entries(
-        self, wishes: Mapping[str, BootWish], nodes: Mapping[str, NodeSnapshot], *, owner: str
+        self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, Sequence[tuple[str, str]]]:
         """As in the port; nodes whose entry cannot be rendered are not in the answer."""
         files: dict[str, Sequence[tuple[str, str]]] = {}
-        for names in _slices(list(wishes), ENTRIES_PER_CALL):
-            entries = [_entry(wishes[name], nodes[name], owner) for name in names]
+        for names in _slices(list(targets), ENTRIES_PER_CALL):
+            entries = [_entry(targets[name], nodes[name], owner) for name in names]
             request = bootctl_service_pb2.RenderBootEntriesRequest(entries=entries)
             try:
                 response = await self._boot.RenderBootEntries(request, timeout=self._call_seconds)
@@ -110,10 +114,10 @@ class GrpcBoot:
             return
         broken: list[OSError] = []
         try:
-            size, content = await file_parts(path)
-            header = bootctl_service_pb2.BootFileHeader(digest=digest, size_bytes=size, description=description)
-            parts = _upload_parts(header, content, broken)
-            await self._files.UploadBootFile(parts, timeout=self._upload_seconds)
+            async with file_parts(path, self._threads) as (size, content):
+                header = bootctl_service_pb2.BootFileHeader(digest=digest, size_bytes=size, description=description)
+                parts = _upload_parts(header, content, broken)
+                await self._files.UploadBootFile(parts, timeout=self._upload_seconds)
         except grpc.RpcError as error:
             if not broken:
                 self._refuse(f"{description} cannot be uploaded", error)
@@ -169,7 +173,7 @@ def _slices(names: list[str], size: int) -> Iterable[list[str]]:
     return (names[start : start + size] for start in range(0, len(names), size))
 
 
-def _entry(wish: BootWish, node: NodeSnapshot, owner: str) -> boot_entry_pb2.BootEntry:
+def _entry(target: BootTarget, node: NodeSnapshot, owner: str) -> boot_entry_pb2.BootEntry:
     machine = boot_entry_pb2.BootNode(
         name=node.name,
         mac_address=node.mac_address,
@@ -177,11 +181,11 @@ def _entry(wish: BootWish, node: NodeSnapshot, owner: str) -> boot_entry_pb2.Boo
         firmware=_FIRMWARE[node.firmware],
         uuid=node.uuid,
     )
-    return boot_entry_pb2.BootEntry(node=machine, target=_target(wish), owner=owner)
+    return boot_entry_pb2.BootEntry(node=machine, target=_target(target), owner=owner)
 
 
-def _target(wish: BootWish) -> boot_entry_pb2.BootTarget:
-    match wish:
+def _target(target: BootTarget) -> boot_entry_pb2.BootTarget:
+    match target:
         case BootDeploymentKernel(label=label, arguments=arguments):
             return boot_entry_pb2.BootTarget(
                 label=boot_entry_pb2.LabelTarget(label=label, arguments=arguments),
@@ -195,25 +199,25 @@ def _target(wish: BootWish) -> boot_entry_pb2.BootTarget:
         case BootChainload(disk=disk, partition=partition):
             return boot_entry_pb2.BootTarget(chainload=boot_entry_pb2.ChainloadTarget(disk=disk, partition=partition))
         case BootHypervisor():
-            return boot_entry_pb2.BootTarget(multiboot=_multiboot(wish))
+            return boot_entry_pb2.BootTarget(multiboot=_multiboot(target))
         case BootGrubDisk():
             return boot_entry_pb2.BootTarget(
                 grub_disk=boot_entry_pb2.GrubDiskTarget(
-                    device=wish.device,
-                    partition=wish.partition,
-                    kernel_path=wish.kernel_path,
-                    initrd_path=wish.initrd_path,
-                    arguments=wish.arguments,
+                    device=target.device,
+                    partition=target.partition,
+                    kernel_path=target.kernel_path,
+                    initrd_path=target.initrd_path,
+                    arguments=target.arguments,
                 )
             )
 
 
-def _multiboot(wish: BootHypervisor) -> boot_entry_pb2.MultibootTarget:
-    modules = [boot_entry_pb2.MultibootModule(digest=wish.kernel_digest, arguments=wish.arguments)]
-    if wish.initrd_digest:
-        modules.append(boot_entry_pb2.MultibootModule(digest=wish.initrd_digest))
+def _multiboot(target: BootHypervisor) -> boot_entry_pb2.MultibootTarget:
+    modules = [boot_entry_pb2.MultibootModule(digest=target.kernel_digest, arguments=target.arguments)]
+    if target.initrd_digest:
+        modules.append(boot_entry_pb2.MultibootModule(digest=target.initrd_digest))
     return boot_entry_pb2.MultibootTarget(
-        hypervisor_digest=wish.hypervisor_digest, hypervisor_arguments=wish.hypervisor_arguments, modules=modules
+        hypervisor_digest=target.hypervisor_digest, hypervisor_arguments=target.hypervisor_arguments, modules=modules
     )
 
 

@@ -11,8 +11,8 @@ import termios
 import tty
 
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
-from kadeploy_deployer.app.ports import ConsoleError
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_deployer.ports import ConsoleError
 
 READ_BYTES = 16 * 1024
 AFTER_KILL_SECONDS = 2.0

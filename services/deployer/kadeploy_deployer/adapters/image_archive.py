@@ -4,18 +4,29 @@ Links are followed inside the archive as the new system would follow them. Nothi
 comes out of an archive. Synchronous: it runs in threads.
 """
 
+import bz2
+import gzip
 import io
+import lzma
 import os
-import subprocess
+import sys
 import tarfile
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any
 
-from kadeploy_deployer.app.ports import ImageError
+from kadeploy_deployer.adapters.verifying_reader import VerifyingReader
+from kadeploy_deployer.domain.snapshot import FileSnapshot
+from kadeploy_deployer.ports import ImageError, OpenedFile
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -26,8 +37,16 @@ LARGEST_FILE = 1 << 30
 _MOST_LINKS = 40
 _MOST_MEMBERS = 5_000_000
 _PART_BYTES = 1 << 20
-_Mode = Literal["r|", "r|gz", "r|bz2", "r|xz"]
-_MODES: Mapping[str, _Mode] = {"none": "r|", "gzip": "r|gz", "bzip2": "r|bz2", "xz": "r|xz", "zstd": "r|"}
+_Unpack = Callable[[IO[bytes]], AbstractContextManager[IO[bytes]]]
+# Each gives as many bytes as it is asked for, however many a few packed ones stand for.
+_UNPACKED: Mapping[str, Any] = {
+    "none": lambda file: file,
+    "gzip": lambda file: gzip.GzipFile(fileobj=file),
+    "bzip2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+    "zstd": zstd.ZstdFile,
+}
+_UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 
 @dataclass(slots=True)
@@ -82,32 +101,35 @@ class _Index:
         return f"{followed}; it has {', '.join(f'/{name}' for name in near)}" if near else followed
 
 
-def extract(image: Path, compression: str, wanted: Mapping[Path, str], *, stopped: threading.Event) -> None:
-    """Writes files of an image to local paths.
+def extract(
+    image: OpenedFile, registered: FileSnapshot, wanted: Mapping[Path, str], *, stopped: threading.Event
+) -> None:
+    """Writes files of an image to local paths, out of the very content that is registered.
 
     Args:
         image: a tar archive.
-        compression: as in FileSnapshot.
+        registered: its compression, digest and size.
         wanted: local path -> path in the image. Local paths are the caller's alone; they are overwritten.
         stopped: set when nobody wants the files any more.
 
     Raises:
-        ImageError: not an archive, or a path leads to no file in it.
+        ImageError: not an archive, not the registered one (DigestDiffers), or a path leads to no file in it.
         OSError: a local path cannot be written.
     """
-    if compression not in _MODES:
-        raise ImageError(f"{image} has the unknown compression {compression}")
-    # Twice through the archive: a link may stand before or after what it leads to.
+    if registered.compression not in _UNPACKED:
+        raise ImageError(f"{image.name} has the unknown compression {registered.compression}")
+    # Twice through the archive: a link may stand before or after what it leads to. Both times the whole is proved, for
+    # its owner may write into it meanwhile.
     index = _Index()
-    with _members(image, compression, stopped) as members:
+    with _members(image, registered, stopped) as members:
         for count, (_, member) in enumerate(members):
             if count >= _MOST_MEMBERS:
-                raise ImageError(f"{image} has more than {_MOST_MEMBERS} members")
+                raise ImageError(f"{image.name} has more than {_MOST_MEMBERS} members")
             index.add(member)
     local: dict[str, list[Path]] = {}
     for target, path in wanted.items():
         local.setdefault(index.resolve(path), []).append(target)
-    with _members(image, compression, stopped) as members:
+    with _members(image, registered, stopped) as members:
         for archive, member in members:
             targets = local.get(_plain(member.name))
             if targets and member.isreg():
@@ -132,19 +154,24 @@ def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, targets: list[Path]
 
 @contextmanager
 def _members(
-    image: Path, compression: str, stopped: threading.Event
+    image: OpenedFile, registered: FileSnapshot, stopped: threading.Event
 ) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
     """Gives the members of an archive as they come by; errors of the archive are ImageErrors."""
+    packed = VerifyingReader(image, registered, stopped)
+    problem = f"{image.name} is no readable {registered.compression} tar archive"
     try:
         with (
-            _content(image, compression) as content,
+            _UNPACKED[registered.compression](io.BufferedReader(packed, _PART_BYTES)) as content,
             tarfile.open(
-                fileobj=io.BufferedReader(_Stoppable(content, stopped), _PART_BYTES), mode=_MODES[compression]
+                fileobj=io.BufferedReader(_ArchiveReader(content, problem, stopped), _PART_BYTES),
+                mode="r|",
+                bufsize=_PART_BYTES,
             ) as archive,
         ):
             yield _passing(archive)
+        packed.end()
     except (tarfile.TarError, EOFError) as error:
-        raise ImageError(f"{image} is no readable {compression} tar archive: {error}") from error
+        raise ImageError(f"{problem}: {error}") from error
 
 
 def _passing(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
@@ -154,38 +181,12 @@ def _passing(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarFile, tarfil
         archive.members = []  # type: ignore[attr-defined]
 
 
-@contextmanager
-def _content(image: Path, compression: str) -> Iterator[IO[bytes]]:
-    if compression != "zstd":
-        with image.open("rb") as file:
-            yield file
-        return
-    # Python 3.11 has no zstd of its own.
-    command, pipe = ["zstd", "-dcq", "--", str(image)], subprocess.PIPE
-    try:
-        started = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
-    except OSError as error:
-        raise ImageError(f"zstd cannot be started on the deployer's host: {error.strerror}") from error
-    with started as program:
-        if program.stdout is None or program.stderr is None:
-            raise ImageError(f"{image} cannot be decompressed: zstd has no output")
-        try:
-            yield program.stdout
-            # tarfile stops at the end of the archive, which is a little before the end of the stream.
-            while program.stdout.read(_PART_BYTES):
-                pass
-            words = program.stderr.read().decode(errors="replace").strip()
-            if program.wait():
-                raise ImageError(f"{image} cannot be decompressed: {words}")
-        finally:
-            program.kill()
+class _ArchiveReader(io.RawIOBase):
+    """A stream whose faults are ImageErrors, and which breaks off when it is not wanted any more."""
 
-
-class _Stoppable(io.RawIOBase):
-    """A stream that breaks off when it is not wanted any more."""
-
-    def __init__(self, content: IO[bytes], stopped: threading.Event) -> None:
+    def __init__(self, content: IO[bytes], problem: str, stopped: threading.Event) -> None:
         self._content = content
+        self._problem = problem
         self._stopped = stopped
 
     def readable(self) -> bool:
@@ -197,7 +198,10 @@ class _Stoppable(io.RawIOBase):
         if self._stopped.is_set():
             raise ImageError("reading the image was given up")
         view = memoryview(buffer)
-        part = self._content.read(len(view))
+        try:
+            part = self._content.read(len(view))
+        except _UNREADABLE as error:
+            raise ImageError(f"{self._problem}: {error}") from error
         view[: len(part)] = part
         return len(part)
 

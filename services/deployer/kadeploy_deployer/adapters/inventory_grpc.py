@@ -8,12 +8,12 @@ import grpc
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_deployer.adapters.inventory_messages import node_resolution, resolution
 from kadeploy_deployer.adapters.inventory_nodes import NodeReader
-from kadeploy_deployer.app.ports import NodeResolution, Resolution
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_rpckit.channel import open_aio_channel
-from kadeploy_rpckit.errors import DomainError, Unreachable
-from kadeploy_rpckit.status import RemoteError, from_rpc_error
-from kadeploy_rpckit.tls import TlsFiles
+from kadeploy_deployer.ports import NodeResolution, Resolution
+from kadeploy_edge.channel import open_aio_channel
+from kadeploy_edge.errors import DomainError, Unreachable
+from kadeploy_edge.status import RemoteError, from_rpc_error
+from kadeploy_edge.tls import TlsFiles
 
 CALL_SECONDS = 30.0
 

@@ -9,7 +9,6 @@ from kadeploy.inventory.v1 import (
     environment_pb2,
     inventory_service_pb2,
 )
-from kadeploy_deployer.app.ports import NodeResolution, Resolution, ResolvedNode
 from kadeploy_deployer.domain.snapshot import (
     ArchiveSnapshot,
     DefaultSystemSnapshot,
@@ -19,6 +18,7 @@ from kadeploy_deployer.domain.snapshot import (
     StepPolicy,
 )
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.ports import NodeResolution, Resolution, ResolvedNode
 
 _COMPRESSIONS = {
     environment_pb2.COMPRESSION_GZIP: "gzip",

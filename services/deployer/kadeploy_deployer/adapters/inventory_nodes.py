@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2
-from kadeploy_deployer.app.ports import ResolvedNode
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot, PartitionSnapshot
+from kadeploy_deployer.ports import ResolvedNode
 
 MOST: Final = 50_000
 """So many nodes are kept at most, with their messages; about 1 KiB each."""

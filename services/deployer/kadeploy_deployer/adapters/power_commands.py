@@ -8,10 +8,10 @@ import signal
 from collections.abc import Sequence
 
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import PowerError
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import PowerError
 
 COMMAND_SECONDS = 50.0
 OFF_SECONDS = 3.0

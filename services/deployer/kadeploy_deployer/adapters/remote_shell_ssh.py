@@ -15,8 +15,8 @@ import asyncssh
 from kadeploy_deployer.adapters.command_line import command_line, command_word
 from kadeploy_deployer.adapters.ssh.conversation import converse
 from kadeploy_deployer.adapters.ssh.login import CONNECT_SECONDS, Login, goodbye, place
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import CommandResult, CommandTimedOut, NodeUnreachable, OnPart, ShellHost
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import CommandResult, CommandTimedOut, NodeUnreachable, OnPart, ShellHost
 
 _Key = tuple[str, int, tuple[str, ...]]
 

@@ -7,16 +7,15 @@ The protocol between the nodes is in docs/broadcast.md.
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from kadeploy_deployer.app.fence import pass_fence
-from kadeploy_deployer.app.ports import BroadcastTarget, Received, RemoteShell
 from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
 from kadeploy_deployer.broadcast.manifest import Manifest, Manifests
 from kadeploy_deployer.broadcast.node_session import NodeSession
 from kadeploy_deployer.broadcast.source import Source
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.engine.fence import pass_fence
+from kadeploy_deployer.ports import BroadcastTarget, OpenedFile, Received, RemoteShell
 
 
 class ChainBroadcast:
@@ -29,9 +28,10 @@ class ChainBroadcast:
 
     async def send(
         self,
-        path: Path,
+        file: OpenedFile,
         *,
         digest: str,
+        user: str,
         targets: Sequence[BroadcastTarget],
         timeout: float,
         on_progress: Callable[[str, int, int], None],
@@ -40,19 +40,21 @@ class ChainBroadcast:
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
-                manifest = await self._manifests.of(path)
+                manifest = await self._manifests.of(file, user=user)
         except TimeoutError:
-            return _all_failed(targets, FailureReason.TRANSFER_FAILED, f"reading {path} took more than {timeout:g} s")
+            return _all_failed(
+                targets, FailureReason.TRANSFER_FAILED, f"reading {file.name} took more than {timeout:g} s"
+            )
         except OSError as error:
-            return _all_failed(targets, FailureReason.TRANSFER_FAILED, f"{path} cannot be read: {error.strerror}")
+            return _all_failed(targets, FailureReason.TRANSFER_FAILED, f"{file.name} cannot be read: {error.strerror}")
         if manifest.digest != digest:
-            description = f"{path} has {manifest.digest} instead of the registered {digest}; nothing was sent"
+            description = f"{file.name} has {manifest.digest} instead of the registered {digest}; nothing was sent"
             return _all_failed(targets, FailureReason.DIGEST_MISMATCH, description)
         # Reading a large image takes minutes, and a session whose node is somebody else's would only tell its own end.
         await pass_fence()
         token = secrets.token_hex(32)
         place = self._settings.source_address, self._settings.source_port
-        source = Source(path, manifest, token=token, address=place[0], port=place[1])
+        source = Source(file, manifest, token=token, address=place[0], port=place[1])
         try:
             async with source:
                 sessions = self._sessions(
@@ -65,7 +67,7 @@ class ChainBroadcast:
                 )
                 await self._live(sessions, deadline)
         except OSError as error:
-            description = f"the deployer cannot serve {path} on {place[0]} port {place[1]}: {error.strerror}"
+            description = f"the deployer cannot serve {file.name} on {place[0]} port {place[1]}: {error.strerror}"
             return _all_failed(targets, FailureReason.TRANSFER_FAILED, description)
         return {session.name: session.received for session in sessions if session.received is not None}
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kadeploy_deployer.app.ports import BroadcastTarget
 from kadeploy_deployer.broadcast.manifest import Manifest
+from kadeploy_deployer.ports import BroadcastTarget
 
 SOURCE_NAME = "the deployer"
 

@@ -1,14 +1,15 @@
 """What a file consists of, so that every node can prove every block before it passes it on. No network here."""
 
-import asyncio
 import hashlib
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 
 import blake3
+
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.ports import OpenedFile
+from kadeploy_deployer.ports.opened_file import Identity
 
 SMALLEST_BLOCK = 1 << 20
 LARGEST_BLOCK = 4 << 20
@@ -16,7 +17,7 @@ MOST_BLOCKS = 4096
 """Above this number the blocks grow, as far as the nodes' memory allows."""
 
 _KEPT = 8
-_Identity = tuple[str, int, int, int, int]
+_AT_ONCE, _AT_ONCE_PER_USER = 8, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,55 +51,37 @@ def block_size_for(size: int) -> int:
     return block_size
 
 
-def compute_manifest(path: Path, *, stopped: threading.Event | None = None) -> Manifest:
+def compute_manifest(file: OpenedFile, *, stopped: threading.Event | None = None) -> Manifest:
     """Reads a file once and returns its manifest. Raises OSError, or Stopped soon after the event is set."""
     whole = hashlib.sha256()
     blocks = []
-    size = 0
-    with path.open("rb", buffering=0) as file:
-        block_size = block_size_for(os.fstat(file.fileno()).st_size)
-        while block := _read_block(file.fileno(), size, block_size):
-            if stopped is not None and stopped.is_set():
-                raise Stopped
-            whole.update(block)
-            blocks.append(blake3.blake3(block).digest())
-            size += len(block)
+    size, end = 0, file.size()
+    block_size = block_size_for(end)
+    # What is written behind that end meanwhile would have no end of its own.
+    while block := file.read_at(size, min(block_size, end - size)):
+        if stopped is not None and stopped.is_set():
+            raise Stopped
+        whole.update(block)
+        blocks.append(blake3.blake3(block).digest())
+        size += len(block)
     return Manifest(size=size, block_size=block_size, blocks=tuple(blocks), sha256=whole.hexdigest())
-
-
-def _read_block(descriptor: int, offset: int, length: int) -> bytes:
-    """Returns a block; a shorter one only at the end of the file, also where reads come back short."""
-    parts = []
-    while length and (part := os.pread(descriptor, length, offset)):
-        parts.append(part)
-        offset += len(part)
-        length -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Manifests:
     """Computes manifests in threads and keeps the last few, so that a retry does not read the file again."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[_Identity, Manifest] = OrderedDict()
+        self._kept: OrderedDict[Identity, Manifest] = OrderedDict()
+        self._threads = FileThreads(in_all=_AT_ONCE, per_user=_AT_ONCE_PER_USER)
 
-    async def of(self, path: Path) -> Manifest:
+    async def of(self, file: OpenedFile, *, user: str = "") -> Manifest:
         """Returns the manifest of a file as it is now. Raises OSError."""
-        identity = await asyncio.to_thread(_identify, path)
+        identity = await self._threads.run(lambda _: file.identity(), user=user)
         if identity in self._kept:
             self._kept.move_to_end(identity)
             return self._kept[identity]
-        stopped = threading.Event()
-        try:
-            manifest = await asyncio.to_thread(compute_manifest, path, stopped=stopped)
-        finally:
-            stopped.set()
+        manifest = await self._threads.run(lambda stopped: compute_manifest(file, stopped=stopped), user=user)
         self._kept[identity] = manifest
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return manifest
-
-
-def _identify(path: Path) -> _Identity:
-    status = path.stat()
-    return str(path), status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

@@ -5,10 +5,10 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from kadeploy_deployer.app.ports import BroadcastTarget, CommandResult, Received, RemoteShell, ShellError
 from kadeploy_deployer.broadcast.instructions import SOURCE_NAME, ChainSettings, Place
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import BroadcastTarget, CommandResult, Received, RemoteShell, ShellError
 
 _QUOTED = 500
 

@@ -7,16 +7,17 @@ changes meanwhile is named as such, and not taken for a fault of the network.
 import asyncio
 import hmac
 import logging
-import os
 import struct
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+import threading
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import blake3
 
 from kadeploy_deployer.broadcast.manifest import Manifest
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.ports import OpenedFile
 
 PROTOCOL = b"kabroadcast/1"
 FRAME = struct.Struct(">cBI")
@@ -38,36 +39,30 @@ class BlockUnusable(Exception):
 class Source:
     """A server for one session; an asynchronous context manager. Leaving it ends every connection."""
 
-    def __init__(self, path: Path, manifest: Manifest, *, token: str, address: str, port: int) -> None:
+    def __init__(self, file: OpenedFile, manifest: Manifest, *, token: str, address: str, port: int) -> None:
         """Takes all that it serves.
 
         Args:
-            path: the file; it is opened once, so a file renamed over it does no harm.
+            file: stays open for as long as it is served.
             manifest: of that file.
             token: what a request must bring.
             address: where to listen; "" for everywhere.
             port: where to listen; 0 for any that is free.
         """
-        self._path = path
+        self._file = file
         self._manifest = manifest
         self._token = token.encode()
         self._place = (address or None, port)
-        self._descriptor = -1
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         # Threads of its own: a hash of another image, which takes minutes, must not hold up a chain.
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="broadcast-source")
+        self._readers = FileThreads(in_all=_READERS, per_user=_READERS)
         self.port = port
         self.served_blocks: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
-        """Opens the file and listens. Raises OSError."""
-        self._descriptor = await asyncio.to_thread(os.open, self._path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._server = await asyncio.start_server(self._connected, *self._place, limit=_REQUEST_LIMIT)
-        except OSError:
-            os.close(self._descriptor)
-            raise
+        """Listens. Raises OSError."""
+        self._server = await asyncio.start_server(self._connected, *self._place, limit=_REQUEST_LIMIT)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -80,8 +75,6 @@ class Source:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        await asyncio.to_thread(self._readers.shutdown)
-        os.close(self._descriptor)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own, so that leaving the session can end it and wait for it.
@@ -115,9 +108,9 @@ class Source:
     async def _stream(self, writer: asyncio.StreamWriter, first: int, name: str) -> None:
         for index in range(first, len(self._manifest.blocks)):
             try:
-                block = await asyncio.get_running_loop().run_in_executor(self._readers, self._read, index)
+                block = await self._readers.run(partial(self._read, index))
             except BlockUnusable as error:
-                logger.error("broadcast source failed path=%s block=%s error=%s", self._path, index, error)  # noqa: TRY400
+                logger.error("broadcast source failed file=%s block=%s error=%s", self._file.name, index, error)  # noqa: TRY400
                 sentence = str(error).encode()
                 writer.write(FRAME.pack(FAILED, 0, len(sentence)) + sentence)
                 return
@@ -126,16 +119,12 @@ class Source:
             await writer.drain()
             self.served_blocks[name] = self.served_blocks.get(name, 0) + 1
 
-    def _read(self, index: int) -> bytes:
+    def _read(self, index: int, _stopped: threading.Event) -> bytes:
         length = self._manifest.length(index)
-        block = b""
         try:
-            while len(block) < length and (
-                part := os.pread(self._descriptor, length - len(block), index * self._manifest.block_size + len(block))
-            ):
-                block += part
+            block = self._file.read_at(index * self._manifest.block_size, length)
         except OSError as error:
-            raise BlockUnusable(f"reading {self._path} failed: {error.strerror}") from error
+            raise BlockUnusable(f"reading {self._file.name} failed: {error.strerror}") from error
         if len(block) != length or blake3.blake3(block).digest() != self._manifest.blocks[index]:
-            raise BlockUnusable(f"{self._path} was changed while it was being sent")
+            raise BlockUnusable(f"{self._file.name} was changed while it was being sent")
         return block

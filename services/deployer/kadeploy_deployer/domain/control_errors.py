@@ -1,7 +1,7 @@
 """What can go wrong when something is done to nodes outside of a deployment: of the call, or of one node in it."""
 
 from kadeploy_deployer.domain.holder import in_words
-from kadeploy_rpckit.errors import (
+from kadeploy_edge.errors import (
     Conflict,
     DomainError,
     Exhausted,

@@ -43,7 +43,7 @@ class NodeDeployment:
 
     @property
     def included(self) -> bool:
-        """False when the node was left out at the creation."""
+        """False when the node was left out, at the creation or while the deployment waited."""
         return self.state is not None
 
     @property
@@ -57,7 +57,8 @@ class Deployment:
     """One environment on one partition of many nodes.
 
     `step` and `attempt` are the journal: what is being done, written before it is begun. `version` grows with every
-    change, `fence` with every driver.
+    change, `fence` with every driver. It may wait for its nodes for `wait_seconds`, of which `waited_seconds` are over.
+    `needs_right`: whether its owner must have the right on its targets until its end.
     """
 
     id: str
@@ -76,7 +77,9 @@ class Deployment:
     fence: int
     cancel_requested: bool
     cancel_reason: str
-    wait_until: float
+    wait_seconds: float
+    waited_seconds: float
+    needs_right: bool
     last_sequence: int
     nodes: tuple[NodeDeployment, ...] = ()
 
@@ -102,7 +105,7 @@ class Lease:
 def verdict(nodes: Sequence[NodeDeployment]) -> tuple[bool, str]:
     """Returns whether every node of a deployment was deployed, and one sentence on how it ended.
 
-    Nodes that were left out at the creation are told, but are no failure of the deployment.
+    Nodes that were left out (at the creation, or while it waited) are told, but are no failure of the deployment.
     """
     included = [node for node in nodes if node.included]
     failed = [node for node in included if node.state is not PartitionState.DEPLOYED]

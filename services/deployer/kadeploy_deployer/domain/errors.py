@@ -1,9 +1,9 @@
-"""What can go wrong, in the words of the deployer. Each word is of one kind of `kadeploy_rpckit.errors`."""
+"""What can go wrong, in the words of the deployer. Each word is of one kind of `kadeploy_edge.errors`."""
 
 from collections.abc import Mapping, Sequence
 
 from kadeploy_deployer.domain.holder import in_words
-from kadeploy_rpckit.errors import (
+from kadeploy_edge.errors import (
     Conflict,
     Denied,
     DomainError,
@@ -18,6 +18,10 @@ from kadeploy_rpckit.errors import (
 
 NAMED_NODES = 20
 """A sentence names at most so many nodes; the metadata has them all."""
+
+
+DEPLOY = "deploy to the target partition of"
+"""What a right is needed for, as a sentence says it before the nodes."""
 
 
 def _some(nodes: Sequence[str]) -> str:
@@ -43,10 +47,26 @@ class LeaseLost(Conflict):
         super().__init__(f"deployment {deployment_id} is driven by another deployer", metadata={"id": deployment_id})
 
 
-class StoreUnreachable(Unreachable):
+class StoreFailed(DomainError):
+    """The database cannot be used now. Each of its words is of one kind; who waits for it waits for all of them."""
+
+
+class StoreUnreachable(StoreFailed, Unreachable):
     """The database does not answer; nothing was changed."""
 
     reason = "STORE_UNREACHABLE"
+
+
+class StoreFull(StoreFailed, Exhausted):
+    """The database's disk is full; nothing was changed."""
+
+    reason = "DISK_FULL"
+
+
+class StoreDamaged(StoreFailed, Unreachable):
+    """The database's content is not what was written; nothing was changed."""
+
+    reason = "DATABASE_DAMAGED"
 
 
 class InvalidNodeSet(Invalid):
@@ -55,9 +75,10 @@ class InvalidNodeSet(Invalid):
     reason = "INVALID_NODE_SET"
 
     def __init__(self, text: str, cause: str) -> None:
+        shown = text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line of a terminal
         super().__init__(
-            f'"{text}" is not a node set: {cause}',
-            metadata={"nodes": text},
+            f"{shown!a} is not a node set: {cause}",
+            metadata={"nodes": shown},
             violations=(FieldViolation(field="nodes", description=cause),),
         )
 
@@ -70,6 +91,13 @@ class InvalidDeployment(Invalid):
     def __init__(self, violations: Sequence[FieldViolation]) -> None:
         told = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
         super().__init__(f"the deployment cannot be accepted: {told}", violations=tuple(violations))
+
+
+def check_fingerprint(known: str | None, fingerprint: str) -> None:
+    """Raises InvalidDeployment when a request's id was given to another request; None: of that one nothing is known."""
+    if known is not None and known != fingerprint:
+        text = "was given to another request; every request needs one of its own"
+        raise InvalidDeployment([FieldViolation(field="request_id", description=text)])
 
 
 class InvalidInterval(Invalid):
@@ -103,7 +131,7 @@ class RightMissing(Denied):
 
     reason = "RIGHT_MISSING"
 
-    def __init__(self, user: str, nodes: Sequence[str], *, to: str = "deploy to the target partition of") -> None:
+    def __init__(self, user: str, nodes: Sequence[str], *, to: str = DEPLOY) -> None:
         super().__init__(
             f"{user} has no right to {to} {_some(nodes)}",
             metadata={"user": user, "nodes": ",".join(nodes)},

@@ -5,9 +5,12 @@ data that go through JSON and back unchanged.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kadeploy_deployer.domain.states import BootMethod, BusyPolicy, RebootLevel
+
+LISTED_NODES = 1000
+"""Characters of a node set that lists tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,11 @@ class NodeSnapshot:
                         return part
         return None
 
+    @property
+    def target_word(self) -> str:
+        """The target partition as rights name it: "vda3", "nvme0n1p3"."""
+        return self.partition_device(self.partition).removeprefix("/dev/")
+
     def partition_device(self, number: int) -> str:
         """Returns the device file of a partition of the target disk: "/dev/vda3", "/dev/nvme0n1p3"."""
         infix = "p" if self.device[-1:].isdigit() else ""
@@ -131,6 +139,12 @@ class EnvironmentSnapshot:
     def least_size_bytes(self) -> int:
         """How large a partition must be at least."""
         return max(self.required_size_bytes, self.image.size_bytes)
+
+    @property
+    def listed(self) -> "EnvironmentSnapshot":
+        """What lists tell of it: its name, version, owner and image."""
+        image = FileSnapshot(uri="", digest=self.image.digest, size_bytes=self.image.size_bytes)
+        return EnvironmentSnapshot(name=self.name, version=self.version, owner=self.owner, image=image)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,3 +208,9 @@ class DeploymentSpec:
     first_check_timeout: float | None = None
     last_check_timeout: float | None = None
     user: str = ""
+
+    @property
+    def listed(self) -> "DeploymentSpec":
+        """What lists tell of it: no keys and no kernel arguments, and of a long node set its beginning."""
+        nodes = self.nodes if len(self.nodes) <= LISTED_NODES else f"{self.nodes[:LISTED_NODES]}…"
+        return replace(self, nodes=nodes, authorized_keys=(), kernel_arguments="")

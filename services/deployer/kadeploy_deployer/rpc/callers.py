@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from kadeploy_deployer.app.request import Actor
-from kadeploy_rpckit.caller import Caller, current_caller
+from kadeploy_deployer.requests.deployment_request import Actor
+from kadeploy_edge.caller import Caller, current_caller
 
 
 class Callers:

@@ -8,10 +8,10 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_deployer.app.store import DeploymentStore
-from kadeploy_deployer.app.store_values import Interval, PartitionStatus
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.errors import InvalidInterval
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.store_values import Interval, PartitionStatus
+from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_deployer.rpc.deployment_messages import (
     duration,
     environment_message,
@@ -19,8 +19,9 @@ from kadeploy_deployer.rpc.deployment_messages import (
     partition_state,
     timestamp,
 )
-from kadeploy_rpckit import page_token
-from kadeploy_rpckit.errors import FieldViolation
+from kadeploy_edge import page_token
+from kadeploy_edge.errors import FieldViolation
+from kadeploy_edge.page import filled_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -35,17 +36,16 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
         self, request: deployer_service_pb2.ListPartitionStatesRequest, context: Context
     ) -> deployer_service_pb2.ListPartitionStatesResponse:
         """As in the contract."""
-        names = node_set.expand(request.nodes) if request.nodes else ()
+        names = await expand_aside(request.nodes) if request.nodes else ()
         binding = f"partitions {request.nodes}"
         key = page_token.decode(request.page_token, binding=binding)
         limit = page_token.page_size(request.page_size)
         after = None if key is None else (str(key[0]), str(key[1]), int(key[2]))
         rows = await self._store.list_partitions(names, after=after, limit=limit + 1)
-        response = deployer_service_pb2.ListPartitionStatesResponse(
-            partitions=[_partition(row) for row in rows[:limit]]
-        )
-        if len(rows) > limit:
-            last = rows[limit - 1]
+        page = filled_page(map(_partition, rows), limit=limit)
+        response = deployer_service_pb2.ListPartitionStatesResponse(partitions=page)
+        if len(page) < len(rows):
+            last = rows[len(page) - 1]
             response.next_page_token = page_token.encode((last.node, last.device, last.partition), binding=binding)
         return response
 
@@ -53,7 +53,7 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
         self, request: deployer_service_pb2.ListNodeStatesRequest, context: Context
     ) -> deployer_service_pb2.ListNodeStatesResponse:
         """As in the contract."""
-        names = node_set.expand(request.nodes) if request.nodes else ()
+        names = await expand_aside(request.nodes) if request.nodes else ()
         binding = f"nodes {request.nodes}"
         key = page_token.decode(request.page_token, binding=binding)
         limit = page_token.page_size(request.page_size)
@@ -85,7 +85,7 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
         if interval.start is not None and interval.end is not None and interval.end < interval.start:
             violation = FieldViolation(field="end_time", description="is before start_time")
             raise InvalidInterval("the interval ends before it begins", violations=(violation,))
-        names = node_set.expand(request.nodes) if request.nodes else ()
+        names = await expand_aside(request.nodes) if request.nodes else ()
         found = await self._store.statistics(interval, names)
         return deployer_service_pb2.GetStatisticsResponse(
             months=[

@@ -8,8 +8,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
-from kadeploy_deployer.app.event_log import Heartbeat, Snapshot, WatchMessage
-from kadeploy_deployer.app.plan import NodePlan
 from kadeploy_deployer.domain.deployment import Deployment, NodeDeployment
 from kadeploy_deployer.domain.errors import InvalidDeployment
 from kadeploy_deployer.domain.events import (
@@ -23,7 +21,9 @@ from kadeploy_deployer.domain.events import (
 )
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
 from kadeploy_deployer.domain.states import BootMethod, BusyPolicy, DeploymentState, FailureReason, PartitionState
-from kadeploy_rpckit.errors import FieldViolation
+from kadeploy_deployer.engine.event_log import Heartbeat, Snapshot, WatchMessage
+from kadeploy_deployer.requests.plan import NodePlan
+from kadeploy_edge.errors import FieldViolation
 
 _Word = TypeVar("_Word", bound=StrEnum)
 

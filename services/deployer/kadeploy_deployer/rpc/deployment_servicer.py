@@ -8,9 +8,12 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
-from kadeploy_deployer.app import deployments, plan
-from kadeploy_deployer.app.store_values import DeploymentFilter
-from kadeploy_deployer.domain import node_set
+from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.engine.event_log import Snapshot
+from kadeploy_deployer.ports.store_values import DeploymentFilter
+from kadeploy_deployer.requests import deployments, plan
+from kadeploy_deployer.requests.expansion import expand_aside
+from kadeploy_deployer.requests.privacy import redact_deployment
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.deployment_messages import (
     deployment_message,
@@ -21,8 +24,10 @@ from kadeploy_deployer.rpc.deployment_messages import (
     spec_message,
     watch_message,
 )
+from kadeploy_deployer.rpc.fingerprint import fingerprint
 from kadeploy_deployer.rpc.parts import Parts
-from kadeploy_rpckit import page_token
+from kadeploy_edge import page_token
+from kadeploy_edge.page import filled_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,14 +46,16 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         deployment = await deployments.create_deployment(
             read_spec(request.spec),
             request_id=request.request_id,
+            fingerprint=fingerprint(request),
             actor=self._callers.actor(),
             inventory=self._parts.inventory,
+            images=self._parts.runner_settings.ports.images,
             store=self._parts.store,
             supervisor=self._parts.supervisor,
             clock=self._parts.clock,
             longest_wait=self._parts.longest_wait,
         )
-        return deployment_message(deployment)
+        return self._message(deployment)
 
     async def PlanDeployment(
         self, request: deployer_service_pb2.PlanDeploymentRequest, context: Context
@@ -72,7 +79,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         self, request: deployer_service_pb2.GetDeploymentRequest, context: Context
     ) -> deployment_pb2.Deployment:
         """As in the contract."""
-        return deployment_message(await self._parts.store.get(request.id))
+        return self._message(await self._parts.store.get(request.id))
 
     async def ListDeployments(
         self, request: deployer_service_pb2.ListDeploymentsRequest, context: Context
@@ -81,18 +88,17 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         wanted = DeploymentFilter(
             owner=request.filter.owner,
             states=tuple(read_state(state) for state in request.filter.states),
-            nodes=node_set.expand(request.filter.nodes) if request.filter.nodes else (),
+            nodes=await expand_aside(request.filter.nodes) if request.filter.nodes else (),
         )
         binding = f"deployments {request.filter.SerializeToString(deterministic=True).hex()}"
         key = page_token.decode(request.page_token, binding=binding)
         limit = page_token.page_size(request.page_size)
         after = None if key is None else (float.fromhex(str(key[0])), str(key[1]))
         rows = await self._parts.store.list_deployments(wanted, after=after, limit=limit + 1)
-        response = deployer_service_pb2.ListDeploymentsResponse(
-            deployments=[deployment_message(row) for row in rows[:limit]]
-        )
-        if len(rows) > limit:
-            last = rows[limit - 1]
+        page = filled_page(map(self._message, rows), limit=limit)
+        response = deployer_service_pb2.ListDeploymentsResponse(deployments=page)
+        if len(page) < len(rows):
+            last = rows[len(page) - 1]
             response.next_page_token = page_token.encode((last.create_time.hex(), last.id), binding=binding)
         return response
 
@@ -100,11 +106,15 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         self, request: deployer_service_pb2.WatchDeploymentRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.WatchDeploymentResponse]:
         """As in the contract."""
+        actor = self._callers.actor()
         messages = self._parts.log.watch(
             request.id, after=request.after_sequence, store=self._parts.store, clock=self._parts.clock
         )
         async for message in messages:
-            yield watch_message(message)
+            if isinstance(message, Snapshot):
+                yield watch_message(Snapshot(deployment=redact_deployment(message.deployment, actor)))
+            else:
+                yield watch_message(message)
 
     async def CancelDeployment(
         self, request: deployer_service_pb2.CancelDeploymentRequest, context: Context
@@ -118,7 +128,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             supervisor=self._parts.supervisor,
             clock=self._parts.clock,
         )
-        return deployment_message(deployment)
+        return self._message(deployment)
 
     async def GetStepOutput(
         self, request: deployer_service_pb2.GetStepOutputRequest, context: Context
@@ -135,3 +145,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
                 for output in outputs
             ]
         )
+
+    def _message(self, deployment: Deployment) -> deployment_pb2.Deployment:
+        """Returns a deployment as it is shown to whoever makes the call."""
+        return deployment_message(redact_deployment(deployment, self._callers.actor()))

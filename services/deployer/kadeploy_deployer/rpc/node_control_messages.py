@@ -1,25 +1,23 @@
 """Messages of what is done to nodes outside of deployments, to domain values and back. Pure."""
 
-from hashlib import sha256
-
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_deployer.app.operation_request import OperationRequest
-from kadeploy_deployer.app.operation_store import RequestName
-from kadeploy_deployer.app.power import PowerAction
-from kadeploy_deployer.app.reboot import RebootWish
-from kadeploy_deployer.app.reboot_targets import (
+from kadeploy_deployer.domain.control_errors import InvalidControl
+from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.engine.operation_request import OperationRequest
+from kadeploy_deployer.ports.operation_store import RequestName
+from kadeploy_deployer.requests.power import PowerAction
+from kadeploy_deployer.requests.reboot import RebootRequest
+from kadeploy_deployer.requests.reboot_targets import (
     DeployedEnvironment,
     DeployedPartition,
     DeploymentKernel,
     PresentEntry,
     Target,
 )
-from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
-from kadeploy_deployer.app.request import LONGEST_REQUEST_ID
-from kadeploy_deployer.domain.control_errors import InvalidControl
-from kadeploy_deployer.domain.states import BootMethod, RebootLevel
-from kadeploy_rpckit.errors import DomainError
-from kadeploy_rpckit.status import ok_status, to_status
+from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
+from kadeploy_deployer.rpc.fingerprint import fingerprint
+from kadeploy_edge.errors import DomainError
+from kadeploy_edge.status import ok_status, to_status
 
 DOMAIN = "deployer.kadeploy"
 
@@ -54,11 +52,7 @@ def read_request(
     """Returns how an operation is asked for, or raises InvalidControl."""
     if not request.request_id:
         return OperationRequest(owner=owner)
-    if len(request.request_id) > LONGEST_REQUEST_ID:
-        raise InvalidControl("request_id", f"is longer than {LONGEST_REQUEST_ID} characters; use a UUID")
-    content = request.SerializeToString(deterministic=True)
-    fingerprint = sha256(request.DESCRIPTOR.name.encode() + b"\0" + content).hexdigest()
-    name = RequestName(owner=owner, request_id=request.request_id, fingerprint=fingerprint)
+    name = RequestName(owner=owner, request_id=request.request_id, fingerprint=fingerprint(request))
     return OperationRequest(owner=owner, name=name)
 
 
@@ -76,9 +70,9 @@ def read_action(action: "deployer_service_pb2.PowerAction.ValueType") -> PowerAc
     return _ACTIONS[action]
 
 
-def read_reboot(request: deployer_service_pb2.RebootNodesRequest) -> RebootWish:
+def read_reboot(request: deployer_service_pb2.RebootNodesRequest) -> RebootRequest:
     """Returns what a request for a reboot asks for, or raises InvalidControl."""
-    return RebootWish(
+    return RebootRequest(
         nodes=request.nodes,
         target=_target(request),
         level=read_level(request.level),

@@ -9,12 +9,12 @@ from typing import Any
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_deployer.app import console, power, reboot, remote_command
-from kadeploy_deployer.app.control import ControlParts
-from kadeploy_deployer.app.operation_request import Tell
-from kadeploy_deployer.app.remote_command import CommandEnd, CommandOutput
-from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.control_errors import InvalidControl
+from kadeploy_deployer.engine.operation_request import Tell
+from kadeploy_deployer.requests import console, power, reboot, remote_command
+from kadeploy_deployer.requests.expansion import expand_aside
+from kadeploy_deployer.requests.node_access import ControlParts
+from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.node_control_messages import (
     command_message,
@@ -26,7 +26,7 @@ from kadeploy_deployer.rpc.node_control_messages import (
     read_request,
 )
 from kadeploy_deployer.rpc.relay import Relay, accept
-from kadeploy_rpckit.errors import DomainError
+from kadeploy_edge.errors import DomainError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -43,14 +43,14 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
     ) -> AsyncIterator[deployer_service_pb2.RebootNodesResponse]:
         """As in the contract."""
         relay: Relay[deployer_service_pb2.RebootNodesResponse] = Relay()
-        wish, actor = read_reboot(request), self._callers.actor()
+        wanted, actor = read_reboot(request), self._callers.actor()
         named = read_request(request, actor.user)
 
         def tell(node: str, error: DomainError | None) -> None:
             relay.push(deployer_service_pb2.RebootNodesResponse(result=node_result(node, error)))
 
         def work(tell_once: Tell) -> Coroutine[Any, Any, None]:
-            return reboot.reboot_nodes(wish, actor=actor, parts=self._parts, request=named, tell=tell_once)
+            return reboot.reboot_nodes(wanted, actor=actor, parts=self._parts, request=named, tell=tell_once)
 
         await accept(context)
         async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
@@ -82,7 +82,7 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
     ) -> deployer_service_pb2.GetPowerResponse:
         """As in the contract."""
         found = await power.get_power(request.nodes, actor=self._callers.actor(), parts=self._parts)
-        names = node_set.expand(request.nodes)
+        names = await expand_aside(request.nodes)
         return deployer_service_pb2.GetPowerResponse(nodes=[node_power(name, found[name]) for name in names])
 
     async def RunCommand(

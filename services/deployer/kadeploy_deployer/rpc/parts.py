@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from kadeploy_deployer.app.control import ControlParts
-from kadeploy_deployer.app.event_log import EventLog
-from kadeploy_deployer.app.ports import Clock, Inventory
-from kadeploy_deployer.app.runner import RunnerSettings
-from kadeploy_deployer.app.store import DeploymentStore
-from kadeploy_deployer.app.supervisor import Supervisor
+from kadeploy_deployer.engine.event_log import EventLog
+from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.ports import Clock, Inventory
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.requests.node_access import ControlParts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

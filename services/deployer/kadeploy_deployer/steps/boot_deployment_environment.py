@@ -7,16 +7,16 @@ deployment. The ladder goes from a soft reboot to harder ones.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from kadeploy_deployer.app.ports import BootDeploymentKernel, BootError, BootWish, PowerError, ShellHost
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState, RebootLevel
-from kadeploy_deployer.steps.each_node import all_failed, on_each_node
+from kadeploy_deployer.nodes.each_node import all_failed, on_each_node
+from kadeploy_deployer.nodes.ladder import all_rungs, climb_ladder, reboot_over_ssh
+from kadeploy_deployer.nodes.probe import NODE_ARGUMENT, TOKEN_ARGUMENT, Running
+from kadeploy_deployer.nodes.proof import Awaited, look_for
+from kadeploy_deployer.nodes.reboot_window import RebootWindow
+from kadeploy_deployer.ports import BootDeploymentKernel, BootError, BootTarget, PowerError, ShellHost
 from kadeploy_deployer.steps.feasibility import impossible
-from kadeploy_deployer.steps.ladder import all_rungs, climb, reboot_over_ssh
-from kadeploy_deployer.steps.probe import NODE_ARGUMENT, TOKEN_ARGUMENT, Running
 from kadeploy_deployer.steps.production_system import needed_programs, take_over
-from kadeploy_deployer.steps.proof import Awaited, look_for
-from kadeploy_deployer.steps.reboot_window import RebootWindow
 from kadeploy_deployer.steps.step import StepContext
 
 THERE_ALREADY_SECONDS = 10.0
@@ -58,9 +58,9 @@ class BootDeploymentEnvironment:
         entry = f"let it boot the deployment kernel '{profile.deployment_kernel_label}' with {arguments}"
         return [entry, "switch it on if it is off", *ladder]
 
-    async def boot_wishes(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootWish]:
+    async def boot_targets(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootTarget]:
         """As in the protocol."""
-        return {} if impossible(context) or context.spec.use_production_system else deployment_wishes(context, nodes)
+        return {} if impossible(context) or context.spec.use_production_system else deployment_targets(context, nodes)
 
     async def _stay(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         async def one(node: str) -> Outcome:
@@ -81,7 +81,7 @@ class BootDeploymentEnvironment:
         machines = {node: context.nodes[node] for node in nodes}
         try:
             problems = await context.ports.boot.set_entries(
-                deployment_wishes(context, nodes), machines, owner=context.deployment_id
+                deployment_targets(context, nodes), machines, owner=context.deployment_id
             )
         except BootError as error:
             return all_failed(nodes, FailureReason.BOOT_FILES_FAILED, str(error))
@@ -103,7 +103,7 @@ class BootDeploymentEnvironment:
         )
 
 
-def deployment_wishes(context: StepContext, nodes: Sequence[str]) -> dict[str, BootWish]:
+def deployment_targets(context: StepContext, nodes: Sequence[str]) -> dict[str, BootTarget]:
     """Returns what the nodes boot next: the deployment kernel with this deployment's token."""
     return {
         node: BootDeploymentKernel(
@@ -142,18 +142,18 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
         powered = None
     awaited = _awaited(context, node)
     if powered is not False:
-        sight = await look_for(context, node, awaited, timeout=THERE_ALREADY_SECONDS)
-        if sight.arrived is not None:
-            return await _arrived(context, node, sight.arrived)
-        if sight.instead is not None:
-            awaited = replace(awaited, left=sight.instead.boot_id)
+        observation = await look_for(context, node, awaited, timeout=THERE_ALREADY_SECONDS)
+        if observation.arrived is not None:
+            return await _arrived(context, node, observation.arrived)
+        if observation.instead is not None:
+            awaited = replace(awaited, left=observation.instead.boot_id)
     # Whatever of ours may run there: an earlier deployment environment, or the system deployed before.
     anybody = ShellHost(
         name=node,
         address=context.nodes[node].ip_address,
         host_keys=(*context.deployment_host_keys, *context.facts[node].previous_host_keys),
     )
-    result = await climb(
+    result = await climb_ladder(
         context,
         node,
         all_rungs(
@@ -167,8 +167,8 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
         look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
         patience=first_check_timeout(context, node),
     )
-    if result.sight.arrived is not None:
-        return await _arrived(context, node, result.sight.arrived)
+    if result.observation.arrived is not None:
+        return await _arrived(context, node, result.observation.arrived)
     return Failure(
         reason=FailureReason.NOT_THERE_ON_FIRST_CHECK,
         description=result.story(),

@@ -3,7 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from kadeploy_deployer.app.ports import (
+from kadeploy_deployer.domain import boot_choice
+from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
+from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
+from kadeploy_deployer.nodes.each_node import all_failed
+from kadeploy_deployer.nodes.probe import TOKEN_ARGUMENT
+from kadeploy_deployer.ports import (
     Boot,
     BootChainload,
     BootError,
@@ -11,18 +17,12 @@ from kadeploy_deployer.app.ports import (
     BootGrubDisk,
     BootHypervisor,
     BootNetworkKernel,
-    BootWish,
+    BootTarget,
     DigestDiffers,
     ImageError,
 )
-from kadeploy_deployer.domain import boot_choice
-from kadeploy_deployer.domain.outcome import Failure, Outcome
-from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
-from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
 from kadeploy_deployer.steps.changed_file import file_changed
-from kadeploy_deployer.steps.each_node import all_failed
 from kadeploy_deployer.steps.feasibility import boots_by_grub, chainloads
-from kadeploy_deployer.steps.probe import TOKEN_ARGUMENT
 from kadeploy_deployer.steps.script_variables import kernel_arguments
 from kadeploy_deployer.steps.step import StepContext
 
@@ -55,10 +55,10 @@ class PrepareBoot:
         arguments = system_arguments(context, node, token=TOKEN_SHOWN)
         return [f"take {', '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
 
-    async def boot_wishes(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootWish]:
+    async def boot_targets(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootTarget]:
         """As in the protocol. Raises ImageError."""
-        files = await context.ports.images.boot_files(context.environment) if needs_files(context) else None
-        return system_wishes(context, nodes, files)
+        files = await _files(context) if needs_files(context) else None
+        return system_targets(context, nodes, files)
 
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         """As in the protocol."""
@@ -86,22 +86,22 @@ def system_arguments(context: StepContext, node: str, *, token: str) -> str:
     return " ".join([*(word for word in words if word), f"{TOKEN_ARGUMENT}={token}"])
 
 
-def system_wishes(context: StepContext, nodes: Sequence[str], files: BootFiles | None) -> dict[str, BootWish]:
+def system_targets(context: StepContext, nodes: Sequence[str], files: BootFiles | None) -> dict[str, BootTarget]:
     """Returns what the nodes boot next; `files` None: something on their own disk."""
     environment, method = context.environment, context.spec.boot_method
-    wishes: dict[str, BootWish] = {}
+    targets: dict[str, BootTarget] = {}
     for node in nodes:
         arguments = system_arguments(context, node, token=context.facts[node].system_token)
         if files is None:
-            wishes[node] = disk_wish(context.nodes[node], environment, method, arguments)
+            targets[node] = disk_target(context.nodes[node], environment, method, arguments)
         else:
-            wishes[node] = network_wish(files, environment, arguments)
-    return wishes
+            targets[node] = network_target(files, environment, arguments)
+    return targets
 
 
-def disk_wish(
+def disk_target(
     machine: NodeSnapshot, environment: EnvironmentSnapshot, method: BootMethod | None, arguments: str
-) -> BootWish:
+) -> BootTarget:
     """Returns how an environment boots from its target partition. `arguments`: of its kernel, where one is named."""
     if boot_choice.boots_by_grub(method, environment):
         return BootGrubDisk(
@@ -116,7 +116,7 @@ def disk_wish(
     return BootChainload(disk=disk, partition=machine.partition)
 
 
-def network_wish(files: BootFiles, environment: EnvironmentSnapshot, arguments: str) -> BootWish:
+def network_target(files: BootFiles, environment: EnvironmentSnapshot, arguments: str) -> BootTarget:
     """Returns how uploaded files of an environment boot. `arguments`: of its kernel."""
     if environment.boot_kind == "multiboot":
         return BootHypervisor(
@@ -138,10 +138,10 @@ async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[st
     boot, environment = context.ports.boot, context.environment
     files = None
     if needs_files(context):
-        files = await context.ports.images.boot_files(environment)
+        files = await _files(context)
         await upload_boot_files(boot, files, environment)
     machines = {node: context.nodes[node] for node in nodes}
-    return await boot.set_entries(system_wishes(context, nodes, files), machines, owner=context.deployment_id)
+    return await boot.set_entries(system_targets(context, nodes, files), machines, owner=context.deployment_id)
 
 
 async def upload_boot_files(boot: Boot, files: BootFiles, environment: EnvironmentSnapshot) -> None:
@@ -152,6 +152,11 @@ async def upload_boot_files(boot: Boot, files: BootFiles, environment: Environme
         await boot.upload(files.initrd, digest=files.initrd_digest, description=f"initrd of {label}")
     if files.hypervisor is not None:
         await boot.upload(files.hypervisor, digest=files.hypervisor_digest, description=f"hypervisor of {label}")
+
+
+async def _files(context: StepContext) -> BootFiles:
+    """Takes what boots the environment out of its image. Raises ImageError."""
+    return await context.ports.images.boot_files(context.environment, user=context.owner)
 
 
 def needs_files(context: StepContext) -> bool:

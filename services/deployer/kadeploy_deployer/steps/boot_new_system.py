@@ -6,19 +6,19 @@ boot entry on the kernel's command line, the root file system on the target part
 
 from collections.abc import Mapping, Sequence
 
-from kadeploy_deployer.app.ports import ShellError
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
+from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.nodes.ladder import Observation, Rung, climb_ladder, power_rungs, reboot_over_ssh, try_look
+from kadeploy_deployer.nodes.probe import Running
+from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for
+from kadeploy_deployer.nodes.reboot_window import RebootWindow
+from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.steps import kexec
 from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
 from kadeploy_deployer.steps.deployment_shell import working_host
-from kadeploy_deployer.steps.each_node import NodeFailed, on_each_node
 from kadeploy_deployer.steps.feasibility import chainloads
-from kadeploy_deployer.steps.ladder import Rung, Sight, climb, power_rungs, reboot_over_ssh, try_look
 from kadeploy_deployer.steps.mounts import DESTINATION, let_go
-from kadeploy_deployer.steps.probe import Running
-from kadeploy_deployer.steps.proof import WHO_SECONDS, Awaited, look_for
-from kadeploy_deployer.steps.reboot_window import RebootWindow
 from kadeploy_deployer.steps.step import StepContext
 
 
@@ -94,7 +94,7 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
 
     awaited = _awaited(context, node)
     first = "kexec" if context.spec.boot_method is BootMethod.KEXEC else "reboot"
-    result = await climb(
+    result = await climb_ladder(
         context,
         node,
         [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
@@ -102,9 +102,9 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
         look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
         patience=last_check_timeout(context, node),
     )
-    if result.sight.arrived is not None:
-        return await _arrived(context, node, result.sight.arrived)
-    wrong = result.sight.wrong
+    if result.observation.arrived is not None:
+        return await _arrived(context, node, result.observation.arrived)
+    wrong = result.observation.wrong
     return Failure(
         reason=FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK,
         description=result.story(),
@@ -118,7 +118,7 @@ async def _leave_deployment_environment(context: StepContext, node: str) -> None
     """
     host = working_host(context, node)
     running = await try_look(context, host, timeout=WHO_SECONDS * 3)
-    if isinstance(running, Sight):
+    if isinstance(running, Observation):
         await context.recorder.remark(node, f"has left the deployment environment already: {running.seen}")
         return
     loaded = context.spec.boot_method is BootMethod.KEXEC and await _loaded(context, node)

@@ -5,12 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, DigestDiffers, ImageError
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.nodes.each_node import all_failed
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, DigestDiffers, ImageError
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import working_host
-from kadeploy_deployer.steps.each_node import all_failed
 from kadeploy_deployer.steps.mounts import DESTINATION
 from kadeploy_deployer.steps.step import StepContext
 
@@ -37,13 +37,6 @@ class CopyImage:
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         """As in the protocol."""
         image = context.environment.image
-        try:
-            path = await context.ports.images.fetch(image)
-        except DigestDiffers as error:
-            return file_changed(context, nodes, image, error)
-        except ImageError as error:
-            return all_failed(nodes, FailureReason.TRANSFER_FAILED, str(error), retriable=False)
-
         complete: dict[str, float] = {}
 
         def on_progress(node: str, done: int, total: int) -> None:
@@ -53,13 +46,22 @@ class CopyImage:
 
         # Neighbours in the chain are neighbours on the network, as far as addresses can tell.
         order = sorted(nodes, key=lambda node: IPv4Address(context.nodes[node].ip_address))
-        received = await context.ports.broadcast.send(
-            path,
-            digest=image.digest,
-            targets=[BroadcastTarget(host=working_host(context, node), sink=_sink(context, node)) for node in order],
-            timeout=context.timeout,
-            on_progress=on_progress,
-        )
+        try:
+            async with context.ports.images.fetch(image, user=context.owner) as file:
+                received = await context.ports.broadcast.send(
+                    file,
+                    digest=image.digest,
+                    user=context.owner,
+                    targets=[
+                        BroadcastTarget(host=working_host(context, node), sink=_sink(context, node)) for node in order
+                    ],
+                    timeout=context.timeout,
+                    on_progress=on_progress,
+                )
+        except DigestDiffers as error:
+            return file_changed(context, nodes, image, error)
+        except ImageError as error:
+            return all_failed(nodes, FailureReason.TRANSFER_FAILED, str(error), retriable=False)
         outcomes: dict[str, Outcome] = {}
         for node in nodes:
             if node not in received:

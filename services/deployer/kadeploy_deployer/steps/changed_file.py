@@ -3,11 +3,11 @@
 import shlex
 from collections.abc import Sequence
 
-from kadeploy_deployer.app.ports import DigestDiffers
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import FileSnapshot
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.steps.each_node import all_failed
+from kadeploy_deployer.nodes.each_node import all_failed
+from kadeploy_deployer.ports import DigestDiffers
 from kadeploy_deployer.steps.step import StepContext
 
 

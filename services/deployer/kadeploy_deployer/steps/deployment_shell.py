@@ -2,19 +2,15 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from kadeploy_deployer.app.ports import CommandResult, ShellHost
-from kadeploy_deployer.steps.each_node import NodeFailed
-from kadeploy_deployer.steps.step import Ground, StepContext
+from kadeploy_deployer.nodes.command_result import last_words
+from kadeploy_deployer.nodes.deployment_host import deployment_host
+from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.ports import CommandResult, ShellHost
+from kadeploy_deployer.steps.step import StepContext
 
 COMMAND_SECONDS = 60.0
-SHOWN_CHARACTERS = 300
 
 _WRITE_FILE = 'mkdir -p "${1%/*}" && cat >"$1.kadeploy" && chmod "$2" "$1.kadeploy" && mv -f "$1.kadeploy" "$1"'
-
-
-def deployment_host(context: Ground, node: str) -> ShellHost:
-    """Returns where a node's deployment environment answers."""
-    return ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=tuple(context.deployment_host_keys))
 
 
 def working_host(context: StepContext, node: str) -> ShellHost:
@@ -67,15 +63,6 @@ async def command(
     if result.exit_status:
         raise NodeFailed(f"{what} on {node} failed: {last_words(result)}")
     return result.stdout
-
-
-def last_words(result: CommandResult) -> str:
-    """Returns the exit status and the last line that a command printed, on standard error if there is one."""
-    for output in (result.stderr, result.stdout):
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        if lines:
-            return f"exit {result.exit_status}: {lines[-1][:SHOWN_CHARACTERS]}"
-    return f"exit {result.exit_status} without a word"
 
 
 async def read_file(context: StepContext, node: str, path: str) -> str:

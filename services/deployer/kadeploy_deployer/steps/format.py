@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
-from kadeploy_deployer.steps.deployment_shell import command, last_words, try_command
-from kadeploy_deployer.steps.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.nodes.command_result import last_words
+from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.steps.deployment_shell import command, try_command
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition import writes_table
 from kadeploy_deployer.steps.step import StepContext

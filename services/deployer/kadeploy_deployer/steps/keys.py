@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.nodes.host_key import new_host_key, public_keys
+from kadeploy_deployer.nodes.probe import MARKER
 from kadeploy_deployer.steps.deployment_shell import command, read_file, try_command, write_file
-from kadeploy_deployer.steps.each_node import NodeFailed, on_each_node
-from kadeploy_deployer.steps.host_key import new_host_key, public_keys
 from kadeploy_deployer.steps.mounts import DESTINATION
-from kadeploy_deployer.steps.probe import MARKER
 from kadeploy_deployer.steps.step import StepContext
 
 SYNC_SECONDS = 300.0

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.nodes.each_node import on_each_node
 from kadeploy_deployer.steps.deployment_shell import command
-from kadeploy_deployer.steps.each_node import on_each_node
 from kadeploy_deployer.steps.mounts import DESTINATION, Mount, let_go, mounts
 from kadeploy_deployer.steps.step import StepContext
 

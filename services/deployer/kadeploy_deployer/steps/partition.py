@@ -5,13 +5,18 @@ from collections.abc import Mapping, Sequence
 from kadeploy_deployer.domain.outcome import Failure, Outcome
 from kadeploy_deployer.domain.snapshot import DiskSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.nodes.command_result import last_words
+from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
 from kadeploy_deployer.steps.deployment_shell import command, try_command
-from kadeploy_deployer.steps.each_node import NodeFailed, on_each_node
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition_table import TableDoesNotFit, sfdisk_script
 from kadeploy_deployer.steps.step import StepContext
 
 SFDISK_SECONDS = 120.0
+RELEASE = "kadeploy-release-disk"
+"""Part of our deployment environment; one that was built earlier lacks it."""
+RELEASE_SECONDS = 120.0
+NO_SUCH_PROGRAM = 127
 DEVICES_TRIES = 20
 DEVICES_PAUSE = 0.5
 
@@ -39,7 +44,12 @@ class Partition:
         except TableDoesNotFit as problem:
             return [f"nothing, and fail: {problem}"]
         table = [line for line in script.splitlines() if " : " in line]
-        return [f"erase everything on /dev/{disk.device}", f"write a new {disk.partition_table} table", *table]
+        return [
+            f"end what holds /dev/{disk.device} (mounts, swap, LVM, arrays)",
+            f"erase everything on /dev/{disk.device}",
+            f"write a new {disk.partition_table} table",
+            *table,
+        ]
 
     async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
         """As in the protocol."""
@@ -70,11 +80,21 @@ async def _write(context: StepContext, node: str) -> Outcome:
     except TableDoesNotFit as problem:
         return Failure(reason=FailureReason.PARTITION_TOO_SMALL, description=f"{node}: {problem}", retriable=False)
     await let_go(context, node, [device])
+    await _release(context, node, device)
     arguments = ("sfdisk", "--wipe", "always", "--wipe-partitions", "always", device)
     what = f"writing the partition table of {device}"
     await command(context, node, arguments, what=what, timeout=SFDISK_SECONDS, stdin=script.encode())
     await _wait_for_devices(context, node, disk)
     return None
+
+
+async def _release(context: StepContext, node: str, device: str) -> None:
+    """Ends what holds the disk besides mounts and swap (LVM, arrays, LUKS), and wipes what older systems left on it."""
+    result = await try_command(context, node, (RELEASE, device), timeout=RELEASE_SECONDS)
+    if result.exit_status == NO_SUCH_PROGRAM:
+        await context.recorder.remark(node, f"its deployment environment has no {RELEASE}: build it anew")
+    elif result.exit_status:
+        raise NodeFailed(f"releasing {device} on {node} failed: {last_words(result)}")
 
 
 def _script(context: StepContext, node: str, disk: DiskSnapshot, *, disk_bytes: int, sector_bytes: int = 512) -> str:

@@ -5,12 +5,12 @@ target must not be its root, nor may its root's disk get a new partition table. 
 deployed it, so its host keys are known) and to have the programs that the steps use.
 """
 
-from kadeploy_deployer.app.ports import ShellHost
+from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.probe import Running, look
+from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.steps.deployment_shell import command
-from kadeploy_deployer.steps.each_node import NodeFailed
 from kadeploy_deployer.steps.mounts import DESTINATION, is_on_disk
 from kadeploy_deployer.steps.partition import writes_table
-from kadeploy_deployer.steps.probe import Running, look
 from kadeploy_deployer.steps.script_variables import DIRECTORY
 from kadeploy_deployer.steps.step import StepContext
 

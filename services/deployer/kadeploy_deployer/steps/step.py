@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from kadeploy_deployer.app.ports import Boot, BootWish, Broadcast, Clock, ImageStore, Power, RemoteShell
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
@@ -14,79 +13,22 @@ from kadeploy_deployer.domain.snapshot import (
     ProfileSnapshot,
 )
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
-
-__all__ = ["NodeFacts", "Recorder", "Step", "StepContext", "StepPorts", "WritesBootFiles"]
-
-
-class Recorder(Protocol):
-    """Where a step leaves what it learns. Each call is durable when it returns."""
-
-    async def facts(self, node: str, facts: NodeFacts) -> None:
-        """Stores the facts of a node."""
-        ...
-
-    async def output(self, node: str, step: str, text: str) -> None:
-        """Appends what a script or command printed; the last 64 KiB per node, step and attempt are kept."""
-        ...
-
-    async def remark(self, node: str, text: str) -> None:
-        """Tells the watchers a sentence about a node ("" for the deployment)."""
-        ...
-
-    async def ended(self, node: str, outcome: Outcome, *, at: float | None = None) -> None:
-        """Says that a node is through with the step, before the others are: its time is its own.
-
-        A node that did the step is told to the watchers at once, and is not asked again when the deployment resumes.
-        `at`: when it was, if not now; of the clock's `now`.
-        """
-        ...
-
-    def progress(self, node: str, step: str, done: int, total: int) -> None:
-        """Tells the watchers how far a node is; not durable."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepPorts:
-    """The world, as far as steps may touch it."""
-
-    shell: RemoteShell
-    power: Power
-    boot: Boot
-    images: ImageStore
-    broadcast: Broadcast
-    clock: Clock
-
-
-class Ground(Protocol):
-    """What looking at nodes and rebooting them takes: a part of a step's context, or of an operation's."""
-
-    @property
-    def nodes(self) -> Mapping[str, NodeSnapshot]:
-        """The nodes, by name."""
-
-    @property
-    def ports(self) -> StepPorts:
-        """The world."""
-
-    @property
-    def recorder(self) -> Recorder:
-        """Where remarks go."""
-
-    @property
-    def deployment_host_keys(self) -> tuple[str, ...]:
-        """Public keys of the deployment environment's sshd."""
+from kadeploy_deployer.ports import BootTarget
+from kadeploy_deployer.ports.recorder import Recorder
+from kadeploy_deployer.ports.step_ports import StepPorts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
     """All that a step knows of its deployment. `nodes`, `facts` and `profiles` hold every node that is still in it.
 
-    `deployment_host_keys`: public keys of the deployment environment's sshd. `cluster_public_key`: the deployer's own
-    key, which is put into the new system so that the last check and later commands can log in.
+    `owner`: the user for whom it is done. `deployment_host_keys`: public keys of the deployment environment's sshd.
+    `cluster_public_key`: the deployer's own key, which is put into the new system so that the last check and later
+    commands can log in.
     """
 
     deployment_id: str
+    owner: str
     spec: DeploymentSpec
     environment: EnvironmentSnapshot
     nodes: Mapping[str, NodeSnapshot]
@@ -107,7 +49,7 @@ class StepContext:
 class WritesBootFiles(Protocol):
     """A step that says what nodes boot next."""
 
-    async def boot_wishes(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootWish]:
+    async def boot_targets(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootTarget]:
         """Returns what it would have them boot. Touches nothing. Raises ImageError."""
         ...
 

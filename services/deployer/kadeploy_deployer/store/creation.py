@@ -8,21 +8,21 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, literal, select, update
 
-from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment
-from kadeploy_deployer.domain.errors import NodesBusy, NoNodeLeft
+from kadeploy_deployer.domain.errors import NodesBusy, NoNodeLeft, check_fingerprint
 from kadeploy_deployer.domain.events import DeploymentStateChanged, EventKind, PartitionStateChanged
 from kadeploy_deployer.domain.facts import NOTHING_LEARNED
 from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.ports.store_values import Created, KnownDeployment, NewDeployment, Queued
 from kadeploy_deployer.store import turns
 from kadeploy_deployer.store.bulk import insert_rows, put_rows
 from kadeploy_deployer.store.codec import dumps
-from kadeploy_deployer.store.database import CHUNK
+from kadeploy_deployer.store.database import CHUNK, chunks
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.lease import hold
 from kadeploy_deployer.store.node_documents import pack
@@ -37,11 +37,13 @@ from kadeploy_deployer.store.tables import (
 )
 
 
-def find_request(connection: Connection, owner: str, request_id: str) -> str | None:
+def find_request(connection: Connection, owner: str, request_id: str) -> KnownDeployment | None:
     """Returns the deployment that was made for a request."""
-    query = select(deployments.c.id).where(deployments.c.owner == owner, deployments.c.request_id == request_id)
-    found: str | None = connection.execute(query).scalar_one_or_none()
-    return found
+    query = select(deployments.c.id, deployments.c.fingerprint)
+    row = connection.execute(
+        query.where(deployments.c.owner == owner, deployments.c.request_id == request_id)
+    ).one_or_none()
+    return None if row is None else KnownDeployment(deployment_id=row.id, fingerprint=row.fingerprint)
 
 
 def holders(connection: Connection, nodes: Sequence[str]) -> Mapping[str, str]:
@@ -54,30 +56,24 @@ def holders(connection: Connection, nodes: Sequence[str]) -> Mapping[str, str]:
     return {node: held[node] for node in nodes if node in held}
 
 
-def drop_expired(connection: Connection, *, now: float) -> None:
-    """Frees the nodes of operations whose deployer died: their lease has expired."""
-    expired = and_(node_locks.c.operation_id.is_not(None), node_locks.c.lease_expires_at < now)
-    connection.execute(delete(node_locks).where(expired))
-
-
 def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     """Stores a deployment and locks its nodes if they are free, or queues. Errors as in the port."""
-    ticket = turns.pass_turnstile(connection)
+    ticket = turns.enter_admission(connection)
     if new.request_id:
         earlier = find_request(connection, new.owner, new.request_id)
         if earlier is not None:
-            return Created(deployment_id=earlier, lease=None)
-    ticket = new.ticket or turns.place_of(connection, new.owner, new.request_id) or ticket
-    turn = turns.turn(connection, ticket, now=new.now)
+            check_fingerprint(earlier.fingerprint, new.fingerprint)
+            return Created(deployment_id=earlier.deployment_id, lease=None)
+    ticket = new.ticket or turns.place_of(connection, new) or ticket
+    turn = turns.turn(connection, ticket)
     if not turn.has_come:
-        if new.wait_until <= new.now:
+        if new.wait_seconds <= 0:
             raise turn.refusal()
-        turns.keep_place(connection, ticket, owner=new.owner, request_id=new.request_id, now=new.now)
+        turns.keep_place(connection, ticket, new)
         return Queued(ticket=ticket)
     left_out = {node.name: node.left_out for node in new.nodes if node.left_out is not None}
-    drop_expired(connection, now=new.now)
     busy = holders(connection, [node.name for node in new.nodes if node.name not in left_out])
-    waits = new.spec.busy_policy is BusyPolicy.WAIT and new.wait_until > new.now
+    waits = new.spec.busy_policy is BusyPolicy.WAIT and new.wait_seconds > 0
     if busy and new.spec.busy_policy is not BusyPolicy.EXCLUDE and not waits:
         raise NodesBusy(busy)
     if not waits:
@@ -92,10 +88,7 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     nodes = _nodes(new, left_out, start_time=new.now if begins else None)
     _insert(connection, new, nodes)
     told: list[tuple[str, EventKind]] = [("", DeploymentStateChanged(state=DeploymentState.WAITING))]
-    told += [
-        (node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
-        for node, failure in left_out.items()
-    ]
+    told += _left_out_events(left_out)
     append_events(connection, new.id, new.now, told)
     lease = Lease(deployment_id=new.id, driver=new.driver, fence=1)
     if begins:
@@ -108,13 +101,40 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
 def acquire(connection: Connection, lease: Lease, *, now: float) -> Mapping[str, str]:
     """Locks the nodes of a waiting deployment, or returns who holds them."""
     hold(connection, lease)
-    drop_expired(connection, now=now)
-    query = select(deployment_nodes.c.node).where(_of(lease.deployment_id))
-    busy = holders(connection, connection.execute(query.order_by(deployment_nodes.c.position)).scalars().all())
+    busy = _holders_of(connection, lease.deployment_id)
     if not busy:
         connection.execute(update(deployment_nodes).where(_of(lease.deployment_id)).values(start_time=now))
         _lock(connection, lease, now=now)
     return busy
+
+
+def note_wait(connection: Connection, lease: Lease, *, waited_seconds: float) -> Mapping[str, str]:
+    """Notes how long a deployment has waited, and returns who holds its nodes."""
+    hold(connection, lease, waited_seconds=waited_seconds)
+    return _holders_of(connection, lease.deployment_id)
+
+
+def leave_out(connection: Connection, lease: Lease, failures: Mapping[str, Failure], *, now: float) -> None:
+    """Leaves nodes out of a deployment that waits."""
+    hold(connection, lease)
+    for failure in dict.fromkeys(failures.values()):
+        values = {"state": "", "reason": failure.reason, "description": failure.description}
+        for names in chunks([node for node, one in failures.items() if one == failure]):
+            mine = and_(_of(lease.deployment_id), deployment_nodes.c.node.in_(names))
+            connection.execute(update(deployment_nodes).where(mine).values(values))
+    append_events(connection, lease.deployment_id, now, _left_out_events(failures))
+
+
+def _holders_of(connection: Connection, deployment_id: str) -> Mapping[str, str]:
+    query = select(deployment_nodes.c.node).where(_of(deployment_id)).order_by(deployment_nodes.c.position)
+    return holders(connection, connection.execute(query).scalars().all())
+
+
+def _left_out_events(failures: Mapping[str, Failure]) -> list[tuple[str, EventKind]]:
+    return [
+        (node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
+        for node, failure in failures.items()
+    ]
 
 
 def _nodes(
@@ -146,18 +166,23 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             state=DeploymentState.WAITING,
             waiting_slot=turns.WAITING_SLOT,
             owner=new.owner,
+            needs_right=new.needs_right,
             request_id=new.request_id or None,
-            spec=dumps(new.spec),
-            environment=dumps(new.environment),
+            fingerprint=new.fingerprint,
+            spec=dumps(new.spec.listed),
+            environment=dumps(new.environment.listed),
             step="",
             attempt=0,
             version=1,
             driver=new.driver,
-            lease_expires_at=new.lease_expires_at,
+            lease_expires_at=new.now + new.lease_seconds,
+            lease_seconds=new.lease_seconds,
+            renewals=0,
             fence=1,
             cancel_requested=False,
             cancel_reason="",
-            wait_until=new.wait_until,
+            wait_seconds=new.wait_seconds,
+            waited_seconds=0.0,
             last_sequence=0,
             create_time=new.now,
             description="",
@@ -170,6 +195,8 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             secret=new.secret,
             profiles=dumps(new.profiles),
             nodes=pack([node.snapshot for node in new.nodes if node.snapshot and node.name in taken]),
+            spec=dumps(new.spec),
+            environment=dumps(new.environment),
         )
     )
     _insert_nodes(connection, new.id, nodes)

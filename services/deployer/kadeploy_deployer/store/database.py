@@ -12,18 +12,19 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import ArgumentError, IntegrityError, InterfaceError, InternalError, OperationalError
 
-from kadeploy_deployer.domain.errors import StoreUnreachable
-from kadeploy_rpckit.errors import Invalid
-from kadeploy_sqlkit.channel import Channel, last_words, lead
-from kadeploy_sqlkit.mariadb_session import connect_arguments
+from kadeploy_database.channel import Channel, last_words, lead
+from kadeploy_database.failures import DatabaseDamaged, DatabaseFull, whole_rows
+from kadeploy_database.mariadb_session import connect_arguments
+from kadeploy_database.space_reserve import SpaceReserve, run_within
+from kadeploy_database.sqlite_engine import WRITES, open_sqlite
+from kadeploy_deployer.domain.errors import StoreDamaged, StoreFailed, StoreFull, StoreUnreachable
+from kadeploy_edge.errors import Invalid
 
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
@@ -82,35 +83,15 @@ def make_engine(url: str | URL, channel: Channel | None = None, *, migrating: bo
             pool_pre_ping=True,
             pool_recycle=3600,
             pool_size=8,
+            hide_parameters=True,
             connect_args=connect_arguments(migrating=migrating),
         )
         return lead(engine, channel)
-    Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    # A deployment of 10,000 nodes writes 3 MiB: in SQLite's own 2 MiB, pages would go and come back.
+    return open_sqlite(parsed, busy_seconds=BUSY_SECONDS, writes=True, cache_kib=32768)
 
 
-def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    # The driver must not begin transactions of its own: we say ourselves of which kind they are.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    # In KiB. A deployment of 10,000 nodes writes 3 MiB: in SQLite's own 2 MiB, pages would go and come back.
-    cursor.execute("PRAGMA cache_size = -32768")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later would fail when another one wrote in between.
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _worth_another_try(error: OperationalError | IntegrityError) -> bool:
+def _worth_another_try(error: OperationalError | IntegrityError | InternalError) -> bool:
     if isinstance(error, IntegrityError):
         return True
     original = error.orig
@@ -131,30 +112,39 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # A reader sees one moment; that is how SQLite always does it.
         moment: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        self._reading = self.engine.execution_options(reading=True, **moment)
+        self._reading = self.engine.execution_options(**{WRITES: False}, **moment)
         self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 4, thread_name_prefix="db-write")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="db-read")
+        self._reserve: SpaceReserve | None = None
+
+    def reserve_space(self) -> None:
+        """Keeps room on the disk of SQLite, so that deployments can end when it is full."""
+        self._reserve = SpaceReserve(self.engine)
 
     async def read(self, work: Callable[[Connection], _Result]) -> _Result:
         """Runs work that only reads, in one transaction that sees one moment."""
         return await self._submit(self._readers, self._reading, work)
 
-    async def write(self, work: Callable[[Connection], _Result], *, patience: float = 0.0) -> _Result:
+    async def write(
+        self, work: Callable[[Connection], _Result], *, patience: float = 0.0, grows: bool = False
+    ) -> _Result:
         """Runs work in one transaction that is durable when this returns.
 
         Args:
             work: what is done.
             patience: for how many seconds it is tried again while the database does not answer.
+            grows: whether it begins something new: on a full disk only what ends something gets the reserve.
 
         Raises:
             StoreUnreachable: nobody knows whether it is done; who reads it later finds out.
+            StoreFull, StoreDamaged: it is not done.
         """
         deadline = time.monotonic() + patience
         broken = False
         while True:
             try:
-                return await self._submit(self._writers, self.engine, work)
-            except StoreUnreachable as error:
+                return await self._submit(self._writers, self.engine, work, grows=grows)
+            except StoreFailed as error:
                 # After an answer that was lost, the row that is in the way is our own: it was committed before.
                 written_before = broken and isinstance(error.__cause__, IntegrityError)
                 if written_before or time.monotonic() >= deadline:
@@ -163,15 +153,21 @@ class Database:
                 logger.warning("%s; trying again", error.message)
             await asyncio.sleep(OUTAGE_PAUSE)
 
-    async def _submit(self, pool: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], _Result]) -> _Result:
+    async def _submit(
+        self, pool: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], _Result], *, grows: bool = False
+    ) -> _Result:
         loop = asyncio.get_running_loop()
         for number in range(TRIES):
             try:
-                return await loop.run_in_executor(pool, functools.partial(_transact, engine, work))
+                return await loop.run_in_executor(pool, functools.partial(self._run, engine, work, grows=grows))
+            except DatabaseFull as error:
+                raise StoreFull(error.message, metadata=error.metadata) from error
+            except DatabaseDamaged as error:
+                raise StoreDamaged(error.message, metadata=error.metadata) from error
             except InterfaceError as error:
                 # The driver found its connection gone before it said anything.
                 raise StoreUnreachable(f"the connection to the database broke: {last_words(error.orig)}") from error
-            except (OperationalError, IntegrityError) as error:
+            except (OperationalError, IntegrityError, InternalError) as error:
                 if not _worth_another_try(error):
                     if isinstance(error, IntegrityError):
                         raise
@@ -182,6 +178,10 @@ class Database:
             await asyncio.sleep(FIRST_PAUSE * 2**number * (0.5 + random.random()))  # noqa: S311 - no secret
         raise AssertionError
 
+    def _run(self, engine: Engine, work: Callable[[Connection], _Result], *, grows: bool) -> _Result:
+        """Runs work in one transaction; with the reserve's room where the disk is full and something is to end."""
+        return run_within(self._reserve, lambda: _transact(engine, work), grows=grows)
+
     def close(self) -> None:
         """Ends the threads and closes all connections."""
         self._writers.shutdown()
@@ -190,5 +190,5 @@ class Database:
 
 
 def _transact(engine: Engine, work: Callable[[Connection], _Result]) -> _Result:
-    with engine.begin() as connection:
+    with whole_rows(engine.url), engine.begin() as connection:
         return work(connection)

@@ -18,7 +18,7 @@ _QUESTIONS = {"sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0", "mysq
 
 
 class DatabaseClock:
-    """Implements `app.ports.Clock`. Before the first `synchronise` it is this host's time."""
+    """Implements `ports.Clock`. Before the first `synchronise` it is this host's time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -2,13 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kadeploy_deployer.app.store_values import (
+from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.events import Event
+from kadeploy_deployer.domain.lease_record import LeaseRecord
+from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
     Interval,
+    KnownDeployment,
     NewDeployment,
     NodeStatus,
     Note,
+    OutputNote,
     PartitionStatus,
     Position,
     Queued,
@@ -16,11 +24,6 @@ from kadeploy_deployer.app.store_values import (
     Statistics,
     StoredOutput,
 )
-from kadeploy_deployer.domain.deployment import Deployment, Lease
-from kadeploy_deployer.domain.events import Event
-from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
-from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import PartitionState
 from kadeploy_deployer.store import creation, event_rows, history, progress, queries, turns
 from kadeploy_deployer.store import lease as lease_rows
 from kadeploy_deployer.store import notes as note_rows
@@ -32,7 +35,7 @@ PATIENCE = 60.0
 
 
 class SqlDeploymentStore:
-    """Implements `app.store.DeploymentStore`.
+    """Implements `ports.deployment_store.DeploymentStore`.
 
     Args:
         database: where.
@@ -43,17 +46,17 @@ class SqlDeploymentStore:
         self._database = database
         self._told = told
 
-    async def find_request(self, owner: str, request_id: str) -> str | None:
+    async def find_request(self, owner: str, request_id: str) -> KnownDeployment | None:
         """As in the port."""
         return await self._database.read(lambda c: creation.find_request(c, owner, request_id))
 
     async def create(self, new: NewDeployment) -> Created | Queued:
         """As in the port."""
-        return await self._database.write(lambda c: creation.create(c, new))
+        return await self._database.write(lambda c: creation.create(c, new), grows=True)
 
-    async def is_next(self, ticket: int, *, now: float) -> bool:
+    async def is_next(self, ticket: int) -> bool:
         """As in the port."""
-        return await self._database.read(lambda c: turns.turn(c, ticket, now=now).has_come)
+        return await self._database.read(lambda c: turns.turn(c, ticket).has_come)
 
     async def leave_queue(self, ticket: int) -> None:
         """As in the port."""
@@ -64,6 +67,15 @@ class SqlDeploymentStore:
         busy = await self._database.write(lambda c: creation.acquire(c, lease, now=now))
         self._told(lease.deployment_id)
         return busy
+
+    async def note_wait(self, lease: Lease, *, waited_seconds: float) -> Mapping[str, str]:
+        """As in the port."""
+        return await self._database.write(lambda c: creation.note_wait(c, lease, waited_seconds=waited_seconds))
+
+    async def leave_out(self, lease: Lease, failures: Mapping[str, Failure], *, now: float) -> None:
+        """As in the port."""
+        await self._database.write(lambda c: creation.leave_out(c, lease, failures, now=now), patience=PATIENCE)
+        self._told(lease.deployment_id)
 
     async def holders(self, nodes: Sequence[str]) -> Mapping[str, str]:
         """As in the port."""
@@ -87,6 +99,7 @@ class SqlDeploymentStore:
         await self._database.write(
             lambda c: progress.enter_step(c, lease, step=step, attempt=attempt, nodes=nodes, state=state, now=now),
             patience=PATIENCE,
+            grows=True,
         )
         self._told(lease.deployment_id)
 
@@ -123,7 +136,9 @@ class SqlDeploymentStore:
 
     async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
         """As in the port."""
-        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE)
+        # Outputs are large and can wait for room; what a deployment needs to end is small.
+        grows = any(isinstance(note, OutputNote) for note in notes)
+        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE, grows=grows)
         self._told(lease.deployment_id)
 
     async def end(
@@ -160,23 +175,33 @@ class SqlDeploymentStore:
         )
         self._told(lease.deployment_id)
 
-    async def claim(self, *, driver: str, now: float, lease_expires_at: float, most: int) -> Sequence[Lease]:
+    async def list_leases(self) -> Sequence[LeaseRecord]:
+        """As in the port."""
+        return await self._database.read(lease_rows.list_leases)
+
+    async def claim(
+        self, orphans: Sequence[LeaseRecord], *, driver: str, now: float, lease_seconds: float
+    ) -> Sequence[Lease]:
         """As in the port."""
         return await self._database.write(
-            lambda c: lease_rows.claim(c, driver=driver, now=now, lease_expires_at=lease_expires_at, most=most)
+            lambda c: lease_rows.claim(c, orphans, driver=driver, now=now, lease_seconds=lease_seconds)
         )
 
-    async def renew(self, leases: Sequence[Lease], *, lease_expires_at: float) -> frozenset[str]:
+    async def free(self, leases: Sequence[LeaseRecord]) -> None:
         """As in the port."""
-        return await self._database.write(lambda c: lease_rows.renew(c, leases, lease_expires_at=lease_expires_at))
+        await self._database.write(lambda c: lease_rows.free(c, leases))
+
+    async def renew(self, leases: Sequence[Lease], *, now: float, lease_seconds: float) -> frozenset[str]:
+        """As in the port."""
+        return await self._database.write(lambda c: lease_rows.renew(c, leases, now=now, lease_seconds=lease_seconds))
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """As in the port."""
         await self._database.write(lambda c: lease_rows.release(c, leases))
 
-    async def forget_one(self, *, before: float) -> bool:
+    async def prune_one(self, *, before: float) -> bool:
         """As in the port."""
-        return await self._database.write(lambda c: history.forget_one(c, before=before))
+        return await self._database.write(lambda c: history.prune_one(c, before=before))
 
     async def cancel_requests(self, deployment_ids: Sequence[str]) -> frozenset[str]:
         """As in the port."""

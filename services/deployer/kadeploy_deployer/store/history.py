@@ -1,11 +1,11 @@
-"""Forgetting: the events and outputs of deployments that ended long ago. What statistics count stays."""
+"""HistoryPruner: the events and outputs of deployments that ended long ago. What statistics count stays."""
 
 from sqlalchemy import Connection, delete, exists, or_, select
 
 from kadeploy_deployer.store.tables import deployments, events, step_outputs
 
 
-def forget_one(connection: Connection, *, before: float) -> bool:
+def prune_one(connection: Connection, *, before: float) -> bool:
     """Drops the story and the outputs of one deployment that ended before a time; returns whether there was one."""
     told = exists().where(events.c.deployment_id == deployments.c.id)
     printed = exists().where(step_outputs.c.deployment_id == deployments.c.id)

@@ -2,22 +2,24 @@
 
 `hold` opens each transaction of a driver: it proves the lease and takes the deployment's row, so that nobody else can
 change anything of that deployment until the transaction ends. An old owner that wakes up fails here, and changes
-nothing.
+nothing. Who is an old owner is judged by renewals that are counted, never by a time (`app/lease_watch.py`).
 """
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, and_, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, select, tuple_, update
 
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import DeploymentFinished, DeploymentNotFound, LeaseLost
 from kadeploy_deployer.domain.events import Remark
+from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
 from kadeploy_deployer.domain.lifecycle import FINISHED, UNFINISHED
 from kadeploy_deployer.domain.states import DeploymentState
+from kadeploy_deployer.store import operation_leases, turns
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.tables import deployments
-from kadeploy_rpckit.errors import Conflict
+from kadeploy_edge.errors import Conflict
 
 TRIES = 5
 RENEWED_AT_ONCE = 200
@@ -53,46 +55,85 @@ def hold(connection: Connection, lease: Lease, **changes: object) -> Row[str, in
     raise VersionRace(f"deployment {lease.deployment_id} changes too fast")
 
 
-def claim(connection: Connection, *, driver: str, now: float, lease_expires_at: float, most: int) -> Sequence[Lease]:
-    """Takes over unfinished deployments without a living driver; of rivals exactly one gets each."""
-    free = and_(
-        deployments.c.state.in_(sorted(UNFINISHED)),
-        or_(deployments.c.driver == "", deployments.c.lease_expires_at < now),
-    )
-    query = select(
-        deployments.c.id,
-        deployments.c.fence,
-        deployments.c.version,
-        deployments.c.driver,
-        deployments.c.state,
-        deployments.c.dead_drivers,
-    ).where(free)
-    taken = []
-    for row in connection.execute(query.order_by(deployments.c.create_time).limit(most)):
-        # Who gave it back did not die of it, and nobody dies of waiting.
-        died = row.driver != "" and row.state != DeploymentState.WAITING
-        dead = row.dead_drivers + died
-        change = update(deployments).where(
-            free,
-            deployments.c.id == row.id,
-            deployments.c.fence == row.fence,
-            deployments.c.version == row.version,
+def list_leases(connection: Connection) -> list[LeaseRecord]:
+    """Returns the leases of all unfinished deployments, the oldest first, and of all operations and queue places."""
+    leases = deployments.c
+    query = select(leases.id, leases.driver, leases.fence, leases.renewals, leases.lease_seconds)
+    query = query.where(leases.state.in_(sorted(UNFINISHED))).order_by(leases.create_time)
+    found = [
+        LeaseRecord(
+            kind=LeaseKind.DEPLOYMENT,
+            name=row.id,
+            seconds=row.lease_seconds,
+            renewals=row.renewals,
+            driver=row.driver,
+            fence=row.fence,
         )
+        for row in connection.execute(query)
+    ]
+    return [*found, *operation_leases.list_leases(connection), *turns.list_leases(connection)]
+
+
+def claim(
+    connection: Connection, orphans: Sequence[LeaseRecord], *, driver: str, now: float, lease_seconds: float
+) -> Sequence[Lease]:
+    """Takes over deployments whose leases stand as they were seen; of rivals exactly one gets each.
+
+    Args:
+        connection: of the transaction.
+        orphans: deployments whose lease has run out or was given back.
+        driver: who takes them over.
+        now: the time, for people.
+        lease_seconds: how long the new lease lasts.
+    """
+    taken = []
+    for orphan in orphans:
+        as_seen = and_(
+            deployments.c.id == orphan.name,
+            deployments.c.driver == orphan.driver,
+            deployments.c.fence == orphan.fence,
+            deployments.c.renewals == orphan.renewals,
+            deployments.c.state.in_(sorted(UNFINISHED)),
+        )
+        query = select(deployments.c.state, deployments.c.version, deployments.c.dead_drivers).where(as_seen)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            continue
+        # Who gave it back did not die of it, and nobody dies of waiting.
+        died = orphan.driver != "" and row.state != DeploymentState.WAITING
+        dead = row.dead_drivers + died
         values = {
             "driver": driver,
-            "fence": row.fence + 1,
+            "fence": orphan.fence + 1,
             "version": row.version + 1,
-            "lease_expires_at": lease_expires_at,
+            "lease_expires_at": now + lease_seconds,
+            "lease_seconds": lease_seconds,
+            "renewals": orphan.renewals + 1,
             "dead_drivers": dead,
         }
+        change = update(deployments).where(as_seen, deployments.c.version == row.version)
         if connection.execute(change.values(values)).rowcount == 1:
-            taken.append(Lease(deployment_id=row.id, driver=driver, fence=row.fence + 1, dead_drivers=dead))
+            taken.append(Lease(deployment_id=orphan.name, driver=driver, fence=orphan.fence + 1, dead_drivers=dead))
     return taken
 
 
-def renew(connection: Connection, leases: Sequence[Lease], *, lease_expires_at: float) -> frozenset[str]:
+def free(connection: Connection, leases: Sequence[LeaseRecord]) -> None:
+    """Frees what operations and requests in the queue hold, if their leases stand as they were seen."""
+    for lease in leases:
+        if lease.kind is LeaseKind.OPERATION:
+            operation_leases.free(connection, lease)
+        elif lease.kind is LeaseKind.QUEUE_PLACE:
+            turns.free(connection, lease)
+
+
+def renew(connection: Connection, leases: Sequence[Lease], *, now: float, lease_seconds: float) -> frozenset[str]:
     """Renews leases and returns the deployments of those still held. The version stays: nothing was told."""
-    held: set[str] = set()
+    still_held: set[str] = set()
+    values = {
+        "lease_expires_at": now + lease_seconds,
+        "lease_seconds": lease_seconds,
+        "renewals": deployments.c.renewals + 1,
+    }
     for some in chunks(leases, RENEWED_AT_ONCE):
         proofs = [(lease.deployment_id, lease.driver, lease.fence) for lease in some]
         mine = and_(
@@ -102,9 +143,9 @@ def renew(connection: Connection, leases: Sequence[Lease], *, lease_expires_at: 
             deployments.c.state.in_(sorted(UNFINISHED)),
         )
         # Written first: whoever would take one over waits from here on until this is committed.
-        connection.execute(update(deployments).where(mine).values(lease_expires_at=lease_expires_at))
-        held.update(connection.execute(select(deployments.c.id).where(mine)).scalars())
-    return frozenset(held)
+        connection.execute(update(deployments).where(mine).values(values))
+        still_held.update(connection.execute(select(deployments.c.id).where(mine)).scalars())
+    return frozenset(still_held)
 
 
 def release(connection: Connection, leases: Sequence[Lease]) -> None:

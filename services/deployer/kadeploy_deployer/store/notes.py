@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from kadeploy_deployer.app.ports import LAST_OUTPUT_BYTES
-from kadeploy_deployer.app.store_values import DoneNote, FactsNote, Note, OutputNote, RemarkNote, StoredOutput
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.events import Remark
+from kadeploy_deployer.ports import LAST_OUTPUT_BYTES
+from kadeploy_deployer.ports.store_values import DoneNote, FactsNote, Note, OutputNote, RemarkNote, StoredOutput
 from kadeploy_deployer.store.codec import dumps
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.lease import hold

@@ -9,15 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, exists, insert, not_, select, update
 
-from kadeploy_deployer.app.operation_store import AskedBefore, KnownRequest, NewOperation, NodeNote, RequestName
 from kadeploy_deployer.domain.control_errors import OutcomeUnknown
-from kadeploy_deployer.domain.trouble import Trouble, noted
+from kadeploy_deployer.domain.error_record import ErrorRecord
+from kadeploy_deployer.ports.operation_store import AskedBefore, KnownRequest, NewOperation, NodeNote, RequestName
+from kadeploy_deployer.store import operation_leases
 from kadeploy_deployer.store.codec import dumps, loads
-from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.tables import operation_nodes, operation_requests
 
-KEPT_SECONDS = 24 * 3600.0
-"""How long a request is known: far longer than anybody asks again for an answer that was lost."""
+FORGOTTEN_AT_ONCE = 100
 WENT_WELL = ""
 
 
@@ -26,12 +25,11 @@ def open_request(
     operation: NewOperation,
     request: RequestName,
     nodes: Sequence[str],
-    refused: Mapping[str, Trouble],
-) -> Mapping[str, Trouble | None]:
+    refused: Mapping[str, ErrorRecord],
+) -> Mapping[str, ErrorRecord | None]:
     """As in the port. A rival's row raises IntegrityError, and the transaction is run again."""
     row = _find(connection, request.owner, request.request_id)
     if row is None:
-        _forget(connection, before=operation.now - KEPT_SECONDS, now=operation.now)
         key = operation.id
         connection.execute(
             insert(operation_requests).values(
@@ -41,21 +39,25 @@ def open_request(
                 request_id=request.request_id,
                 fingerprint=request.fingerprint,
                 create_time=operation.now,
-                lease_expires_at=operation.lease_expires_at,
                 stop_asked=False,
                 ended=False,
             )
         )
-    elif row.ended or row.lease_expires_at >= operation.now:
+    elif row.ended or row.is_driven:
         raise AskedBefore
     else:
         key = row.id
         _take_over(connection, key, operation)
+    operation_leases.take(connection, operation)
     known = set(connection.execute(select(operation_nodes.c.node).where(_of(key))).scalars())
     fresh = [{"operation_request_id": key, "node": node, "begun": False} for node in nodes if node not in known]
     if fresh:
         connection.execute(insert(operation_nodes), fresh)
-    _write(connection, key, [NodeNote(node=node, ended=True, trouble=trouble) for node, trouble in refused.items()])
+    _write(
+        connection,
+        key,
+        [NodeNote(node=node, ended=True, error_record=error_record) for node, error_record in refused.items()],
+    )
     return _outcomes(connection, key)
 
 
@@ -66,8 +68,9 @@ def known_request(connection: Connection, owner: str, request_id: str) -> KnownR
         return None
     return KnownRequest(
         fingerprint=row.fingerprint,
-        lease_expires_at=row.lease_expires_at,
+        is_driven=bool(row.is_driven),
         ended=row.ended,
+        stop_asked=row.stop_asked,
         outcomes=_outcomes(connection, row.id),
     )
 
@@ -90,26 +93,37 @@ def ask_stop(connection: Connection, owner: str, request_id: str) -> bool:
     return row is not None
 
 
-def renew(connection: Connection, operation_id: str, *, now: float, lease_expires_at: float) -> bool:
-    """Renews the lease of the request that an operation drives, if it is alive; returns whether it is to stop."""
+def stop_asked(connection: Connection, operation_id: str) -> bool:
+    """Returns whether the request that an operation drives is to stop."""
     mine = operation_requests.c.operation_id == operation_id
-    alive = and_(mine, operation_requests.c.lease_expires_at >= now)
-    connection.execute(update(operation_requests).where(alive).values(lease_expires_at=lease_expires_at))
     return bool(connection.execute(select(operation_requests.c.stop_asked).where(mine)).scalar_one_or_none())
 
 
 def close(connection: Connection, operation_id: str) -> None:
-    """Gives back the request that an operation drives: it has ended, or whoever asks again goes on with it."""
+    """Notes that the request that an operation drives has ended, if every node of it has its outcome."""
     mine = operation_requests.c.operation_id == operation_id
     open_node = exists().where(
         operation_nodes.c.operation_request_id == operation_requests.c.id, operation_nodes.c.outcome.is_(None)
     )
-    connection.execute(update(operation_requests).where(mine).values(lease_expires_at=0.0))
     connection.execute(update(operation_requests).where(mine, not_(open_node)).values(ended=True))
 
 
+def forget(connection: Connection, *, before: float) -> bool:
+    """Drops requests that were made before a time and that nobody drives; returns whether there were any."""
+    old = select(operation_requests.c.id).where(
+        operation_requests.c.create_time < before, not_(operation_leases.is_held(operation_requests.c.operation_id))
+    )
+    keys = connection.execute(old.order_by(operation_requests.c.create_time).limit(FORGOTTEN_AT_ONCE)).scalars().all()
+    if not keys:
+        return False
+    connection.execute(delete(operation_nodes).where(operation_nodes.c.operation_request_id.in_(keys)))
+    connection.execute(delete(operation_requests).where(operation_requests.c.id.in_(keys)))
+    return True
+
+
 def _find(connection: Connection, owner: str, request_id: str, *, locked: bool = True) -> Row[Any] | None:
-    query = select(operation_requests).where(
+    driven = operation_leases.is_held(operation_requests.c.operation_id).label("is_driven")
+    query = select(operation_requests, driven).where(
         operation_requests.c.owner == owner, operation_requests.c.request_id == request_id
     )
     return connection.execute(query.with_for_update() if locked else query).one_or_none()
@@ -121,13 +135,15 @@ def _of(key: str) -> Any:
 
 def _take_over(connection: Connection, key: str, operation: NewOperation) -> None:
     """Makes an operation drive a request whose deployer is dead. The row is locked."""
-    values = {"operation_id": operation.id, "lease_expires_at": operation.lease_expires_at}
-    connection.execute(update(operation_requests).where(operation_requests.c.id == key).values(values))
+    mine = update(operation_requests).where(operation_requests.c.id == key)
+    connection.execute(mine.values(operation_id=operation.id))
     half_done = select(operation_nodes.c.node).where(
         _of(key), operation_nodes.c.begun.is_(True), operation_nodes.c.outcome.is_(None)
     )
     names = connection.execute(half_done).scalars().all()
-    unknown = [NodeNote(node=node, ended=True, trouble=noted(OutcomeUnknown(node))) for node in names]
+    unknown = [
+        NodeNote(node=node, ended=True, error_record=ErrorRecord.from_error(OutcomeUnknown(node))) for node in names
+    ]
     _write(connection, key, unknown)
 
 
@@ -138,7 +154,7 @@ def _write(connection: Connection, key: str, notes: Sequence[NodeNote]) -> None:
     if begun:
         connection.execute(update(operation_nodes).where(row).values(begun=True), begun)
     ended = [
-        {"name": note.node, "text": WENT_WELL if note.trouble is None else dumps(note.trouble)}
+        {"name": note.node, "text": WENT_WELL if note.error_record is None else dumps(note.error_record)}
         for note in notes
         if note.ended
     ]
@@ -146,18 +162,8 @@ def _write(connection: Connection, key: str, notes: Sequence[NodeNote]) -> None:
         connection.execute(update(operation_nodes).where(row).values(outcome=bindparam("text")), ended)
 
 
-def _outcomes(connection: Connection, key: str) -> Mapping[str, Trouble | None]:
+def _outcomes(connection: Connection, key: str) -> Mapping[str, ErrorRecord | None]:
     query = select(operation_nodes.c.node, operation_nodes.c.outcome).where(
         _of(key), operation_nodes.c.outcome.is_not(None)
     )
-    return {row.node: loads(Trouble, row.outcome) if row.outcome else None for row in connection.execute(query)}
-
-
-def _forget(connection: Connection, *, before: float, now: float) -> None:
-    """Drops requests that are over, or that nobody drives, and that nobody will ask for again."""
-    old = select(operation_requests.c.id).where(
-        operation_requests.c.create_time < before, operation_requests.c.lease_expires_at < now
-    )
-    for keys in chunks(connection.execute(old).scalars().all()):
-        connection.execute(delete(operation_nodes).where(operation_nodes.c.operation_request_id.in_(keys)))
-        connection.execute(delete(operation_requests).where(operation_requests.c.id.in_(keys)))
+    return {row.node: loads(ErrorRecord, row.outcome) if row.outcome else None for row in connection.execute(query)}

@@ -1,12 +1,15 @@
 """Locks and console slots of operations, and what is known of the systems on nodes."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, and_, exists, insert, select, update
 
-from kadeploy_deployer.app.operation_store import (
+from kadeploy_deployer.domain.error_record import ErrorRecord
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
+from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.operation_store import (
     DeployedSystem,
     KnownRequest,
     NewOperation,
@@ -15,18 +18,14 @@ from kadeploy_deployer.app.operation_store import (
     Renewal,
     RequestName,
 )
-from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
-from kadeploy_deployer.domain.states import PartitionState
-from kadeploy_deployer.domain.trouble import Trouble
-from kadeploy_deployer.store import operation_requests
+from kadeploy_deployer.store import operation_leases, operation_requests
 from kadeploy_deployer.store.codec import dumps, loads
-from kadeploy_deployer.store.creation import drop_expired, holders
+from kadeploy_deployer.store.creation import holders
 from kadeploy_deployer.store.database import Database, chunks
 from kadeploy_deployer.store.tables import (
     console_slots,
+    deployment_inputs,
     deployment_nodes,
-    deployments,
     node_locks,
     node_records,
     partition_states,
@@ -35,7 +34,6 @@ from kadeploy_deployer.store.tables import (
 
 def lock_nodes(connection: Connection, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
     """Locks the free nodes. A rival's lock raises IntegrityError, and the transaction is run again."""
-    drop_expired(connection, now=operation.now)
     busy = holders(connection, nodes)
     # In one order for all rivals, or they would wait for one another.
     rows = [
@@ -44,12 +42,12 @@ def lock_nodes(connection: Connection, operation: NewOperation, nodes: Sequence[
             "operation_id": operation.id,
             "owner": operation.owner,
             "lock_time": operation.now,
-            "lease_expires_at": operation.lease_expires_at,
         }
         for node in sorted(nodes)
         if node not in busy
     ]
     if rows:
+        operation_leases.take(connection, operation)
         connection.execute(insert(node_locks), rows)
     return busy
 
@@ -57,44 +55,37 @@ def lock_nodes(connection: Connection, operation: NewOperation, nodes: Sequence[
 def take_console(connection: Connection, operation: NewOperation, node: str) -> str:
     """Takes the slot of a console, or returns whose it is."""
     slot = console_slots.c.node == node
-    connection.execute(delete(console_slots).where(slot, console_slots.c.lease_expires_at < operation.now))
     owner: str | None = connection.execute(select(console_slots.c.owner).where(slot)).scalar_one_or_none()
     if owner is not None:
         return owner
+    operation_leases.take(connection, operation)
     connection.execute(
         insert(console_slots).values(
             node=node,
             operation_id=operation.id,
             owner=operation.owner,
             start_time=operation.now,
-            lease_expires_at=operation.lease_expires_at,
         )
     )
     return ""
 
 
-def renew(connection: Connection, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
-    """Renews what is still held; what has expired is not, although nobody may have taken it yet."""
-    held = 0
-    for table in (node_locks, console_slots):
-        mine = and_(table.c.operation_id == operation_id, table.c.lease_expires_at >= now)
-        held += connection.execute(update(table).where(mine).values(lease_expires_at=lease_expires_at)).rowcount
-    stop = operation_requests.renew(connection, operation_id, now=now, lease_expires_at=lease_expires_at)
-    return Renewal(held=held, stop_asked=stop)
+def renew(connection: Connection, operation_id: str) -> Renewal:
+    """Renews the lease of an operation, if it is still held."""
+    held = operation_leases.renew(connection, operation_id)
+    return Renewal(held=held, stop_asked=operation_requests.stop_asked(connection, operation_id))
 
 
 def release(connection: Connection, operation_id: str) -> None:
     """Gives everything back."""
-    for table in (node_locks, console_slots):
-        connection.execute(delete(table).where(table.c.operation_id == operation_id))
+    operation_leases.release(connection, operation_id)
     operation_requests.close(connection, operation_id)
 
 
 def knowledge(connection: Connection, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
     """Returns what is known of the systems of nodes."""
     # Most nodes share a deployment: its long texts are read once.
-    read_spec = cache(lambda text: loads(DeploymentSpec, text))
-    read_environment = cache(lambda text: loads(EnvironmentSnapshot, text))
+    inputs: dict[str, tuple[DeploymentSpec, EnvironmentSnapshot]] = {}
     keys: dict[str, tuple[str, ...]] = {}
     systems: dict[str, list[DeployedSystem]] = defaultdict(list)
     for names in chunks(nodes):
@@ -106,25 +97,39 @@ def knowledge(connection: Connection, nodes: Sequence[str]) -> Mapping[str, Node
             deployment_nodes.c.node == partition_states.c.node,
         )
         query = (
-            select(partition_states, deployments.c.spec, deployments.c.environment, deployment_nodes.c.facts)
-            .join(deployments, deployments.c.id == partition_states.c.deployment_id)
+            select(partition_states, deployment_nodes.c.facts)
             .join(deployment_nodes, took_part)
             .where(partition_states.c.node.in_(names), partition_states.c.state == PartitionState.DEPLOYED)
             .order_by(partition_states.c.node, partition_states.c.device, partition_states.c.partition_number)
         )
-        for row in connection.execute(query):
+        rows = connection.execute(query).all()
+        inputs |= _inputs(connection, {row.deployment_id for row in rows} - inputs.keys())
+        for row in rows:
+            spec, environment = inputs[row.deployment_id]
             system = DeployedSystem(
                 node=row.node,
                 device=row.device,
                 partition=row.partition_number,
                 deployment_id=row.deployment_id,
                 update_time=row.update_time,
-                environment=read_environment(row.environment),
-                spec=read_spec(row.spec),
+                environment=environment,
+                spec=spec,
                 facts=loads(NodeFacts, row.facts) if row.facts else NodeFacts(deployment_token="", system_token=""),
             )
             systems[row.node].append(system)
     return {node: NodeKnowledge(host_keys=keys.get(node, ()), systems=tuple(systems[node])) for node in nodes}
+
+
+def _inputs(
+    connection: Connection, deployment_ids: Collection[str]
+) -> dict[str, tuple[DeploymentSpec, EnvironmentSnapshot]]:
+    """Returns what was asked for in deployments, and the environments as they stood."""
+    columns = deployment_inputs.c
+    query = select(columns.deployment_id, columns.spec, columns.environment)
+    return {
+        row.deployment_id: (loads(DeploymentSpec, row.spec), loads(EnvironmentSnapshot, row.environment))
+        for row in connection.execute(query.where(columns.deployment_id.in_(deployment_ids)))
+    }
 
 
 def note_running(connection: Connection, operation_id: str, node: str, host_keys: Sequence[str]) -> None:
@@ -135,33 +140,33 @@ def note_running(connection: Connection, operation_id: str, node: str, host_keys
 
 
 class SqlOperationStore:
-    """Implements `app.operation_store.OperationStore`."""
+    """Implements `ports.operation_store.OperationStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def lock_nodes(self, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
         """As in the port."""
-        return await self._database.write(lambda c: lock_nodes(c, operation, nodes))
+        return await self._database.write(lambda c: lock_nodes(c, operation, nodes), grows=True)
 
     async def take_console(self, operation: NewOperation, node: str) -> str:
         """As in the port."""
-        return await self._database.write(lambda c: take_console(c, operation, node))
+        return await self._database.write(lambda c: take_console(c, operation, node), grows=True)
 
-    async def renew(self, operation_id: str, *, now: float, lease_expires_at: float) -> Renewal:
+    async def renew(self, operation_id: str) -> Renewal:
         """As in the port."""
-        return await self._database.write(lambda c: renew(c, operation_id, now=now, lease_expires_at=lease_expires_at))
+        return await self._database.write(lambda c: renew(c, operation_id))
 
     async def release(self, operation_id: str) -> None:
         """As in the port."""
         await self._database.write(lambda c: release(c, operation_id))
 
     async def open_request(
-        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, Trouble]
-    ) -> Mapping[str, Trouble | None]:
+        self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, ErrorRecord]
+    ) -> Mapping[str, ErrorRecord | None]:
         """As in the port."""
         return await self._database.write(
-            lambda c: operation_requests.open_request(c, operation, request, nodes, refused)
+            lambda c: operation_requests.open_request(c, operation, request, nodes, refused), grows=True
         )
 
     async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:
@@ -175,6 +180,10 @@ class SqlOperationStore:
     async def ask_stop(self, owner: str, request_id: str) -> bool:
         """As in the port."""
         return await self._database.write(lambda c: operation_requests.ask_stop(c, owner, request_id))
+
+    async def forget_requests(self, *, before: float) -> bool:
+        """As in the port."""
+        return await self._database.write(lambda c: operation_requests.forget(c, before=before))
 
     async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
         """As in the port."""

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, select
 
-from kadeploy_deployer.app.store_values import DeploymentFilter, NodeStatus, PartitionStatus, Position, RunData
 from kadeploy_deployer.domain.deployment import Deployment, NodeDeployment, StepRecord
 from kadeploy_deployer.domain.errors import DeploymentNotFound
 from kadeploy_deployer.domain.facts import NOTHING_LEARNED, NodeFacts, first_facts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, ProfileSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.ports.store_values import DeploymentFilter, NodeStatus, PartitionStatus, Position, RunData
 from kadeploy_deployer.store.codec import loads
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.node_documents import unpack
@@ -50,10 +50,13 @@ _STATES: Mapping[str, PartitionState | None] = {"": None, **{state.value: state 
 
 def get_without_nodes(connection: Connection, deployment_id: str) -> Deployment:
     """Returns a deployment alone."""
-    row = connection.execute(select(deployments).where(deployments.c.id == deployment_id)).one_or_none()
+    inputs = deployment_inputs.c
+    whole = inputs.spec.label("whole_spec"), inputs.environment.label("whole_environment")
+    query = select(deployments, *whole).outerjoin(deployment_inputs).where(deployments.c.id == deployment_id)
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise DeploymentNotFound(deployment_id)
-    return _deployment(row)
+    return _deployment(row, spec=row.whole_spec or row.spec, environment=row.whole_environment or row.environment)
 
 
 def get(connection: Connection, deployment_id: str, *, secret: str = "") -> Deployment:
@@ -81,7 +84,7 @@ def load(connection: Connection, deployment_id: str) -> RunData:
 def list_deployments(
     connection: Connection, wanted: DeploymentFilter, *, after: tuple[float, str] | None, limit: int
 ) -> Sequence[Deployment]:
-    """Returns deployments without nodes, the latest first."""
+    """Returns deployments without nodes and long texts, the latest first."""
     query = select(deployments)
     if wanted.owner:
         query = query.where(deployments.c.owner == wanted.owner)
@@ -95,7 +98,7 @@ def list_deployments(
         same_time = and_(deployments.c.create_time == time, deployments.c.id < last)
         query = query.where(or_(deployments.c.create_time < time, same_time))
     query = query.order_by(deployments.c.create_time.desc(), deployments.c.id.desc()).limit(limit)
-    return [_deployment(row) for row in connection.execute(query)]
+    return [_deployment(row, spec=row.spec, environment=row.environment) for row in connection.execute(query)]
 
 
 def position(connection: Connection, deployment_id: str) -> Position:
@@ -208,13 +211,13 @@ def _node(row: Sequence[Any], records: tuple[StepRecord, ...], secret: str) -> N
     )
 
 
-def _deployment(row: Row[Any]) -> Deployment:
+def _deployment(row: Row[Any], *, spec: str, environment: str) -> Deployment:
     return Deployment(
         id=row.id,
         state=DeploymentState(row.state),
         owner=row.owner,
-        spec=loads(DeploymentSpec, row.spec),
-        environment=loads(EnvironmentSnapshot, row.environment),
+        spec=loads(DeploymentSpec, spec),
+        environment=loads(EnvironmentSnapshot, environment),
         create_time=row.create_time,
         start_time=row.start_time,
         end_time=row.end_time,
@@ -226,6 +229,8 @@ def _deployment(row: Row[Any]) -> Deployment:
         fence=row.fence,
         cancel_requested=row.cancel_requested,
         cancel_reason=row.cancel_reason,
-        wait_until=row.wait_until,
+        wait_seconds=row.wait_seconds,
+        waited_seconds=row.waited_seconds,
+        needs_right=row.needs_right,
         last_sequence=row.last_sequence,
     )

@@ -9,10 +9,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from kadeploy_database.channel import last_words
+from kadeploy_database.migration_lock import migration_lock
 from kadeploy_deployer.domain.errors import StoreUnreachable
-from kadeploy_rpckit.errors import NotInState
-from kadeploy_sqlkit.channel import last_words
-from kadeploy_sqlkit.migration_lock import migration_lock
+from kadeploy_edge.errors import NotInState
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, or_, select
 
-from kadeploy_deployer.app.store_values import Interval, MonthCount, NodeCount, Statistics, StepCount
 from kadeploy_deployer.domain.states import DeploymentState, PartitionState
+from kadeploy_deployer.ports.store_values import Interval, MonthCount, NodeCount, Statistics, StepCount
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.tables import deployment_nodes, deployments, node_steps
 

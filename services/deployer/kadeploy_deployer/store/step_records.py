@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, update
 
-from kadeploy_deployer.app.store_values import DoneNote
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.events import StepEnded
+from kadeploy_deployer.ports.store_values import DoneNote
 from kadeploy_deployer.store.bulk import insert_rows
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.event_rows import append_events

@@ -6,6 +6,9 @@
 3. a partition has one row, which names the deployment that wrote it last;
 4. state changes compare `version`, `driver` and `fence` (see `lease.py`), so a finished deployment stays as it is.
 
+Leases are judged by `renewals`, a counter that their holders raise, and by the monotonic clock of whoever looks at it
+(ADR 0022). No time in this schema decides whether a holder lives.
+
 Times are seconds since the epoch. JSON is text made by `codec`, so that both engines store the same.
 """
 
@@ -27,7 +30,7 @@ from sqlalchemy import (
     false,
 )
 
-from kadeploy_sqlkit.column_types import long_text, word
+from kadeploy_database.column_types import long_text, word
 
 NAME = word(255)
 WORD = word(64)
@@ -54,7 +57,12 @@ deployments = Table(
     Column("state", WORD, nullable=False),
     Column("waiting_slot", Integer, unique=True),
     Column("owner", NAME, nullable=False),
+    # False for administrators who act for themselves, and for those made before rights were asked for at each use.
+    Column("needs_right", Boolean, nullable=False, server_default=false()),
     Column("request_id", WORD),
+    # Of all that the request asked for; none: it was made by an earlier release.
+    Column("fingerprint", WORD),
+    # What lists tell of both; the whole stands in `deployment_inputs`, so that this row stays short.
     Column("spec", LONG_TEXT, nullable=False),
     Column("environment", LONG_TEXT, nullable=False),
     # The journal: what is being done, written before it is begun.
@@ -62,13 +70,18 @@ deployments = Table(
     Column("attempt", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("driver", NAME, nullable=False),
+    # For people alone: when the lease ends by the database's clock. Nobody is judged by it.
     Column("lease_expires_at", Double, nullable=False),
+    Column("lease_seconds", Double, nullable=False, server_default="30"),
+    Column("renewals", BigInteger, nullable=False, server_default="0"),
     Column("fence", BigInteger, nullable=False),
     # Of those that drove it since the journal went on to another step.
     Column("dead_drivers", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False),
     Column("cancel_reason", LONG_TEXT, nullable=False),
-    Column("wait_until", Double, nullable=False),
+    # How long it may wait for its nodes, and how long its drivers have waited, by their monotonic clocks.
+    Column("wait_seconds", Double, nullable=False, server_default="0"),
+    Column("waited_seconds", Double, nullable=False, server_default="0"),
     Column("last_sequence", BigInteger, nullable=False),
     Column("create_time", Double, nullable=False),
     Column("start_time", Double),
@@ -86,7 +99,7 @@ deployments = Table(
     Index(None, "end_time"),
 )
 
-# What a deployment copied of the inventory for its runner alone: written once, in one piece, however many nodes.
+# What was asked for, and what a deployment copied of the inventory: written once, in one piece, however many nodes.
 deployment_inputs = Table(
     "deployment_inputs",
     metadata,
@@ -94,6 +107,8 @@ deployment_inputs = Table(
     Column("secret", WORD, nullable=False),
     Column("profiles", LONG_TEXT, nullable=False),
     Column("nodes", LONG_TEXT, nullable=False),
+    Column("spec", LONG_TEXT, nullable=False, server_default=""),
+    Column("environment", LONG_TEXT, nullable=False, server_default=""),
     **CLUSTERED,
 )
 
@@ -140,17 +155,24 @@ node_locks = Table(
     "node_locks",
     metadata,
     Column("node", NAME, primary_key=True),
-    # Held by a deployment, whose own lease counts, or by an operation, which has a lease here.
+    # RunningOperation by a deployment, or by an operation, whose lease counts.
     Column("deployment_id", ForeignKey("deployments.id"), index=True),
     Column("operation_id", WORD, index=True),
     Column("owner", NAME, nullable=False),
     Column("lock_time", Double, nullable=False),
-    Column("lease_expires_at", Double),
     CheckConstraint(
-        "(deployment_id IS NOT NULL AND operation_id IS NULL AND lease_expires_at IS NULL)"
-        " OR (deployment_id IS NULL AND operation_id IS NOT NULL AND lease_expires_at IS NOT NULL)",
+        "(deployment_id IS NOT NULL AND operation_id IS NULL) OR (deployment_id IS NULL AND operation_id IS NOT NULL)",
         name="one_holder",
     ),
+)
+
+# Of every operation that holds something. What belongs to an operation without a row here is nobody's.
+operation_leases = Table(
+    "operation_leases",
+    metadata,
+    Column("operation_id", WORD, primary_key=True),
+    Column("lease_seconds", Double, nullable=False),
+    Column("renewals", BigInteger, nullable=False),
 )
 
 console_slots = Table(
@@ -160,10 +182,10 @@ console_slots = Table(
     Column("operation_id", WORD, nullable=False, index=True),
     Column("owner", NAME, nullable=False),
     Column("start_time", Double, nullable=False),
-    Column("lease_expires_at", Double, nullable=False),
 )
 
-# An operation that its caller named, so that he can ask for it again. `operation_id`: the one that drives it.
+# An operation that its caller named, so that they can ask for it again. `operation_id`: the one that drives it, as
+# long as it has a lease.
 operation_requests = Table(
     "operation_requests",
     metadata,
@@ -173,7 +195,6 @@ operation_requests = Table(
     Column("request_id", WORD, nullable=False),
     Column("fingerprint", WORD, nullable=False),
     Column("create_time", Double, nullable=False, index=True),
-    Column("lease_expires_at", Double, nullable=False),
     Column("stop_asked", Boolean, nullable=False),
     Column("ended", Boolean, nullable=False),
     UniqueConstraint("owner", "request_id"),
@@ -253,6 +274,7 @@ queue_places = Table(
     Column("ticket", BigInteger, primary_key=True, autoincrement=False),
     Column("owner", NAME, nullable=False),
     Column("request_id", WORD),
-    Column("expires_at", Double, nullable=False),
+    Column("fingerprint", WORD),
+    Column("renewals", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("owner", "request_id"),
 )

@@ -9,12 +9,14 @@ from kadeploy_inventory.domain.environment import (
     Environment,
     Visibility,
     check_environment,
-    choose,
 )
+from kadeploy_inventory.domain.environment_lookup import Search, searches
+from kadeploy_inventory.domain.environment_quota import EnvironmentQuota
 from kadeploy_inventory.domain.errors import (
     AdministratorsOnly,
     EnvironmentExists,
     EnvironmentNotFound,
+    EnvironmentQuotaReached,
     InvalidEnvironment,
     NotYours,
     StaleEtag,
@@ -38,7 +40,14 @@ class Asker:
 
 
 def record_environment(
-    description: Environment, *, validate_only: bool, asker: Asker, work: Work, clock: Clock, make_id: MakeId
+    description: Environment,
+    *,
+    validate_only: bool,
+    asker: Asker,
+    quota: EnvironmentQuota,
+    work: Work,
+    clock: Clock,
+    make_id: MakeId,
 ) -> Environment:
     """Records a version, or only says what would be; the same content again is answered with what stands there."""
     described = replace(description, owner=description.owner or asker.user)
@@ -50,15 +59,16 @@ def record_environment(
         raise InvalidEnvironment.of("the environment cannot be accepted", problems.found)
     _check_owner(environment.owner, asker)
     _check_visibility(environment.visibility, asker)
-    for present in work.environments.versions(environment.name, owner=environment.owner):
-        if present.version != environment.version:
-            continue
+    present = work.environments.find(environment.name, environment.version, Search(owner=environment.owner))
+    if present is not None:
         if present.is_as_described(environment):
             return present
         raise EnvironmentExists(
             f"{environment} is recorded with other content; record the next version",
             metadata={"environment": str(environment)},
         )
+    if not asker.is_administrator:
+        _check_quota(environment, quota, work)
     environment = replace(environment, uid=make_id(), etag=make_id(), create_time=clock())
     if not validate_only:
         work.environments.add(environment)
@@ -67,15 +77,15 @@ def record_environment(
 
 def get_environment(reference: EnvironmentReference, *, asker: Asker, work: Work) -> Environment:
     """Returns the environment that a reference means to the asker, or raises EnvironmentNotFound."""
-    candidates = work.environments.versions(reference.name, owner=reference.owner)
-    found = choose(candidates, reference, user=asker.user, sees_all=asker.sees_all)
-    if found is None:
-        whom = f" for {asker.user}" if asker.user else ""
-        raise EnvironmentNotFound(
-            f"there is no environment {reference}{whom}; see the list of environments",
-            metadata={"environment": str(reference), "user": asker.user},
-        )
-    return found
+    for search in searches(reference, user=asker.user, sees_all=asker.sees_all):
+        found = work.environments.find(reference.name, reference.version, search)
+        if found is not None:
+            return found
+    whom = f" for {asker.user}" if asker.user else ""
+    raise EnvironmentNotFound(
+        f"there is no environment {reference}{whom}; see the list of environments",
+        metadata={"environment": str(reference), "user": asker.user},
+    )
 
 
 def list_environments(
@@ -131,16 +141,27 @@ def delete_environment(reference: EnvironmentReference, *, asker: Asker, work: W
     """Removes one version, or all of them when none is named, and returns which."""
     owner = reference.owner or asker.user
     _check_owner(owner, asker)
-    gone = [
-        each
-        for each in work.environments.versions(reference.name, owner=owner)
-        if reference.version in {None, each.version}
-    ]
+    gone = {
+        version: uid
+        for version, uid in work.environments.uids(reference.name, owner).items()
+        if reference.version in {None, version}
+    }
     if not gone:
         wanted = replace(reference, owner=owner)
         raise EnvironmentNotFound(f"there is no environment {wanted}", metadata={"environment": str(wanted)})
-    work.environments.remove([each.uid for each in gone])
-    return tuple(each.version for each in gone)
+    work.environments.remove(gone.values())
+    return tuple(gone)
+
+
+def _check_quota(environment: Environment, quota: EnvironmentQuota, work: Work) -> None:
+    """Raises EnvironmentQuotaReached when there is no room for another environment of this name and owner."""
+    owner, name = environment.owner, environment.name
+    if work.environments.count(owner, name=name) >= quota.versions:
+        oldest = work.environments.oldest(owner, name=name)
+        raise EnvironmentQuotaReached.of_versions(owner, name, quota.versions, str(oldest))
+    if work.environments.count(owner) >= quota.environments:
+        oldest = work.environments.oldest(owner)
+        raise EnvironmentQuotaReached.of_environments(owner, quota.environments, str(oldest))
 
 
 def _check_owner(owner: str, asker: Asker) -> None:

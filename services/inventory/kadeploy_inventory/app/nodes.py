@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from kadeploy_edge.errors import DomainError, FieldViolation
 from kadeploy_inventory.app.ports import Clock, Key, MakeId, Work
 from kadeploy_inventory.domain.errors import (
     AddressTaken,
@@ -15,9 +16,8 @@ from kadeploy_inventory.domain.errors import (
 )
 from kadeploy_inventory.domain.names import RESERVED_ENVIRONMENT_NAMES
 from kadeploy_inventory.domain.node import DiskChecks, Node, check_node, rename_environments
-from kadeploy_inventory.domain.node_set import MAXIMUM_NODES, expand
+from kadeploy_inventory.domain.node_set import expand
 from kadeploy_inventory.domain.problems import Problems
-from kadeploy_rpckit.errors import DomainError, FieldViolation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +136,6 @@ def _checked(descriptions: Sequence[Node], *, path: str = "") -> list[Node]:
     """Returns the nodes in normal form, or raises with every field at fault."""
     if not descriptions:
         raise InvalidNode.of("nothing to register", [FieldViolation(field="nodes", description="must not be empty")])
-    if len(descriptions) > MAXIMUM_NODES:
-        violation = FieldViolation(field="nodes", description=f"can be {MAXIMUM_NODES} at most")
-        raise InvalidNode.of("too many nodes for one call", [violation])
     values, tables, disk_checks = Problems(), Problems(), DiskChecks()
     checked = []
     for index, node in enumerate(descriptions):

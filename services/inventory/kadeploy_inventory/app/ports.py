@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 
 from kadeploy_inventory.domain.cluster import Cluster
 from kadeploy_inventory.domain.environment import Environment
+from kadeploy_inventory.domain.environment_lookup import Search
+from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 from kadeploy_inventory.domain.node import Node
 from kadeploy_inventory.domain.right import Granted, Right
 
@@ -70,8 +72,19 @@ class Environments(Protocol):
     def add(self, environment: Environment) -> None:
         """Adds one version."""
 
-    def versions(self, name: str, *, owner: str = "") -> list[Environment]:
-        """Returns every version of that name, of one owner or of all."""
+    def find(self, name: str, version: int | None, search: Search) -> Environment | None:
+        """Returns the version that is meant, the latest where none is named. Reads no other one."""
+
+    def uids(self, name: str, owner: str) -> dict[int, str]:
+        """Returns the uids of an owner's versions of a name, in ascending order."""
+        ...
+
+    def count(self, owner: str, *, name: str = "") -> int:
+        """Returns how many an owner has, of one name or of all."""
+        ...
+
+    def oldest(self, owner: str, *, name: str = "") -> Environment | None:
+        """Returns the one of an owner's that was recorded first, of one name or of all."""
 
     def recorded_names(self, names: Collection[str]) -> frozenset[str]:
         """Returns those of the names that somebody recorded an environment under."""
@@ -163,11 +176,11 @@ class Store(Protocol):
     def read(self, use_case: Callable[[Work], ResultT]) -> ResultT:
         """Runs a use case that changes nothing."""
 
-    def change_deploy(self, use_case: Callable[[Work], ResultT]) -> ResultT:
-        """Runs a use case that writes nodes, clusters or environments."""
+    def change_deploy(self, use_case: Callable[[Work], ResultT], *, frees: bool = False) -> ResultT:
+        """Runs a use case that writes nodes, clusters or environments. `frees`: it only removes."""
 
-    def change_rights(self, use_case: Callable[[Work], ResultT]) -> ResultT:
-        """Runs a use case that writes rights."""
+    def change_rights(self, use_case: Callable[[Work], ResultT], *, frees: bool = False) -> ResultT:
+        """Runs a use case that writes rights. `frees`: it only removes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +192,11 @@ class Runtime:
         clock: the present time.
         make_id: makes what was never there before: uids and etags.
         administrators: the users who administrate the site.
+        environment_quota: how many environments each of the others may have.
     """
 
     store: Store
     clock: Clock
     make_id: MakeId
     administrators: frozenset[str]
+    environment_quota: EnvironmentQuota = DEFAULT_QUOTA

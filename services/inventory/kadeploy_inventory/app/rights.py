@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from kadeploy_edge.errors import FieldViolation
 from kadeploy_inventory.app.ports import Clock, Key, Work
 from kadeploy_inventory.domain.errors import InvalidRight, NodeNotFound
 from kadeploy_inventory.domain.names import WILDCARD, partition_word
@@ -15,7 +16,6 @@ from kadeploy_inventory.domain.right import (
     Right,
     check_words,
 )
-from kadeploy_rpckit.errors import FieldViolation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

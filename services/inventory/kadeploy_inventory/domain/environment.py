@@ -1,11 +1,9 @@
 """Environments: the systems that can be installed, and who may use them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from kadeploy_inventory.domain.cluster import EnvironmentReference
 from kadeploy_inventory.domain.names import (
     parse_cluster_name,
     parse_environment_name,
@@ -29,7 +27,6 @@ from kadeploy_inventory.domain.texts import (
 )
 
 MAXIMUM_VERSION = 2**31 - 1
-MAXIMUM_POSTINSTALLS = 16
 
 
 class Visibility(StrEnum):
@@ -121,40 +118,6 @@ class Environment:
             description, uid="", etag="", create_time=None
         )
 
-    def can_be_used_by(self, user: str) -> bool:
-        """Returns whether a user may use it when he names its owner."""
-        return self.owner == user or self.visibility in {Visibility.SHARED, Visibility.PUBLIC}
-
-
-def choose(
-    candidates: Iterable[Environment],
-    reference: EnvironmentReference,
-    *,
-    user: str,
-    sees_all: bool = False,
-) -> Environment | None:
-    """Returns the environment that a reference means to a user, or None.
-
-    With an owner named: his, when it is the user's own, shared or public. Without: the user's own, else a public
-    one. Among those the named version, else the latest; between owners of the same version, the first by name.
-
-    Args:
-        candidates: environments of the reference's name.
-        reference: what was asked for.
-        user: on whose behalf.
-        sees_all: true for those whom an owner's privacy does not bind: administrators and services.
-    """
-    fitting = [each for each in candidates if each.name == reference.name and reference.version in {None, each.version}]
-    if reference.owner:
-        named = [each for each in fitting if each.owner == reference.owner]
-        return _latest(each for each in named if sees_all or each.can_be_used_by(user))
-    own = _latest(each for each in fitting if each.owner == user)
-    return own or _latest(each for each in fitting if each.visibility is Visibility.PUBLIC)
-
-
-def _latest(candidates: Iterable[Environment]) -> Environment | None:
-    return min(candidates, key=lambda each: (-each.version, each.owner), default=None)
-
 
 def check_environment(environment: Environment, problems: Problems) -> Environment:
     """Returns the environment in its normal form and adds what is wrong with it."""
@@ -176,8 +139,6 @@ def check_environment(environment: Environment, problems: Problems) -> Environme
     if environment.required_size_bytes < 0:
         problems.add("required_size_bytes", "must not be negative")
     _check_boot(environment, problems.under("boot"))
-    if len(environment.postinstalls) > MAXIMUM_POSTINSTALLS:
-        problems.add("postinstalls", f"can be {MAXIMUM_POSTINSTALLS} at most")
     return replace(
         environment,
         version=version,

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Self
 
-from kadeploy_rpckit.errors import (
+from kadeploy_edge.errors import (
     Conflict,
     Denied,
+    Exhausted,
     Exists,
     FieldViolation,
     Invalid,
@@ -124,6 +125,28 @@ class EnvironmentNotFound(Missing):
     """No environment that the caller may use answers to this reference."""
 
     reason = "ENVIRONMENT_NOT_FOUND"
+
+
+class EnvironmentQuotaReached(Exhausted):
+    """A user has as many environments as the site allows."""
+
+    reason = "ENVIRONMENT_QUOTA_REACHED"
+
+    @classmethod
+    def of_versions(cls, owner: str, name: str, quota: int, oldest: str) -> Self:
+        """Returns the error for too many versions of one name."""
+        return cls(
+            f"{owner} has {quota} versions of {name}, as many as the site allows; delete some first, such as {oldest}",
+            metadata={"owner": owner, "environment": name, "quota": str(quota), "oldest": oldest},
+        )
+
+    @classmethod
+    def of_environments(cls, owner: str, quota: int, oldest: str) -> Self:
+        """Returns the error for too many environments of all names."""
+        return cls(
+            f"{owner} has {quota} environments, as many as the site allows; delete some first, such as {oldest}",
+            metadata={"owner": owner, "quota": str(quota), "oldest": oldest},
+        )
 
 
 class EnvironmentExists(Exists):

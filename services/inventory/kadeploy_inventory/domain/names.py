@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 
 WILDCARD = "*"
 # Words that say what is on a partition; no environment can be called so.
@@ -18,7 +17,6 @@ _DEVICE = re.compile(r"[a-z][a-z0-9]{0,30}\Z")
 _PARTITION = re.compile(r"(?=.{1,42}\Z)[a-z]([a-z0-9]*[a-z])?[1-9][0-9]{0,2}\Z")
 _LABEL_KEY = re.compile(r"[a-z0-9]([a-z0-9_./-]{0,61}[a-z0-9])?\Z")
 _STEP = re.compile(r"[a-z][a-z_]{0,62}\Z")
-_DIGITS = re.compile(r"(\d+)")
 
 
 def are_node_names(texts: Iterable[str]) -> bool:
@@ -97,21 +95,3 @@ def partition_word(device: str, number: int) -> str:
     """Returns the kernel's word for a partition: `sda3`, `nvme0n1p3`."""
     between = "p" if device[-1:].isdigit() else ""
     return f"{device}{between}{number}"
-
-
-@lru_cache(maxsize=20_000)
-def natural_key(name: str) -> str:
-    """Returns a key under which `node-2` comes before `node-10` when compared letter by letter.
-
-    Each run of digits is led by its length, so that a database sorts it as a number.
-    """
-    parts = []
-    for index, part in enumerate(_DIGITS.split(name)):
-        number = part.lstrip("0") or "0"
-        parts.append(f"{len(number):02d}{number}" if index % 2 else part)
-    return "".join(parts)
-
-
-def natural_order(name: str) -> tuple[str, str]:
-    """Returns the sort key of node lists; names alike but for leading zeros fall back to letters."""
-    return natural_key(name), name

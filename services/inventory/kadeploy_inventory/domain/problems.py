@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from kadeploy_rpckit.errors import FieldViolation
+from kadeploy_edge.errors import FieldViolation
 
 
 class Problems:

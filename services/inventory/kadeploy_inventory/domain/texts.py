@@ -5,7 +5,6 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 MAXIMUM_LINE = 2048
-MAXIMUM_URI = 1024
 NO_SCRIPT = "none"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -32,8 +31,6 @@ def parse_digest(text: str) -> str:
 def parse_uri(text: str) -> str:
     """Returns the URI of a file: `file:///absolute/path`, or http(s) with a host."""
     parse_line(text)
-    if len(text) > MAXIMUM_URI:
-        raise ValueError(f"must not be longer than {MAXIMUM_URI} characters")
     try:
         parts = urlsplit(text)
     except ValueError as error:

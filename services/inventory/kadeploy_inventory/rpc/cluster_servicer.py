@@ -59,11 +59,9 @@ class ClusterServicer(inventory_service_pb2_grpc.ClusterServiceServicer):
             token=request.page_token,
             binding="clusters",
             key=lambda cluster: (cluster.name,),
+            message=complete_cluster_to_message,
         )
-        return inventory_service_pb2.ListClustersResponse(
-            clusters=[complete_cluster_to_message(cluster) for cluster in page],
-            next_page_token=token,
-        )
+        return inventory_service_pb2.ListClustersResponse(clusters=page, next_page_token=token)
 
     def UpdateCluster(
         self, request: inventory_service_pb2.UpdateClusterRequest, context: grpc.ServicerContext
@@ -93,5 +91,5 @@ class ClusterServicer(inventory_service_pb2_grpc.ClusterServiceServicer):
         self, request: inventory_service_pb2.DeleteClusterRequest, context: grpc.ServicerContext
     ) -> inventory_service_pb2.DeleteClusterResponse:
         """Removes a cluster that nothing stands in."""
-        self._runtime.store.change_deploy(lambda work: clusters.delete_cluster(request.name, work=work))
+        self._runtime.store.change_deploy(lambda work: clusters.delete_cluster(request.name, work=work), frees=True)
         return inventory_service_pb2.DeleteClusterResponse()

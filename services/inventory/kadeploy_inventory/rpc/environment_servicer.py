@@ -9,6 +9,8 @@ from kadeploy.inventory.v1 import (
     inventory_service_pb2,
     inventory_service_pb2_grpc,
 )
+from kadeploy_edge.caller import current_caller
+from kadeploy_edge.errors import FieldViolation
 from kadeploy_inventory.app import environments
 from kadeploy_inventory.app.environments import Asker
 from kadeploy_inventory.app.ports import Runtime
@@ -23,9 +25,9 @@ from kadeploy_inventory.rpc.environment_messages import (
 )
 from kadeploy_inventory.rpc.paging import cut
 from kadeploy_inventory.rpc.update_mask import FIELD
-from kadeploy_rpckit.caller import current_caller
-from kadeploy_rpckit.errors import FieldViolation
 
+PORTION = 50
+"""Environments that are read at once: one may have 100 KiB."""
 CHANGEABLE = ("visibility", "image.digest", "preinstall.digest", "postinstalls")
 
 
@@ -47,6 +49,7 @@ class EnvironmentServicer(inventory_service_pb2_grpc.EnvironmentServiceServicer)
                 description,
                 validate_only=request.validate_only,
                 asker=asker,
+                quota=self._runtime.environment_quota,
                 work=work,
                 clock=self._runtime.clock,
                 make_id=self._runtime.make_id,
@@ -90,10 +93,10 @@ class EnvironmentServicer(inventory_service_pb2_grpc.EnvironmentServiceServicer)
                 f"environments name={wanted.name} owner={wanted.owner} cluster={wanted.cluster} latest={wanted.latest}"
             ),
             key=lambda each: (each.name, each.owner, each.version),
+            message=environment_to_message,
+            portion=PORTION,
         )
-        return inventory_service_pb2.ListEnvironmentsResponse(
-            environments=[environment_to_message(each) for each in page], next_page_token=token
-        )
+        return inventory_service_pb2.ListEnvironmentsResponse(environments=page, next_page_token=token)
 
     def UpdateEnvironment(
         self,
@@ -125,7 +128,7 @@ class EnvironmentServicer(inventory_service_pb2_grpc.EnvironmentServiceServicer)
         """Removes one version or all."""
         reference, asker = reference_from_message(request.environment), self._asker()
         versions = self._runtime.store.change_deploy(
-            lambda work: environments.delete_environment(reference, asker=asker, work=work)
+            lambda work: environments.delete_environment(reference, asker=asker, work=work), frees=True
         )
         return inventory_service_pb2.DeleteEnvironmentResponse(versions=versions)
 

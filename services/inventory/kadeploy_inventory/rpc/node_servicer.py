@@ -3,10 +3,10 @@
 import grpc
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc, node_pb2
+from kadeploy_edge.status import ok_status, to_status
 from kadeploy_inventory.app import nodes
 from kadeploy_inventory.app.ports import Runtime
 from kadeploy_inventory.domain.errors import InvalidNode
-from kadeploy_inventory.domain.names import natural_order
 from kadeploy_inventory.domain.node import Node
 from kadeploy_inventory.rpc.node_messages import (
     node_from_message,
@@ -16,7 +16,7 @@ from kadeploy_inventory.rpc.node_messages import (
 )
 from kadeploy_inventory.rpc.paging import cut
 from kadeploy_inventory.rpc.update_mask import merged, violations
-from kadeploy_rpckit.status import ok_status, to_status
+from kadeploy_nodeset import natural_order
 
 ERROR_DOMAIN = "inventory.kadeploy"
 CHANGEABLE = frozenset(
@@ -70,10 +70,9 @@ class NodeServicer(inventory_service_pb2_grpc.NodeServiceServicer):
             token=request.page_token,
             binding=f"nodes nodes={wanted.nodes} cluster={wanted.cluster}",
             key=lambda node: natural_order(node.name),
+            message=node_to_message,
         )
-        return inventory_service_pb2.ListNodesResponse(
-            nodes=[node_to_message(node) for node in page], next_page_token=token
-        )
+        return inventory_service_pb2.ListNodesResponse(nodes=page, next_page_token=token)
 
     def UpdateNode(
         self, request: inventory_service_pb2.UpdateNodeRequest, context: grpc.ServicerContext
@@ -103,7 +102,9 @@ class NodeServicer(inventory_service_pb2_grpc.NodeServiceServicer):
         self, request: inventory_service_pb2.DeleteNodesRequest, context: grpc.ServicerContext
     ) -> inventory_service_pb2.DeleteNodesResponse:
         """Removes nodes, with a result for each."""
-        removals = self._runtime.store.change_deploy(lambda work: nodes.delete_nodes(request.nodes, work=work))
+        removals = self._runtime.store.change_deploy(
+            lambda work: nodes.delete_nodes(request.nodes, work=work), frees=True
+        )
         results = [
             inventory_service_pb2.NodeResult(
                 node=removal.node,

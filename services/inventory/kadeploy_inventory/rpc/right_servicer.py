@@ -3,13 +3,13 @@
 import grpc
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
+from kadeploy_edge.caller import current_caller
 from kadeploy_inventory.app import rights
 from kadeploy_inventory.app.ports import Runtime
 from kadeploy_inventory.domain.errors import NotYours
 from kadeploy_inventory.rpc.paging import cut
 from kadeploy_inventory.rpc.right_messages import right_to_message
 from kadeploy_inventory.rpc.wire_values import read_time
-from kadeploy_rpckit.caller import current_caller
 
 
 class RightServicer(inventory_service_pb2_grpc.RightServiceServicer):
@@ -46,7 +46,8 @@ class RightServicer(inventory_service_pb2_grpc.RightServiceServicer):
                 nodes=request.nodes,
                 partitions=request.partitions,
                 work=work,
-            )
+            ),
+            frees=True,
         )
         return inventory_service_pb2.RevokeRightsResponse(rights=map(right_to_message, revoked))
 
@@ -70,8 +71,9 @@ class RightServicer(inventory_service_pb2_grpc.RightServiceServicer):
             token=request.page_token,
             binding=f"rights user={user} nodes={nodes}",
             key=lambda right: (right.user, right.node, right.partition),
+            message=right_to_message,
         )
-        return inventory_service_pb2.ListRightsResponse(rights=map(right_to_message, page), next_page_token=token)
+        return inventory_service_pb2.ListRightsResponse(rights=page, next_page_token=token)
 
     def CheckRights(
         self, request: inventory_service_pb2.CheckRightsRequest, context: grpc.ServicerContext

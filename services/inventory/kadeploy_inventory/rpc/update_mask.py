@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
-from kadeploy_rpckit.errors import FieldViolation
+from kadeploy_edge.errors import FieldViolation
 
 MessageT = TypeVar("MessageT", bound=Message)
 FIELD = "update_mask"

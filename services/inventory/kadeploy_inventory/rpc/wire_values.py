@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from kadeploy_rpckit.errors import FieldViolation, Invalid
+from kadeploy_edge.errors import FieldViolation, Invalid
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 

@@ -26,6 +26,7 @@ from kadeploy_inventory.domain.environment import (
     OperatingSystem,
     Visibility,
 )
+from kadeploy_inventory.domain.environment_lookup import Search
 from kadeploy_inventory.domain.script_archive import ScriptArchive
 from kadeploy_inventory.store.documents import from_document, to_document
 from kadeploy_inventory.store.keyset import follows
@@ -42,13 +43,47 @@ class EnvironmentRepository:
         """Adds one version."""
         self._connection.execute(insert(environments), _row(environment))
 
-    def versions(self, name: str, *, owner: str = "") -> list[Environment]:
-        """Returns every version of that name, of one owner or of all."""
-        query = select(environments).where(environments.c.name == name)
+    def find(self, name: str, version: int | None, search: Search) -> Environment | None:
+        """Returns the version that is meant, the latest where none is named."""
+        # Each visibility has its own stretch of an index, at whose end the latest version stands.
+        found = [
+            row
+            for visibility in search.visibilities or (None,)
+            if (row := self._last(name, version, search.owner, visibility)) is not None
+        ]
+        latest = min(found, key=lambda row: (-row["version"], row["owner"]), default=None)
+        return None if latest is None else _environment(latest)
+
+    def _last(self, name: str, version: int | None, owner: str, visibility: Visibility | None) -> RowMapping | None:
+        columns = environments.c
+        here = [columns.name == name]
         if owner:
-            query = query.where(environments.c.owner == owner)
-        query = query.order_by(environments.c.owner, environments.c.version)
-        return [_environment(row) for row in self._connection.execute(query).mappings()]
+            here.append(columns.owner == owner)
+        if visibility is not None:
+            here.append(columns.visibility == visibility.value)
+        if version is None:
+            version = self._connection.execute(select(func.max(columns.version)).where(*here)).scalar_one()
+        if version is None:
+            return None
+        query = select(environments).where(*here, columns.version == version).order_by(columns.owner).limit(1)
+        return self._connection.execute(query).mappings().one_or_none()
+
+    def uids(self, name: str, owner: str) -> dict[int, str]:
+        """Returns the uids of an owner's versions of a name, in ascending order."""
+        columns = environments.c
+        query = select(columns.version, columns.uid).where(columns.name == name, columns.owner == owner)
+        return dict(self._connection.execute(query.order_by(columns.version)).all())
+
+    def count(self, owner: str, *, name: str = "") -> int:
+        """Returns how many an owner has, of one name or of all."""
+        query = select(func.count()).select_from(environments).where(*_of(owner, name))
+        return self._connection.execute(query).scalar_one()
+
+    def oldest(self, owner: str, *, name: str = "") -> Environment | None:
+        """Returns the one of an owner's that was recorded first, of one name or of all."""
+        query = select(environments).where(*_of(owner, name)).order_by(environments.c.create_time).limit(1)
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else _environment(row)
 
     def recorded_names(self, names: Collection[str]) -> frozenset[str]:
         """Returns those of the names that somebody recorded an environment under."""
@@ -104,6 +139,11 @@ class EnvironmentRepository:
     def remove(self, uids: Collection[str]) -> None:
         """Removes versions."""
         self._connection.execute(delete(environments).where(environments.c.uid.in_(uids)))
+
+
+def _of(owner: str, name: str) -> list[ColumnElement[bool]]:
+    mine = [environments.c.owner == owner]
+    return [*mine, environments.c.name == name] if name else mine
 
 
 def _listed(table: FromClause, *, user: str | None, name: str, owner: str, cluster: str) -> ColumnElement[bool]:

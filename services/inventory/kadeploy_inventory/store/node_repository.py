@@ -9,7 +9,6 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Text, del
 
 from kadeploy_inventory.app.ports import Key
 from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates
-from kadeploy_inventory.domain.names import natural_key
 from kadeploy_inventory.domain.node import Firmware, Node
 from kadeploy_inventory.domain.partition_table import (
     Disk,
@@ -23,6 +22,7 @@ from kadeploy_inventory.store.keyset import follows
 from kadeploy_inventory.store.known_nodes import KnownNodes
 from kadeploy_inventory.store.listed import listed
 from kadeploy_inventory.store.tables import disks, nodes, partitions
+from kadeploy_nodeset import natural_key
 
 CHUNK = 500
 """So many names are deleted by one statement."""

@@ -12,11 +12,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
+from kadeploy_database.channel import last_words
+from kadeploy_database.migration_lock import migration_lock
 from kadeploy_inventory.domain.errors import DatabaseUnreachable
 from kadeploy_inventory.store.engine import WRITES
 from kadeploy_inventory.store.tables import DEPLOY, DEPLOY_RIGHT
-from kadeploy_sqlkit.channel import last_words
-from kadeploy_sqlkit.migration_lock import migration_lock
 
 METADATA: dict[str, MetaData] = {"deploy": DEPLOY, "deploy_right": DEPLOY_RIGHT}
 

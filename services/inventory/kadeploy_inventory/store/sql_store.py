@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import Final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
+from kadeploy_database.failures import whole_rows
+from kadeploy_database.space_reserve import SpaceReserve, run_within
 from kadeploy_inventory.app.ports import ResultT, Work
 from kadeploy_inventory.domain.errors import ConcurrentChange, DatabaseUnreachable
 from kadeploy_inventory.store.cluster_repository import ClusterRepository
@@ -58,24 +60,35 @@ class SqlWork:
 
 
 class SqlStore:
-    """The two databases. A use case reads both and writes one, so no commit spans the two."""
+    """The two databases. A use case reads both and writes one, so no commit spans the two.
 
-    def __init__(self, *, deploy: Engine, deploy_right: Engine) -> None:
+    Args of the constructor:
+        deploy, deploy_right: the databases.
+        reserve_space: whether room is kept on their disks for what only removes (`SpaceReserve`).
+    """
+
+    def __init__(self, *, deploy: Engine, deploy_right: Engine, reserve_space: bool = False) -> None:
         self._reading_deploy, self._writing_deploy = deploy, _writer(deploy)
         self._reading_right, self._writing_right = deploy_right, _writer(deploy_right)
         self._known = KnownNodes()
+        self._deploy_reserve = SpaceReserve(deploy) if reserve_space else None
+        self._right_reserve = SpaceReserve(deploy_right) if reserve_space else None
 
     def read(self, use_case: Callable[[Work], ResultT]) -> ResultT:
         """Runs a use case that changes nothing."""
         return _run(use_case, self._reading_deploy, self._reading_right, self._known)
 
-    def change_deploy(self, use_case: Callable[[Work], ResultT]) -> ResultT:
+    def change_deploy(self, use_case: Callable[[Work], ResultT], *, frees: bool = False) -> ResultT:
         """Runs a use case that writes nodes, clusters or environments."""
-        return _run(use_case, self._writing_deploy, self._reading_right)
+        return run_within(
+            self._deploy_reserve, lambda: _run(use_case, self._writing_deploy, self._reading_right), grows=not frees
+        )
 
-    def change_rights(self, use_case: Callable[[Work], ResultT]) -> ResultT:
+    def change_rights(self, use_case: Callable[[Work], ResultT], *, frees: bool = False) -> ResultT:
         """Runs a use case that writes rights."""
-        return _run(use_case, self._reading_deploy, self._writing_right)
+        return run_within(
+            self._right_reserve, lambda: _run(use_case, self._reading_deploy, self._writing_right), grows=not frees
+        )
 
 
 def _writer(engine: Engine) -> Engine:
@@ -85,11 +98,14 @@ def _writer(engine: Engine) -> Engine:
 def _run(
     use_case: Callable[[Work], ResultT], deploy: Engine, deploy_right: Engine, known: KnownNodes | None = None
 ) -> ResultT:
-    """Runs the use case again when another writer came between its look and its leap."""
-    failure: IntegrityError | OperationalError | None = None
+    """Runs the use case again when another writer came between its look and its leap.
+
+    Raises DatabaseFull, DatabaseDamaged, DatabaseUnreachable, ConcurrentChange; nothing was written then.
+    """
+    failure: DBAPIError | None = None
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with ExitStack() as transactions:
+            with whole_rows(deploy.url), ExitStack() as transactions:
                 work = SqlWork(
                     lambda: transactions.enter_context(deploy.begin()),
                     lambda: transactions.enter_context(deploy_right.begin()),
@@ -101,7 +117,7 @@ def _run(
             raise DatabaseUnreachable(
                 "the connection to the inventory's database broke; nothing was written"
             ) from error
-        except (IntegrityError, OperationalError) as error:
+        except (IntegrityError, OperationalError, InternalError) as error:
             _LOG.warning("transaction=failed attempt=%d error=%r", attempt, error.orig)
             failure = error
     if isinstance(failure, IntegrityError):

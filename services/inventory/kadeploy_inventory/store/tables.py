@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from kadeploy_sqlkit.column_types import UtcTime, ascii_word, word
+from kadeploy_database.column_types import UtcTime, ascii_word, word
 
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -109,6 +109,11 @@ environments = Table(
     Column("etag", word(32), nullable=False),
     Column("create_time", UtcTime, nullable=False),
     UniqueConstraint("name", "owner", "version"),
+    # The lookup of a name reads the version that is meant and no other: anybody's public one, or an owner's shared one.
+    Index("ix_environments_visibility", "name", "visibility", "version", "owner"),
+    Index("ix_environments_owner_visibility", "name", "owner", "visibility", "version"),
+    # What a user has, the oldest first.
+    Index("ix_environments_owner", "owner", "create_time"),
 )
 
 rights = Table(

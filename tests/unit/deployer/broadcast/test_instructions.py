@@ -2,10 +2,10 @@
 
 import json
 
-from deployenv.kabroadcast.document import Document
-from kadeploy_deployer.app.ports import BroadcastSink, BroadcastTarget, ShellHost
+from kabroadcast.document import Document
 from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
 from kadeploy_deployer.broadcast.manifest import Manifest
+from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, ShellHost
 
 SOURCE = Place(name="the deployer", address="192.0.2.1", port=4000)
 

@@ -1,5 +1,6 @@
 """The blocks of an image and their digests."""
 
+import asyncio
 import hashlib
 import os
 from pathlib import Path
@@ -11,15 +12,22 @@ from kadeploy_deployer.broadcast.manifest import (
     LARGEST_BLOCK,
     MOST_BLOCKS,
     SMALLEST_BLOCK,
+    Manifest,
     Manifests,
     block_size_for,
     compute_manifest,
 )
+from kadeploy_deployer.ports import OpenedFile
+
+
+def manifest_of(path: Path) -> Manifest:
+    with OpenedFile.open(path) as file:
+        return compute_manifest(file)
 
 
 def test_an_empty_file_has_no_blocks(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    manifest = compute_manifest(tmp_path / "file")
+    manifest = manifest_of(tmp_path / "file")
     assert (manifest.size, manifest.blocks) == (0, ())
     assert manifest.digest == f"sha256:{hashlib.sha256().hexdigest()}"
 
@@ -27,7 +35,7 @@ def test_an_empty_file_has_no_blocks(tmp_path: Path) -> None:
 def test_every_block_and_the_whole_are_named(tmp_path: Path) -> None:
     content = os.urandom(2 * SMALLEST_BLOCK + 5)
     (tmp_path / "file").write_bytes(content)
-    manifest = compute_manifest(tmp_path / "file")
+    manifest = manifest_of(tmp_path / "file")
     cuts = range(0, len(content), SMALLEST_BLOCK)
     assert manifest.size == len(content)
     assert manifest.blocks == tuple(blake3.blake3(content[cut : cut + SMALLEST_BLOCK]).digest() for cut in cuts)
@@ -49,15 +57,32 @@ def test_blocks_grow_with_the_file_up_to_what_nodes_can_hold(size: int, expected
 
 
 async def test_a_file_is_read_again_only_when_it_was_changed(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"one")
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
     manifests = Manifests()
-    first = await manifests.of(file)
-    assert await manifests.of(file) is first
-    file.write_bytes(b"other")
-    assert (await manifests.of(file)).sha256 == hashlib.sha256(b"other").hexdigest()
+    with OpenedFile.open(path) as file:
+        first = await manifests.of(file)
+        assert await manifests.of(file) is first
+        path.write_bytes(b"other")
+        assert (await manifests.of(file)).sha256 == hashlib.sha256(b"other").hexdigest()
 
 
-async def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        await Manifests().of(tmp_path / "absent")
+async def test_a_change_is_seen_although_size_and_time_are_put_back(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    manifests = Manifests()
+    with OpenedFile.open(path) as file:
+        await manifests.of(file)
+        before = path.stat()
+        await asyncio.sleep(0.02)  # a tick of the file system's clock
+        path.write_bytes(b"two")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (await manifests.of(file)).sha256 == hashlib.sha256(b"two").hexdigest()
+
+
+async def test_a_file_that_is_closed_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    file = OpenedFile.open(tmp_path / "file")
+    file.close()
+    with pytest.raises(OSError, match="was closed"):
+        await Manifests().of(file)

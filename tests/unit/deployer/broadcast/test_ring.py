@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from deployenv.kabroadcast.ring import Reader, Ring
+from kabroadcast.ring import Reader, Ring
 
 
 def block(number: int) -> bytearray:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_deployer.app.ports import BootDeploymentKernel
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DeploymentSpec
 from kadeploy_deployer.domain.states import FailureReason, RebootLevel
+from kadeploy_deployer.ports import BootDeploymentKernel
 from kadeploy_deployer.steps.boot_deployment_environment import BOOT_DEPLOYMENT_ENVIRONMENT as STEP
 from tests.fakes import snapshots
 from tests.fakes.fake_machines import BLANK, DEPLOYMENT, PREVIOUS, FakeMachines

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_deployer.app.ports import BootChainload, BootGrubDisk, BootHypervisor, BootNetworkKernel
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
+from kadeploy_deployer.ports import BootChainload, BootGrubDisk, BootHypervisor, BootNetworkKernel
 from kadeploy_deployer.steps.boot_files import PREPARE_BOOT as STEP
 from kadeploy_deployer.steps.boot_files import system_arguments
 from tests.fakes import snapshots

@@ -2,9 +2,9 @@
 
 import pytest
 
-from kadeploy_deployer.app.ports import BroadcastSink
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import BroadcastSink
 from kadeploy_deployer.steps.broadcast import COPY_IMAGE as STEP
 from tests.fakes import snapshots
 from tests.fakes.step_workshop import TARGET, Workshop, failure, outcome
@@ -14,9 +14,9 @@ async def test_every_node_receives_the_image_in_the_order_of_addresses(workshop:
     names = ("node-10", "node-9", "node-2")
     context = workshop.context(*names)
     assert await STEP.run(context, list(names)) == dict.fromkeys(names)
-    [(path, digest, targets)] = workshop.broadcast.sent
-    assert digest == workshop.image.digest
-    assert path.exists()
+    [(name, digest, targets)] = workshop.broadcast.sent
+    assert (name, digest) == (workshop.image.uri, workshop.image.digest)
+    assert workshop.images.users == ["alice"]
     assert [target.host.name for target in targets] == ["node-2", "node-9", "node-10"]
     assert {target.sink for target in targets} == {BroadcastSink(kind="tar", compression="zstd", target="/mnt/dest")}
     assert {facts.image_digest for facts in context.facts.values()} == {workshop.image.digest}

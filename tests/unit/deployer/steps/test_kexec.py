@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_deployer.app.ports import BootGrubDisk, BootNetworkKernel
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.ports import BootGrubDisk, BootNetworkKernel
 from kadeploy_deployer.steps.boot_new_system import BOOT_NEW_SYSTEM as STEP
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.step import StepContext

@@ -4,7 +4,7 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.steps.host_key import new_host_key, public_keys
+from kadeploy_deployer.nodes.host_key import new_host_key, public_keys
 from kadeploy_deployer.steps.keys import KEYS as STEP
 from kadeploy_deployer.steps.keys import merged_keys
 from tests.fakes.fake_machines import DEPLOYMENT, IMAGE_KEY, FakeMachines

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_deployer.app.ports import NodeUnreachable
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import NodeUnreachable
 from kadeploy_deployer.steps.partition import PARTITION as STEP
 from tests.fakes import snapshots
 from tests.fakes.snapshots import GIB
@@ -46,6 +46,31 @@ async def test_all_of_the_disk_is_let_go_of_first(workshop: Workshop) -> None:
         ("umount", "/mnt/dest"),
         SFDISK,
     ]
+
+
+RELEASE = ("kadeploy-release-disk", "/dev/vda")
+
+
+async def test_what_holds_the_disk_is_ended_before_the_table_is_written(workshop: Workshop) -> None:
+    assert await outcome(STEP, workshop.context(spec=SPEC)) is None
+    commands = list(workshop.shell.commands("node-1"))
+    assert commands.index(RELEASE) < commands.index(SFDISK)
+
+
+async def test_a_disk_that_cannot_be_released_is_told_and_no_table_is_written(workshop: Workshop) -> None:
+    workshop.shell.answer(RELEASE[0], exit_status=1, stderr="kadeploy-release-disk: the array md7 cannot be stopped\n")
+    failed = await failure(STEP, workshop.context(spec=SPEC))
+    assert failed.description == (
+        "releasing /dev/vda on node-1 failed: exit 1: kadeploy-release-disk: the array md7 cannot be stopped"
+    )
+    assert SFDISK not in workshop.shell.commands("node-1")
+
+
+async def test_a_deployment_environment_of_earlier_days_is_told_and_goes_on(workshop: Workshop) -> None:
+    workshop.shell.answer(RELEASE[0], exit_status=127, stderr="sh: kadeploy-release-disk: not found\n")
+    assert await outcome(STEP, workshop.context(spec=SPEC)) is None
+    assert SFDISK in workshop.shell.commands("node-1")
+    assert "has no kadeploy-release-disk: build it anew" in str(workshop.recorder.remarks)
 
 
 async def test_a_disk_that_is_smaller_than_the_inventory_says_is_told(workshop: Workshop) -> None:

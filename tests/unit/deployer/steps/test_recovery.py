@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from kadeploy_deployer.app.ports import BootChainload, BootGrubDisk, BootLocalDisk, BootNetworkKernel, BootWish
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DefaultSystemSnapshot, DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.ports import BootChainload, BootGrubDisk, BootLocalDisk, BootNetworkKernel, BootTarget
 from kadeploy_deployer.steps.recovery import leave_bootable
 from tests.fakes import snapshots
 from tests.fakes.fake_machines import BLANK, DEPLOYMENT, PREVIOUS, FakeMachines
@@ -126,7 +126,7 @@ async def test_a_default_environment_boots_as_it_would_after_a_deployment(
     machines: FakeMachines,
     changes: dict[str, Any],
     profile: dict[str, Any],
-    expected: BootWish,
+    expected: BootTarget,
 ) -> None:
     machines["node-1"].runs = DEPLOYMENT
     default = replace(DEFAULT, environment=snapshots.an_environment(workshop.image, **changes))

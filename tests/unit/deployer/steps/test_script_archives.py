@@ -1,12 +1,13 @@
 """Pre- and post-install archives: unpacked, run, told."""
 
-from kadeploy_deployer.app.ports import CommandTimedOut
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import CommandTimedOut
 from kadeploy_deployer.steps.postinstall import POSTINSTALL
 from kadeploy_deployer.steps.preinstall import PREINSTALL
 from kadeploy_deployer.steps.step import StepContext
 from tests.fakes import snapshots
+from tests.fakes.scripted_remote_shell import Ran
 from tests.fakes.step_workshop import Workshop, failure, outcome
 
 CONTENT = b"an archive " * 100_000
@@ -103,6 +104,25 @@ async def test_an_archive_that_changed_is_told(workshop: Workshop) -> None:
     workshop.images.paths[changed.file.uri].write_bytes(b"changed")
     failed = await failure(POSTINSTALL, after(workshop, changed))
     assert (failed.reason, failed.retriable) == (FailureReason.DIGEST_MISMATCH, False)
+
+
+async def test_an_archive_that_its_owner_changes_after_the_proof_is_not_run(workshop: Workshop) -> None:
+    changed = archive(workshop, "a")
+
+    def change(ran: Ran) -> None:
+        if "end-earlier-run" in ran.arguments:
+            workshop.images.paths[changed.file.uri].write_bytes(b"AN ARCHIVE " * 100_000)
+
+    workshop.shell.handler = change
+    failed = await failure(POSTINSTALL, after(workshop, changed))
+    assert (failed.reason, failed.retriable) == (FailureReason.DIGEST_MISMATCH, False)
+    assert failed.description.endswith("file:///a.tgz was changed while it was being sent")
+    assert without_clearing(workshop) == []
+
+
+async def test_an_archive_is_fetched_for_the_owner_of_the_deployment(workshop: Workshop) -> None:
+    assert await outcome(POSTINSTALL, after(workshop, archive(workshop, "a"))) is None
+    assert workshop.images.users == ["alice"]
 
 
 async def test_the_environment_s_preinstall_goes_before_the_profile_s(workshop: Workshop) -> None:

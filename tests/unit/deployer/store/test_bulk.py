@@ -7,10 +7,12 @@ from kadeploy_deployer.store.bulk import insert_rows, put_rows
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.tables import console_slots
 
-COLUMNS = ("node", "operation_id", "owner", "start_time", "lease_expires_at")
+COLUMNS = ("node", "operation_id", "owner", "start_time")
 ROWS = [
-    ("node1", "", 'a "quoted" \\ name', 1764000000.123456, 0.1),
-    ("node2", "é 日本 😀", "' ; -- %s ? :x", -1.5e-9, 1e300),
+    ("node1", "", 'a "quoted" \\ name', 1764000000.123456),
+    ("node2", "é 日本 😀", "' ; -- %s ? :x", -1.5e-9),
+    ("node3", "", "", 0.1),
+    ("node4", "", "", 1e300),
 ]
 
 pytestmark = pytest.mark.integration
@@ -30,10 +32,10 @@ def test_rows_arrive_as_they_were_given(database: Database) -> None:
 
 def test_what_all_rows_share_is_given_once(database: Database) -> None:
     with database.engine.begin() as connection:
-        same = {"owner": ROWS[1][2], "start_time": 0.0, "lease_expires_at": 2.5}
+        same = {"owner": ROWS[1][2], "start_time": 2.5}
         insert_rows(connection, console_slots, ("node", "operation_id"), [("a", "1"), ("b", "2")], same=same)
 
-    assert stored(database) == [("a", "1", ROWS[1][2], 0.0, 2.5), ("b", "2", ROWS[1][2], 0.0, 2.5)]
+    assert stored(database) == [("a", "1", ROWS[1][2], 2.5), ("b", "2", ROWS[1][2], 2.5)]
 
 
 def test_no_rows_are_no_statement(database: Database) -> None:
@@ -47,8 +49,8 @@ def test_rows_of_a_query_take_the_places_of_those_with_their_key(database: Datab
     slots = console_slots.c
     with database.engine.begin() as connection:
         insert_rows(connection, console_slots, COLUMNS, ROWS)
-        source = select(slots.node, slots.node, slots.owner, slots.start_time + 1, slots.lease_expires_at)
+        source = select(slots.node, slots.node, slots.owner, slots.start_time + 1)
         put_rows(connection, console_slots, COLUMNS, source.where(slots.node == "node1"))
 
-    changed = ("node1", "node1", *ROWS[0][2:3], ROWS[0][3] + 1, ROWS[0][4])
-    assert stored(database) == [changed, ROWS[1]]
+    changed = ("node1", "node1", ROWS[0][2], ROWS[0][3] + 1)
+    assert stored(database) == [changed, *ROWS[1:]]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from kadeploy_deployer.app.console import attach_console
-from kadeploy_deployer.app.operation_request import OperationRequest
-from kadeploy_deployer.app.reboot import RebootWish, reboot_nodes
-from kadeploy_deployer.app.reboot_targets import PresentEntry
 from kadeploy_deployer.domain.snapshot import CommandSnapshot
+from kadeploy_deployer.engine.operation_request import OperationRequest
+from kadeploy_deployer.requests.console import attach_console
+from kadeploy_deployer.requests.reboot import RebootRequest, reboot_nodes
+from kadeploy_deployer.requests.reboot_targets import PresentEntry
 from kadeploy_deployer.store import operations
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.operations import SqlOperationStore
@@ -56,9 +56,9 @@ async def test_nothing_stays_held(
         pass
 
     if what == "lock_nodes":
-        wish = RebootWish(nodes="node-1", target=PresentEntry())
+        wanted = RebootRequest(nodes="node-1", target=PresentEntry())
         request = OperationRequest(owner="alice")
-        call = asyncio.create_task(reboot_nodes(wish, actor=ALICE, parts=parts, request=request, tell=room.tell))
+        call = asyncio.create_task(reboot_nodes(wanted, actor=ALICE, parts=parts, request=request, tell=room.tell))
     else:
         call = asyncio.create_task(attach_console("node-1", typed(), actor=ALICE, parts=parts, show=show))
     assert await asyncio.to_thread(slow.begun.wait, SECONDS)

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.states import DeploymentState
+from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.store.database import Database
 from tests.fakes import history
 from tests.fakes.crowded_deployer import CLIENTS, REQUESTS

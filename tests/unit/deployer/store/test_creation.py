@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from kadeploy_deployer.app.store_values import Created, NewNode
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, FailureReason, PartitionState
+from kadeploy_deployer.ports.store_values import Created, NewNode
 from kadeploy_deployer.store.database import CHUNK
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import new_deployment, node

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 
 from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
-from tests.fakes.deployment_world import WallClock, World, new_deployment
+from tests.fakes.deployment_world import World
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
 
 pytestmark = pytest.mark.integration
@@ -53,34 +52,3 @@ async def test_a_deployer_whose_host_is_an_hour_ahead_takes_nothing_from_the_liv
     await living.supervisor.close()
 
     assert (deployment.state, deployment.fence) == (DeploymentState.TERMINATED, 1)
-
-
-class Jumping(WallClock):
-    """A clock that jumps an hour ahead when it is asked for the second time."""
-
-    def __init__(self) -> None:
-        self._asked = 0
-
-    def now(self) -> float:
-        return super().now() + (HOUR if self._asked > 1 else 0.0)
-
-    async def synchronise(self) -> float:
-        self._asked += 1
-        return HOUR if self._asked == 2 else 0.0
-
-
-async def test_when_the_database_s_clock_jumps_the_living_have_time_to_renew(database: Database) -> None:
-    clock = Jumping()
-    world = World(database=database, plan=straight_plan(), clock=clock, lease_seconds=LEASE_SECONDS)
-    alive: Any = await world.store.create(new_deployment("alive", ["node1"]))
-    await world.store.create(new_deployment("dead", ["node2"]))
-    world.supervisor.open()
-    async with asyncio.timeout(10):
-        while clock.now() < time.time() + HOUR / 2:  # noqa: ASYNC110 - nobody sets an event
-            await asyncio.sleep(0.01)
-    # Its owner hears of the new time a moment later.
-    await asyncio.sleep(LEASE_SECONDS / 3)
-    await world.store.renew([alive.lease], lease_expires_at=clock.now() + 30.0)
-    assert (await world.finished("dead")).fence == 2
-    await world.supervisor.close()
-    assert (await world.store.get("alive")).fence == 1

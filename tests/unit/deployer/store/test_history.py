@@ -5,11 +5,12 @@ import time
 
 import pytest
 
-from kadeploy_deployer.app.event_log import EventLog, Snapshot
-from kadeploy_deployer.app.forgetting import Forgetting
 from kadeploy_deployer.domain.errors import WatchHistoryGone
 from kadeploy_deployer.domain.states import DeploymentState
+from kadeploy_deployer.engine.event_log import EventLog, Snapshot
+from kadeploy_deployer.engine.history_pruner import HistoryPruner
 from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.operations import SqlOperationStore
 from tests.fakes.deployment_world import WallClock, World
 from tests.fakes.scripted_step import straight_plan
 
@@ -34,13 +35,14 @@ class Days(WallClock):
 async def test_old_stories_go_and_what_statistics_count_stays(database: Database) -> None:
     world = World(database=database, plan=straight_plan())
     done = [await world.run() for _ in range(2)]
-    young = Forgetting(store=world.store, clock=Days(29), days=30)
+    operations = SqlOperationStore(database)
+    young = HistoryPruner(store=world.store, operations=operations, clock=Days(29), days=30)
     young.open()
     await asyncio.sleep(0.2)
     await young.close()
     assert len(await world.store.events(done[0].id, after=0, limit=99)) > 0
 
-    old = Forgetting(store=world.store, clock=Days(31), days=30)
+    old = HistoryPruner(store=world.store, operations=operations, clock=Days(31), days=30)
     old.open()
     async with asyncio.timeout(20):
         for deployment in done:
@@ -60,16 +62,16 @@ async def test_old_stories_go_and_what_statistics_count_stays(database: Database
 async def test_what_has_not_ended_is_never_forgotten(database: Database) -> None:
     world = World(database=database, plan=straight_plan())
     deployment = await world.run()
-    assert not await world.store.forget_one(before=deployment.create_time)
-    assert await world.store.forget_one(before=time.time() + DAY)
-    assert not await world.store.forget_one(before=time.time() + DAY)
+    assert not await world.store.prune_one(before=deployment.create_time)
+    assert await world.store.prune_one(before=time.time() + DAY)
+    assert not await world.store.prune_one(before=time.time() + DAY)
     await world.supervisor.close()
 
 
 async def test_a_watcher_gets_the_end_as_a_snapshot_and_cannot_resume(database: Database) -> None:
     world = World(database=database, plan=straight_plan())
     deployment = await world.run()
-    assert await world.store.forget_one(before=time.time() + DAY)
+    assert await world.store.prune_one(before=time.time() + DAY)
     log = EventLog(poll_seconds=0.05)
     async with asyncio.timeout(10):
         messages = [one async for one in log.watch(deployment.id, after=0, store=world.store, clock=world.clock)]

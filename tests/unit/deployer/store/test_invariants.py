@@ -12,7 +12,6 @@ from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from kadeploy_deployer.app.store_values import Created
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import (
     AnotherDeploymentWaiting,
@@ -24,10 +23,11 @@ from kadeploy_deployer.domain.errors import (
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.ports.store_values import Created
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.tables import deployments, metadata, node_locks
-from tests.fakes.deployment_world import make_database, new_deployment
+from tests.fakes.deployment_world import claim_all, make_database, new_deployment
 
 pytestmark = pytest.mark.integration
 
@@ -162,6 +162,7 @@ def test_of_rival_processes_exactly_one_wins_each_round(url: URL) -> None:
 
 async def test_a_finished_deployment_never_changes_again(database: Database, store: SqlDeploymentStore) -> None:
     lease = await lease_of(store, "one", ["node1"])
+    (seen,) = await store.list_leases()
     await store.end(lease, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN, now=2.0)
     before = everything(database)
 
@@ -171,8 +172,9 @@ async def test_a_finished_deployment_never_changes_again(database: Database, sto
         await store.end(lease, trigger=DeploymentTrigger.CANCELLED, description="", failures={}, now=3.0)
     with pytest.raises(LeaseLost):
         await store.record(lease, [], now=3.0)
-    assert await store.renew([lease], lease_expires_at=9.9) == frozenset()
-    assert await store.claim(driver="other", now=1e12, lease_expires_at=2e12, most=9) == []
+    assert await store.renew([lease], now=3.0, lease_seconds=9.9) == frozenset()
+    assert await claim_all(store, "other") == []
+    assert await store.claim([seen], driver="other", now=1e12, lease_seconds=30.0) == []
     assert everything(database) == before
 
 
@@ -192,7 +194,7 @@ async def test_a_driver_whose_lease_was_taken_over_changes_nothing(
     database: Database, store: SqlDeploymentStore
 ) -> None:
     old = await lease_of(store, "one", ["node1"])
-    (new,) = await store.claim(driver="new", now=time.time() + 31, lease_expires_at=time.time() + 60, most=9)
+    (new,) = await claim_all(store, "new")
     before = everything(database)
 
     assert (new.deployment_id, new.fence) == ("one", 2)
@@ -204,33 +206,42 @@ async def test_a_driver_whose_lease_was_taken_over_changes_nothing(
         store.end(old, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN, now=now),
         store.record(old, [], now=now),
         store.acquire(old, now=now),
+        store.note_wait(old, waited_seconds=1.0),
+        store.leave_out(old, BROKEN, now=now),
     ):
         with pytest.raises(LeaseLost):
             await attempt
-    assert await store.renew([old], lease_expires_at=now + 99) == frozenset()
+    assert await store.renew([old], now=now, lease_seconds=99.0) == frozenset()
     await store.release([old])
     assert everything(database) == before
 
 
-async def test_a_lease_is_taken_over_only_when_it_has_expired_or_was_given_back(store: SqlDeploymentStore) -> None:
+async def test_a_lease_is_taken_over_only_as_it_was_seen(store: SqlDeploymentStore) -> None:
     lease = await lease_of(store, "one", ["node1"])
+    seen = await store.list_leases()
     now = time.time()
 
-    assert await store.claim(driver="new", now=now, lease_expires_at=now + 30, most=9) == []
-    assert await store.renew([lease], lease_expires_at=now + 90) == {"one"}
-    assert await store.claim(driver="new", now=now + 60, lease_expires_at=now + 99, most=9) == []
+    assert await store.renew([lease], now=now, lease_seconds=30.0) == {"one"}
+    assert await store.claim(seen, driver="new", now=now, lease_seconds=30.0) == []
+    (taken,) = await store.claim(await store.list_leases(), driver="new", now=now, lease_seconds=30.0)
+    assert (taken.driver, taken.fence) == ("new", 2)
+    assert await store.renew([lease], now=now, lease_seconds=30.0) == frozenset()
+
+
+async def test_a_lease_that_was_given_back_has_no_driver(store: SqlDeploymentStore) -> None:
+    lease = await lease_of(store, "one", ["node1"])
+    assert [one.is_released for one in await store.list_leases()] == [False]
     await store.release([lease])
-    (taken,) = await store.claim(driver="new", now=now, lease_expires_at=now + 30, most=9)
-    assert taken.driver == "new"
+    assert [one.is_released for one in await store.list_leases()] == [True]
 
 
-async def test_of_two_that_take_over_one_gets_the_lease(url: URL, store: SqlDeploymentStore) -> None:
+async def test_of_those_that_take_over_one_gets_the_lease(url: URL, store: SqlDeploymentStore) -> None:
     await lease_of(store, "one", ["node1"])
     databases = [Database(url) for _ in range(4)]
-    late = time.time() + 31
+    seen = await store.list_leases()
     taken = await asyncio.gather(
         *(
-            SqlDeploymentStore(one).claim(driver=f"p{number}", now=late, lease_expires_at=late + 30, most=9)
+            SqlDeploymentStore(one).claim(seen, driver=f"p{number}", now=time.time(), lease_seconds=30.0)
             for number, one in enumerate(databases)
         )
     )

@@ -7,20 +7,21 @@ import time
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import inspect, select
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.app.operation_store import AskedBefore, NewOperation, NodeNote, RequestName
+from kadeploy_deployer.engine.history_pruner import REQUEST_SECONDS
+from kadeploy_deployer.ports.operation_store import AskedBefore, NewOperation, NodeNote, RequestName
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
-from kadeploy_deployer.store.operation_requests import KEPT_SECONDS
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.operations import SqlOperationStore
 from kadeploy_deployer.store.tables import metadata, node_locks
-from kadeploy_sqlkit.migration_lock import migration_lock
 from tests.fakes import dying_operator
+from tests.fakes.deployment_world import WallClock
+from tests.fakes.old_schema import at_revision
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +30,7 @@ NAMES = [f"node{number}" for number in range(50)]
 
 def operation(name: str, *, age: float = 0.0) -> NewOperation:
     now = time.time() - age
-    return NewOperation(id=f"op-{name}", owner="alice", lease_expires_at=now + 30.0, now=now)
+    return NewOperation(id=f"op-{name}", owner="alice", lease_seconds=30.0, now=now)
 
 
 def request(request_id: str = "r-1") -> RequestName:
@@ -63,10 +64,15 @@ async def test_of_rivals_for_one_request_exactly_one_drives_it(url: URL) -> None
 
 async def test_a_request_is_forgotten_when_nobody_will_ask_for_it_again(database: Database) -> None:
     store = SqlOperationStore(database)
-    await store.open_request(operation("old", age=KEPT_SECONDS + 60), request("old"), NAMES, refused={})
-    await store.open_request(operation("young", age=KEPT_SECONDS - 60), request("young"), NAMES, refused={})
-    await store.open_request(operation("now"), request("now"), NAMES, refused={})
-    known = {name: await store.known_request("alice", name) for name in ("old", "young", "now")}
+    ages = {"driven": 60.0, "old": 60.0, "young": -60.0}
+    for name, age in ages.items():
+        await store.open_request(operation(name, age=REQUEST_SECONDS + age), request(name), NAMES, refused={})
+    for name in ("old", "young"):
+        await store.release(f"op-{name}")
+    before = time.time() - REQUEST_SECONDS
+    assert await store.forget_requests(before=before)
+    assert not await store.forget_requests(before=before)
+    known = {name: await store.known_request("alice", name) for name in ages}
     assert [name for name, one in known.items() if one is None] == ["old"]
 
 
@@ -80,30 +86,25 @@ async def test_a_reboot_whose_deployer_was_killed_goes_on_and_reboots_no_node_tw
     cuts = tmp_path / "cuts"
     assert sorted(cuts.read_text().split()) == ["node-1", "node-2"]
 
-    # The dead one's lease has expired; its caller asks another deployer, and then once more.
+    # Nobody renews the dead one's lease; its caller asks another deployer, and then once more.
+    database = Database(url)
+    deployments = SqlDeploymentStore(database)
+    await deployments.free(await deployments.list_leases())
+    database.close()
     for _ in range(2):
         async with asyncio.timeout(60):
-            found = await dying_operator.reboot(text, tmp_path, dying_operator.LaterClock())
+            found = await dying_operator.reboot(text, tmp_path, WallClock())
         assert found == {"node-1": "", "node-2": "OUTCOME_UNKNOWN", "node-3": ""}
     assert sorted(cuts.read_text().split()) == ["node-1", "node-2", "node-3"]
 
 
-def test_a_database_of_the_release_before_is_brought_up_to_date(database: Database) -> None:
-    config = schema._config()
-    with database.engine.begin() as connection, migration_lock(connection):
-        config.attributes["connection"] = connection
-        metadata.drop_all(connection)
-        connection.exec_driver_sql("DROP TABLE alembic_version")
-        command.upgrade(config, "0002")
+def test_a_database_of_an_early_release_is_brought_up_to_date(database: Database) -> None:
+    with at_revision(database, "0002") as connection:
         assert "operation_requests" not in inspect(connection).get_table_names()
-        lock = {
-            "node": "node1",
-            "operation_id": "op-a",
-            "owner": "alice",
-            "lock_time": 1.0,
-            "lease_expires_at": 2.0,
-        }
-        connection.execute(insert(node_locks).values(lock))
+        connection.exec_driver_sql(
+            "INSERT INTO node_locks (node, operation_id, owner, lock_time, lease_expires_at)"
+            " VALUES ('node1', 'op-a', 'alice', 1.0, 2.0)"
+        )
     assert schema.upgrade(database.engine) == schema.newest()
     with database.engine.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []

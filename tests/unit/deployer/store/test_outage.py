@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-from kadeploy_deployer.app.store_values import Created, RemarkNote
+from kadeploy_database import mariadb_session
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.domain.states import DeploymentState
+from kadeploy_deployer.ports.store_values import Created, RemarkNote
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store import schema, turns
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from kadeploy_sqlkit import mariadb_session
 from tests.fakes.deployment_world import World, new_deployment
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
 from tests.mariadb import MariadbServer, killed, running_server
@@ -128,13 +128,13 @@ async def test_a_deployer_that_stops_in_the_middle_of_a_transaction_holds_up_nob
     monkeypatch.setattr(mariadb_session, "IDLE_SECONDS", 1)
     stopped, alive = Database(mariadb_url), Database(mariadb_url)
     with stopped.engine.connect() as connection:
-        turns.pass_turnstile(connection)
+        turns.enter_admission(connection)
         async with asyncio.timeout(30):
             created = await SqlDeploymentStore(alive).create(new_deployment("one", ["node1"]))
         assert isinstance(created, Created)
         # When it goes on it finds that it has done nothing.
         with pytest.raises(OperationalError):
-            turns.pass_turnstile(connection)
+            turns.enter_admission(connection)
     stopped.close()
     alive.close()
 

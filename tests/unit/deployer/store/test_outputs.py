@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from kadeploy_deployer.app.ports import LAST_OUTPUT_BYTES
-from kadeploy_deployer.app.store_values import OutputNote, StoredOutput
 from kadeploy_deployer.domain.deployment import Lease
+from kadeploy_deployer.ports import LAST_OUTPUT_BYTES
+from kadeploy_deployer.ports.store_values import OutputNote, StoredOutput
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import new_deployment
 

@@ -5,12 +5,17 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import select
 
+from kadeploy_deployer.domain.lease_record import LeaseKind
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database, InvalidDatabaseUrl, make_engine
+from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from kadeploy_deployer.store.operations import SqlOperationStore
 from kadeploy_deployer.store.schema import SchemaOutdated
-from kadeploy_deployer.store.tables import metadata
-from tests.fakes.deployment_world import make_database
+from kadeploy_deployer.store.tables import deployments, metadata
+from tests.fakes.deployment_world import claim_all, make_database
+from tests.fakes.old_schema import at_revision
 
 
 def test_the_migrations_make_the_tables_of_this_release(database: Database) -> None:
@@ -54,3 +59,56 @@ def test_a_database_without_tables_is_refused_with_advice(tmp_path: Path) -> Non
 def test_a_database_that_cannot_be_used_is_refused(url: str) -> None:
     with pytest.raises(InvalidDatabaseUrl):
         make_engine(url)
+
+
+OLD_ROWS = """
+INSERT INTO deployments (id, state, waiting_slot, owner, request_id, spec, environment, step, attempt, version, driver,
+lease_expires_at, fence, cancel_requested, cancel_reason, wait_until, last_sequence, create_time, description)
+VALUES ('waits', 'waiting', 1, 'alice', 'r-1', '{}', '{}', '', 0, 1, 'dead', 1e12, 1, 0, '', 160, 0, 100, '');
+INSERT INTO deployments (id, state, owner, spec, environment, step, attempt, version, driver,
+lease_expires_at, fence, cancel_requested, cancel_reason, wait_until, last_sequence, create_time, description)
+VALUES ('runs', 'deploying', 'root', '{}', '{}', 'format', 1, 7, 'dead', 1e12, 2, 0, '', 50, 9, 50, '');
+INSERT INTO node_locks (node, deployment_id, owner, lock_time) VALUES ('n1', 'runs', 'root', 50);
+INSERT INTO node_locks (node, operation_id, owner, lock_time, lease_expires_at) VALUES ('n2', 'op-a', 'bob', 50, 1e12);
+INSERT INTO console_slots (node, operation_id, owner, start_time, lease_expires_at)
+VALUES ('n3', 'op-c', 'bob', 50, 1e12);
+INSERT INTO operation_requests
+(id, operation_id, owner, request_id, fingerprint, create_time, lease_expires_at, stop_asked, ended)
+VALUES ('op-a', 'op-a', 'bob', 'r-2', 'f', 50, 1e12, 0, 0), ('op-b', 'op-b', 'bob', 'r-3', 'f', 50, 0, 0, 0);
+INSERT INTO queue_places (ticket, owner, request_id, expires_at) VALUES (5, 'carol', 'r-4', 1e12)
+"""
+
+
+async def test_what_the_release_before_left_is_held_and_ends_when_nobody_renews_it(database: Database) -> None:
+    with at_revision(database, "0004") as connection:
+        for statement in OLD_ROWS.split(";"):
+            connection.exec_driver_sql(statement)
+    assert schema.upgrade(database.engine) == schema.newest()
+    with database.engine.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        found = connection.execute(select(deployments).order_by(deployments.c.id)).all()
+        assert [(row.id, row.needs_right, row.fingerprint, row.wait_seconds) for row in found] == [
+            ("runs", False, None, 0.0),
+            ("waits", False, None, 60.0),
+        ]
+
+    store, operations = SqlDeploymentStore(database), SqlOperationStore(database)
+    held = await store.list_leases()
+    assert [(lease.kind, lease.name, lease.seconds, lease.renewals) for lease in held[:2]] == [
+        (LeaseKind.DEPLOYMENT, "runs", 30.0, 0),
+        (LeaseKind.DEPLOYMENT, "waits", 30.0, 0),
+    ]
+    assert {(lease.kind, lease.name) for lease in held[2:]} == {
+        (LeaseKind.OPERATION, "op-a"),
+        (LeaseKind.OPERATION, "op-c"),
+        (LeaseKind.QUEUE_PLACE, "5"),
+    }
+    driven = [await operations.known_request("bob", name) for name in ("r-2", "r-3")]
+    assert [one.is_driven for one in driven if one is not None] == [True, False]
+
+    await store.free(held)
+    assert await store.holders(["n1", "n2"]) == {"n1": "runs"}
+    assert {lease.deployment_id for lease in await claim_all(store, "new")} == {"runs", "waits"}
+    known = await store.find_request("alice", "r-1")
+    assert known is not None
+    assert (known.deployment_id, known.fingerprint) == ("waits", None)

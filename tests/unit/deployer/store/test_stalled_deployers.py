@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.app.store_values import DeploymentFilter
 from kadeploy_deployer.domain.states import DeploymentState
+from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.store.database import Database
 from tests.fakes.deployment_world import World, new_deployment
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
@@ -95,7 +95,10 @@ async def test_it_cuts_no_power_of_nodes_that_its_operation_has_lost(
 ) -> None:
     process = await asyncio.to_thread(stalled, "reboot")
     world = World(database=database, plan=straight_plan())
-    await asyncio.sleep(LEASE_SECONDS * 2)
+    world.supervisor.open()
+    async with asyncio.timeout(SECONDS):
+        while await world.store.holders(["node1"]):  # noqa: ASYNC110 - another process holds it
+            await asyncio.sleep(0.05)
     created = await world.store.create(new_deployment("d-1", ["node1"]))
     assert await world.store.holders(["node1"]) == {"node1": created.deployment_id}  # type: ignore[union-attr]
 
@@ -103,6 +106,7 @@ async def test_it_cuts_no_power_of_nodes_that_its_operation_has_lost(
 
     assert cuts(tmp_path) == CUTS_BEFORE
     assert await world.store.holders(["node1"]) == {"node1": "d-1"}
+    await world.supervisor.close()
 
 
 async def test_it_goes_on_if_nobody_has_taken_its_work(stalled: Stalled, database: Database, tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from kadeploy_deployer.app.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.domain.deployment import Lease
-from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting
+from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, InvalidDeployment
+from kadeploy_deployer.domain.lease_record import LeaseKind
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.states import BusyPolicy
+from kadeploy_deployer.ports.store_values import Created, NewDeployment, Queued
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from kadeploy_deployer.store.turns import PLACE_SECONDS
 from tests.fakes.deployment_world import new_deployment
 
 pytestmark = pytest.mark.integration
@@ -54,8 +54,7 @@ async def test_requests_get_their_turn_in_the_order_in_which_they_came(store: Sq
     assert tickets == sorted(tickets)
     await end(store, first)
 
-    now = time.time()
-    assert [await store.is_next(ticket, now=now) for ticket in tickets] == [True, False, False]
+    assert [await store.is_next(ticket) for ticket in tickets] == [True, False, False]
     # Neither the second in the queue nor somebody who has only just come gets past the first.
     assert await queued(store, patient("d1", "other1", ticket=tickets[1])) == tickets[1]
     with pytest.raises(AnotherDeploymentWaiting, match="3 earlier requests came before"):
@@ -84,14 +83,18 @@ async def test_a_place_that_nobody_renews_holds_nobody_up(store: SqlDeploymentSt
     first = await somebody_waits(store)
     dead = await queued(store, patient("dead", "node2"))
     alive = await queued(store, patient("alive", "node3"))
+    seen = await store.list_leases()
+    # The one that lives renews its place in time.
+    assert await queued(store, patient("alive", "node3", ticket=alive)) == alive
     await end(store, first)
-    later = time.time() + PLACE_SECONDS + 1
 
-    assert not await store.is_next(alive, now=time.time())
-    assert await store.is_next(alive, now=later)
-    assert isinstance(await store.create(patient("alive", "node3", ticket=alive, now=later)), Created)
-    # Whoever comes back after all stands where he stood.
-    assert await store.is_next(dead, now=later)
+    assert not await store.is_next(alive)
+    await store.free(seen)
+    assert [lease.name for lease in await store.list_leases() if lease.kind is LeaseKind.QUEUE_PLACE] == [str(alive)]
+    assert await store.is_next(alive)
+    assert isinstance(await store.create(patient("alive", "node3", ticket=alive)), Created)
+    # Whoever comes back after all stands where they stood.
+    assert await store.is_next(dead)
 
 
 async def test_a_request_made_again_with_its_id_finds_its_place_again(store: SqlDeploymentStore) -> None:
@@ -110,3 +113,17 @@ async def test_a_place_that_is_given_up_is_nobodys(store: SqlDeploymentStore) ->
     await end(store, first)
 
     assert isinstance(await store.create(new_deployment("late", ["node3"])), Created)
+
+
+async def test_a_request_that_queues_lends_its_id_to_no_other(store: SqlDeploymentStore) -> None:
+    first = await somebody_waits(store)
+    ticket = await queued(store, patient("second", "node2", request_id="r-1"))
+    other = new_deployment("other", ["node3"], wait_timeout=60.0, request_id="r-1", fingerprint="other")
+    with pytest.raises(InvalidDeployment, match="request_id: was given to another request"):
+        await store.create(other)
+    await end(store, first)
+    with pytest.raises(InvalidDeployment, match="request_id: was given to another request"):
+        await store.create(other)
+    assert isinstance(await store.create(patient("second", "node2", ticket=ticket, request_id="r-1")), Created)
+    with pytest.raises(InvalidDeployment, match="request_id: was given to another request"):
+        await store.create(other)

@@ -4,22 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from kadeploy_inventory.domain.cluster import EnvironmentReference
 from kadeploy_inventory.domain.environment import (
     BootKind,
     BootSpec,
     Environment,
     ImageKind,
-    Visibility,
     check_environment,
-    choose,
 )
 from kadeploy_inventory.domain.problems import Problems
 from kadeploy_inventory.domain.script_archive import Compression
 from tests.unit.inventory.builders import archive, environment
 
 IMAGE = environment().image
-PRIVATE, SHARED, PUBLIC = Visibility.PRIVATE, Visibility.SHARED, Visibility.PUBLIC
 
 
 def checked(description: Environment) -> tuple[Environment, list[str]]:
@@ -56,7 +52,6 @@ def test_what_is_left_out_is_filled_in() -> None:
         (environment(image=replace(IMAGE, size_bytes=-1)), "environment.image.size_bytes"),
         (environment(postinstalls=(archive(), archive(uri="x"))), "environment.postinstalls[1].uri"),
         (environment(postinstalls=(archive(script="../x"),)), "environment.postinstalls[0].script"),
-        (environment(postinstalls=(archive(),) * 17), "environment.postinstalls"),
         (environment(boot=BootSpec()), "environment.boot.kernel_path"),
         (environment(boot=BootSpec(kernel_path="vmlinuz")), "environment.boot.kernel_path"),
         (environment(boot=BootSpec(kernel_path="/k", kernel_arguments="a\0")), "environment.boot.kernel_arguments"),
@@ -85,40 +80,3 @@ def test_a_problem_names_the_field(spoilt: Environment, field: str) -> None:
 )
 def test_other_ways_to_boot_and_to_write_are_accepted(right: Environment) -> None:
     assert checked(right)[1] == []
-
-
-def chosen(candidates: list[Environment], *, sees_all: bool = False, **reference: object) -> str:
-    wanted = EnvironmentReference(name="debian", **reference)  # type: ignore[arg-type]
-    found = choose(candidates, wanted, user="alice", sees_all=sees_all)
-    return f"{found.owner} {found.version}" if found else "none"
-
-
-def test_one_s_own_comes_before_a_public_one() -> None:
-    others = environment(owner="root", version=9, visibility=PUBLIC)
-    assert chosen([others, environment(version=1), environment(version=2)]) == "alice 2"
-
-
-def test_a_public_one_is_found_without_naming_its_owner_and_a_shared_one_is_not() -> None:
-    assert chosen([environment(owner="root", visibility=PUBLIC)]) == "root 1"
-    assert chosen([environment(owner="bob", visibility=SHARED)]) == "none"
-
-
-def test_a_shared_one_is_found_by_naming_its_owner_and_a_private_one_is_not() -> None:
-    assert chosen([environment(owner="bob", visibility=SHARED)], owner="bob") == "bob 1"
-    assert chosen([environment(owner="bob", visibility=PRIVATE)], owner="bob") == "none"
-    assert chosen([environment(owner="bob", visibility=PRIVATE)], owner="bob", sees_all=True) == "bob 1"
-
-
-def test_naming_an_owner_leaves_out_one_s_own() -> None:
-    assert chosen([environment()], owner="bob") == "none"
-
-
-def test_a_version_that_is_named_is_the_one() -> None:
-    versions = [environment(version=number) for number in (1, 2, 3)]
-    assert chosen(versions, version=2) == "alice 2"
-    assert chosen(versions, version=4) == "none"
-
-
-def test_the_latest_private_one_does_not_hide_an_earlier_shared_one() -> None:
-    versions = [environment(owner="bob", version=1, visibility=SHARED), environment(owner="bob", version=2)]
-    assert chosen(versions, owner="bob") == "bob 1"

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncssh
 
-from kadeploy_deployer.app.ports import LAST_OUTPUT_BYTES, CommandResult, OnPart
+from kadeploy_deployer.ports import LAST_OUTPUT_BYTES, CommandResult, OnPart
 
 READ_BYTES = 64 * 1024
 

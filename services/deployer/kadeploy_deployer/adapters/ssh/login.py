@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncssh
 
-from kadeploy_deployer.app.ports import NodeUnreachable, OtherHostKey, ShellError, ShellHost
+from kadeploy_deployer.ports import NodeUnreachable, OtherHostKey, ShellError, ShellHost
 
 # Curve25519 first: the hybrid exchange that asyncssh prefers costs ten times as much on either side, and hundreds of
 # nodes shake hands at once.

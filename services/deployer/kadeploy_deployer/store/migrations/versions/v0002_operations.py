@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kadeploy_sqlkit.column_types import word
+from kadeploy_database.column_types import word
 
 revision = "0002"
 down_revision = "0001"

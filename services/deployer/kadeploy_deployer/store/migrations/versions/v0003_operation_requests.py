@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kadeploy_sqlkit.column_types import long_text, word
+from kadeploy_database.column_types import long_text, word
 
 revision = "0003"
 down_revision = "0002"

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from kadeploy_sqlkit.column_types import UtcTime, ascii_word, word
+from kadeploy_database.column_types import UtcTime, ascii_word, word
 
 revision = "0001"
 down_revision = None

@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import Column
 
-from kadeploy_sqlkit.column_types import word
+from kadeploy_database.column_types import word
 
 revision = "0002"
 down_revision = "0001"

@@ -1,0 +1,1 @@
+"""Boot entries, the TFTP tree, and the DHCP server's configuration."""

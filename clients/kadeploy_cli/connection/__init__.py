@@ -1,0 +1,1 @@
+"""Settings, channels to the services, and the session of one command."""

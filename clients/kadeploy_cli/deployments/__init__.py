@@ -1,0 +1,1 @@
+"""Deployments: created, followed, listed, cancelled; statistics."""

@@ -1,0 +1,45 @@
+"""kadeploy: the classic name and options."""
+
+from typing import Any
+
+import click
+
+from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.deployments import actions as deployments
+from kadeploy_cli.deployments import deploy
+from kadeploy_cli.deployments import spec as deployment_spec
+from kadeploy_cli.deployments.deploy import Aftermath
+from kadeploy_cli.deployments.deploy_options import wanted, wanted_options
+from kadeploy_cli.terminal.output import Format
+
+
+@click.command()
+@wanted_options
+@click.option("-o", "--output-ok-nodes", "good_file", metavar="FILE", help="Write the deployed nodes there.")
+@click.option("-n", "--output-ko-nodes", "bad_file", metavar="FILE", help="Write the other nodes there.")
+@click.option("-s", "--script", metavar="FILE", help="A program to run when the deployment has ended.")
+@click.option("--plan", is_flag=True, help="Say what would happen, and touch nothing.")
+@click.option("--detach", is_flag=True, help="Print the deployment's id and do not wait.")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@command_options("--output", form=Format.TEXT)
+def kadeploy(
+    session: Session,
+    /,
+    *,
+    good_file: str | None,
+    bad_file: str | None,
+    script: str | None,
+    plan: bool,
+    detach: bool,
+    **options: Any,
+) -> None:
+    """Deploys an environment on nodes, and tells how it went for each of them.
+
+    Exit status: 0 every node is deployed, 6 some are, 1 none is; 2, 4 and 5 nothing was started; 3 a service does
+    not answer.
+    """
+    spec = deployment_spec.build(wanted(options))
+    if plan:
+        finish(deployments.show_plan(session, spec))
+    aftermath = Aftermath(good_file=good_file, bad_file=bad_file, script=script)
+    finish(deploy.run(session, spec, detach=detach, aftermath=aftermath))

@@ -1,0 +1,138 @@
+"""The whole of kadeploy: create a deployment, follow it, report how it ended."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
+from kadeploy_cli.connection.session import Session
+from kadeploy_cli.deployments import creation
+from kadeploy_cli.deployments.watching import report
+from kadeploy_cli.deployments.watching.follow import Detached, Follower, View
+from kadeploy_cli.deployments.watching.lines import LineView
+from kadeploy_cli.deployments.watching.live import LiveView
+from kadeploy_cli.terminal import output
+from kadeploy_cli.terminal.exit_codes import ExitCode
+from kadeploy_cli.terminal.failures import Failure, UsageFailure
+from kadeploy_cli.terminal.plain import plain
+
+SCRIPT_PATIENCE = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aftermath:
+    """What is done when the deployment has ended."""
+
+    good_file: str | None = None
+    bad_file: str | None = None
+    script: str | None = None
+
+
+def run(session: Session, spec: deployment_pb2.DeploymentSpec, *, detach: bool, aftermath: Aftermath) -> ExitCode:
+    """Deploys and returns the exit status: 0 only if every node that was asked for is deployed."""
+    check(aftermath)
+    deployment = creation.create(session, spec)
+    if detach:
+        names = [deployment.id]
+        output.show(session.form, columns=("DEPLOYMENT",), rows=[names], data=plain(deployment), names=names)
+        return ExitCode.OK
+    output.say(
+        f"deployment {deployment.id}: {deployment.environment.name} version {deployment.environment.version} "
+        f"on {deployment.spec.nodes or spec.nodes}"
+    )
+    final = follow(session, deployment, owns=True)
+    if final is None:
+        return ExitCode.INTERRUPTED
+    tell(session, final)
+    write_files(final, aftermath)
+    code = report.exit_code(final)
+    if aftermath.script:
+        run_script(aftermath.script, final)
+    return code
+
+
+def watch(session: Session, deployment_id: str) -> ExitCode:
+    """Follows a deployment that is there already; an interrupt ends the watch and not the deployment."""
+    request = deployer_service_pb2.GetDeploymentRequest(id=deployment_id)
+    deployment = session.deployer.call(session.deployer.deployments.GetDeployment, request)
+    final = follow(session, deployment, owns=False)
+    if final is None:
+        return ExitCode.INTERRUPTED
+    tell(session, final)
+    return report.exit_code(final)
+
+
+def follow(session: Session, deployment: deployment_pb2.Deployment, *, owns: bool) -> deployment_pb2.Deployment | None:
+    """Returns the deployment as it ended, or None when the user left before."""
+    view = chosen_view(session)
+    try:
+        return Follower(session.deployer, deployment, view=view, owns=owns).run()
+    except Detached:
+        output.say(f"the deployment goes on; `ka deployment watch {deployment.id}` follows it again")
+        return None
+
+
+def chosen_view(session: Session) -> View:
+    """Returns a table that redraws itself for people, lines for everything else."""
+    people = sys.stdout.isatty() and sys.stderr.isatty() and session.form is not output.Format.JSON
+    return LiveView() if people else LineView()
+
+
+def tell(session: Session, final: deployment_pb2.Deployment) -> None:
+    """Prints how a deployment ended."""
+    if session.form is output.Format.JSON:
+        output.show_json(plain(final))
+    elif session.form is output.Format.NAME:
+        output.show(session.form, columns=(), rows=(), data=None, names=[final.id])
+    else:
+        report.show(final)
+
+
+def check(aftermath: Aftermath) -> None:
+    """Refuses files that cannot be written and scripts that cannot be run, before anything is deployed."""
+    for name in (aftermath.good_file, aftermath.bad_file):
+        if name in tuple(output.Format):
+            advice = f"--output {name} is how the result is printed; a file of that name is ./{name}."
+            raise UsageFailure(f"-o and --output-ko-nodes name files, and {name} is hardly one", advice=advice)
+        if name and not os.access(Path(name) if Path(name).exists() else Path(name).absolute().parent, os.W_OK):
+            raise UsageFailure(f"{name} cannot be written")
+    if aftermath.script and not os.access(aftermath.script, os.X_OK):
+        raise UsageFailure(f"{aftermath.script} is not a program that can be run", advice="chmod +x makes it one.")
+
+
+def write_files(final: deployment_pb2.Deployment, aftermath: Aftermath) -> None:
+    """Writes the names of the nodes that succeeded and of those that did not, one a line."""
+    for name, nodes in ((aftermath.good_file, report.good_nodes(final)), (aftermath.bad_file, report.bad_nodes(final))):
+        if name:
+            write_names(name, nodes)
+
+
+def write_names(name: str, nodes: Sequence[str]) -> None:
+    """Writes names of nodes into a file, one a line."""
+    try:
+        Path(name).write_text("".join(f"{node}\n" for node in nodes), encoding="utf-8")
+    except OSError as error:
+        raise UsageFailure(f"{name} cannot be written: {error.strerror}") from None
+
+
+def run_script(script: str, final: deployment_pb2.Deployment) -> None:
+    """Runs the user's program after the deployment; the environment tells it what happened."""
+    environment = {
+        **os.environ,
+        "KADEPLOY_DEPLOYMENT": final.id,
+        "KADEPLOY_NODES_OK": " ".join(report.good_nodes(final)),
+        "KADEPLOY_NODES_KO": " ".join(report.bad_nodes(final)),
+    }
+    try:
+        ended = subprocess.run([str(Path(script).absolute())], env=environment, timeout=SCRIPT_PATIENCE, check=False)
+    except OSError as error:
+        raise UsageFailure(f"{script} cannot be run: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise Failure(
+            f"{script} was ended: it ran for more than {SCRIPT_PATIENCE:g} s", exit_code=ExitCode.FAILED
+        ) from None
+    if ended.returncode != 0:
+        output.say(f"{script} ended with exit status {ended.returncode}")

@@ -1,0 +1,91 @@
+"""The options of a deployment: shared by kadeploy and `ka deployment start|plan`."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from kadeploy_cli.deployments.spec import BOOT_METHODS, BUSY_POLICIES, DEFAULT_KEY, Options
+from kadeploy_cli.nodes.names import node_options
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+SECONDS = click.FloatRange(0, 86_400, min_open=True)
+WAIT_SECONDS = click.FloatRange(0, 30 * 86_400, min_open=True)
+
+WANTED = (
+    click.option("-e", "--environment", required=True, metavar="NAME", help="What to deploy."),
+    click.option("-l", "--login", "owner", default="", metavar="USER", help="Whose environment it is."),
+    click.option(
+        "--env-version", "version", type=click.IntRange(1), metavar="N", help="Its version; the latest when left out."
+    ),
+    node_options,
+    click.option("-p", "--partition", metavar="PARTITION", help="The target: 3, sda3; the cluster's when left out."),
+    click.option("-d", "--device", metavar="DEVICE", help="The target's disk; the cluster's when left out."),
+    click.option(
+        "--partition-disk",
+        "write_partition_table",
+        is_flag=True,
+        help="Write the partition table first. EVERYTHING ON THE DISK IS LOST.",
+    ),
+    click.option(
+        "-k",
+        "--keys",
+        "key_files",
+        multiple=True,
+        is_flag=False,
+        flag_value=DEFAULT_KEY,
+        metavar="[FILE]",
+        help="Let the owner of this public key log in as root; your own in ~/.ssh without FILE. Repeatable.",
+    ),
+    click.option(
+        "-r", "--reformat-tmp", default="", metavar="FS", help="Format the tmp partition with this file system."
+    ),
+    click.option(
+        "--boot-method",
+        type=click.Choice(list(BOOT_METHODS)),
+        help="How the new system boots: its kernel over the network, GRUB from the node's disk, the partition's own "
+        "loader, or at once by kexec. As its environment says when left out, which is network for most.",
+    ),
+    click.option("-F", "--fast-kernel-reboot", "kexec", is_flag=True, help="The same as --boot-method kexec."),
+    click.option("--grub", is_flag=True, help="The same as --boot-method grub."),
+    click.option(
+        "-u",
+        "--use-prod-env",
+        "use_production_system",
+        is_flag=True,
+        help="Deploy from the running system, without the first reboot.",
+    ),
+    click.option("--kernel-arguments", default="", metavar="TEXT", help="Instead of the environment's."),
+    click.option(
+        "--busy",
+        type=click.Choice(list(BUSY_POLICIES)),
+        default="exclude",
+        show_default=True,
+        help="What to do about nodes that another deployment holds.",
+    ),
+    click.option(
+        "--wait-timeout",
+        type=WAIT_SECONDS,
+        metavar="S",
+        help="How long to wait for busy nodes, or for the waiting place. The site may allow less (by default a day).",
+    ),
+    click.option(
+        "--timeout-first", "first_check_timeout", type=SECONDS, metavar="S", help="For the deployment environment."
+    ),
+    click.option("--timeout-last", "last_check_timeout", type=SECONDS, metavar="S", help="For the new system."),
+    click.option("--user", default="", metavar="USER", help="On behalf of this user (administrators)."),
+)
+
+
+def wanted_options(function: Function) -> Function:
+    """Gives a command the options that `deployment_spec.Options` is made of."""
+    decorated: Any = function
+    for option in reversed(WANTED):
+        decorated = option(decorated)
+    result: Function = decorated
+    return result
+
+
+def wanted(options: dict[str, Any]) -> Options:
+    """Returns the options as a value."""
+    return Options(**options)

@@ -1,0 +1,147 @@
+"""From the options of kadeploy to what is wanted: target, keys, and how long to wait."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf.duration_pb2 import Duration
+
+from kadeploy.deployer.v1 import deployment_pb2
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.terminal.failures import UsageFailure
+
+PARTITION = re.compile(r"(?:/dev/)?(?P<device>(?:nvme\d+n\d+|mmcblk\d+)(?=p)|[a-z]+)?p?(?P<number>\d{1,3})")
+DEVICE = re.compile(r"(?:/dev/)?([a-z][a-z0-9]*)")
+KEY = re.compile(r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+")
+DEFAULT_KEYS = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub", "id_dsa.pub")
+DEFAULT_KEY = "default"
+BUSY_POLICIES = {
+    "exclude": deployment_pb2.BUSY_POLICY_EXCLUDE,
+    "fail": deployment_pb2.BUSY_POLICY_FAIL,
+    "wait": deployment_pb2.BUSY_POLICY_WAIT,
+}
+BOOT_METHODS = {
+    "network": deployment_pb2.BOOT_METHOD_NETWORK,
+    "grub": deployment_pb2.BOOT_METHOD_GRUB,
+    "chainload": deployment_pb2.BOOT_METHOD_CHAINLOAD,
+    "kexec": deployment_pb2.BOOT_METHOD_KEXEC,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options that say what is wanted, as they were typed."""
+
+    environment: str
+    version: int | None = None
+    owner: str = ""
+    machines: Sequence[str] = ()
+    node_file: str | None = None
+    partition: str | None = None
+    device: str | None = None
+    write_partition_table: bool = False
+    key_files: Sequence[str] = ()
+    reformat_tmp: str = ""
+    boot_method: str | None = None
+    kexec: bool = False
+    grub: bool = False
+    use_production_system: bool = False
+    busy: str = "exclude"
+    wait_timeout: float | None = None
+    first_check_timeout: float | None = None
+    last_check_timeout: float | None = None
+    kernel_arguments: str = ""
+    user: str = ""
+
+
+def build(options: Options) -> deployment_pb2.DeploymentSpec:
+    """Returns what the options ask for, or says which of them cannot be accepted."""
+    if options.wait_timeout is None and options.busy == "wait":
+        raise UsageFailure("--busy wait needs --wait-timeout SECONDS", advice="So that the wait has an end.")
+    device, number = target(options.partition, options.device)
+    spec = deployment_pb2.DeploymentSpec(
+        nodes=str(node_names.required(options.machines, options.node_file)),
+        environment_name=options.environment,
+        environment_owner=options.owner,
+        device=device,
+        partition=number,
+        busy_policy=BUSY_POLICIES[options.busy],
+        wait_timeout=_duration(options.wait_timeout),
+        write_partition_table=options.write_partition_table,
+        reformat_tmp=options.reformat_tmp,
+        boot_method=boot_method(
+            {
+                "--boot-method": options.boot_method,
+                "-F": "kexec" if options.kexec else None,
+                "--grub": "grub" if options.grub else None,
+            }
+        ),
+        use_production_system=options.use_production_system,
+        authorized_keys=[key for file in options.key_files for key in read_keys(file)],
+        kernel_arguments=options.kernel_arguments,
+        first_check_timeout=_duration(options.first_check_timeout),
+        last_check_timeout=_duration(options.last_check_timeout),
+        user=options.user,
+    )
+    if options.version is not None:
+        spec.environment_version = options.version
+    return spec
+
+
+def boot_method(said: Mapping[str, str | None]) -> "deployment_pb2.BootMethod.ValueType":
+    """Returns how a system is to be booted, which several options may say; unspecified when none does."""
+    words = {option: word for option, word in said.items() if word}
+    if len(set(words.values())) > 1:
+        raise UsageFailure(f"{' and '.join(words)} say different things: a system boots in one way")
+    return BOOT_METHODS[next(iter(words.values()))] if words else deployment_pb2.BOOT_METHOD_UNSPECIFIED
+
+
+def target(partition: str | None, device: str | None) -> tuple[str, int]:
+    """Returns device and number of the target from "3", "vda3" or "nvme0n1p3"; "" and 0 are the cluster's defaults."""
+    chosen = ""
+    if device:
+        named = DEVICE.fullmatch(device)
+        if not named:
+            raise UsageFailure(f"-d {device!r} is not a device such as sda")
+        chosen = named[1]
+    if not partition:
+        return chosen, 0
+    found = PARTITION.fullmatch(partition)
+    if not found or int(found["number"]) == 0:
+        raise UsageFailure(f"-p {partition!r} is not a partition such as 3, sda3 or nvme0n1p3")
+    of_partition = found["device"] or ""
+    if of_partition and chosen and of_partition != chosen:
+        raise UsageFailure(f"-p {partition} is not on -d {chosen}")
+    return chosen or of_partition, int(found["number"])
+
+
+def read_keys(file: str) -> list[str]:
+    """Returns the public keys of a file, one a line; of the user's own when none is named."""
+    path = _own_key() if file == DEFAULT_KEY else Path(file)
+    text = node_names.read_file(str(path)).decode("utf-8", errors="replace")
+    if "PRIVATE KEY" in text:
+        raise UsageFailure(
+            f"{path} is a private key, which nobody else may see", advice=f"Name the public one: -k {path}.pub"
+        )
+    keys = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    wrong = next((key for key in keys if not KEY.match(key)), None)
+    if not keys or wrong is not None:
+        raise UsageFailure(f"{path} is not a file of public keys, one a line, such as ssh-ed25519 AAAA… name")
+    return keys
+
+
+def _own_key() -> Path:
+    directory = Path("~/.ssh").expanduser()
+    for name in DEFAULT_KEYS:
+        if (directory / name).is_file():
+            return directory / name
+    raise UsageFailure(f"there is no public key in {directory}", advice="ssh-keygen makes one; -k FILE names another.")
+
+
+def _duration(seconds: float | None) -> Duration | None:
+    if seconds is None:
+        return None
+    duration = Duration()
+    duration.FromNanoseconds(int(seconds * 1e9))
+    return duration

@@ -1,0 +1,73 @@
+"""Reads a watch in a thread of its own, so that the command can look at its clock and its signals meanwhile."""
+
+import threading
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import grpc
+
+from kadeploy.deployer.v1 import deployer_service_pb2
+from kadeploy_cli.connection.connect import Deployer
+from kadeploy_edge.status import RemoteError, from_rpc_error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The stream told something."""
+
+    feed: "Feed"
+    response: deployer_service_pb2.WatchDeploymentResponse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The stream came to its end as it should."""
+
+    feed: "Feed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The stream broke."""
+
+    feed: "Feed"
+    error: RemoteError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """The user, or the system, wants the command to stop."""
+
+    signal: int
+
+
+Item = Told | Ended | Lost | Interrupted
+
+
+class Feed:
+    """One stream of one deployment. Whatever comes goes to the queue; the last item is Ended or Lost."""
+
+    def __init__(
+        self, deployer: Deployer, deployment_id: str, *, after_sequence: int, items: "SimpleQueue[Item]"
+    ) -> None:
+        request = deployer_service_pb2.WatchDeploymentRequest(id=deployment_id, after_sequence=after_sequence)
+        self._items = items
+        # No deadline: a deployment takes what it takes. Silence is bounded by whoever reads the queue.
+        self._call = deployer.deployments.WatchDeployment(request)
+        # A daemon: a stream that does not heed its cancellation must not keep the command from ending.
+        self._thread = threading.Thread(target=self._read, name="watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the stream; items that it still puts name this feed and can be passed over."""
+        self._call.cancel()
+        self._thread.join(timeout=2.0)
+
+    def _read(self) -> None:
+        try:
+            for response in self._call:
+                self._items.put(Told(feed=self, response=response))
+        except grpc.RpcError as error:
+            self._items.put(Lost(feed=self, error=from_rpc_error(error)))
+        else:
+            self._items.put(Ended(feed=self))

@@ -1,0 +1,1 @@
+"""Environments: recorded, listed, printed; images and their archives."""

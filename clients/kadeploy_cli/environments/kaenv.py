@@ -1,0 +1,64 @@
+"""kaenv: environments with the options of Kadeploy 3."""
+
+import click
+
+from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.environments import actions as environments
+from kadeploy_cli.terminal.failures import UsageFailure
+
+VISIBILITY = click.Choice(["private", "shared", "public"])
+CHECKSUMS = {
+    "image": environments.IMAGE,
+    "preinstall": environments.PREINSTALL,
+    "postinstalls": environments.POSTINSTALLS,
+}
+
+
+@click.command()
+@click.option("-a", "--add", "added", metavar="FILE", help='Record the environment of a YAML file ("-" for stdin).')
+@click.option("-d", "--delete", "removed", metavar="NAME", help="Remove it.")
+@click.option("-l", "--list", "listed", is_flag=True, help="List those that you may use.")
+@click.option("-p", "--print", "printed", metavar="NAME", help="Show it.")
+@click.option("-s", "--show-all-versions", "all_versions", is_flag=True, help="With -l: not the latest ones alone.")
+@click.option("-u", "--env-user", "owner", default="", metavar="USER", help="Of this owner.")
+@click.option("--env-version", "version", type=click.IntRange(1), metavar="N", help="This version.")
+@click.option("-t", "--visibility-tag", "visibility", type=VISIBILITY, help="Who may use it; with -a and the next one.")
+@click.option("--set-visibility-tag", "shared", metavar="NAME", help="Set the visibility that -t names.")
+@click.option("--update-image-checksum", "image", metavar="NAME", help="Accept the image as it is now.")
+@click.option("--update-preinstall-checksum", "preinstall", metavar="NAME", help="Accept the pre-install archive.")
+@click.option(
+    "--update-postinstalls-checksum", "postinstalls", metavar="NAME", help="Accept the post-install archives."
+)
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@command_options()
+def kaenv(
+    session: Session,
+    /,
+    *,
+    listed: bool,
+    all_versions: bool,
+    owner: str,
+    version: int | None,
+    visibility: str | None,
+    **named: str | None,
+) -> None:
+    """Records, lists, shows, changes and removes environments, as Kadeploy 3's command did."""
+    chosen = [(what, name) for what, name in named.items() if name is not None]
+    if len(chosen) + listed != 1:
+        raise UsageFailure("one thing to do is needed", advice="`kaenv --help` lists them: -a, -d, -l, -p, …")
+    if listed:
+        finish(environments.show_list(session, owner=owner, latest=not all_versions))
+    what, name = chosen[0]
+    if what == "added":
+        options = {"visibility": visibility, "version": str(version) if version else None}
+        finish(environments.record(session, file=name, options=options, owner=owner))
+    if what == "removed":
+        finish(environments.delete(session, name, version, owner))
+    if what == "printed":
+        finish(environments.show_one(session, name, version, owner))
+    if what == "shared" and visibility is None:
+        raise UsageFailure("--set-visibility-tag needs -t private, shared or public")
+    reference = environments.reference(name, version, owner)
+    if what == "shared":
+        finish(environments.update(session, reference, visibility=visibility))
+    finish(environments.update(session, reference, accepted=(CHECKSUMS[what],)))

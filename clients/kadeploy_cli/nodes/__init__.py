@@ -1,0 +1,1 @@
+"""Nodes and their partitions: descriptions registered, listed, changed."""

@@ -1,0 +1,1 @@
+"""What is done to nodes outside of a deployment: reboots, power, commands, consoles."""

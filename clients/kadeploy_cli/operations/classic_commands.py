@@ -1,0 +1,179 @@
+"""kareboot, kapower, kaconsole, karemote, kaaddkeys and kastats: the classic names and options."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.deployments import spec as deployment_spec
+from kadeploy_cli.deployments import statistics
+from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.nodes.names import node_options
+from kadeploy_cli.operations import console, node_control, remote_command
+from kadeploy_cli.operations.control_options import (
+    SECONDS,
+    classic_list_options,
+    lists,
+    one_node,
+    reboot_options,
+    reboot_request,
+)
+from kadeploy_cli.operations.node_control import Lists
+from kadeploy_cli.terminal.failures import UsageFailure
+
+
+class Day(click.DateTime):
+    """A moment as people write it."""
+
+    name = "date"
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As in click, in the words of this command."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f'"{value}" is no day; write 2026-11-22, 2026-11 or "2026-11-22 14:00"', param, ctx)
+
+
+DAY = Day()
+
+version_option = click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+
+
+@click.command()
+@reboot_options
+@node_options
+@classic_list_options
+@version_option
+@command_options("--output")
+def kareboot(session: Session, /, *, machines: tuple[str, ...], node_file: str | None, **options: Any) -> None:
+    """Reboots nodes and waits until each of them runs what it should.
+
+    Without -d, -e and -p they boot what their boot entry says. Without -s, -h and --very-hard the cluster's ladder
+    decides: soft first, harder for those that do not come back. A node on which nothing was ever deployed cannot be
+    asked what it runs; it counts as rebooted when the command has worked.
+
+    -p and -e need the right on the very partition; anything else any right on the node.
+    """
+    nodes = node_names.required(machines, node_file)
+    files = lists(options)
+    finish(node_control.reboot(session, reboot_request(str(nodes), options), files))
+
+
+@click.command()
+@click.option("--on", "actions", flag_value="on", multiple=True, help="Switch on.")
+@click.option("--off", "actions", flag_value="off", multiple=True, help="Switch off.")
+@click.option("--cycle", "actions", flag_value="cycle", multiple=True, help="Off and on again.")
+@click.option("--status", "actions", flag_value="status", multiple=True, help="Say whether it is on.")
+@click.option(
+    "-l",
+    "--level",
+    type=click.Choice(list(node_control.LEVELS)),
+    help="How hard: --off soft shuts the system down, --cycle hard resets. At once when left out.",
+)
+@node_options
+@classic_list_options
+@version_option
+@command_options("--output")
+def kapower(
+    session: Session,
+    /,
+    *,
+    actions: tuple[str, ...],
+    level: str | None,
+    machines: tuple[str, ...],
+    node_file: str | None,
+    **options: Any,
+) -> None:
+    """Switches the power of nodes, or says whether it is on."""
+    if len(set(actions)) != 1:
+        raise UsageFailure("one of --on, --off, --cycle and --status is needed")
+    nodes = node_names.required(machines, node_file)
+    files = lists(options)
+    if actions[0] == "status":
+        if files != Lists():
+            raise UsageFailure("-o and --output-ko-nodes say nothing with --status: nothing is done to any node")
+        finish(node_control.show_power(session, nodes))
+    finish(node_control.set_power(session, nodes, actions[0], level, files))
+
+
+@click.command()
+@click.option("-m", "--machine", "machines", multiple=True, metavar="NODE", help="The node.")
+@version_option
+@command_options(form=None)
+def kaconsole(session: Session, /, *, machines: tuple[str, ...]) -> None:
+    """Attaches this terminal to the serial console of a node.
+
+    Every key goes to the node, Ctrl-C too; Ctrl-] leaves. One user at a time; it is closed when the right ends.
+    Without a terminal, stdin is what is typed.
+    """
+    finish(console.attach(session, one_node(machines)))
+
+
+@click.command()
+@click.option("-c", "--command", "command", default="true", show_default=True, metavar="TEXT", help="What to run.")
+@click.option("--timeout", type=SECONDS, metavar="S", help="Seconds for each node.  [default: 600]")
+@node_options
+@version_option
+@command_options()
+def karemote(
+    session: Session,
+    /,
+    *,
+    command: str,
+    timeout: float | None,
+    machines: tuple[str, ...],
+    node_file: str | None,
+) -> None:
+    """Runs a command as root on nodes; each line of what it prints has the node's name before it.
+
+    The shell of the node reads the command. `ka node run NODES -- PROGRAM ARGUMENTS` runs a program without a shell.
+    """
+    nodes = node_names.required(machines, node_file)
+    finish(remote_command.run(session, nodes, ["sh", "-c", command], timeout=timeout))
+
+
+@click.command()
+@click.option(
+    "-k",
+    "--key-file",
+    "key_files",
+    multiple=True,
+    metavar="FILE",
+    help="Public keys, one a line; your own in ~/.ssh when left out. Repeatable.",
+)
+@node_options
+@version_option
+@command_options()
+def kaaddkeys(
+    session: Session, /, *, key_files: tuple[str, ...], machines: tuple[str, ...], node_file: str | None
+) -> None:
+    """Lets the owners of public keys log in on nodes as root. The same again changes nothing."""
+    nodes = node_names.required(machines, node_file)
+    files = key_files or (deployment_spec.DEFAULT_KEY,)
+    keys = [key for file in files for key in deployment_spec.read_keys(file)]
+    finish(remote_command.add_keys(session, nodes, keys))
+
+
+@click.command()
+@click.option("--since", type=DAY, metavar="DATE", help="Only deployments from this day on: 2026-11-22, 2026-11.")
+@click.option("--until", type=DAY, metavar="DATE", help="Only deployments before this day.")
+@node_options
+@version_option
+@command_options()
+def kastats(
+    session: Session,
+    /,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    machines: tuple[str, ...],
+    node_file: str | None,
+) -> None:
+    """Shows the history: deployments per month, how often each node failed, how long each step took."""
+    nodes = str(node_names.from_options(machines, node_file))
+    finish(statistics.show(session, nodes=nodes, since=since, until=until))

@@ -1,0 +1,1 @@
+"""Rights: who may deploy what where."""

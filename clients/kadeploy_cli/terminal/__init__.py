@@ -1,0 +1,1 @@
+"""What a person sees: tables, messages, failures with advice, exit codes."""

@@ -1,0 +1,92 @@
+"""The last line of defence: whatever happens, the user sees one sentence and no traceback."""
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from kadeploy_cli.terminal.exit_codes import ExitCode
+
+REPORT = "This is a mistake in the command itself; --verbose shows where. Please report it."
+INTERRUPTED = 128 + signal.SIGINT
+# What writing to a terminal, a file or a pipe that is gone, or to a full disk, answers.
+_OUTPUT_FAILED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF})
+
+
+def run(command: click.Command | str, name: str) -> None:
+    """Runs a command with the process's arguments and ends the process with its exit status.
+
+    Args:
+        command: the command; or "module:attribute" below `kadeploy_cli`, imported here, so that Ctrl-C while
+            the libraries are loaded ends the process without a traceback, too.
+        name: as what the user called it.
+    """
+    _open_standard_streams()
+    try:
+        _loaded(command).main(prog_name=name)
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED)
+    except SystemExit as end:
+        # What is still buffered is written now, where a failure can be told.
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            _complain_of_output(name, error)
+        raise end from None
+    except OSError as error:
+        if error.filename is None and error.errno in _OUTPUT_FAILED:
+            _complain_of_output(name, error)
+        _report(name, error)
+    except Exception as error:  # noqa: BLE001
+        _report(name, error)
+
+
+def _open_standard_streams() -> None:
+    """Makes what the shell has closed lead to nowhere; else the next file or connection would get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _loaded(command: click.Command | str) -> click.Command:
+    if isinstance(command, click.Command):
+        return command
+    module, _, attribute = command.partition(":")
+    found: click.Command = getattr(import_module(f"kadeploy_cli.{module}"), attribute)
+    return found
+
+
+def _report(name: str, error: Exception) -> None:
+    click.echo(f"{name}: unexpected {type(error).__name__}: {_one_line(error)}", err=True)
+    if "--verbose" in sys.argv:
+        for frame in traceback.extract_tb(error.__traceback__):
+            click.echo(f"  {frame.filename}:{frame.lineno} in {frame.name}", err=True)
+    else:
+        click.echo(f"  {REPORT}", err=True)
+    sys.exit(ExitCode.FAILED)
+
+
+def _complain_of_output(name: str, error: OSError) -> None:
+    """Ends the process. A reader who has gone away is no failure to talk about."""
+    if error.errno != errno.EPIPE:
+        with contextlib.suppress(OSError):
+            click.echo(f"{name}: the output cannot be written: {error.strerror}", err=True)
+    _leave(ExitCode.FAILED)
+
+
+def _leave(status: int) -> None:
+    """Ends the process without another try to write what could not be written, which Python would complain about."""
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,1 @@
+"""Work on files off the event loop, and whose turn it is."""

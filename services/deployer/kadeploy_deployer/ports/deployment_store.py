@@ -1,0 +1,222 @@
+"""What the use cases want of the database. `store/` implements it; each method is one durable transaction.
+
+Methods that take a `Lease` raise LeaseLost, and change nothing, when it is not the present one or the deployment is
+finished.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.events import Event
+from kadeploy_deployer.domain.lease_record import LeaseRecord
+from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.store_values import (
+    Created,
+    DeploymentFilter,
+    Interval,
+    KnownDeployment,
+    NewDeployment,
+    NodeStatus,
+    Note,
+    PartitionStatus,
+    Position,
+    Queued,
+    RunData,
+    Statistics,
+    StoredOutput,
+)
+
+
+class DeploymentStore(Protocol):
+    """Everything durable."""
+
+    # --- creating and acquiring ---
+
+    async def find_request(self, owner: str, request_id: str) -> KnownDeployment | None:
+        """Returns the deployment that was made for a request, if there is one."""
+        ...
+
+    async def create(self, new: NewDeployment) -> Created | Queued:
+        """Stores a deployment and, if its nodes are free, locks them: waiting and deploying in one go.
+
+        When another deployment waits, or others came before, it is only given a place in the queue, or keeps the one
+        that it has. A place that nobody renews by another call is dropped (`free`), so a dead process holds up nobody.
+
+        Raises:
+            InvalidDeployment: its request_id was given to another request.
+            AnotherDeploymentWaiting: it is not its turn, and it does not want to wait.
+            NodesBusy: with the policy "fail", or "wait" without time to wait.
+            NoNodeLeft: with the policy "exclude", every node is busy.
+        """
+        ...
+
+    async def is_next(self, ticket: int) -> bool:
+        """Returns whether nobody waits and nobody else comes first."""
+        ...
+
+    async def leave_queue(self, ticket: int) -> None:
+        """Gives a place in the queue up. One that is not there any more is nobody's concern."""
+        ...
+
+    async def acquire(self, lease: Lease, *, now: float) -> Mapping[str, str]:
+        """Locks the nodes of a waiting deployment, or changes nothing and returns who holds them: node → deployment."""
+        ...
+
+    async def note_wait(self, lease: Lease, *, waited_seconds: float) -> Mapping[str, str]:
+        """Notes how long a deployment has waited for its nodes, and returns who holds them: node → deployment."""
+        ...
+
+    async def leave_out(self, lease: Lease, failures: Mapping[str, Failure], *, now: float) -> None:
+        """Leaves nodes out of a deployment that waits."""
+        ...
+
+    async def holders(self, nodes: Sequence[str]) -> Mapping[str, str]:
+        """Returns which of the nodes are held, and by which deployment."""
+        ...
+
+    # --- running ---
+
+    async def load(self, deployment_id: str) -> RunData:
+        """Returns all that the runner needs. Raises DeploymentNotFound."""
+        ...
+
+    async def enter_step(
+        self,
+        lease: Lease,
+        *,
+        step: str,
+        attempt: int,
+        nodes: Mapping[str, PartitionState],
+        state: PartitionState,
+        now: float,
+    ) -> None:
+        """Journals that these nodes (with the states they are in) enter a step, which puts them in another state."""
+        ...
+
+    async def finish_attempt(
+        self,
+        lease: Lease,
+        *,
+        step: str,
+        attempt: int,
+        done: Sequence[str],
+        failed: Mapping[str, Failure],
+        again: Mapping[str, Failure],
+        deployed: bool,
+        now: float,
+        ended: Mapping[str, float] | None = None,
+    ) -> None:
+        """Journals how an attempt ended. What was noted of a node before (`DoneNote`) stays.
+
+        Args:
+            lease: the right to do so.
+            step: which step.
+            attempt: which attempt.
+            done: nodes that did the step.
+            failed: nodes that failed it for good; they leave the deployment.
+            again: nodes that failed it and will try again.
+            deployed: it was the last step: those done are deployed.
+            now: the time.
+            ended: when each node was through, where that is known.
+        """
+        ...
+
+    async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
+        """Stores what steps learned."""
+        ...
+
+    async def end(
+        self,
+        lease: Lease,
+        *,
+        trigger: DeploymentTrigger,
+        description: str,
+        failures: Mapping[str, Failure],
+        node_trigger: PartitionTrigger = PartitionTrigger.FAIL,
+        now: float,
+    ) -> None:
+        """Ends a deployment: these nodes fail, all are free again, nothing changes any more."""
+        ...
+
+    async def fail_nodes(
+        self, lease: Lease, *, failures: Mapping[str, Failure], trigger: PartitionTrigger, now: float
+    ) -> None:
+        """Takes nodes out of the deployment outside of any step."""
+        ...
+
+    # --- leases ---
+
+    async def list_leases(self) -> Sequence[LeaseRecord]:
+        """Returns the leases of all unfinished deployments, the oldest first, of operations, and of queue places."""
+        ...
+
+    async def claim(
+        self, orphans: Sequence[LeaseRecord], *, driver: str, now: float, lease_seconds: float
+    ) -> Sequence[Lease]:
+        """Takes over those of the deployments whose leases are still as they were seen."""
+        ...
+
+    async def free(self, leases: Sequence[LeaseRecord]) -> None:
+        """Frees what those of the operations and queue places hold whose leases are still as they were seen."""
+        ...
+
+    async def renew(self, leases: Sequence[Lease], *, now: float, lease_seconds: float) -> frozenset[str]:
+        """Renews leases and returns the deployments of those that are still held."""
+        ...
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Gives leases back, so that any deployer may take over at once."""
+        ...
+
+    async def cancel_requests(self, deployment_ids: Sequence[str]) -> frozenset[str]:
+        """Returns which of these deployments are to be cancelled."""
+        ...
+
+    async def request_cancel(self, deployment_id: str, *, reason: str, now: float) -> None:
+        """Asks for the end of a deployment. Raises DeploymentNotFound, DeploymentFinished."""
+        ...
+
+    async def prune_one(self, *, before: float) -> bool:
+        """Drops events and outputs of one deployment that ended before a time; returns whether there was one."""
+        ...
+
+    # --- reading ---
+
+    async def get(self, deployment_id: str) -> Deployment:
+        """Returns a deployment with its nodes. Raises DeploymentNotFound."""
+        ...
+
+    async def list_deployments(
+        self, wanted: DeploymentFilter, *, after: tuple[float, str] | None, limit: int
+    ) -> Sequence[Deployment]:
+        """Returns deployments without nodes, the latest first, beginning after (create time, id)."""
+        ...
+
+    async def position(self, deployment_id: str) -> Position:
+        """Returns where the story is. Raises DeploymentNotFound."""
+        ...
+
+    async def events(self, deployment_id: str, *, after: int, limit: int) -> Sequence[Event]:
+        """Returns stored events in order, beginning after a sequence."""
+        ...
+
+    async def outputs(self, deployment_id: str, node: str, step: str) -> Sequence[StoredOutput]:
+        """Returns what steps printed on a node; of all steps when `step` is empty."""
+        ...
+
+    async def list_partitions(
+        self, nodes: Sequence[str], *, after: tuple[str, str, int] | None, limit: int
+    ) -> Sequence[PartitionStatus]:
+        """Returns partition states by node, device, number, of all nodes when none is named."""
+        ...
+
+    async def list_nodes(self, nodes: Sequence[str], *, after: str | None, limit: int) -> Sequence[NodeStatus]:
+        """Returns node states by name, of all that were ever deployed when none is named."""
+        ...
+
+    async def statistics(self, interval: Interval, nodes: Sequence[str]) -> Statistics:
+        """Returns what was counted of the deployments created in an interval, on all nodes when none is named."""
+        ...

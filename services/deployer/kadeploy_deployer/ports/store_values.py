@@ -1,0 +1,227 @@
+"""What goes into the store and comes out of it, besides the values of the domain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, NodeSnapshot, ProfileSnapshot
+from kadeploy_deployer.domain.states import DeploymentState, PartitionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNode:
+    """A node of a deployment that is to be. `left_out`: why it takes no part; such a node may have no snapshot."""
+
+    name: str
+    snapshot: NodeSnapshot | None = None
+    left_out: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDeployment:
+    """A deployment that is to be.
+
+    Attributes:
+        secret: what the tokens of its nodes are made of.
+        lease_seconds: how long its driver's lease lasts from each renewal on.
+        ticket: its place in the queue, 0 when it has none yet.
+        fingerprint: of all that the request asks for.
+        needs_right: whether its owner must have the right on its targets until its end.
+        wait_seconds: for how many more seconds it waits, for its turn and then for busy nodes; 0: it never waits.
+    """
+
+    id: str
+    owner: str
+    request_id: str
+    fingerprint: str
+    needs_right: bool
+    spec: DeploymentSpec
+    environment: EnvironmentSnapshot
+    profiles: Mapping[str, ProfileSnapshot]
+    nodes: tuple[NewNode, ...]
+    secret: str
+    driver: str
+    lease_seconds: float
+    wait_seconds: float
+    now: float
+    ticket: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDeployment:
+    """What a request was answered with before. `fingerprint` None: an earlier release made it, and compared none."""
+
+    deployment_id: str
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What became of a creation, and the deployment as it stood then.
+
+    `lease` and `deployment` are None when the request had been made before: nothing was done again.
+    """
+
+    deployment_id: str
+    lease: Lease | None
+    deployment: Deployment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """It is not the turn of a creation. `ticket`: its place in the queue; the lowest one is the next."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunData:
+    """All that the runner needs of a deployment."""
+
+    deployment: Deployment
+    snapshots: Mapping[str, NodeSnapshot]
+    profiles: Mapping[str, ProfileSnapshot]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsNote:
+    """The facts of a node, as they are now."""
+
+    node: str
+    facts: NodeFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputNote:
+    """What a step printed on a node, to be appended."""
+
+    node: str
+    step: str
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemarkNote:
+    """A sentence about a node, or about the deployment."""
+
+    node: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneNote:
+    """A node has done a step; others may still be at it."""
+
+    node: str
+    step: str
+    attempt: int
+    time: float
+
+
+Note = FactsNote | OutputNote | RemarkNote | DoneNote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOutput:
+    """The end of what a step printed on a node. `truncated`: the beginning was dropped."""
+
+    step: str
+    attempt: int
+    text: str
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionStatus:
+    """A partition that was once a target, and the deployment that wrote it last."""
+
+    node: str
+    device: str
+    partition: int
+    state: PartitionState
+    deployment_id: str
+    owner: str
+    environment: EnvironmentSnapshot
+    reason: str
+    description: str
+    update_time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """A node that was once deployed. `held_by` is empty when it is free."""
+
+    node: str
+    held_by: str
+    held_by_user: str
+    lock_time: float | None
+    last_deployment_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where the story of a deployment is. `first_sequence`: of the oldest event that is kept, or of the next."""
+
+    state: DeploymentState
+    first_sequence: int
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentFilter:
+    """Which deployments a list wants; empty: all."""
+
+    owner: str = ""
+    states: tuple[DeploymentState, ...] = ()
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """From `start` on, before `end`; None: without that bound."""
+
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthCount:
+    """The deployments of one month (UTC), and how many nodes took part in them."""
+
+    year: int
+    month: int
+    deployments: int
+    failed: int
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCount:
+    """How often a node took part, and how often it failed."""
+
+    node: str
+    deployments: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCount:
+    """How often a step was done on a node, how often it failed, and how long it took."""
+
+    step: str
+    count: int
+    failures: int
+    median_seconds: float
+    most_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """The history, counted."""
+
+    months: tuple[MonthCount, ...]
+    nodes: tuple[NodeCount, ...]
+    steps: tuple[StepCount, ...]

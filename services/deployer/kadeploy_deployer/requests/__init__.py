@@ -1,0 +1,1 @@
+"""The use cases: one module per kind of request, called by `rpc/`."""
