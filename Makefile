@@ -65,7 +65,7 @@ lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
 	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
-	$(BIN)/shellcheck --external-sources --shell=sh $(NODE_SCRIPTS)
+	$(BIN)/shellcheck --external-sources --shell=dash $(NODE_SCRIPTS)
 	$(BIN)/hadolint services/Dockerfile
 	.githooks/check-subjects
 
@@ -107,10 +107,19 @@ fuzz: setup proto ## Strange texts for every parser, each within a bound of proc
 bench-scale: proto ## What deployments of thousands of nodes cost, beside their limits: build/bench/scale.json
 	$(BIN)/python -m tests.bench.scale
 
+.PHONY: bench-stragglers
+bench-stragglers: proto ## What bad machines cost the good ones of the same deployment: build/bench/stragglers.json
+	$(BIN)/python -m tests.bench.stragglers
+
 .PHONY: bench-fanout
 bench-fanout: setup proto ## 300 SSH sessions, beside clush and TakTuk; build/bench/fanout.json
 	lab/setup-host tests/bench/packages.txt
 	$(AS_ROOT) $(BIN)/python -m tests.bench.fanout
+
+.PHONY: bench-broadcast
+bench-broadcast: root setup proto ## One file to up to 64 hosts, with and without faults, beside five other programs; build/bench/broadcast.json
+	lab/setup-host tests/bench/packages.txt
+	$(AS_ROOT) $(BIN)/python -m tests.bench.broadcast $(BENCH_ARGS)
 
 .PHONY: bench-inventory
 bench-inventory: setup proto ## 10,000 nodes registered, on both databases, beside the driver's floor; build/bench/inventory.json

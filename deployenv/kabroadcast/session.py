@@ -1,76 +1,70 @@
-"""One broadcast as this node lives it, told to the deployer line by line."""
+"""One broadcast as this node lives it: joins its parts in one loop, and tells the deployer."""
 
-# pathlib would double the time that the imports take:
-# ruff: noqa: PTH123
-
-import hashlib
-import json
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 
-from .document import Control, Document, Upstream
+from .document import Control, Document, Part
 from .failure import Failed
+from .link import link_mbits
+from .loop import READ, TICK, Loop
 from .receiver import Receiver
-from .ring import Reader, Ring
+from .report import FAREWELL_SECONDS, Reporter
 from .server import Server
 from .sink import Sink
+from .store import Store, available_memory
 from .takeover import give_back, take_over
-from .wire import HEARTBEAT
+from .writer import Writer
 
 DESCRIPTION_LIMIT = 2000
-LEAST_BLOCKS = 4  # in memory, however little memory there is
+PROGRESS_SECONDS = 1.0
+WRITE_BYTES = 1 << 20  # worth waking the writer before the next tick: two threads of Python hinder one another
+PATIENCE_SHARE = 10  # a node behind may cost its bound and a tenth of the session
 
 
 class Session:
-    """One broadcast as this node lives it."""
+    """One broadcast."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        blocks = min(document.ring_bytes, available_memory() // 4) // document.block_size
-        self.ring = Ring(max(LEAST_BLOCKS, blocks), document.hold_bound)
+        self.reporter = Reporter()
+        self.loop = Loop()
+        self.store = Store(
+            manifest_size=document.manifest_size,
+            size=document.size,
+            block_size=document.block_size,
+            room=int(available_memory() * document.memory_share),
+        )
         self.sink = Sink(document)
-        self.sink_reader = Reader(0, "sink")
-        self.digest_reader = Reader(0, "digest")
-        self.receiver: Receiver | None = None
+        self.writer = Writer(self.store, self.sink)
+        self.server = Server(document, self.store, self.loop, self.reporter.tell)
+        self.receiver = Receiver(document, self.store, self.loop, self.server, self.reporter.tell)
+        self.control = Control()
         self.started = time.monotonic()
+        self.begun = 0.0
+        self.proved = 0
+        self.ticked = self.told = 0.0
         self.phase = "waiting"
-        self.digest = ""
-        self.written = False
-        self.failure: Failed | None = None
-        self.closed = False  # the deployer ended the session
-        self.changed = threading.Condition()
 
     def run(self, control: Control) -> int:
         """Lives it; returns the exit status."""
+        self.control = control
         try:
-            self.sink.open()
-            server = Server(self.document, self.ring)
+            self._open()
+            while not self.writer.done:
+                self._turn()
+                if self.control.ended:
+                    raise Failed("the deployer ended the session before the file was complete")  # noqa: TRY301
+            self._conclude(None)
         except Failed as failure:
-            self.failure = failure
-            return self._end()
-        self.ring.join(self.sink_reader)
-        self.ring.join(self.digest_reader)
-        for work in (server.run, self._write, self._sum, lambda: self._obey(control)):
-            threading.Thread(target=self._guard, args=(work,), daemon=True).start()
-        report({"event": "ready", "port": server.port, "ring_blocks": self.ring.capacity})
-        with self.changed:
-            while not self._settled():
-                self.changed.wait(HEARTBEAT)
-                report(self._progress())
-            if self.failure is None and not self._done():
-                self.failure = Failed("the deployer ended the session before the file was complete")
-        status = self._end()
-        if status == 0:
-            # Nodes behind this one may still need what it holds.
-            with self.changed:
-                while not self.closed:
-                    self.changed.wait(HEARTBEAT)
-                    report(self._progress())
-        return status
+            return self._conclude(failure)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the deployer must hear of it
+            return self._conclude(Failed(f"kabroadcast has a fault: {type(error).__name__}: {error}"))
+        # Nodes behind this one may still need what it holds.
+        while not self.control.ended:
+            self._turn()
+        return 0
 
     def abandon(self, number: int, _frame: object) -> None:
         """Ends everything on a signal: another session takes over, the bound is reached, the connection broke."""
@@ -79,126 +73,127 @@ class Session:
         sys.stderr.flush()
         os._exit(1)
 
-    def _settled(self) -> bool:
-        return self.failure is not None or self.closed or self._done()
+    def _open(self) -> None:
+        self.sink.open()
+        if self.document.method == "chain":
+            self.server.listen()
+        self.writer.start()
+        self.loop.watch(self.writer.bell, READ, self._on_bell)
+        self.loop.watch(0, READ, self._on_control)
+        self.reporter.tell(
+            {
+                "event": "ready",
+                "port": self.server.port,
+                "whole": self.store.whole,
+                "link_mbits": link_mbits(self.document.address),
+            }
+        )
+        for line in self.control.lines():
+            self._obey(line)
 
-    def _done(self) -> bool:
-        return self.written and self.digest != ""
+    def _turn(self) -> None:
+        """Does what is to be done now."""
+        self.loop.wait(TICK)
+        if self.writer.failure is not None:
+            raise self.writer.failure
+        if self.phase == "transfer" and self.receiver.complete():
+            self.phase = "writing"
+            self._let_write()
+            self.reporter.tell({"event": "received", "seconds": round(time.monotonic() - self.begun, 4)})
+        elif self.store.proved - self.proved >= WRITE_BYTES:
+            self._let_write()
+        now = time.monotonic()
+        if now - self.ticked >= TICK:
+            self._tick(now, now - self.ticked)
+
+    def _let_write(self) -> None:
+        self.proved = self.store.proved
+        self.writer.proved()
+
+    def _tick(self, now: float, passed: float) -> None:
+        self.ticked = now
+        if self.store.proved != self.proved:
+            self._let_write()
+        self.receiver.tick(now)
+        self.server.beat(now)
+        if not self.store.whole:
+            self._slide(passed)
+        if now - self.told >= PROGRESS_SECONDS:
+            self.told = now
+            self.reporter.tell(self._progress())
+        self.reporter.flush()
+
+    def _slide(self, passed: float) -> None:
+        """Gives room to what comes: the oldest bytes go that neither the sink nor the node behind needs."""
+        store = self.store
+        if store.room() >= min(store.window // 4, store.total - store.position):
+            return
+        needed = min(self.writer.written, self.server.needed_from())
+        store.low = max(store.low, min(needed, store.position - store.window * 3 // 4))
+        if not store.room() and self.writer.written > needed:
+            lived = time.monotonic() - self.started
+            self.server.charge(passed, self.document.bounds.hold + lived / PATIENCE_SHARE)
+
+    def _on_bell(self, _events: int) -> None:
+        os.eventfd_read(self.writer.bell)
+        if not self.store.whole:
+            self._slide(0.0)
+
+    def _on_control(self, _events: int) -> None:
+        for line in self.control.read():
+            self._obey(line)
+        if self.control.ended:
+            self.loop.forget(0)
+
+    def _obey(self, line: bytes) -> None:
+        try:
+            part = Part(line)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Failed(f"the deployer gave a part that is none: {error}") from error
+        self.phase = "transfer"
+        self.begun = time.monotonic()
+        self.receiver.begin(part)
 
     def _progress(self) -> dict[str, object]:
-        receiver = self.receiver
-        size, block_size = self.document.size, self.document.block_size
+        start, store = self.document.manifest_size, self.store
         return {
             "event": "progress",
             "phase": self.phase,
-            "received_bytes": receiver.bytes if receiver else 0,
-            "written_bytes": min(self.sink_reader.position * block_size, size),
-            "total_bytes": size,
-            "upstream": receiver.current if receiver else "",
+            "received_bytes": max(0, store.proved - start),
+            "written_bytes": self.writer.written - start,
+            "total_bytes": self.document.size,
+            "upstream": self.receiver.upstream(),
         }
 
-    def _end(self) -> int:
-        failure = self.failure
-        if failure is None and self.digest != self.document.sha256:
-            failure = Failed("what was received has another SHA-256 than the file that was sent", "digest_mismatch")
+    def _conclude(self, failure: Failed | None) -> int:
+        """Tells what became of the node; returns the exit status."""
         if failure is not None:
             self.sink.kill()
         self.phase = "failed" if failure else "serving"
-        receiver = self.receiver
-        report(
+        proof = self.receiver.proof
+        self.reporter.tell(
             {
                 "event": "result",
                 "ok": failure is None,
                 "reason": failure.reason if failure else "",
                 "description": str(failure)[:DESCRIPTION_LIMIT] if failure else "",
-                "digest": f"sha256:{self.digest}" if self.digest else "",
-                "received_bytes": receiver.bytes if receiver else 0,
-                "seconds": round(time.monotonic() - self.started, 3),
-                "upstreams": {one.name: one.blocks for one in receiver.upstreams if one.blocks} if receiver else {},
-                "notes": receiver.notes if receiver else [],
+                "proof": proof.digest() if self.receiver.complete() else "",
+                "received_bytes": max(0, self.store.proved - self.document.manifest_size),
+                "seconds": round(time.monotonic() - (self.begun or self.started), 3),
+                "sink_seconds": round(self.writer.seconds, 3),
+                "upstreams": self.receiver.given,
+                "notes": self.receiver.notes(),
             }
         )
+        self.reporter.flush(FAREWELL_SECONDS)
         return 1 if failure else 0
-
-    def _guard(self, work: Callable[[], None]) -> None:
-        """Runs one of the threads; what ends it badly ends the session."""
-        try:
-            work()
-        except Failed as error:
-            self._fail(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the deployer must hear of it
-            self._fail(Failed(f"kabroadcast has a fault: {type(error).__name__}: {error}"))
-
-    def _fail(self, failure: Failed) -> None:
-        with self.changed:
-            self.failure = self.failure or failure
-            self.changed.notify_all()
-
-    def _obey(self, control: Control) -> None:
-        line = control.line(self.document.session_bound)
-        if line is not None:
-            names = json.loads(line)
-            upstreams = [Upstream(one["name"], one["address"], one["port"]) for one in names["upstreams"]]
-            source = names["source"]
-            upstreams.append(Upstream(source["name"], source["address"], source["port"], source=True))
-            self.receiver = Receiver(self.document, self.ring, upstreams)
-            self.phase = "transfer"
-            threading.Thread(target=self._guard, args=(self.receiver.run,), daemon=True).start()
-            control.drain()
-        with self.changed:
-            self.closed = True
-            self.changed.notify_all()
-
-    def _write(self) -> None:
-        for block in self._blocks(self.sink_reader):
-            self.sink.write(block)
-        self.phase = "sync"
-        self.sink.close()
-        with self.changed:
-            self.written = True
-            self.changed.notify_all()
-
-    def _sum(self) -> None:
-        # Beside the writing and not in it: where there are two processors, neither waits for the other.
-        digest = hashlib.sha256()
-        for block in self._blocks(self.digest_reader):
-            digest.update(block)
-        with self.changed:
-            self.digest = digest.hexdigest()
-            self.changed.notify_all()
-
-    def _blocks(self, reader: Reader) -> Iterator[bytearray]:
-        while reader.position < len(self.document.hashes):
-            block = self.ring.wait(reader, HEARTBEAT)
-            if block is not None:
-                yield block
-                self.ring.advance(reader)
-
-
-def available_memory() -> int:
-    """Returns the bytes that programs can still get."""
-    with open("/proc/meminfo", "rb") as table:
-        for line in table:
-            if line.startswith(b"MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def report(line: dict[str, object]) -> None:
-    """Prints one line; a deployer that no longer listens has ended the session, which standard input tells."""
-    content = (json.dumps(line) + "\n").encode()
-    try:
-        while content:
-            content = content[os.write(1, content) :]
-    except BrokenPipeError:
-        return
 
 
 def main() -> int:
     """Runs one session; returns 0 when everything was received, proved and written."""
     control = Control()
     try:
-        document = Document(control.line(60) or b"")
+        document = Document(control.first_line(60))
         number_file = f"{document.run_directory}/kabroadcast-{document.address}-{document.port}.pid"
         take_over(number_file)
     except (Failed, KeyError, TypeError, ValueError, OSError) as error:
@@ -207,7 +202,7 @@ def main() -> int:
     session = Session(document)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGALRM):
         signal.signal(number, session.abandon)
-    signal.alarm(int(document.session_bound) + 1)
+    signal.alarm(int(document.bounds.session) + 1)
     try:
         return session.run(control)
     finally:

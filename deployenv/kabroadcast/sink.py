@@ -3,6 +3,7 @@
 # pathlib would double the time that the imports take:
 # ruff: noqa: PTH112, PTH116
 
+import errno
 import fcntl
 import os
 import stat
@@ -11,9 +12,11 @@ import threading
 
 from .document import DECOMPRESSORS, Document
 from .failure import Failed
+from .store import Store
 
 TAR = ("tar", "-x", "-p", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--warning=no-timestamp")
 PIPE_BYTES = 1 << 20
+WRITE_BYTES = 1 << 20
 WORDS_LIMIT = 8192
 QUOTED_LINES = 3
 
@@ -28,6 +31,8 @@ class Sink:
         self.listener: threading.Thread | None = None
         self.entry = -1  # file descriptor that takes the stream
         self.device = -1
+        self.is_pipe = True
+        self.zero_copy = True
 
     def open(self) -> None:
         """Starts the programs, so that one that is missing shows before anything is sent."""
@@ -41,6 +46,7 @@ class Sink:
             self.device = open_device(target)
         if not commands:
             self.entry = self.device
+            self.is_pipe = stat.S_ISFIFO(os.fstat(self.device).st_mode)
             return
         words, child_words = os.pipe()
         taken, self.entry = pipe()
@@ -67,17 +73,30 @@ class Sink:
         self.listener = threading.Thread(target=self._listen, args=(words,), daemon=True)
         self.listener.start()
 
-    def write(self, block: bytearray) -> None:
-        """Writes a block; raises Failed with the programs' own words when they take no more."""
-        view = memoryview(block)
-        while view:
+    def write(self, store: Store, position: int, length: int) -> int:
+        """Writes bytes of the stream and returns how many; raises Failed with the programs' own words at their end."""
+        offset, length = store.extent(position, min(length, WRITE_BYTES))
+        try:
+            return self._give(store, offset, length)
+        except BrokenPipeError:
+            self._finish_programs()
+            raise Failed("unpacking ended before the end of the file") from None
+        except OSError as error:
+            raise Failed(f"writing {self.document.target} failed: {error.strerror}") from error
+
+    def _give(self, store: Store, offset: int, length: int) -> int:
+        """Gives bytes of the memory file on, without a copy of our own where the kernel can."""
+        if self.is_pipe and store.whole:
+            return os.splice(store.descriptor, self.entry, length, offset_src=offset)
+        if not self.is_pipe and self.zero_copy:
             try:
-                view = view[os.write(self.entry, view) :]
-            except BrokenPipeError:
-                self._finish_programs()
-                raise Failed("unpacking ended before the end of the file") from None
+                return os.sendfile(self.entry, store.descriptor, offset, length)
             except OSError as error:
-                raise Failed(f"writing {self.document.target} failed: {error.strerror}") from error
+                if error.errno != errno.EINVAL:
+                    raise
+                self.zero_copy = False
+        # A pipe holds pages and not bytes: those of a sliding window change while tar has yet to read them.
+        return os.write(self.entry, os.pread(store.descriptor, length, offset))
 
     def close(self) -> None:
         """Waits for the programs, and until everything is on the disk."""
@@ -87,6 +106,10 @@ class Sink:
                 sync_file_system(self.document.target)
             elif stat.S_IFMT(os.fstat(self.device).st_mode) in {stat.S_IFBLK, stat.S_IFREG}:
                 os.fsync(self.device)
+            if self.device >= 0:
+                # The next step may mount it, which nobody else may hold then.
+                os.close(self.device)
+                self.device = -1
         except OSError as error:
             raise Failed(f"writing {self.document.target} failed: {error.strerror}") from error
 

@@ -1,57 +1,71 @@
-"""The frames between nodes, and how they are sent, received and listened for."""
+"""What goes over the wire between two nodes, or a node and the deployer: frames, requests, places, listeners.
+
+A request is a line that goes up; frames come down. docs/broadcast.md has the formats.
+"""
 
 import errno
+import json
 import socket
 import struct
-import time
 
-from .failure import Failed, Left
+from .failure import Failed
 
-PROTOCOL = b"kabroadcast/1"
-FRAME = struct.Struct(">cBI")  # kind, flag, length of what follows
-BLOCK = b"B"  # the next block follows
-WAIT = b"W"  # still here, the next block is not
-GONE = b"G"  # no longer in memory: ask another
-SLOW = b"S"  # dropped, because all others waited for this node: ask the source
-FAILED = b"X"  # cannot give the block at all; a sentence follows
-HELD = 1  # flag: the sender itself is what is slow, not those before it
+PROTOCOL = b"kabroadcast/2"
+FRAME = struct.Struct(">c3xIQ")  # kind, length of what follows, how far the sender is
+POSITION = struct.Struct(">Q")
 
-HEARTBEAT = 1.0  # seconds between two WAIT frames, and between two lines of progress to the deployer
-REQUEST_LIMIT = 512
+DATA = b"D"  # the next bytes of the stream follow
+HEARTBEAT = b"H"  # nothing follows
+ANCESTORS = b"A"  # the places before the sender follow, as JSON
+RETRACTED = b"R"  # POSITION follows: what came after it was wrong and comes again
+GONE = b"G"  # the wanted bytes are no longer in memory: ask another
+PASSED = b"S"  # another node stands behind the sender now, whose place follows as JSON: ask that one
+FAILED = b"X"  # nobody can give the file; a sentence follows (the deployer alone)
+PROBE = b"P"  # bytes without meaning: how fast they come shows what a link bears
+KINDS = frozenset({DATA, HEARTBEAT, ANCESTORS, RETRACTED, GONE, PASSED, FAILED, PROBE})
 
+LARGEST_FRAME = 128 << 10  # of data; a heartbeat must not wait long behind one
+LARGEST_MESSAGE = 64 << 10  # of every other kind
+PROBE_BYTES = 64 << 10
+REQUEST_LIMIT = 4096
 
-def receive(connection: socket.socket, length: int, deadline: float) -> bytearray:
-    """Returns exactly so many bytes; raises Left when they do not come by the deadline."""
-    content = bytearray(length)
-    view = memoryview(content)
-    while view:
-        count = connection.recv_into(view)
-        if not count:
-            raise Left("it closed the connection", closed=True)
-        if time.monotonic() > deadline:
-            raise Left("it gives too few bytes a second")
-        view = view[count:]
-    return content
+SO_RCVLOWAT = socket.SO_RCVLOWAT
+TCP_NOTSENT_LOWAT = 25  # of Linux; Python has no name for it
+SIOCOUTQ = 0x5411  # ioctl: bytes of a socket that its peer has not acknowledged
 
 
-def receive_line(connection: socket.socket) -> bytes:
-    """Returns a request without its line feed, or nothing when it is none."""
-    line = b""
-    while not line.endswith(b"\n"):
-        chunk = connection.recv(REQUEST_LIMIT)
-        if not chunk or len(line) > REQUEST_LIMIT:
-            return b""
-        line += chunk
-    return line[:-1]
+class Place:
+    """Where bytes of the file can be had."""
+
+    def __init__(self, name: str, address: str, port: int, *, source: bool = False) -> None:
+        self.name = name
+        self.address = address
+        self.port = port
+        self.source = source
+
+    def document(self) -> dict[str, object]:
+        """Returns it for JSON."""
+        return {"name": self.name, "address": self.address, "port": self.port}
 
 
-def hang_up(connection: socket.socket) -> None:
-    """Wakes whoever is blocked in sending on it."""
+def read_place(document: object) -> Place:
+    """Returns the place that a JSON object names. Raises ValueError."""
+    if not isinstance(document, dict):
+        raise ValueError("a place is an object")  # noqa: TRY004 - of what came over the wire
     try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        # The other side was faster.
-        return
+        return Place(str(document["name"]), str(document["address"]), int(document["port"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a place has no {error}") from error
+
+
+def frame(kind: bytes, content: bytes = b"", *, position: int = 0) -> bytes:
+    """Returns a whole frame that is not data. `position`: how far the sender is."""
+    return FRAME.pack(kind, len(content), position) + content
+
+
+def message(content: dict[str, object]) -> bytes:
+    """Returns a line of JSON."""
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 
 def listen(address: str, port: int, *, backlog: int) -> socket.socket:
@@ -68,5 +82,13 @@ def listen(address: str, port: int, *, backlog: int) -> socket.socket:
                 continue
             raise Failed(f"cannot listen on port {port}: {error.strerror}") from error
         else:
+            listener.setblocking(False)
             return listener
     raise Failed(f"cannot listen on port {port}")
+
+
+def prepare(connection: socket.socket) -> None:
+    """Makes a connection one of the loop's: it never blocks, and little lies unsent in it."""
+    connection.setblocking(False)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, LARGEST_FRAME)

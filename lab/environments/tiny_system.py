@@ -26,7 +26,7 @@ class Drivers:
         profile: of the deployment environment, which says the kernel.
         disks: modules of the initramfs.
         others: modules of the system itself.
-        uefi: it has a boot loader for UEFI on its own file system, and a program to write the firmware's boot order.
+        uefi: it has a boot loader for UEFI on its own file system, and what grub-install needs.
     """
 
     profile: Profile
@@ -42,7 +42,7 @@ VIRTIO = Drivers(
 )
 HARDWARE = Drivers(
     profile=METAL,
-    disks=("ahci", "megaraid_sas", "mptsas", "sym53c8xx", "nvme", "virtio_blk", "sd_mod", "ext4"),
+    disks=("ahci", "megaraid_sas", "sym53c8xx", "nvme", "virtio_pci", "virtio_blk", "sd_mod", "ext4"),
     others=(
         "e1000",
         "e1000e",
@@ -71,7 +71,7 @@ def tiny_system(packages: Ingredients, drivers: Drivers = VIRTIO) -> FileTree:
     add_busybox(tree, packages.root)
     add_programs(tree, packages.root, _PROGRAMS)
     if drivers.uefi:
-        add_programs(tree, packages.root, ["efibootmgr"])
+        add_programs(tree, packages.root, ["efibootmgr", "mkfs.fat"])
         tree.file("EFI/BOOT/BOOTX64.EFI", _uefi_loader())
         tree.file("boot/grub/grub.cfg", (HOME / "uefi/grub.cfg").read_bytes())
     add_libraries(tree, packages.root)

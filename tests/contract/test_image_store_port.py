@@ -14,6 +14,7 @@ from kadeploy_deployer.adapters.image_download import ImageDownloads
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.domain.vocabulary import BootKind
 from kadeploy_deployer.ports import DigestDiffers, ImageError, ImageStore
 from tests.fakes.fake_image_store import FakeImageStore
 
@@ -138,7 +139,7 @@ async def test_a_hypervisor_comes_with_its_kernel(subject: Subject) -> None:
     image = subject.add(archive("boot/vmlinuz", "boot/initrd.img", "boot/xen.gz"))
     plain = await subject.store.boot_files(environment(image, initrd=""), user="alice")
     assert (plain.hypervisor, plain.hypervisor_digest) == (None, "")
-    xen = replace(environment(image, initrd=""), boot_kind="multiboot", hypervisor_path="/boot/xen.gz")
+    xen = replace(environment(image, initrd=""), boot_kind=BootKind.MULTIBOOT, hypervisor_path="/boot/xen.gz")
     found = await subject.store.boot_files(xen, user="alice")
     assert found.hypervisor is not None
     assert found.hypervisor_digest == f"sha256:{hashlib.sha256(found.hypervisor.read_bytes()).hexdigest()}"

@@ -29,6 +29,7 @@ from kadeploy_deployer.domain.snapshot import (
     StepPolicy,
 )
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.domain.vocabulary import Compression, PartitionRole
 from kadeploy_deployer.ports import Inventory, NodeResolution, Resolution, ResolvedNode
 from kadeploy_edge.channel import open_channel
 from kadeploy_edge.errors import Invalid, Missing, Unreachable
@@ -119,7 +120,7 @@ EXPECTED = Resolution(
                         device="vda",
                         size_bytes=8 * GIB,
                         partitions=(
-                            PartitionSnapshot(number=1, size_bytes=GIB, type_id=0x82, role="swap"),
+                            PartitionSnapshot(number=1, size_bytes=GIB, type_id=0x82, role=PartitionRole.SWAP),
                             PartitionSnapshot(number=3, size_bytes=4 * GIB, label="deploy"),
                         ),
                     ),
@@ -134,10 +135,14 @@ EXPECTED = Resolution(
         name="debian",
         version=2,
         owner="root",
-        image=FileSnapshot(uri="file:///srv/debian.tar.zst", digest=DIGEST, size_bytes=1000, compression="zstd"),
+        image=FileSnapshot(
+            uri="file:///srv/debian.tar.zst", digest=DIGEST, size_bytes=1000, compression=Compression.ZSTD
+        ),
         postinstalls=(
             ArchiveSnapshot(
-                file=FileSnapshot(uri="file:///srv/post.tgz", digest=DIGEST, size_bytes=10, compression="gzip"),
+                file=FileSnapshot(
+                    uri="file:///srv/post.tgz", digest=DIGEST, size_bytes=10, compression=Compression.GZIP
+                ),
                 script="go.ash",
             ),
         ),

@@ -169,3 +169,23 @@ async def test_old_requests_that_nobody_drives_are_forgotten(store: OperationSto
     assert not await store.forget_requests(before=time.time() - 90.0)
     assert await store.forget_requests(before=time.time())
     assert await store.known_request("alice", "r-1") is None
+
+
+async def test_who_takes_a_request_over_gets_the_marks_of_what_was_begun(
+    store: OperationStore, database: Database
+) -> None:
+    name = RequestName(owner="alice", request_id="r-marks", fingerprint="f")
+    await store.open_request(operation("dead"), name, ["n1", "n2", "n3", "n4"], refused={})
+    notes = [NodeNote(node="n1", mark="boot-1 token"), NodeNote(node="n2"), NodeNote(node="n3", mark=" token")]
+    assert await store.note_nodes("op-dead", notes)
+    assert await store.note_nodes("op-dead", [NodeNote(node="n3", ended=True)])
+    await nobody_renews(store, database)
+
+    outcomes = await store.open_request(operation("heir"), name, ["n1", "n2", "n3", "n4"], refused={})
+
+    assert {node: error.reason if error else "" for node, error in outcomes.items()} == {
+        "n2": "OUTCOME_UNKNOWN",
+        "n3": "",
+    }
+    assert await store.marks("op-heir") == {"n1": "boot-1 token"}
+    assert await store.marks("op-dead") == {}

@@ -355,7 +355,7 @@ def test_a_card_that_nobody_answers_is_asked_again_until_the_machine_starts_anew
 
 def test_a_machine_without_a_disk_can_be_looked_at_and_starts_anew(environment: Environment, tmp_path: Path) -> None:
     machine = Machine(tmp_path, key=environment.key)
-    arguments = "kadeploy.disk_wait=3 kadeploy.reboot_after=20"
+    arguments = "kadeploy.disk_wait=3 kadeploy.reboot_after=45"
     with machine.booted(*environment.files, arguments, host_key=environment.host_key, disk=False) as process:
         machine.wait_for("kadeploy: deployment environment ready (")
         machine.wait_for_ssh()

@@ -25,7 +25,7 @@ SECONDS = 400.0
 OWN_ORDER = Hardware(own_boot_order=True)
 # What grub-install does: a loader on an EFI system partition, and an entry of it before all others.
 INSTALL_LOADER = """set -e
-mkfs.vfat /dev/vda2 >/dev/null
+mkfs.fat /dev/vda2 >/dev/null
 mkdir -p /mnt/esp
 mount -t vfat /dev/vda2 /mnt/esp
 mkdir -p /mnt/esp/EFI/installed

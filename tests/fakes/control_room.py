@@ -10,6 +10,7 @@ from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapsho
 from kadeploy_deployer.engine.lease_holder import LeaseHolder
 from kadeploy_deployer.engine.operation_request import Operations
 from kadeploy_deployer.nodes.probe import MARKER
+from kadeploy_deployer.nodes.reboot_window import RebootWindows
 from kadeploy_deployer.ports import Clock, Resolution, ResolvedNode
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge, OperationStore
 from kadeploy_deployer.ports.step_ports import StepPorts
@@ -61,6 +62,7 @@ class ControlRoom:
                 broadcast=self.workshop.broadcast,
                 clock=self.workshop.clock,
             ),
+            windows=RebootWindows(self.workshop.clock),
             console=self.console,
             deployment_host_keys=(DEPLOYMENT_KEY,),
         )

@@ -8,12 +8,12 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from kadeploy_deployer.domain import node_set
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BusyPolicy, PartitionState
 from kadeploy_deployer.engine.fence import pass_fence
@@ -53,14 +53,14 @@ class Working(ScriptedStep):
         super().__init__(name, state)
         self._notes = notes
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
         began = time.monotonic_ns()
         await asyncio.sleep(random.random() / 50)  # noqa: S311 - no secret
         ended = time.monotonic_ns()
         with self._notes.open("a", encoding="utf-8") as notes:
-            notes.writelines(f"{node} {context.deployment_id} {began} {ended}\n" for node in nodes)
-        return await super().run(context, nodes)
+            notes.write(f"{node} {context.deployment_id} {began} {ended}\n")
+        return await super().run(context, node)
 
 
 class Acting(ScriptedStep):
@@ -70,16 +70,15 @@ class Acting(ScriptedStep):
         super().__init__(name, state)
         self._notes = notes
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
         for _ in range(ACTS):
-            for node in nodes:
-                await pass_fence()
-                now = time.monotonic_ns()
-                with self._notes.open("a", encoding="utf-8") as notes:
-                    notes.write(f"{node} {context.deployment_id} {now} {now}\n")
+            await pass_fence()
+            now = time.monotonic_ns()
+            with self._notes.open("a", encoding="utf-8") as notes:
+                notes.write(f"{node} {context.deployment_id} {now} {now}\n")
             await asyncio.sleep(0.02)
-        return await super().run(context, nodes)
+        return await super().run(context, node)
 
 
 async def _client(world: World, number: int) -> None:

@@ -7,10 +7,10 @@ file. Its time is the database's.
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import PartitionState
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store.database_clock import DatabaseClock
@@ -33,17 +33,15 @@ class NotedStep(ScriptedStep):
         self._directory = directory
         self._hangs = hangs
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
         with (self._directory / "runs").open("a", encoding="utf-8") as runs:
-            runs.write(f"{self.name} {','.join(nodes)}\n")
-        for node in nodes:
-            context.facts[node].kernel_command_line += f"{self.name};"
-            await context.recorder.facts(node, context.facts[node])
+            runs.write(f"{self.name} {node}\n")
         if self._hangs:
-            (self._directory / "hangs").touch()
+            (self._directory / f"hangs-{node}").touch()
             await asyncio.sleep(3600)
-        return dict.fromkeys(nodes)
+        facts = context.facts[node]
+        return replace(facts, kernel_command_line=f"{facts.kernel_command_line}{self.name};")
 
 
 def process_world(directory: Path, hanging: str = "", lease_seconds: float = LEASE_SECONDS) -> World:

@@ -5,15 +5,17 @@ import functools
 import itertools
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection
 
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.lease_record import LeaseKind
-from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
     DeploymentSpec,
     DiskSnapshot,
@@ -25,8 +27,11 @@ from kadeploy_deployer.domain.snapshot import (
 )
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.shared_images import make_readers
 from kadeploy_deployer.engine.supervisor import Supervisor
-from kadeploy_deployer.ports import Clock, Resolution, ResolvedNode
+from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.nodes.reboot_window import RebootWindows
+from kadeploy_deployer.ports import BootFiles, Clock, ImageStore, OpenedFile, Resolution, ResolvedNode, Timer
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.ports.store_values import NewDeployment, NewNode
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -35,13 +40,13 @@ from kadeploy_deployer.steps.step import Step, StepContext
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from tests.fakes.fake_image_store import FakeImageStore
 from tests.fakes.fake_inventory import FakeInventory
 
 GIB = 1024**3
 ALICE = Actor(user="alice")
 SPEC = DeploymentSpec(nodes="node[1-2]", environment_name="debian")
 _numbers = itertools.count(1)
+_Result = TypeVar("_Result")
 
 
 class WallClock:
@@ -62,6 +67,10 @@ class WallClock:
     async def synchronise(self) -> float:
         """As in the port."""
         return 0.0
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """As in the port."""
+        return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 def node(name: str) -> NodeSnapshot:
@@ -101,9 +110,8 @@ def resolution(names: Sequence[str] = ("node1", "node2"), **changes: Any) -> Res
     )
 
 
-async def leave_bootable(_context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+async def leave_bootable(_context: StepContext, _node: str) -> None:
     """Leaves everything bootable without doing anything."""
-    return dict.fromkeys(nodes)
 
 
 @functools.cache
@@ -117,12 +125,55 @@ def _empty_database() -> bytes:
         return path.read_bytes()
 
 
-def make_database(directory: Path) -> Database:
+class AnyImages(ImageStore):
+    """Has every file; none has a content."""
+
+    def check(self, file: FileSnapshot) -> None:
+        """Allows every address."""
+
+    @asynccontextmanager
+    async def fetch(self, file: FileSnapshot, *, user: str) -> AsyncIterator[OpenedFile]:
+        """Gives an empty file."""
+        with OpenedFile.open(Path("/dev/null"), name=file.uri) as opened:
+            yield opened
+
+    async def boot_files(self, environment: EnvironmentSnapshot, *, user: str) -> BootFiles:
+        """Returns paths where nothing is."""
+        return BootFiles(kernel=Path("/absent"), kernel_digest="", initrd=None, initrd_digest="")
+
+
+class WatchedDatabase(Database):
+    """Knows how many calls are under way: a manual clock stands still meanwhile."""
+
+    pending = 0
+
+    async def read(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Counts."""
+        with self._counted():
+            return await super().read(work)
+
+    async def write(
+        self, work: Callable[[Connection], _Result], *, patience: float = 0.0, grows: bool = False
+    ) -> _Result:
+        """Counts."""
+        with self._counted():
+            return await super().write(work, patience=patience, grows=grows)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.pending += 1
+        try:
+            yield
+        finally:
+            self.pending -= 1
+
+
+def make_database(directory: Path) -> WatchedDatabase:
     """Returns the database of a directory, made with the newest schema when there is none."""
     path = directory / "deployer.sqlite"
     if not path.exists():
         path.write_bytes(_empty_database())
-    return Database(f"sqlite:///{path}")
+    return WatchedDatabase(f"sqlite:///{path}")
 
 
 def new_deployment(name: str, nodes: Sequence[str], *, now: float | None = None, **changes: Any) -> NewDeployment:
@@ -167,25 +218,28 @@ class World:
     ports: StepPorts | None = None
     host_keys: tuple[str, ...] = ("ssh-ed25519 AAAA",)
     look_seconds: float = 0.05
+    readers: FileThreads = field(default_factory=make_readers)
 
     def __post_init__(self) -> None:
         """Joins the parts."""
         self.log = EventLog(poll_seconds=0.05, heartbeat_seconds=10.0)
-        self.store = SqlDeploymentStore(self.database, told=self.log.wake)
+        self.store = SqlDeploymentStore(self.database, on_commit=self.log.wake)
         ports = self.ports or StepPorts(
             shell=cast("Any", None),
             power=cast("Any", None),
             boot=cast("Any", None),
-            images=FakeImageStore(Path()),
+            images=AnyImages(),
             broadcast=cast("Any", None),
             clock=self.clock,
         )
         self.settings = RunnerSettings(
             plan=self.plan,
             ports=ports,
+            windows=RebootWindows(ports.clock),
             leave_bootable=self.recover,
             deployment_host_keys=self.host_keys,
             cluster_public_key="ssh-ed25519 BBBB",
+            readers=self.readers,
         )
         self.supervisor = Supervisor(
             store=self.store,

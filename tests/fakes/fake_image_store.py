@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError, OpenedFile
 
 
@@ -23,7 +24,7 @@ class FakeImageStore:
         self.fetched: list[str] = []
         self.users: list[str] = []
 
-    def add(self, uri: str, content: bytes, *, compression: str = "none") -> FileSnapshot:
+    def add(self, uri: str, content: bytes, *, compression: Compression = Compression.NONE) -> FileSnapshot:
         """Puts a file into the store and returns how an environment names it."""
         digest = hashlib.sha256(content).hexdigest()
         path = self.directory / digest

@@ -36,7 +36,8 @@ class FakeMachine:
     """One machine. `runs`: BLANK, DEPLOYMENT, SYSTEM or PREVIOUS; `files`: below DESTINATION, of the target partition.
 
     What can go wrong: `deaf_to` names power actions that it does not heed, `boots` replaces what it boots after each
-    (from the front), `root` the root device of its new system.
+    (from the front), `root` the root device of its new system; its disk is `disk_slowness` times slower than others,
+    it dies in the copy, or a script of the name `hangs_in` never ends. Who simulates copies and commands heeds these.
     """
 
     name: str
@@ -52,6 +53,9 @@ class FakeMachine:
     disk_bytes: int = 4 * GIB
     deaf_to: set[str] = field(default_factory=set)
     boots: list[str] = field(default_factory=list)
+    disk_slowness: float = 1.0
+    dies_in_copy: bool = False
+    hangs_in: str = ""
     root: str = "vda3"
     previous_root: str = "vda1"
     files: dict[str, str] = field(default_factory=dict)

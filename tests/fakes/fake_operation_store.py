@@ -22,7 +22,7 @@ class Request:
 
     operation: NewOperation
     name: RequestName
-    begun: set[str] = field(default_factory=set)
+    begun: dict[str, str] = field(default_factory=dict)
     nodes: set[str] = field(default_factory=set)
     outcomes: dict[str, ErrorRecord | None] = field(default_factory=dict)
     ended: bool = False
@@ -91,7 +91,7 @@ class FakeOperationStore:
             raise AskedBefore
         else:
             found.operation = operation
-            for node in found.begun - found.outcomes.keys():
+            for node in [node for node, mark in found.begun.items() if not mark and node not in found.outcomes]:
                 found.outcomes[node] = ErrorRecord.from_error(OutcomeUnknown(node))
         self.leases.add(operation.id)
         found.nodes.update(nodes)
@@ -121,8 +121,14 @@ class FakeOperationStore:
             if note.ended:
                 mine.outcomes.setdefault(note.node, note.error_record)
             else:
-                mine.begun.add(note.node)
+                mine.begun[note.node] = note.mark
         return True
+
+    async def marks(self, operation_id: str) -> Mapping[str, str]:
+        """As in the port."""
+        mine = self._driven_by(operation_id)
+        begun = mine.begun if mine is not None else {}
+        return {node: mark for node, mark in begun.items() if mark and mine is not None and node not in mine.outcomes}
 
     async def ask_stop(self, owner: str, request_id: str) -> bool:
         """As in the port."""

@@ -2,20 +2,25 @@
 
 It reads lines "DIRECTORY POINT" and runs a deployer on the database of the directory for each, in a process of its own
 that is forked, because starting Python takes longer than the deployment. The database is SQLite's, or the one whose URL
-stands in the file `url`. The point stands in FAIL_POINT of that process: "before enter_step broadcast", "after end";
-"none" lets it live until the deployment has ended. With " cancelled" behind it the deployment is cancelled in its third
-step. It prints the status that each ended with; -9 is the kill.
+stands in the file `url`. The point stands in FAIL_POINT of that process: "before enter broadcast", "after end"; it is
+that of the first write that has such an entry for any node. "none" lets it live until the deployment has ended. With
+" cancelled" behind it the deployment is cancelled in its third step; with " failing", node2 fails that step. It prints
+the status that each ended with; -9 is the kill.
 """
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.transition import Transition
+from kadeploy_deployer.ports.journal_entries import JournalEntry, NodeReleased, OutputEntry
 from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.step import StepContext
@@ -24,14 +29,11 @@ from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import WallClock, World, make_database
 from tests.fakes.scripted_step import ScriptedStep
 
-IN_STEPS = ("enter_step", "record", "finish_attempt")
 CANCELLED_IN = PLAN[2].name
 FAIL_POINT = "KADEPLOY_TEST_FAIL_POINT"
 LATER = 3600.0
-JOURNALS = ("create", "enter_step", "record", "finish_attempt", "request_cancel", "fail_nodes", "end")
-
-
-_step = ""
+JOURNALS = ("create", "write", "request_cancel", "end")
+BROKEN = Failure(reason=FailureReason.FORMAT_FAILED, description="exit 1", retriable=False)
 
 
 class LaterClock(WallClock):
@@ -58,17 +60,17 @@ class NotedStep(ScriptedStep):
         self._runs = directory / "runs"
         self.on_run: Callable[[str], Awaitable[None]] | None = None
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
         with self._runs.open("a", encoding="utf-8") as runs:
-            runs.write(f"{self.name} {','.join(nodes)}\n")
+            runs.write(f"{self.name} {node}\n")
         if self.on_run is not None:
             await self.on_run(context.deployment_id)
-        outcomes = await super().run(context, nodes)
-        for node in nodes:
-            # One after the other, so that one may be known to be done and the other not.
-            await context.recorder.ended(node, None)
-        return outcomes
+        await context.recorder.output(node, self.name, f"{self.name} on {node}\n")
+        if node == "node2":
+            # Not in step with the other, so that the two may be in different steps.
+            await asyncio.sleep(0.005)
+        return await super().run(context, node)
 
 
 class Recovery:
@@ -77,11 +79,10 @@ class Recovery:
     def __init__(self, directory: Path) -> None:
         self._left = directory / "left-bootable"
 
-    async def __call__(self, _context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """Leaves nodes bootable."""
+    async def __call__(self, _context: StepContext, node: str) -> None:
+        """Leaves a node bootable."""
         with self._left.open("a", encoding="utf-8") as left:
-            left.writelines(f"{node}\n" for node in nodes)
-        return dict.fromkeys(nodes)
+            left.write(f"{node}\n")
 
 
 class MortalStore(SqlDeploymentStore):
@@ -95,25 +96,42 @@ class MortalStore(SqlDeploymentStore):
 
 def _mortal(name: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def wrapped(*arguments: Any, **named: Any) -> Any:
-        global _step  # noqa: PLW0603 - a process drives one deployment
-        _step = named.get("step", _step)
-        point = f"{name} {_step}" if name in IN_STEPS else name
-        _die_at(f"before {point}")
+        points = [_point(entry) for entry in arguments[1]] if name == "write" else [name]
+        _die_at("before", points)
         answer = await call(*arguments, **named)
-        _die_at(f"after {point}")
+        _die_at("after", points)
         return answer
 
     return wrapped
 
 
-def _die_at(point: str) -> None:
-    if os.environ.get(FAIL_POINT) == point:
+def _point(entry: JournalEntry) -> str:
+    match entry:
+        case Transition(after=after) if after.active:
+            return f"enter {after.step}"
+        case Transition(after=after):
+            return f"end in {after.state}"
+        case OutputEntry(step=step):
+            return f"output {step}"
+        case NodeReleased():
+            return "release"
+        case _:
+            return "remark"
+
+
+def _die_at(moment: str, points: Sequence[str]) -> None:
+    if os.environ.get(FAIL_POINT) in [f"{moment} {point}" for point in points]:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def real_plan_world(directory: Path, *, later: bool) -> World:
-    """Returns a deployer whose steps have the names and states of the real ones; `later`: after all leases."""
+    """Returns a deployer whose steps have the names and states of the real ones; `later`: after all leases.
+
+    Where the directory has a file `failing`, node2 fails the third step.
+    """
+    failing = {"node2": [BROKEN]} if (directory / "failing").exists() else {}
     plan = [NotedStep(step.name, step.partition_state, directory) for step in PLAN]
+    plan[2]._answers = {node: list(answers) for node, answers in failing.items()}
     url = directory / "url"
     database = Database(url.read_text()) if url.exists() else make_database(directory)
     return World(
@@ -122,10 +140,12 @@ def real_plan_world(directory: Path, *, later: bool) -> World:
 
 
 async def _deploy(directory: Path, point: str) -> None:
-    os.environ[FAIL_POINT] = point.removesuffix(" cancelled")
+    os.environ[FAIL_POINT] = point.removesuffix(" cancelled").removesuffix(" failing")
+    if point.endswith(" failing"):
+        (directory / "failing").touch()
     restarted = (directory / "runs").exists() or point == "none"
     world = real_plan_world(directory, later=restarted)
-    mortal = MortalStore(world.database, told=world.log.wake)
+    mortal = MortalStore(world.database, on_commit=world.log.wake)
     world.store = world.supervisor._store = mortal
     if point.endswith(" cancelled"):
         cancelled = next(step for step in world.plan if step.name == CANCELLED_IN)

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import Failure, StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.step import StepContext
 
@@ -14,6 +15,8 @@ class ScriptedStep:
     """Succeeds on every node, but for what `answers` says: per node, one answer per attempt, the last one for ever.
 
     `holds`, when given, is waited for on every run, after `entered` was set.
+
+    `runs`: the nodes, in the order of the runs.
     """
 
     def __init__(
@@ -30,9 +33,9 @@ class ScriptedStep:
         self.name = name
         self.partition_state = partition_state
         self.timeout = timeout
-        self.timeout_reason = FailureReason.NOT_THERE_ON_FIRST_CHECK
+        self.failure_reason = FailureReason.NOT_THERE_ON_FIRST_CHECK
         self.retries = retries
-        self.runs: list[tuple[str, ...]] = []
+        self.runs: list[str] = []
         self.stopped = 0
         self.entered = asyncio.Event()
         self.halted = asyncio.Event()
@@ -40,7 +43,7 @@ class ScriptedStep:
         self._holds = holds
         self._applicable = applicable
 
-    def applies(self, context: StepContext) -> bool:
+    def applies(self, context: StepContext, node: str) -> bool:
         """As in the protocol."""
         return self._applicable
 
@@ -48,9 +51,9 @@ class ScriptedStep:
         """As in the protocol."""
         return [f"{self.name} {node}"]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
-        self.runs.append(tuple(nodes))
+        self.runs.append(node)
         self.entered.set()
         if self._holds is not None:
             try:
@@ -59,16 +62,15 @@ class ScriptedStep:
                 self.stopped += 1
                 self.halted.set()
                 raise
-        outcomes: dict[str, Outcome] = {}
-        for node in nodes:
-            script = self._answers.get(node, [])
-            answer = script[0] if script else None
-            if len(script) > 1:
-                script.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            outcomes[node] = answer
-        return outcomes
+        script = self._answers.get(node, [])
+        answer = script[0] if script else None
+        if len(script) > 1:
+            script.pop(0)
+        if isinstance(answer, Failure):
+            raise StepFailed(answer.reason, answer.description, retriable=answer.retriable)
+        if answer is not None:
+            raise answer
+        return context.facts[node]
 
 
 def straight_plan(**changed: ScriptedStep) -> list[ScriptedStep]:

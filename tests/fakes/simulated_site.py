@@ -14,7 +14,7 @@ from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
 from kadeploy_deployer.store.database import Database
 from tests.fakes import snapshots
-from tests.fakes.deployment_world import World
+from tests.fakes.deployment_world import WatchedDatabase, World
 from tests.fakes.fake_inventory import FakeInventory
 from tests.fakes.fake_machines import IMAGE_KEY, FakeMachines
 from tests.fakes.step_workshop import DEPLOYMENT_KEY, Workshop
@@ -29,6 +29,8 @@ class SimulatedSite:
         self.names = tuple(names)
         self.workshop = Workshop(directory)
         self.machines = FakeMachines(self.workshop, *names)
+        if isinstance(database, WatchedDatabase):
+            self.workshop.clock.busy = lambda: database.pending > 0 or self.workshop.readers.pending > 0
         for number, name in enumerate(names):
             self.machines[name].files[IMAGE_KEY] = f"ssh-ed25519 HOST{number} root@image\n"
         self.world = World(
@@ -47,6 +49,7 @@ class SimulatedSite:
             ),
             host_keys=(DEPLOYMENT_KEY,),
             lease_seconds=lease_seconds,
+            readers=self.workshop.readers,
         )
 
     def resolution(self, names: Sequence[str]) -> Resolution:

@@ -13,6 +13,7 @@ from kadeploy_deployer.domain.snapshot import (
     PartitionSnapshot,
     ProfileSnapshot,
 )
+from kadeploy_deployer.domain.vocabulary import PartitionRole
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -21,9 +22,9 @@ DISK = DiskSnapshot(
     device="vda",
     size_bytes=4 * GIB,
     partitions=(
-        PartitionSnapshot(number=1, size_bytes=256 * MIB, type_id=0x82, label="swap", role="swap"),
-        PartitionSnapshot(number=2, size_bytes=512 * MIB, label="tmp", role="tmp"),
-        PartitionSnapshot(number=3, size_bytes=2 * GIB, label="deploy", role="deploy"),
+        PartitionSnapshot(number=1, size_bytes=256 * MIB, type_id=0x82, label="swap", role=PartitionRole.SWAP),
+        PartitionSnapshot(number=2, size_bytes=512 * MIB, label="tmp", role=PartitionRole.TMP),
+        PartitionSnapshot(number=3, size_bytes=2 * GIB, label="deploy", role=PartitionRole.DEPLOY),
     ),
 )
 COMMANDS = CommandSnapshot(

@@ -10,14 +10,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from kadeploy_deployer.adapters.power_commands import CommandPower
 from kadeploy_deployer.domain.control_errors import OperationLost
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import CommandSnapshot
 from kadeploy_deployer.domain.states import PartitionState, RebootLevel
 from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
@@ -63,10 +62,11 @@ class Cutting(ScriptedStep):
         super().__init__("boot", PartitionState.TO_DEPLOY)
         self._directory = directory
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
-        await cut_on_and_on(self._directory)
-        return {}
+        if node == "node1":
+            await cut_on_and_on(self._directory)
+        return context.facts[node]
 
 
 async def deploy(database: Database, directory: Path) -> None:

@@ -11,12 +11,20 @@ from kadeploy_cli.deployments import spec as deployment_spec
 from kadeploy_cli.deployments.deploy import Aftermath
 from kadeploy_cli.deployments.deploy_options import wanted, wanted_options
 from kadeploy_cli.terminal.output import Format
+from kadeploy_cli.wait_for import parse
 
 
 @click.command()
 @wanted_options
-@click.option("-o", "--output-ok-nodes", "good_file", metavar="FILE", help="Write the deployed nodes there.")
+@click.option(
+    "-o", "--output-ok-nodes", "good_file", metavar="FILE", help="Write the deployed nodes there, each when it is."
+)
 @click.option("-n", "--output-ko-nodes", "bad_file", metavar="FILE", help="Write the other nodes there.")
+@click.option(
+    "--wait-for",
+    metavar="N|N%",
+    help="Return when so many nodes are deployed, or so many of a hundred; the rest goes on.",
+)
 @click.option("-s", "--script", metavar="FILE", help="A program to run when the deployment has ended.")
 @click.option("--plan", is_flag=True, help="Say what would happen, and touch nothing.")
 @click.option("--detach", is_flag=True, help="Print the deployment's id and do not wait.")
@@ -29,17 +37,23 @@ def kadeploy(
     good_file: str | None,
     bad_file: str | None,
     script: str | None,
+    wait_for: str | None,
     plan: bool,
     detach: bool,
     **options: Any,
 ) -> None:
     """Deploys an environment on nodes, and tells how it went for each of them.
 
-    Exit status: 0 every node is deployed, 6 some are, 1 none is; 2, 4 and 5 nothing was started; 3 a service does
-    not answer.
+    Exit status: 0 every node is deployed, or as many as --wait-for says; 6 some are, 1 none is; 2, 4 and 5 nothing was
+    started; 3 a service does not answer.
     """
     spec = deployment_spec.build(wanted(options))
     if plan:
         finish(deployments.show_plan(session, spec))
-    aftermath = Aftermath(good_file=good_file, bad_file=bad_file, script=script)
+    aftermath = Aftermath(
+        good_file=good_file,
+        bad_file=bad_file,
+        script=script,
+        wait_for=None if wait_for is None else parse(wait_for),
+    )
     finish(deploy.run(session, spec, detach=detach, aftermath=aftermath))

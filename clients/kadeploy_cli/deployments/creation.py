@@ -73,8 +73,8 @@ def _tell_who_waits(deployer: Deployer, told: str) -> str:
     for one in found.deployments:
         if one.id != told:
             output.say(
-                f"not its turn yet: deployment {one.id} of {one.owner} waits for its nodes ({one.spec.nodes}); "
-                "one at a time does, the others queue (Ctrl-C gives up)"
+                f"in the queue for its nodes; first, deployment {one.id} of {one.owner} waits for its own "
+                f"({one.spec.nodes}); one at a time does (Ctrl-C gives up)"
             )
         return one.id
     return told

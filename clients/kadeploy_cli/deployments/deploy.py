@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,25 +14,36 @@ from kadeploy_cli.deployments.watching import report
 from kadeploy_cli.deployments.watching.follow import Detached, Follower, View
 from kadeploy_cli.deployments.watching.lines import LineView
 from kadeploy_cli.deployments.watching.live import LiveView
+from kadeploy_cli.deployments.watching.settled import Enough, Settled
+from kadeploy_cli.deployments.watching.story import Story
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain
+from kadeploy_cli.wait_for import WaitFor
 
 SCRIPT_PATIENCE = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aftermath:
-    """What is done when the deployment has ended."""
+    """What is done with the nodes that have ended, and when the waiting ends.
+
+    Attributes:
+        good_file: gets the names of the nodes that are deployed, each at the moment it is.
+        bad_file: gets the names of the others.
+        script: a program that runs at the end.
+        wait_for: how many nodes have to be deployed; None: all of them have to end.
+    """
 
     good_file: str | None = None
     bad_file: str | None = None
     script: str | None = None
+    wait_for: WaitFor | None = None
 
 
 def run(session: Session, spec: deployment_pb2.DeploymentSpec, *, detach: bool, aftermath: Aftermath) -> ExitCode:
-    """Deploys and returns the exit status: 0 only if every node that was asked for is deployed."""
+    """Deploys and returns the exit status: 0 only if as many nodes as were asked for are deployed."""
     check(aftermath)
     deployment = creation.create(session, spec)
     if detach:
@@ -43,15 +54,37 @@ def run(session: Session, spec: deployment_pb2.DeploymentSpec, *, detach: bool, 
         f"deployment {deployment.id}: {deployment.environment.name} version {deployment.environment.version} "
         f"on {deployment.spec.nodes or spec.nodes}"
     )
-    final = follow(session, deployment, owns=True)
+    asked = len(deployment.nodes) + len(report.left_out(deployment))
+    settled = Settled(
+        good_file=aftermath.good_file, bad_file=aftermath.bad_file, wait_for=aftermath.wait_for, asked=asked
+    )
+    try:
+        final = follow(session, deployment, owns=True, see=settled.see)
+    except Enough as enough:
+        return leave(session, deployment.id, enough, aftermath)
     if final is None:
         return ExitCode.INTERRUPTED
     tell(session, final)
     write_files(final, aftermath)
     code = report.exit_code(final)
+    needed = asked if aftermath.wait_for is None else aftermath.wait_for.needed(asked)
+    if code is ExitCode.PARTIAL and len(report.good_nodes(final)) >= needed:
+        code = ExitCode.OK
     if aftermath.script:
         run_script(aftermath.script, final)
     return code
+
+
+def leave(session: Session, deployment_id: str, enough: Enough, aftermath: Aftermath) -> ExitCode:
+    """Ends the waiting for a deployment that goes on, and returns the exit status."""
+    request = deployer_service_pb2.GetDeploymentRequest(id=deployment_id)
+    current = session.deployer.call(session.deployer.deployments.GetDeployment, request)
+    tell(session, current)
+    advice = f"`ka deployment watch {deployment_id}` follows it again"
+    output.say(f"{enough.deployed} nodes are deployed; the deployment goes on; {advice}")
+    if aftermath.script:
+        run_script(aftermath.script, current)
+    return ExitCode.OK
 
 
 def watch(session: Session, deployment_id: str) -> ExitCode:
@@ -65,11 +98,17 @@ def watch(session: Session, deployment_id: str) -> ExitCode:
     return report.exit_code(final)
 
 
-def follow(session: Session, deployment: deployment_pb2.Deployment, *, owns: bool) -> deployment_pb2.Deployment | None:
-    """Returns the deployment as it ended, or None when the user left before."""
+def follow(
+    session: Session,
+    deployment: deployment_pb2.Deployment,
+    *,
+    owns: bool,
+    see: Callable[[Story], None] = lambda _: None,
+) -> deployment_pb2.Deployment | None:
+    """Returns the deployment as it ended, or None when the user left before. `see`: see Follower."""
     view = chosen_view(session)
     try:
-        return Follower(session.deployer, deployment, view=view, owns=owns).run()
+        return Follower(session.deployer, deployment, view=view, owns=owns, see=see).run()
     except Detached:
         output.say(f"the deployment goes on; `ka deployment watch {deployment.id}` follows it again")
         return None

@@ -22,6 +22,7 @@ from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
 from kadeploy_deployer.engine.runner import RunnerSettings
 from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
+from kadeploy_deployer.nodes.reboot_window import RebootWindows
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
@@ -36,8 +37,6 @@ from kadeploy_edge.errors import Invalid
 logger = logging.getLogger(__name__)
 
 CACHE_MODE = 0o750
-
-logger = logging.getLogger(__name__)
 
 
 class UnusableKeyFile(Invalid):
@@ -87,6 +86,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     runner_settings = RunnerSettings(
         plan=PLAN,
         ports=ports,
+        windows=RebootWindows(clock),
         leave_bootable=leave_bootable,
         deployment_host_keys=read_keys(settings.deployment_host_keys),
         cluster_public_key=read_keys(settings.ssh_public_key)[0],
@@ -160,4 +160,8 @@ def _chain_settings(settings: BroadcastSettings) -> ChainSettings:
         source_address=settings.address or "0.0.0.0",
         source_port=settings.port,
         node_port=settings.node_port,
+        method=settings.method,
+        chains=settings.chains,
+        gather_bound=settings.gather_seconds,
+        memory_share=settings.memory_percent / 100,
     )

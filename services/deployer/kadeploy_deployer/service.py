@@ -48,7 +48,7 @@ async def run_parts(
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
     log = EventLog()
-    store = SqlDeploymentStore(database, told=log.wake)
+    store = SqlDeploymentStore(database, on_commit=log.wake)
     supervisor = Supervisor(
         store=store,
         clock=clock,
@@ -77,6 +77,7 @@ async def run_parts(
                 lease_holder=LeaseHolder(store=operation_store, clock=clock, lease_seconds=lease_seconds),
                 operations=operations,
                 ports=runner_settings.ports,
+                windows=runner_settings.windows,
                 console=console,
                 deployment_host_keys=runner_settings.deployment_host_keys,
             ),

@@ -18,6 +18,8 @@ HOUR = 3600.0
 MOST_HOURS = 30 * 24.0
 MOST_DAYS = 36500.0
 LAST_PORT = 65535
+MOST_CHAINS = 100
+MOST_GATHER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +30,19 @@ class BroadcastSettings:
         address: where the deployer listens for nodes; empty for every address of the host.
         port: its port; 0 for any that is free.
         node_port: where nodes listen for one another.
+        method: "chain", or "http": every node fetches from the deployer.
+        chains: how many chains there are; 0 for as many as the links' speeds ask for.
+        gather_seconds: how long nodes that are ready wait for others, to be ordered by address with them.
+        memory_percent: the part of a node's free memory that the image may take there.
     """
 
     address: str = ""
     port: int = 0
     node_port: int = 7301
+    method: str = "chain"
+    chains: int = 0
+    gather_seconds: float = 0.5
+    memory_percent: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +60,7 @@ class Settings:
         bootctl_address: where bootctl listens.
         administrators: users who administrate the site.
         lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
-        longest_wait_hours: how long a request may want to wait for its turn and its nodes.
+        longest_wait_hours: how long a request may want to wait for its nodes.
         history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
         images: where the files of environments may be.
         broadcast: how the image reaches the nodes.
@@ -140,4 +150,8 @@ def _broadcast(table: Table) -> BroadcastSettings:
         address=table.text("address", ""),
         port=table.whole("port", 0, least=0, most=LAST_PORT),
         node_port=table.whole("node_port", 7301, least=1, most=LAST_PORT),
+        method=table.choice("method", ("chain", "http"), "chain"),
+        chains=table.whole("chains", 0, least=0, most=MOST_CHAINS),
+        gather_seconds=table.number("gather_seconds", 0.5, least=0, most=MOST_GATHER_SECONDS, unit="seconds"),
+        memory_percent=table.whole("memory_percent", 50, least=0, most=90, unit="percent"),
     )

@@ -1,12 +1,10 @@
 """The node's program alone, with a source of the deployer or of the test before it."""
 
 import asyncio
-import hashlib
 import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -14,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
+from kabroadcast import wire
+from kabroadcast.talk import FrameTalk
+from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, which_part
 from kadeploy_deployer.broadcast.manifest import Manifest
 from kadeploy_deployer.broadcast.source import Source
 from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, OpenedFile, ShellHost
@@ -99,13 +99,16 @@ async def source(file: Path) -> AsyncIterator[Place]:
             yield Place(name="the deployer", address="127.0.0.1", port=source.port)
 
 
-def document(tmp_path: Path, manifest: Manifest, sink: BroadcastSink) -> bytes:
+def part(source: Place) -> bytes:
+    """Returns the line of a node that has nobody before it but the deployer."""
+    return which_part([], source, chain=0, quantum=4096, predecessors=0)
+
+
+def document(tmp_path: Path, manifest: Manifest, sink: BroadcastSink, *, memory_share: float = 0.5) -> bytes:
     settings = ChainSettings(
         node_port=free_port(),
         run_directory=str(tmp_path),
-        ring_bytes=0,
-        connect_bound=2,
-        stall_bound=5,
+        memory_share=memory_share,
         hold_bound=1,
         give_up_bound=1,
     )
@@ -122,7 +125,7 @@ async def test_a_retry_ends_the_session_before_it_and_succeeds(
     start: Start, tmp_path: Path, file: Path, source: Place, fifo: Fifo
 ) -> None:
     manifest = manifest_of(file)
-    ask = whom_to_ask([], source, predecessors=0)
+    ask = part(source)
     first, second = start(), start()
     first.tell(document(tmp_path, manifest, fifo.sink))
     await asyncio.to_thread(first.hear, "ready")
@@ -164,53 +167,46 @@ async def test_only_who_has_the_token_gets_blocks(start: Start, tmp_path: Path, 
     node = start()
     node.tell(document(tmp_path, manifest_of(file), device(tmp_path)))
     ready = await asyncio.to_thread(node.hear, "ready")
-    node.tell(whom_to_ask([], source, predecessors=0))
+    node.tell(part(source))
     await asyncio.to_thread(node.hear, "result")
     place = (ADDRESS, int(str(ready["port"])))
-    last = 7
-    for asked, expected in (
-        ((*place, TOKEN[:-1], last), b""),
-        ((*place, "", last), b""),
-        ((source.address, source.port, "wrong", 0), b""),
-        ((source.address, source.port, "", 0), b""),
+    for asked in (
+        (*place, TOKEN[:-1]),
+        (*place, ""),
+        (source.address, source.port, "wrong"),
+        (source.address, source.port, ""),
     ):
-        assert await asyncio.to_thread(_ask, *asked) == expected
+        assert await asyncio.to_thread(_ask, *asked, 0) == b""
+    assert await asyncio.to_thread(_ask, *place, TOKEN, 0) == wire.ANCESTORS
     assert await asyncio.to_thread(node.leave) == 0
 
 
-def _ask(address: str, port: int, token: str, first: int) -> bytes:
+def _ask(address: str, port: int, token: str, position: int) -> bytes:
+    """Returns the kind of the first frame that answers a request for the stream; nothing when there is none."""
+    wanted = {"position": position, "chain": 0, "skipped": [], "moved": False, "wrong": -2}
     with socket.create_connection((address, port), 5) as connection:
-        connection.sendall(f"kabroadcast/1 {token} {first} someone\n".encode())
-        return connection.recv(1)
+        connection.sendall(FrameTalk(token, wire.Place("someone", "127.0.0.1", 9)).greeting)
+        connection.sendall(wire.message({"go": wanted}))
+        try:
+            content = connection.recv(wire.FRAME.size, socket.MSG_WAITALL)
+            return connection.recv(1) if content else b""
+        except ConnectionResetError:
+            return b""
 
 
 async def test_what_is_gone_is_refused_and_what_is_kept_is_served(
     start: Start, tmp_path: Path, file: Path, source: Place
 ) -> None:
     node = start()
-    node.tell(document(tmp_path, manifest_of(file), device(tmp_path)))
+    node.tell(document(tmp_path, manifest_of(file), device(tmp_path), memory_share=0))
     ready = await asyncio.to_thread(node.hear, "ready")
-    node.tell(whom_to_ask([], source, predecessors=0))
+    assert ready["whole"] is False
+    node.tell(part(source))
     await asyncio.to_thread(node.hear, "result")
     port = int(str(ready["port"]))
-    assert ready["ring_blocks"] == 4
-    assert await asyncio.to_thread(_ask, ADDRESS, port, TOKEN, 3) == b"G"
-    assert await asyncio.to_thread(_ask, ADDRESS, port, TOKEN, 4) == b"B"
-
-
-async def test_other_bytes_than_announced_are_a_digest_mismatch(
-    start: Start, tmp_path: Path, file: Path, source: Place
-) -> None:
-    manifest = manifest_of(file)
-    wrong = Manifest(size=manifest.size, block_size=manifest.block_size, blocks=manifest.blocks, sha256="0" * 64)
-    node = start()
-    node.tell(document(tmp_path, wrong, device(tmp_path)))
-    await asyncio.to_thread(node.hear, "ready")
-    node.tell(whom_to_ask([], source, predecessors=0))
-    result = await asyncio.to_thread(node.hear, "result")
-    assert (result["ok"], result["reason"]) == (False, "digest_mismatch")
-    assert result["digest"] == f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    assert await asyncio.to_thread(node.leave) == 1
+    last = 4096 + file.stat().st_size - 2 * BLOCK
+    assert await asyncio.to_thread(_ask, ADDRESS, port, TOKEN, 4096) == wire.GONE
+    assert await asyncio.to_thread(_ask, ADDRESS, port, TOKEN, last) == wire.ANCESTORS
 
 
 async def test_it_gives_up_when_nobody_has_the_blocks(start: Start, tmp_path: Path, file: Path) -> None:
@@ -218,10 +214,10 @@ async def test_it_gives_up_when_nobody_has_the_blocks(start: Start, tmp_path: Pa
     node.tell(document(tmp_path, manifest_of(file), device(tmp_path)))
     await asyncio.to_thread(node.hear, "ready")
     nobody = Place(name="the deployer", address="127.0.0.9", port=free_port())
-    node.tell(whom_to_ask([], nobody, predecessors=0))
+    node.tell(part(nobody))
     result = await asyncio.to_thread(node.hear, "result")
     assert result["reason"] == "transfer_failed"
-    assert result["description"] == "nobody gives block 0 of 8: the deployer: Connection refused"
+    assert result["description"] == "nobody gives the manifest of 8: the deployer: Connection refused"
 
 
 async def test_a_source_that_gives_other_blocks_is_not_believed(start: Start, tmp_path: Path, file: Path) -> None:
@@ -229,19 +225,28 @@ async def test_a_source_that_gives_other_blocks_is_not_believed(start: Start, tm
     node.tell(document(tmp_path, manifest_of(file), device(tmp_path)))
     await asyncio.to_thread(node.hear, "ready")
 
+    lies: list[asyncio.Task[None] | None] = []
+
     async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lies.append(asyncio.current_task())
         await reader.readline()
-        writer.write(struct.pack(">cBI", b"B", 0, BLOCK) + bytes(BLOCK))
+        writer.write(wire.frame(wire.HEARTBEAT, position=1))
+        await reader.readline()
+        writer.write(wire.FRAME.pack(wire.DATA, 4096, 4096) + bytes(4096))
         with suppress(ConnectionError):
             await writer.drain()
+            await reader.read()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(lie, "127.0.0.1", 0)
     liar = Place(name="the deployer", address="127.0.0.1", port=server.sockets[0].getsockname()[1])
-    node.tell(whom_to_ask([], liar, predecessors=0))
+    node.tell(part(liar))
     result = await asyncio.to_thread(node.hear, "result")
-    assert "block 0 is not the one that was registered" in str(result["description"])
+    assert result["description"] == "the deployer gave the manifest wrongly 3 times"
     assert (tmp_path / "device").read_bytes() == b""
+    await asyncio.gather(*(task for task in lies if task is not None))
     server.close()
     await server.wait_closed()
 
@@ -263,7 +268,7 @@ def test_a_target_that_is_not_there_is_said_before_anything_is_sent(
     assert node.leave() == 1
 
 
-@pytest.mark.parametrize("line", [b"", b"no json\n", b"{}\n", b'{"version": 2}\n'])
+@pytest.mark.parametrize("line", [b"", b"no json\n", b"{}\n", b'{"version": 2}\n', b"[]\n", b"7\n"])
 def test_an_instruction_that_is_none_is_one_sentence(start: Start, line: bytes) -> None:
     node = start()
     node.tell(line)
@@ -272,3 +277,12 @@ def test_an_instruction_that_is_none_is_one_sentence(start: Start, line: bytes) 
     words = node.process.stderr.read().decode()
     assert words.startswith("kabroadcast: ")
     assert "Traceback" not in words
+
+
+def test_another_version_is_refused_with_both_versions(start: Start) -> None:
+    node = start()
+    node.tell(b'{"version": 1, "token": "t"}\n')
+    assert node.leave() == 2
+    assert node.process.stderr is not None
+    words = node.process.stderr.read().decode()
+    assert "the deployer speaks version 1 of the broadcast and this deployment environment version 2" in words

@@ -12,7 +12,7 @@ from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, OpenedFile
 from tests.fakes.local_shell import KABROADCAST
 from tests.fakes.local_ssh_server import LocalSshServer
-from tests.integration.broadcast.conftest import contents, free_port, manifest_of
+from tests.integration.broadcast.conftest import contents, digest_of, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -32,18 +32,12 @@ async def test_a_node_behind_ssh_receives_the_file_and_nothing_stays_behind(
     shell = SshRemoteShell(server.private_key_path)
     settings = ChainSettings(program=KABROADCAST, node_port=free_port(), run_directory=str(tmp_path))
     sink = BroadcastSink(kind="tar", compression="zstd", target=str(tmp_path / "out"))
-    manifest = manifest_of(image)
     with OpenedFile.open(image) as file:
-        received = await ChainBroadcast(shell, settings).send(
-            file,
-            digest=manifest.digest,
-            user="alice",
-            targets=[BroadcastTarget(host=server.host, sink=sink)],
-            timeout=60,
-            on_progress=lambda _node, _done, _total: None,
-        )
-    assert received["node-1"].outcome is None
-    assert received["node-1"].digest == manifest.digest
+        async with ChainBroadcast(shell, settings).session(file, digest=digest_of(image), user="alice") as session:
+            received = await session.receive(
+                BroadcastTarget(host=server.host, sink=sink), timeout=60, on_progress=lambda _done, _total: None
+            )
+    assert received.digest == digest_of(image)
     assert contents(tmp_path / "out") == contents(tree)
     # The program ended by itself when its input did, and took its number away.
     assert not any(name.startswith("kabroadcast-") for name in os.listdir(tmp_path))  # noqa: PTH208

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -211,7 +213,7 @@ def test_a_user_whose_turn_has_not_come_is_told_whom_he_waits_for(
     site.deployer.turn.clear()
     result = run(kadeploy, ["-e", "debian", "-m", "node-1", "--wait-timeout", "30"])
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.count("deployment D-7 of bob waits for its nodes (node-[2-3])") == 1
+    assert result.stderr.count("first, deployment D-7 of bob waits for its own (node-[2-3])") == 1
 
 
 def test_ctrl_c_in_the_queue_gives_the_place_up(site: Site) -> None:
@@ -225,3 +227,52 @@ def test_ctrl_c_in_the_queue_gives_the_place_up(site: Site) -> None:
     site.deployer.turn.set()
     assert status == 130, err
     assert "its place in the queue is given up" in err
+
+
+@pytest.mark.parametrize("wanted", ["2", "50%", "60%"])
+def test_waiting_for_some_ends_when_they_are_deployed_and_the_rest_goes_on(
+    site: Site, run: Run, tmp_path: Path, wanted: str
+) -> None:
+    site.deployer.failing = {"node-2": "no disk"}
+    site.deployer.hold.clear()
+    good, bad = tmp_path / "ok", tmp_path / "nok"
+    arguments = ["-e", "debian", "-m", "node-[1-3]", "--wait-for", wanted, "-o", str(good), "-n", str(bad)]
+    result = run(kadeploy, arguments)
+    assert result.exit_code == 0, result.output
+    assert "2 nodes are deployed; the deployment goes on; `ka deployment watch D-1` follows it again" in result.stderr
+    assert site.deployer.deployments["D-1"].state == deployment_pb2.DEPLOYMENT_STATE_DEPLOYING
+    assert good.read_text().split() == ["node-1", "node-3"]
+    assert bad.read_text().split() == ["node-2"]
+
+
+@pytest.mark.parametrize(("wanted", "status"), [("66%", 0), ("2", 0), ("67%", 6), ("3", 6), ("100%", 6)])
+def test_the_exit_status_says_whether_as_many_are_deployed_as_were_asked_for(
+    site: Site, run: Run, wanted: str, status: int
+) -> None:
+    site.deployer.busy = {"node-2"}
+    assert run(kadeploy, ["-e", "debian", "-m", "node-[1-3]", "--wait-for", wanted]).exit_code == status
+
+
+@pytest.mark.parametrize("wanted", ["0", "0%", "101%", "many", "-1", "1.5", ""])
+def test_a_number_that_cannot_be_waited_for_is_refused_before_anything_is_deployed(
+    site: Site, run: Run, wanted: str
+) -> None:
+    result = run(kadeploy, ["-e", "debian", "-m", "node-1", "--wait-for", wanted])
+    assert result.exit_code == 2
+    assert "--wait-for" in result.stderr
+    assert not site.deployer.requests
+
+
+def test_a_node_stands_in_its_file_at_the_moment_when_it_is_deployed(site: Site, tmp_path: Path) -> None:
+    site.deployer.hold.clear()
+    good = tmp_path / "ok"
+    program = Path(sys.executable).with_name("kadeploy")
+    arguments = [str(program), "-e", "debian", "-m", "node-[1-2]", "-o", str(good)]
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + PATIENCE
+        while not good.exists() or good.read_text().split() != ["node-1", "node-2"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert process.poll() is None
+        site.deployer.hold.set()
+        assert process.wait(PATIENCE) == 0

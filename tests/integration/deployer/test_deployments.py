@@ -219,9 +219,10 @@ async def test_one_node_without_a_right_refuses_the_whole_and_names_the_node(sit
 
 async def test_busy_nodes_are_left_out_or_refused_as_the_caller_wishes(site: Site) -> None:
     site.plan[1] = ScriptedStep("write", holds=asyncio.Event())
-    site.world.inventory.resolution = resolution(("node1",))
+    both = site.world.inventory.resolution
+    site.world.inventory.resolution = replace(both, nodes=both.nodes[:1])
     holder = await site.deployments("alice").CreateDeployment(request(nodes="node1"))
-    site.world.inventory.resolution = resolution(("node1", "node2"))
+    site.world.inventory.resolution = both
 
     refused = reason_of(site.deployments("bob").CreateDeployment(request(busy_policy=deployment_pb2.BUSY_POLICY_FAIL)))
     assert await refused == (grpc.StatusCode.FAILED_PRECONDITION, "NODES_BUSY")

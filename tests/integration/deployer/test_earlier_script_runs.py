@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.steps.postinstall import POSTINSTALL
 from tests.fakes import snapshots
 from tests.fakes.step_workshop import Workshop, outcome
@@ -62,7 +63,7 @@ def test_the_script_and_its_children_are_ended_and_those_of_another_run_are_not(
 async def asked_of_a_node(tmp_path: Path) -> tuple[list[str], str]:
     """Returns the command by which a step ends what is left of an earlier run, and how it calls its own."""
     workshop = Workshop(tmp_path)
-    file = workshop.images.add("file:///a.tgz", b"content", compression="gzip")
+    file = workshop.images.add("file:///a.tgz", b"content", compression=Compression.GZIP)
     archive = ArchiveSnapshot(file=file, script="traitement.ash")
     name = f"d-{uuid.uuid4()}"
     environment = snapshots.an_environment(workshop.image, postinstalls=(archive,))

@@ -1,12 +1,13 @@
 """What only a deployment's owner and administrators are shown, in every call that shows deployments."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import PartitionState
 from kadeploy_deployer.steps.step import StepContext
 from tests.fakes.scripted_step import ScriptedStep
@@ -22,13 +23,10 @@ COMMAND_LINE = f"root=/dev/vda3 {ARGUMENTS} kadeploy_token=abc"
 class Learning(ScriptedStep):
     """Learns what the kernel was booted with."""
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         """As in the protocol."""
-        for node in nodes:
-            context.facts[node].kernel_command_line = COMMAND_LINE
-            context.facts[node].root_device = "/dev/vda3"
-            await context.recorder.facts(node, context.facts[node])
-        return await super().run(context, nodes)
+        facts = await super().run(context, node)
+        return replace(facts, kernel_command_line=COMMAND_LINE, root_device="/dev/vda3")
 
 
 async def by_get(site: Site, user: str, name: str) -> deployment_pb2.Deployment:

@@ -114,7 +114,7 @@ async def test_a_right_that_ends_while_a_deployment_waits_opens_no_node(
         assert [(node.reason, node.step) for node in found.nodes] == [(deployment_pb2.FAILURE_REASON_NO_RIGHT, "")]
         assert "dave has no right on vda3 any more" in found.nodes[0].description
         assert await reason_of(stub("dave").CreateDeployment(wanting("node-2"))) == "RIGHT_MISSING"
-        assert step.runs == [("node-2",)]
+        assert step.runs == ["node-2"]
 
 
 async def test_the_nodes_of_a_job_that_ended_are_those_of_the_next(

@@ -23,6 +23,7 @@ from kadeploy_deployer.adapters.image_download import ImageDownloads
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.domain.vocabulary import Compression, ImageKind
 from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError
 
 pytestmark = pytest.mark.integration
@@ -34,11 +35,11 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def registered(uri: str, content: bytes, compression: str = "none") -> FileSnapshot:
+def registered(uri: str, content: bytes, compression: Compression = Compression.NONE) -> FileSnapshot:
     return FileSnapshot(uri=uri, digest=digest_of(content), size_bytes=len(content), compression=compression)
 
 
-def local(path: Path, compression: str = "none") -> FileSnapshot:
+def local(path: Path, compression: Compression = Compression.NONE) -> FileSnapshot:
     return registered(path.as_uri(), path.read_bytes(), compression)
 
 
@@ -200,10 +201,10 @@ class Archive:
         member.linkname = target
         self._archive.addfile(member)
 
-    def write(self, path: Path, compression: str = "none") -> FileSnapshot:
+    def write(self, path: Path, compression: Compression = Compression.NONE) -> FileSnapshot:
         self._archive.close()
         path.write_bytes(self._content.getvalue())
-        if compression != "none":
+        if compression is not Compression.NONE:
             packed = subprocess.run([compression, "-c", str(path)], check=True, capture_output=True, timeout=30)
             path.write_bytes(packed.stdout)
         return local(path, compression)
@@ -215,9 +216,9 @@ def environment(image: FileSnapshot, kernel: str = "/vmlinuz", initrd: str = "/i
     )
 
 
-@pytest.mark.parametrize("compression", ["none", "gzip", "bzip2", "xz", "zstd"])
+@pytest.mark.parametrize("compression", list(Compression))
 async def test_kernel_and_initrd_come_out_of_every_kind_of_archive(
-    store: FileImageStore, tmp_path: Path, compression: str
+    store: FileImageStore, tmp_path: Path, compression: Compression
 ) -> None:
     archive = Archive()
     archive.link("./vmlinuz", "boot/vmlinuz-6.1")
@@ -272,9 +273,9 @@ async def test_a_kernel_that_is_not_there_is_said_with_what_is(store: FileImageS
     )
 
 
-@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZIP, Compression.ZSTD])
 async def test_an_image_that_its_owner_changes_after_the_proof_leaves_no_boot_files(
-    store: FileImageStore, tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch
+    store: FileImageStore, tmp_path: Path, compression: Compression, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or else they would be kept, and booted by all who deploy the image that they pretend to be from."""
     good, evil = Archive(), Archive()
@@ -303,7 +304,7 @@ async def test_a_few_packed_bytes_do_not_become_as_much_memory_as_they_stand_for
     tracemalloc.start()
     try:
         with pytest.raises(ImageError, match="the image has no file /vmlinuz"):
-            await store.boot_files(environment(local(image, "bzip2"), initrd=""), user="mallory")
+            await store.boot_files(environment(local(image, Compression.BZIP2), initrd=""), user="mallory")
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
@@ -317,8 +318,8 @@ async def test_links_in_a_circle_end(store: FileImageStore, tmp_path: Path) -> N
         await store.boot_files(environment(archive.write(tmp_path / "image")), user="alice")
 
 
-@pytest.mark.parametrize("compression", ["none", "gzip", "bzip2", "xz", "zstd"])
-async def test_half_an_archive_is_one_sentence(store: FileImageStore, tmp_path: Path, compression: str) -> None:
+@pytest.mark.parametrize("compression", list(Compression))
+async def test_half_an_archive_is_one_sentence(store: FileImageStore, tmp_path: Path, compression: Compression) -> None:
     archive = Archive()
     archive.file("filler", os.urandom(300_000))
     archive.file("vmlinuz", KERNEL)
@@ -348,7 +349,7 @@ async def test_boot_files_are_taken_out_once_and_survive_a_restart(
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"kind": "dd"}, "is no tar archive"), ({"kernel_path": ""}, "names no kernel")],
+    [({"kind": ImageKind.DD}, "is no tar archive"), ({"kernel_path": ""}, "names no kernel")],
 )
 async def test_what_has_no_kernel_to_take_is_said(
     store: FileImageStore, tmp_path: Path, change: dict[str, str], words: str

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import look
 from kadeploy_deployer.steps import deployment_shell
 from kadeploy_deployer.steps.deployment_shell import read_file, write_file

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kadeploy_deployer.domain.snapshot import DiskSnapshot, PartitionSnapshot
+from kadeploy_deployer.domain.vocabulary import PartitionTable, PartitionType
 from kadeploy_deployer.steps.partition_table import lay_out, sfdisk_script
 
 GIB = 1024**3
@@ -21,18 +22,23 @@ PRIMARY = (
 )
 LOGICAL = (
     *PRIMARY,
-    PartitionSnapshot(number=4, size_bytes=3 * GIB, type="extended"),
-    PartitionSnapshot(number=5, size_bytes=GIB, type="logical"),
-    PartitionSnapshot(number=6, size_bytes=2 * GIB, type="logical"),
+    PartitionSnapshot(number=4, size_bytes=3 * GIB, type=PartitionType.EXTENDED),
+    PartitionSnapshot(number=5, size_bytes=GIB, type=PartitionType.LOGICAL),
+    PartitionSnapshot(number=6, size_bytes=2 * GIB, type=PartitionType.LOGICAL),
 )
 
 
 @pytest.mark.parametrize(
     ("table", "partitions", "disk_bytes"),
-    [("mbr", PRIMARY, 4 * GIB), ("mbr", PRIMARY, 3 * GIB), ("mbr", LOGICAL, 8 * GIB), ("gpt", PRIMARY, 3 * GIB)],
+    [
+        (PartitionTable.MBR, PRIMARY, 4 * GIB),
+        (PartitionTable.MBR, PRIMARY, 3 * GIB),
+        (PartitionTable.MBR, LOGICAL, 8 * GIB),
+        (PartitionTable.GPT, PRIMARY, 3 * GIB),
+    ],
 )
 def test_the_table_is_written_where_it_was_laid_out(
-    tmp_path: Path, table: str, partitions: tuple[PartitionSnapshot, ...], disk_bytes: int
+    tmp_path: Path, table: PartitionTable, partitions: tuple[PartitionSnapshot, ...], disk_bytes: int
 ) -> None:
     disk = DiskSnapshot(device="vda", size_bytes=disk_bytes, partition_table=table, partitions=partitions)
     image = tmp_path / "disk"

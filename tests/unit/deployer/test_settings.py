@@ -48,6 +48,8 @@ def test_the_sample_documents_every_key_with_its_default() -> None:
         ("longest_wait_hours = 721", "longest_wait_hours must be a number from 0 to 720, not 721"),
         ('administrators = "root"', "administrators must be a list of names"),
         ("[broadcast]\nnode_port = 0", "broadcast.node_port must be a whole number from 1 to 65535, not 0"),
+        ('[broadcast]\nmethod = "ftp"', "broadcast.method must be"),
+        ("[broadcast]\nmemory_percent = 91", "broadcast.memory_percent must be a whole number from 0 to 90, not 91"),
         ("[broadcast]\nspeed = 1", "the key broadcast.speed is not known"),
         ('image_directories = "/srv"', "image_directories must be a list of paths"),
         ('image_groups = ["no-such-group"]', "image_groups has no-such-group, which is no group of this host"),

@@ -70,12 +70,15 @@ def test_a_text_of_any_kind_is_read_or_refused_in_bounded_memory(text: str) -> N
 
 
 def test_names_of_several_numbers_are_folded_in_linear_time() -> None:
-    few, many = of_numbers(10_000, most=1000), of_numbers(80_000, most=1000)
     spent = []
-    for names in (few, many):
-        begin = time.thread_time()
-        fold(names)
-        spent.append(time.thread_time() - begin)
+    for count in (10_000, 80_000):
+        names, took = of_numbers(count, most=1000), []
+        # The best of three: what else runs on the machine empties its caches.
+        for _ in range(3):
+            begin = time.thread_time()
+            fold(names)
+            took.append(time.thread_time() - begin)
+        spent.append(min(took))
     assert spent[1] < 3.0
     # Eight times as many: a quadratic way would take 64 times as long.
     assert spent[1] < 24 * spent[0]

@@ -61,6 +61,7 @@ class Follower:
         deployment: as it was when the watch begins.
         view: how it is shown.
         owns: whether an interrupt may cancel the deployment; else it only ends the watch.
+        see: called whenever something has changed; what it raises ends the watch.
         clock: seconds that never go back.
     """
 
@@ -71,8 +72,10 @@ class Follower:
         *,
         view: View,
         owns: bool,
+        see: Callable[[Story], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._see = see
         self._deployer, self._view, self._owns, self._clock = deployer, view, owns, clock
         self._id = deployment.id
         self._story = Story(deployment, clock())
@@ -138,6 +141,7 @@ class Follower:
             self._view.event(self._story, response.event)
         self._after_sequence = self._story.sequence
         self._view.tick(self._story)
+        self._see(self._story)
 
     def _ended(self) -> deployment_pb2.Deployment | None:
         """Returns the deployment if it has ended; a stream that ends before it was cut by the server's own end."""

@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import grpc
+from typing_extensions import override
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_deployer.adapters.file_parts import file_parts
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_deployer.domain.vocabulary import Firmware
 from kadeploy_deployer.engine.fence import pass_fence
 from kadeploy_deployer.files.file_threads import FileThreads
 from kadeploy_deployer.ports import (
+    Boot,
     BootChainload,
     BootDeploymentKernel,
     BootError,
@@ -33,12 +36,15 @@ IMAGES_PER_CALL = 100
 UPLOADS = 8
 """How many parts of files are read at a time."""
 
-_FIRMWARE = {"bios": boot_entry_pb2.BOOT_FIRMWARE_BIOS, "uefi": boot_entry_pb2.BOOT_FIRMWARE_UEFI}
+_FIRMWARE: Final[Mapping[Firmware, boot_entry_pb2.BootFirmware.ValueType]] = {
+    Firmware.BIOS: boot_entry_pb2.BOOT_FIRMWARE_BIOS,
+    Firmware.UEFI: boot_entry_pb2.BOOT_FIRMWARE_UEFI,
+}
 
 _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-class GrpcBoot:
+class GrpcBoot(Boot):
     """Speaks to one bootctl."""
 
     def __init__(
@@ -67,10 +73,10 @@ class GrpcBoot:
         self._boot = bootctl_service_pb2_grpc.BootServiceStub(self._channel)
         self._files = bootctl_service_pb2_grpc.BootFileServiceStub(self._channel)
 
+    @override
     async def set_entries(
         self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, str]:
-        """As in the port."""
         problems: dict[str, str] = {}
         # bootctl makes an image for each node that GRUB boots from its disk.
         makes_images = any(isinstance(target, BootGrubDisk) for target in targets.values())
@@ -90,10 +96,11 @@ class GrpcBoot:
                     problems[name] = f"bootctl refused the entry of {name}: {from_status(answered[name]).message}"
         return problems
 
+    @override
     async def render_entries(
         self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, Sequence[tuple[str, str]]]:
-        """As in the port; nodes whose entry cannot be rendered are not in the answer."""
+        """Nodes whose entry cannot be rendered are not in the answer."""
         files: dict[str, Sequence[tuple[str, str]]] = {}
         for names in _slices(list(targets), ENTRIES_PER_CALL):
             entries = [_entry(targets[name], nodes[name], owner) for name in names]
@@ -107,8 +114,8 @@ class GrpcBoot:
                     files[rendered.node] = [(file.path, file.text) for file in rendered.files]
         return files
 
+    @override
     async def upload(self, path: Path, *, digest: str, description: str) -> None:
-        """As in the port."""
         known = await self._known(digest)
         if known is not None and await self._renew(known, description):
             return

@@ -10,19 +10,21 @@ import signal
 import termios
 import tty
 
+from typing_extensions import override
+
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
-from kadeploy_deployer.ports import ConsoleError
+from kadeploy_deployer.ports import Console, ConsoleError, ConsoleLine
 
 READ_BYTES = 16 * 1024
 AFTER_KILL_SECONDS = 2.0
 
 
-class CommandConsole:
+class CommandConsole(Console):
     """Runs the console commands of nodes on this host, without a shell."""
 
+    @override
     async def attach(self, node: NodeSnapshot) -> "TerminalLine":
-        """As in the port."""
         template = node.commands.console
         if not template:
             raise ConsoleError(f"{node.name} has no console command")
@@ -49,7 +51,7 @@ class CommandConsole:
         return TerminalLine(process, ours)
 
 
-class TerminalLine:
+class TerminalLine(ConsoleLine):
     """Our end of the terminal on which a console command runs."""
 
     def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
@@ -58,8 +60,9 @@ class TerminalLine:
         self._descriptor = descriptor
         self._closed = False
 
+    @override
     async def read(self) -> bytes:
-        """As in the port. What the command does not get rid of waits in the terminal, so nothing piles up here."""
+        """What the command does not get rid of waits in the terminal, so nothing piles up here."""
         while not self._closed:
             try:
                 return os.read(self._descriptor, READ_BYTES)
@@ -70,8 +73,8 @@ class TerminalLine:
                 return b""
         return b""
 
+    @override
     async def write(self, data: bytes) -> None:
-        """As in the port."""
         while data and not self._closed:
             try:
                 data = data[os.write(self._descriptor, data) :]
@@ -80,8 +83,9 @@ class TerminalLine:
             except OSError:
                 return
 
+    @override
     async def close(self) -> None:
-        """As in the port. The whole process group is killed: a console command may have children."""
+        """The whole process group is killed: a console command may have children."""
         if self._closed:
             return
         self._closed = True

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Mapping
 
 import grpc
+from typing_extensions import override
 
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_deployer.adapters.inventory_messages import node_resolution, resolution
 from kadeploy_deployer.adapters.inventory_nodes import NodeReader
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
-from kadeploy_deployer.ports import NodeResolution, Resolution
+from kadeploy_deployer.ports import Inventory, NodeResolution, Resolution
 from kadeploy_edge.channel import open_aio_channel
 from kadeploy_edge.errors import DomainError, Unreachable
 from kadeploy_edge.status import RemoteError, from_rpc_error
@@ -26,7 +27,7 @@ class InventoryUnreachable(Unreachable):
     reason = "INVENTORY_UNREACHABLE"
 
 
-class GrpcInventory:
+class GrpcInventory(Inventory):
     """Speaks to one inventory."""
 
     def __init__(
@@ -48,8 +49,8 @@ class GrpcInventory:
         self._nodes = NodeReader()
         self._rights = inventory_service_pb2_grpc.RightServiceStub(self._channel)
 
+    @override
     async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
-        """As in the port."""
         request = inventory_service_pb2.ResolveDeploymentRequest(
             user=user,
             nodes=spec.nodes,
@@ -82,8 +83,8 @@ class GrpcInventory:
                 _log.warning("cluster=%s no default environment %s: %s", cluster.name, reference.name, problem.message)
         return found
 
+    @override
     async def resolve_nodes(self, nodes: str, *, user: str, device: str = "", partition: int = 0) -> NodeResolution:
-        """As in the port."""
         request = inventory_service_pb2.ResolveDeploymentRequest(
             user=user, nodes=nodes, device=device, partition=partition
         )
@@ -93,8 +94,8 @@ class GrpcInventory:
             raise _word(from_rpc_error(error), self._address) from error
         return node_resolution(response, self._nodes.read(response))
 
+    @override
     async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
-        """As in the port."""
         request = inventory_service_pb2.CheckRightsRequest(user=user, nodes=nodes, partition=partition)
         try:
             response = await self._rights.CheckRights(request, timeout=self._call_seconds)

@@ -1,6 +1,7 @@
 """The inventory's messages as the deployer's own data, but for nodes (`inventory_nodes.py`). Pure."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from google.protobuf import duration_pb2
 
@@ -9,6 +10,7 @@ from kadeploy.inventory.v1 import (
     environment_pb2,
     inventory_service_pb2,
 )
+from kadeploy_deployer.adapters.enum_words import word
 from kadeploy_deployer.domain.snapshot import (
     ArchiveSnapshot,
     DefaultSystemSnapshot,
@@ -18,26 +20,37 @@ from kadeploy_deployer.domain.snapshot import (
     StepPolicy,
 )
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.domain.vocabulary import BootKind, Compression, ImageKind, OperatingSystem
 from kadeploy_deployer.ports import NodeResolution, Resolution, ResolvedNode
 
-_COMPRESSIONS = {
-    environment_pb2.COMPRESSION_GZIP: "gzip",
-    environment_pb2.COMPRESSION_BZIP2: "bzip2",
-    environment_pb2.COMPRESSION_XZ: "xz",
-    environment_pb2.COMPRESSION_ZSTD: "zstd",
+_COMPRESSIONS: Final[Mapping[int, Compression]] = {
+    environment_pb2.COMPRESSION_NONE: Compression.NONE,
+    environment_pb2.COMPRESSION_GZIP: Compression.GZIP,
+    environment_pb2.COMPRESSION_BZIP2: Compression.BZIP2,
+    environment_pb2.COMPRESSION_XZ: Compression.XZ,
+    environment_pb2.COMPRESSION_ZSTD: Compression.ZSTD,
 }
-_IMAGE_KINDS = {environment_pb2.IMAGE_KIND_DD: "dd"}
-_BOOT_KINDS = {
-    environment_pb2.BOOT_KIND_CHAINLOAD: "chainload",
-    environment_pb2.BOOT_KIND_MULTIBOOT: "multiboot",
+_IMAGE_KINDS: Final[Mapping[int, ImageKind]] = {
+    environment_pb2.IMAGE_KIND_TAR: ImageKind.TAR,
+    environment_pb2.IMAGE_KIND_DD: ImageKind.DD,
 }
-_SYSTEMS = {environment_pb2.OPERATING_SYSTEM_XEN: "xen", environment_pb2.OPERATING_SYSTEM_OTHER: "other"}
-_BOOT_METHODS = {
+_BOOT_KINDS: Final[Mapping[int, BootKind]] = {
+    environment_pb2.BOOT_KIND_LINUX: BootKind.LINUX,
+    environment_pb2.BOOT_KIND_CHAINLOAD: BootKind.CHAINLOAD,
+    environment_pb2.BOOT_KIND_MULTIBOOT: BootKind.MULTIBOOT,
+}
+_SYSTEMS: Final[Mapping[int, OperatingSystem]] = {
+    environment_pb2.OPERATING_SYSTEM_LINUX: OperatingSystem.LINUX,
+    environment_pb2.OPERATING_SYSTEM_XEN: OperatingSystem.XEN,
+    environment_pb2.OPERATING_SYSTEM_OTHER: OperatingSystem.OTHER,
+}
+_BOOT_METHODS: Final[Mapping[int, BootMethod]] = {
+    cluster_pb2.BOOT_METHOD_NETWORK: BootMethod.NETWORK,
     cluster_pb2.BOOT_METHOD_GRUB: BootMethod.GRUB,
     cluster_pb2.BOOT_METHOD_CHAINLOAD: BootMethod.CHAINLOAD,
     cluster_pb2.BOOT_METHOD_KEXEC: BootMethod.KEXEC,
 }
-_LEVELS = {
+_LEVELS: Final[Mapping[int, RebootLevel]] = {
     cluster_pb2.REBOOT_LEVEL_SOFT: RebootLevel.SOFT,
     cluster_pb2.REBOOT_LEVEL_HARD: RebootLevel.HARD,
     cluster_pb2.REBOOT_LEVEL_VERY_HARD: RebootLevel.VERY_HARD,
@@ -83,15 +96,17 @@ def environment(message: environment_pb2.Environment) -> EnvironmentSnapshot:
             uri=image.uri,
             digest=image.digest,
             size_bytes=image.size_bytes,
-            compression=_COMPRESSIONS.get(image.compression, "none"),
+            compression=_compression(image.compression),
         ),
-        kind=_IMAGE_KINDS.get(image.kind, "tar"),
-        operating_system=_SYSTEMS.get(message.operating_system, "linux"),
+        kind=word(_IMAGE_KINDS, image.kind, "image.kind", unspecified=ImageKind.TAR),
+        operating_system=word(
+            _SYSTEMS, message.operating_system, "environment.operating_system", unspecified=OperatingSystem.LINUX
+        ),
         preinstall=_archive(message.preinstall, "init.ash"),
         postinstalls=tuple(
             archive for each in message.postinstalls if (archive := _archive(each, "traitement.ash")) is not None
         ),
-        boot_kind=_BOOT_KINDS.get(message.boot.kind, "linux"),
+        boot_kind=word(_BOOT_KINDS, message.boot.kind, "boot.kind", unspecified=BootKind.LINUX),
         kernel_path=message.boot.kernel_path,
         initrd_path=message.boot.initrd_path,
         kernel_arguments=message.boot.kernel_arguments,
@@ -115,12 +130,12 @@ def profile(
         last_check_timeout=_seconds(message.last_check_timeout) or default.last_check_timeout,
         reboot_window_size=window.size or default.reboot_window_size,
         reboot_window_pause=_seconds(window.pause) if window.HasField("pause") else default.reboot_window_pause,
-        reboot_ladder=tuple(_LEVELS[level] for level in message.reboot_ladder if level in _LEVELS)
+        reboot_ladder=tuple(word(_LEVELS, level, "cluster.reboot_ladder") for level in message.reboot_ladder)
         or default.reboot_ladder,
         deployment_kernel_label=message.deployment_kernel_label or default.deployment_kernel_label,
         deployment_kernel_arguments=message.deployment_kernel_arguments,
         kernel_arguments=message.kernel_arguments,
-        boot_method=_BOOT_METHODS.get(message.boot_method, default.boot_method),
+        boot_method=word(_BOOT_METHODS, message.boot_method, "cluster.boot_method", unspecified=default.boot_method),
         mkfs_options=dict(message.mkfs_options),
         preinstall=_archive(message.preinstall, "init.ash"),
         partition_on_deploy=message.partition_on_deploy,
@@ -145,9 +160,13 @@ def _archive(message: environment_pb2.ScriptArchive, script: str) -> ArchiveSnap
         uri=message.uri,
         digest=message.digest,
         size_bytes=message.size_bytes,
-        compression=_COMPRESSIONS.get(message.compression, "none"),
+        compression=_compression(message.compression),
     )
     return ArchiveSnapshot(file=file, script=message.script or script)
+
+
+def _compression(number: int) -> Compression:
+    return word(_COMPRESSIONS, number, "compression", unspecified=Compression.NONE)
 
 
 def _seconds(duration: duration_pb2.Duration) -> float:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2
+from kadeploy_deployer.adapters.enum_words import word
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot, PartitionSnapshot
+from kadeploy_deployer.domain.vocabulary import Firmware, PartitionRole, PartitionTable, PartitionType
 from kadeploy_deployer.ports import ResolvedNode
 
 MOST: Final = 50_000
@@ -19,13 +21,24 @@ _COMMANDS = (
     "power_status",
     "console",
 )
-_TABLES = {node_pb2.PARTITION_TABLE_GPT: "gpt"}
-_FIRMWARES = {node_pb2.FIRMWARE_UEFI: "uefi"}
-_TYPES = {node_pb2.PARTITION_TYPE_EXTENDED: "extended", node_pb2.PARTITION_TYPE_LOGICAL: "logical"}
-_ROLES = {
-    node_pb2.PARTITION_ROLE_SWAP: "swap",
-    node_pb2.PARTITION_ROLE_TMP: "tmp",
-    node_pb2.PARTITION_ROLE_PRODUCTION: "production",
+_TABLES: Final[Mapping[int, PartitionTable]] = {
+    node_pb2.PARTITION_TABLE_MBR: PartitionTable.MBR,
+    node_pb2.PARTITION_TABLE_GPT: PartitionTable.GPT,
+}
+_FIRMWARES: Final[Mapping[int, Firmware]] = {
+    node_pb2.FIRMWARE_BIOS: Firmware.BIOS,
+    node_pb2.FIRMWARE_UEFI: Firmware.UEFI,
+}
+_TYPES: Final[Mapping[int, PartitionType]] = {
+    node_pb2.PARTITION_TYPE_PRIMARY: PartitionType.PRIMARY,
+    node_pb2.PARTITION_TYPE_EXTENDED: PartitionType.EXTENDED,
+    node_pb2.PARTITION_TYPE_LOGICAL: PartitionType.LOGICAL,
+}
+_ROLES: Final[Mapping[int, PartitionRole]] = {
+    node_pb2.PARTITION_ROLE_DEPLOY: PartitionRole.DEPLOY,
+    node_pb2.PARTITION_ROLE_SWAP: PartitionRole.SWAP,
+    node_pb2.PARTITION_ROLE_TMP: PartitionRole.TMP,
+    node_pb2.PARTITION_ROLE_PRODUCTION: PartitionRole.PRODUCTION,
 }
 
 
@@ -102,7 +115,7 @@ def _resolved(message: inventory_service_pb2.ResolvedNode, shared: _Shared) -> R
         cluster=node.cluster,
         device=message.device,
         partition=message.partition,
-        firmware=_FIRMWARES.get(node.firmware, "bios"),
+        firmware=word(_FIRMWARES, node.firmware, "node.firmware", unspecified=Firmware.BIOS),
         bmc_address=node.bmc_address or f"{node.name}-bmc",
         uuid=node.uuid,
         labels=dict(node.labels),
@@ -116,15 +129,15 @@ def _disk(message: node_pb2.Disk) -> DiskSnapshot:
     return DiskSnapshot(
         device=message.device,
         size_bytes=message.size_bytes,
-        partition_table=_TABLES.get(message.partition_table, "mbr"),
+        partition_table=word(_TABLES, message.partition_table, "disk.partition_table", unspecified=PartitionTable.MBR),
         partitions=tuple(
             PartitionSnapshot(
                 number=part.number,
                 size_bytes=part.size_bytes,
-                type=_TYPES.get(part.type, "primary"),
+                type=word(_TYPES, part.type, "partition.type", unspecified=PartitionType.PRIMARY),
                 type_id=part.type_id or 0x83,
                 label=part.label,
-                role=_ROLES.get(part.role, "deploy"),
+                role=word(_ROLES, part.role, "partition.role", unspecified=PartitionRole.DEPLOY),
             )
             for part in sorted(message.partitions, key=lambda part: part.number)
         ),

@@ -7,11 +7,13 @@ import re
 import signal
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
 from kadeploy_deployer.engine.fence import pass_fence
-from kadeploy_deployer.ports import PowerError
+from kadeploy_deployer.ports import Power, PowerError
 
 COMMAND_SECONDS = 50.0
 OFF_SECONDS = 3.0
@@ -23,7 +25,7 @@ SHOWN_CHARACTERS = 200
 _ON_OR_OFF = re.compile(r"\b(on|off)\b", re.IGNORECASE)
 
 
-class CommandPower:
+class CommandPower(Power):
     """Runs command templates on this host, without a shell, each in a process group of its own."""
 
     def __init__(
@@ -34,8 +36,8 @@ class CommandPower:
         self._window = asyncio.Semaphore(commands_at_once)
         self._off_seconds = off_seconds
 
+    @override
     async def is_on(self, node: NodeSnapshot) -> bool | None:
-        """As in the port."""
         if not node.commands.power_status:
             return None
         output = await self._run(node, "power_status", node.commands.power_status)
@@ -45,8 +47,8 @@ class CommandPower:
         # "Chassis Power is on": the last word counts, what stands before may be a name.
         return found[-1].lower() == "on"
 
+    @override
     async def reboot(self, node: NodeSnapshot, level: RebootLevel) -> None:
-        """As in the port."""
         commands = node.commands
         if commands.power_on and await self.is_on(node) is False:
             await self.power_on(node)
@@ -61,12 +63,12 @@ class CommandPower:
             await asyncio.sleep(self._off_seconds)
             await self.power_on(node)
 
+    @override
     async def power_on(self, node: NodeSnapshot) -> None:
-        """As in the port."""
         await self._run(node, "power_on", node.commands.power_on)
 
+    @override
     async def power_off(self, node: NodeSnapshot) -> None:
-        """As in the port."""
         await self._run(node, "power_off", node.commands.power_off)
 
     async def _run(self, node: NodeSnapshot, word: str, template: Sequence[str]) -> str:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
+from typing_extensions import override
 
 from kadeploy_deployer.adapters.command_line import command_line, command_word
 from kadeploy_deployer.adapters.ssh.conversation import converse
 from kadeploy_deployer.adapters.ssh.login import CONNECT_SECONDS, Login, goodbye, place
 from kadeploy_deployer.engine.fence import pass_fence
-from kadeploy_deployer.ports import CommandResult, CommandTimedOut, NodeUnreachable, OnPart, ShellHost
+from kadeploy_deployer.ports import CommandResult, CommandTimedOut, NodeUnreachable, OnPart, RemoteShell, ShellHost
 
 _Key = tuple[str, int, tuple[str, ...]]
 
@@ -28,7 +29,7 @@ class _Kept:
     dropped: bool = False
 
 
-class SshRemoteShell:
+class SshRemoteShell(RemoteShell):
     """Runs commands over kept SSH connections, as root, with one private key."""
 
     def __init__(self, private_key_path: Path, *, handshakes_at_once: int = 100) -> None:
@@ -39,6 +40,7 @@ class SshRemoteShell:
         self._kept: dict[_Key, _Kept] = {}
         self._locks: dict[_Key, asyncio.Lock] = {}
 
+    @override
     async def run(
         self,
         host: ShellHost,
@@ -50,7 +52,6 @@ class SshRemoteShell:
         on_line: Callable[[str], None] | None = None,
         on_part: OnPart | None = None,
     ) -> CommandResult:
-        """As in the port."""
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
@@ -85,15 +86,16 @@ class SshRemoteShell:
             if kept.dropped and not kept.sessions:
                 kept.connection.abort()
 
+    @override
     async def forget(self, host: ShellHost) -> None:
-        """As in the port; with whatever host key the connection was made."""
+        """With whatever host key the connection was made."""
         for key in [key for key in self._kept if key[:2] == (host.address, host.port)]:
             kept = self._kept.pop(key)
             kept.dropped = True
             await goodbye(kept.connection)
 
+    @override
     async def local_address(self, host: ShellHost) -> str:
-        """As in the port."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 kept = await self._connection(host)
@@ -102,8 +104,8 @@ class SshRemoteShell:
         address: str = kept.connection.get_extra_info("sockname")[0]
         return address
 
+    @override
     async def close(self) -> None:
-        """As in the port."""
         kept, self._kept = list(self._kept.values()), {}
         await asyncio.gather(*(goodbye(each.connection) for each in kept))
 

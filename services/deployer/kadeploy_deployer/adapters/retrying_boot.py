@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.ports import Boot, BootTarget, BootUnreachable, Clock
 
@@ -17,7 +19,7 @@ PAUSE = 2.0
 logger = logging.getLogger(__name__)
 
 
-class RetryingBoot:
+class RetryingBoot(Boot):
     """Implements `ports.Boot` by another one. Every call of the port may be made twice, so it may be made again."""
 
     def __init__(self, boot: Boot, clock: Clock, *, patience: float = PATIENCE) -> None:
@@ -25,20 +27,21 @@ class RetryingBoot:
         self._clock = clock
         self._patience = patience
 
+    @override
     async def set_entries(
         self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, str]:
-        """As in the port."""
         return await self._retry(lambda: self._boot.set_entries(targets, nodes, owner=owner))
 
+    @override
     async def render_entries(
         self, targets: Mapping[str, BootTarget], nodes: Mapping[str, NodeSnapshot], *, owner: str
     ) -> Mapping[str, Sequence[tuple[str, str]]]:
-        """As in the port, and at once: somebody waits for the answer, and can ask again."""
+        """At once: somebody waits for the answer, and can ask again."""
         return await self._boot.render_entries(targets, nodes, owner=owner)
 
+    @override
     async def upload(self, path: Path, *, digest: str, description: str) -> None:
-        """As in the port."""
         await self._retry(lambda: self._boot.upload(path, digest=digest, description=description))
 
     async def _retry(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer:

@@ -1,135 +1,173 @@
-"""The broadcast: starts the chain, waits for every node, says what became of each.
+"""The broadcast: reads the file, serves it, and has nodes receive it along chains.
 
-A node that is not there when the chain starts is not in it; one that is lost later is bypassed by those behind it.
-The protocol between the nodes is in docs/broadcast.md.
+A node that is lost is bypassed by those behind it; one that comes late is appended. The protocol is in
+docs/broadcast.md.
 """
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from kadeploy_deployer.broadcast.instructions import ChainSettings, Place, what_to_receive, whom_to_ask
+from kadeploy_deployer.broadcast.instructions import ChainSettings, what_to_receive
+from kadeploy_deployer.broadcast.lineup import Lineup
 from kadeploy_deployer.broadcast.manifest import Manifest, Manifests
 from kadeploy_deployer.broadcast.node_session import NodeSession
 from kadeploy_deployer.broadcast.source import Source
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.engine.fence import pass_fence
-from kadeploy_deployer.ports import BroadcastTarget, OpenedFile, Received, RemoteShell
+from kadeploy_deployer.ports import BroadcastTarget, OnProgress, OpenedFile, Received, ReceiveFailed, RemoteShell
 
 
 class ChainBroadcast:
-    """Broadcasts along a chain of nodes, each of which pulls from the one before it."""
+    """Broadcasts along chains of nodes, each of which pulls from the one before it."""
 
     def __init__(self, shell: RemoteShell, settings: ChainSettings | None = None) -> None:
         self._shell = shell
         self._settings = settings or ChainSettings()
         self._manifests = Manifests()
 
-    async def send(
-        self,
-        file: OpenedFile,
-        *,
-        digest: str,
-        user: str,
-        targets: Sequence[BroadcastTarget],
-        timeout: float,
-        on_progress: Callable[[str, int, int], None],
-    ) -> Mapping[str, Received]:
+    @asynccontextmanager
+    async def session(
+        self, file: OpenedFile, *, digest: str, user: str
+    ) -> AsyncIterator["ChainSession | BrokenSession"]:
         """As in the port."""
-        deadline = asyncio.get_running_loop().time() + timeout
+        async with AsyncExitStack() as stack:
+            yield await self._open(file, digest, user, stack)
+
+    async def _open(
+        self, file: OpenedFile, digest: str, user: str, stack: AsyncExitStack
+    ) -> "ChainSession | BrokenSession":
+        name = file.name
         try:
-            async with asyncio.timeout_at(deadline):
-                manifest = await self._manifests.of(file, user=user)
-        except TimeoutError:
-            return _all_failed(
-                targets, FailureReason.TRANSFER_FAILED, f"reading {file.name} took more than {timeout:g} s"
-            )
+            manifest = await self._manifests.of(file, user=user)
         except OSError as error:
-            return _all_failed(targets, FailureReason.TRANSFER_FAILED, f"{file.name} cannot be read: {error.strerror}")
+            return _broken(f"{name} cannot be read: {error.strerror}")
         if manifest.digest != digest:
-            description = f"{file.name} has {manifest.digest} instead of the registered {digest}; nothing was sent"
-            return _all_failed(targets, FailureReason.DIGEST_MISMATCH, description)
-        # Reading a large image takes minutes, and a session whose node is somebody else's would only tell its own end.
-        await pass_fence()
-        token = secrets.token_hex(32)
-        place = self._settings.source_address, self._settings.source_port
-        source = Source(file, manifest, token=token, address=place[0], port=place[1])
-        try:
-            async with source:
-                sessions = self._sessions(
-                    targets,
-                    manifest=manifest,
-                    source=source,
-                    token=token,
-                    timeout=timeout,
-                    on_progress=on_progress,
-                )
-                await self._live(sessions, deadline)
-        except OSError as error:
-            description = f"the deployer cannot serve {file.name} on {place[0]} port {place[1]}: {error.strerror}"
-            return _all_failed(targets, FailureReason.TRANSFER_FAILED, description)
-        return {session.name: session.received for session in sessions if session.received is not None}
-
-    def _sessions(
-        self,
-        targets: Sequence[BroadcastTarget],
-        *,
-        manifest: Manifest,
-        source: Source,
-        token: str,
-        timeout: float,
-        on_progress: Callable[[str, int, int], None],
-    ) -> list[NodeSession]:
-        # A node whose connection to the deployer is lost unseen ends by itself, not long after all others.
-        bound = timeout + self._settings.farewell_bound
-        return [
-            NodeSession(
-                target,
-                document=what_to_receive(target, manifest, token=token, session_bound=bound, settings=self._settings),
-                digest=manifest.digest,
-                source_port=source.port,
-                shell=self._shell,
-                settings=self._settings,
-                on_progress=on_progress,
+            description = f"{name} has {manifest.digest} instead of the registered {digest}; nothing was sent"
+            return BrokenSession(
+                Failure(reason=FailureReason.DIGEST_MISMATCH, description=description, retriable=False)
             )
-            for target in targets
-        ]
-
-    async def _live(self, sessions: Sequence[NodeSession], deadline: float) -> None:
-        """Lives all sessions to their ends; afterwards each has its `received`."""
-        loop = asyncio.get_running_loop()
-        bound = deadline - loop.time() + self._settings.farewell_bound
-        tasks = [asyncio.create_task(session.run(timeout=bound)) for session in sessions]
+        token = secrets.token_hex(32)
+        address, port = self._settings.source_address, self._settings.source_port
+        source = Source(file, manifest, token=token, address=address, port=port)
         try:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    for session in sessions:
-                        await session.started.wait()
-                    self._begin(sessions)
-                    for session in sessions:
-                        await session.done.wait()
-            except TimeoutError:
-                for session in sessions:
-                    session.fail("the file was not complete in time")
-            for session in sessions:
-                session.finish()
-            if tasks:
-                await asyncio.wait(tasks, timeout=self._settings.farewell_bound)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _begin(self, sessions: Sequence[NodeSession]) -> None:
-        before: list[Place] = []
-        for session in sessions:
-            if session.ready is None or session.source is None or session.received is not None:
-                continue
-            session.begin(whom_to_ask(before, session.source, predecessors=self._settings.predecessors))
-            before.append(session.ready)
+            await stack.enter_async_context(source)
+        except OSError as error:
+            return _broken(f"the deployer cannot serve {name} on {address} port {port}: {error.strerror}")
+        session = ChainSession(self._shell, self._settings, manifest, source, token)
+        stack.push_async_callback(session.close)
+        return session
 
 
-def _all_failed(targets: Sequence[BroadcastTarget], reason: FailureReason, description: str) -> Mapping[str, Received]:
-    failure = Failure(reason=reason, description=description, retriable=reason is not FailureReason.DIGEST_MISMATCH)
-    return {target.host.name: Received(outcome=failure, digest="", received_bytes=0) for target in targets}
+class BrokenSession:
+    """A session whose file cannot be sent: every node fails."""
+
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+
+    async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
+        """As in the port."""
+        raise ReceiveFailed(self._failure)
+
+
+class ChainSession:
+    """The broadcast of one file."""
+
+    def __init__(
+        self, shell: RemoteShell, settings: ChainSettings, manifest: Manifest, source: Source, token: str
+    ) -> None:
+        self._shell = shell
+        self._settings = settings
+        self._manifest = manifest
+        self._source = source
+        self._token = token
+        self._lineup = Lineup(settings, manifest.size)
+        self._nodes: dict[str, NodeSession] = {}
+        self._running: dict[NodeSession, asyncio.Task[None]] = {}
+        self._timers: list[asyncio.TimerHandle] = []
+
+    async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
+        """As in the port."""
+        # A session whose node is somebody else's would only tell its own end.
+        await pass_fence()
+        # A node whose connection to the deployer is lost unseen ends by itself, not long after its time.
+        bound = timeout + self._settings.farewell_bound
+        node = NodeSession(
+            target,
+            document=what_to_receive(
+                target, self._manifest, token=self._token, session_bound=bound, settings=self._settings
+            ),
+            manifest=self._manifest,
+            source_port=self._source.port,
+            shell=self._shell,
+            settings=self._settings,
+            on_progress=on_progress,
+            on_neighbour=self._hear_of,
+        )
+        self._nodes[node.name] = node
+        self._lineup.expect(node)
+        self._running[node] = asyncio.create_task(node.run(timeout=bound))
+        try:
+            async with asyncio.timeout(timeout):
+                await node.started.wait()
+                self._lineup.settle(node)
+                received = await asyncio.shield(node.result)
+        except TimeoutError:
+            node.fail("the file was not complete in time")
+            await self._end(node)
+            return await node.result
+        except BaseException:
+            await self._end(node)
+            raise
+        # It serves those behind it, for no longer than its program may run.
+        self._timers.append(asyncio.get_running_loop().call_later(timeout, node.finish))
+        return received
+
+    async def close(self) -> None:
+        """Ends what runs on the nodes."""
+        self._lineup.close()
+        for timer in self._timers:
+            timer.cancel()
+        for node in self._running:
+            node.finish()
+        await _ended(self._running.values(), self._settings.farewell_bound)
+        self._running.clear()
+
+    def _hear_of(self, name: str, by: str, why: str) -> None:
+        node = self._nodes.get(name)
+        if node is None:
+            return
+        if why:
+            node.blame(by, why)
+        else:
+            node.clear()
+
+    async def _end(self, node: NodeSession) -> None:
+        """Ends one node's part."""
+        self._lineup.remove(node)
+        node.finish()
+        if self._nodes.get(node.name) is node:
+            del self._nodes[node.name]
+        # None when the session has ended meanwhile.
+        if (task := self._running.get(node)) is not None:
+            await _ended([task], self._settings.farewell_bound)
+        # Whoever is cancelled before this leaves it to the end of the session.
+        self._running.pop(node, None)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]], seconds: float) -> None:
+    """Waits for the ends of programs that were let go; cuts off those that do not end in time."""
+    waiting = list(tasks)
+    try:
+        if waiting:
+            await asyncio.wait(waiting, timeout=seconds)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _broken(description: str) -> BrokenSession:
+    return BrokenSession(Failure(reason=FailureReason.TRANSFER_FAILED, description=description))

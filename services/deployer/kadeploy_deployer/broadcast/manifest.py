@@ -11,10 +11,12 @@ from kadeploy_deployer.files.file_threads import FileThreads
 from kadeploy_deployer.ports import OpenedFile
 from kadeploy_deployer.ports.opened_file import Identity
 
-SMALLEST_BLOCK = 1 << 20
+SMALLEST_BLOCK = 256 << 10
 LARGEST_BLOCK = 4 << 20
 MOST_BLOCKS = 4096
 """Above this number the blocks grow, as far as the nodes' memory allows."""
+
+_PAGE = 4096
 
 _KEPT = 8
 _AT_ONCE, _AT_ONCE_PER_USER = 8, 2
@@ -33,6 +35,22 @@ class Manifest:
     def digest(self) -> str:
         """The digest in the form in which environments register it."""
         return f"sha256:{self.sha256}"
+
+    @property
+    def content(self) -> bytes:
+        """The manifest as it goes over the wire, before the file: its digests, filled up to whole pages."""
+        content = b"".join(self.blocks)
+        return content + bytes(-len(content) % _PAGE)
+
+    @property
+    def content_digest(self) -> str:
+        """The BLAKE3 of `content`, in hexadecimal."""
+        return blake3.blake3(self.content).hexdigest()
+
+    @property
+    def proof(self) -> str:
+        """The BLAKE3 of all digests, in hexadecimal: what a node says that has proved every block."""
+        return blake3.blake3(b"".join(self.blocks)).hexdigest()
 
     def length(self, index: int) -> int:
         """Returns the number of bytes of a block."""

@@ -6,24 +6,38 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from kadeploy_deployer.broadcast.instructions import SOURCE_NAME, ChainSettings, Place
+from kadeploy_deployer.broadcast.manifest import Manifest
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.ports import BroadcastTarget, CommandResult, Received, RemoteShell, ShellError
+from kadeploy_deployer.ports import (
+    BroadcastTarget,
+    CommandResult,
+    OnProgress,
+    Received,
+    ReceiveFailed,
+    RemoteShell,
+    ShellError,
+)
 
 _QUOTED = 500
+_WRONG_INSTRUCTIONS = 2
 
 logger = logging.getLogger(__name__)
+
+OnNeighbour = Callable[[str, str, str], None]
+"""Is called with the name of a node, who speaks of it, and what it is blamed for ("": it was seen alive)."""
 
 
 class NodeSession:
     """A session with the program on one node.
 
     Attributes:
-        ready: where the nodes behind this one find it, None before the program listens and when it never will.
+        ready: where the node behind this one finds it, None before the program listens and when it never will.
         source: the deployer as this node reaches it, None until that is known.
-        received: what became of the node, None while it is open.
+        link_mbits: the speed of the node's link, 0 where it does not say.
         started: set as soon as it is known whether the program runs.
-        done: set as soon as `received` is there.
+        result: what the node received, or why it did not.
+        running: whether the program may still serve others.
     """
 
     def __init__(
@@ -31,32 +45,46 @@ class NodeSession:
         target: BroadcastTarget,
         *,
         document: bytes,
-        digest: str,
+        manifest: Manifest,
         source_port: int,
         shell: RemoteShell,
         settings: ChainSettings,
-        on_progress: Callable[[str, int, int], None],
+        on_progress: OnProgress,
+        on_neighbour: OnNeighbour,
     ) -> None:
         self.name = target.host.name
+        self.address = target.host.address
         self.ready: Place | None = None
         self.source: Place | None = None
-        self.received: Received | None = None
+        self.link_mbits = 0
         self.started = asyncio.Event()
-        self.done = asyncio.Event()
+        self.result: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
+        # That it failed is told by `received`; nobody need wait for it.
+        self.result.add_done_callback(lambda result: result.cancelled() or result.exception())
+        self.running = True
         self._target = target
         self._document = document
-        self._digest = digest
+        self._manifest = manifest
         self._source_port = source_port
         self._shell = shell
         self._settings = settings
         self._on_progress = on_progress
-        self._upstreams: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._on_neighbour = on_neighbour
+        self._part: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._finished = asyncio.Event()
         self._quiet: asyncio.Timeout | None = None
+        self._heard = 0.0
+        self._blamed = ""
         self._received_bytes = 0
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether others can receive from it: its program runs, and nothing is known against it."""
+        failed = self.result.done() and (self.result.cancelled() or self.result.exception() is not None)
+        return self.running and self.ready is not None and not failed
+
     async def run(self, *, timeout: float) -> None:
-        """Lives the session; whatever happens ends up in `received`."""
+        """Lives the session; whatever happens ends up in `result`."""
         try:
             async with asyncio.timeout(self._settings.start_bound) as self._quiet:
                 self.source = Place(
@@ -72,7 +100,7 @@ class NodeSession:
                     on_line=self._hear,
                 )
         except TimeoutError:
-            self.fail("the broadcast program gave no sign of life in time")
+            self.fail(self._describe_silence())
         except ShellError as error:
             self.fail(str(error))
         except Exception:
@@ -81,76 +109,117 @@ class NodeSession:
         else:
             self.fail(_describe_end(result))
         finally:
+            self.running = False
             self.started.set()
 
-    def begin(self, upstreams: bytes) -> None:
-        """Tells the node whom to ask."""
-        if not self._upstreams.done():
-            self._upstreams.set_result(upstreams)
+    def begin(self, part: bytes) -> None:
+        """Tells the node its part."""
+        if not self._part.done():
+            self._part.set_result(part)
 
     def finish(self) -> None:
         """Lets the program end."""
         self._finished.set()
-        if not self._upstreams.done():
-            self._upstreams.cancel()
+        if not self._part.done():
+            self._part.cancel()
 
     def fail(self, description: str) -> None:
         """Settles that the node failed, if nothing is settled yet."""
-        self._settle(Failure(reason=FailureReason.TRANSFER_FAILED, description=description), "", self._received_bytes)
+        self._settle_failure(FailureReason.TRANSFER_FAILED, description)
+
+    def blame(self, by: str, why: str) -> None:
+        """Hears from another node that this one gives nothing: if the deployer hears nothing either, it is dead."""
+        self._blamed = f"{by} says: {why}"
+        self._expect(self._heard + self._settings.evidence_bound)
+
+    def clear(self) -> None:
+        """Hears from another node that this one lives."""
+        self._blamed = ""
+        self._heard = asyncio.get_running_loop().time()
+        self._expect(self._heard + self._settings.silence_bound)
 
     async def _instructions(self) -> AsyncIterator[bytes]:
         """Gives the two lines and then nothing until the end: what the program reads ends when it is to end."""
         yield self._document
-        await asyncio.wait([self._upstreams])
-        if self._upstreams.cancelled():
+        await asyncio.wait([self._part])
+        if self._part.cancelled():
             return
-        yield self._upstreams.result()
+        yield self._part.result()
         await self._finished.wait()
 
     def _hear(self, line: str) -> None:
-        if self._quiet is not None and not self._quiet.expired():
-            self._quiet.reschedule(asyncio.get_running_loop().time() + self._settings.silence_bound)
+        self._heard = asyncio.get_running_loop().time()
+        bound = self._settings.evidence_bound if self._blamed else self._settings.silence_bound
+        self._expect(self._heard + bound)
         try:
-            message = json.loads(line)
-            match message["event"]:
-                case "ready":
-                    self.ready = Place(name=self.name, address=self._target.host.address, port=int(message["port"]))
-                    self.started.set()
-                case "progress":
-                    self._received_bytes = int(message["received_bytes"])
-                    if self.received is None:
-                        # A node that is done goes on speaking, for as long as others copy from it.
-                        self._on_progress(self.name, int(message["written_bytes"]), int(message["total_bytes"]))
-                case "result":
-                    self._conclude(message)
+            self._understand(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
             logger.warning("broadcast line not understood node=%s line=%.200s error=%r", self.name, line, error)
 
-    def _conclude(self, message: dict[str, object]) -> None:
-        digest, received_bytes = str(message["digest"]), int(str(message["received_bytes"]))
-        logger.info(
-            "broadcast node ended node=%s ok=%s bytes=%s seconds=%s upstreams=%s notes=%s",
-            *(self.name, message["ok"], received_bytes, message["seconds"], message["upstreams"], message["notes"]),
-        )
-        if message["ok"] is True and digest == self._digest:
-            self._on_progress(self.name, received_bytes, received_bytes)
-            self._settle(None, digest, received_bytes)
-        elif message["ok"] is True or message["reason"] == FailureReason.DIGEST_MISMATCH:
-            description = f"received {digest or 'nothing'} instead of the registered {self._digest}"
-            failure = Failure(reason=FailureReason.DIGEST_MISMATCH, description=description)
-            self._settle(failure, digest, received_bytes)
-        else:
-            failure = Failure(reason=FailureReason.TRANSFER_FAILED, description=str(message["description"]))
-            self._settle(failure, digest, received_bytes)
+    def _understand(self, message: dict[str, object]) -> None:
+        match message["event"]:
+            case "ready":
+                port = int(str(message["port"]))
+                self.link_mbits = int(str(message["link_mbits"]))
+                self.ready = Place(name=self.name, address=self._target.host.address, port=port)
+                self.started.set()
+            case "progress":
+                self._received_bytes = int(str(message["received_bytes"]))
+                if not self.result.done():
+                    # A node that is done goes on speaking, for as long as others receive from it.
+                    self._on_progress(int(str(message["written_bytes"])), int(str(message["total_bytes"])))
+            case "left":
+                logger.info("broadcast node=%s left=%s why=%s", self.name, message["name"], message["why"])
+                self._on_neighbour(str(message["name"]), self.name, str(message["why"]))
+            case "serves":
+                self._on_neighbour(str(message["name"]), self.name, "")
+            case "result":
+                self._conclude(message)
 
-    def _settle(self, failure: Failure | None, digest: str, received_bytes: int) -> None:
-        if self.received is None:
-            self.received = Received(outcome=failure, digest=digest, received_bytes=received_bytes)
-        self.done.set()
+    def _expect(self, until: float) -> None:
+        """Waits for the next line until then."""
+        if self._quiet is not None and not self._quiet.expired():
+            self._quiet.reschedule(until)
+
+    def _conclude(self, message: dict[str, object]) -> None:
+        self._received_bytes = int(str(message["received_bytes"]))
+        logger.info(
+            "broadcast node ended node=%s ok=%s bytes=%s seconds=%s sink_seconds=%s upstreams=%s notes=%s",
+            *(self.name, message["ok"], self._received_bytes, message["seconds"], message["sink_seconds"]),
+            *(message["upstreams"], message["notes"]),
+        )
+        if message["ok"] is not True:
+            self._settle_failure(FailureReason.TRANSFER_FAILED, str(message["description"]))
+        elif message["proof"] != self._manifest.proof or self._received_bytes != self._manifest.size:
+            description = f"{self.name} says that it received other blocks than those of {self._manifest.digest}"
+            self._settle_failure(FailureReason.DIGEST_MISMATCH, description)
+        elif not self.result.done():
+            self._on_progress(self._received_bytes, self._received_bytes)
+            self.result.set_result(
+                Received(
+                    digest=self._manifest.digest,
+                    received_bytes=self._received_bytes,
+                    seconds=float(str(message["seconds"])),
+                )
+            )
+
+    def _settle_failure(self, reason: FailureReason, description: str) -> None:
+        if not self.result.done():
+            failure = Failure(reason=reason, description=description)
+            self.result.set_exception(ReceiveFailed(failure, received_bytes=self._received_bytes))
+
+    def _describe_silence(self) -> str:
+        if not self._heard:
+            return "the broadcast program gave no sign of life in time"
+        silent = asyncio.get_running_loop().time() - self._heard
+        words = f"the deployer heard nothing from {self.name} for {silent:.0f} s"
+        return f"{words}, and {self._blamed}" if self._blamed else words
 
 
 def _describe_end(result: CommandResult) -> str:
+    words = " ".join(result.stderr.split())[-_QUOTED:]
     if result.exit_status in {126, 127}:
         return "the deployment environment has no broadcast program; build it anew"
-    words = " ".join(result.stderr.split())[-_QUOTED:]
+    if result.exit_status == _WRONG_INSTRUCTIONS:
+        return f"the deployment environment's broadcast program is not of this release; build it anew ({words})"
     return f"the broadcast program ended with status {result.exit_status} and no result: {words or 'it said nothing'}"

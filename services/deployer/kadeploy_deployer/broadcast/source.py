@@ -1,43 +1,43 @@
-"""The head of the chain: serves the blocks of one file to whoever brings the session's token.
+"""The head of the chains: serves one file, as a stream, to the nodes that bring the session's token.
 
-It holds the whole file, so it is also the last resort of every node. It checks what it reads: a file that somebody
-changes meanwhile is named as such, and not taken for a fault of the network.
+It holds the whole file, so it is also the last resort of every node. A thread of its own serves all nodes, so that what
+else the deployer does holds up no chain. What it sends is not read here; when a node says that a block is wrong, that
+block is read and checked: a file that somebody changes meanwhile is named as such.
 """
 
 import asyncio
-import hmac
 import logging
-import struct
+import os
+import select
+import socket
 import threading
-from functools import partial
+import time
 from types import TracebackType
 from typing import Self
 
 import blake3
 
 from kadeploy_deployer.broadcast.manifest import Manifest
-from kadeploy_deployer.files.file_threads import FileThreads
+from kadeploy_deployer.broadcast.source_connection import READ, SourceConnection, Wanted
 from kadeploy_deployer.ports import OpenedFile
 
-PROTOCOL = b"kabroadcast/1"
-FRAME = struct.Struct(">cBI")
-"""Kind, flag and length of what follows, as in the nodes' program."""
-BLOCK = b"B"
-FAILED = b"X"
-
-_REQUEST_BOUND = 30.0
-_REQUEST_LIMIT = 512
-_READERS = 2
+HEARTBEAT_SECONDS = 0.2
+STOP_SECONDS = 2.0
+"""How long the thread is given to end."""
+_TICK = 0.1
+_CONNECTION_LIMIT = 4096
+_BACKLOG = 512
 
 logger = logging.getLogger(__name__)
 
 
-class BlockUnusable(Exception):
-    """The file no longer gives a block that its manifest names; `str()` is a sentence."""
-
-
 class Source:
-    """A server for one session; an asynchronous context manager. Leaving it ends every connection."""
+    """A server for one session; an asynchronous context manager. Leaving it ends every connection and its thread.
+
+    Attributes:
+        far: how far the farthest first node of a chain is.
+        served_bytes: by the name of the node.
+    """
 
     def __init__(self, file: OpenedFile, manifest: Manifest, *, token: str, address: str, port: int) -> None:
         """Takes all that it serves.
@@ -49,82 +49,158 @@ class Source:
             address: where to listen; "" for everywhere.
             port: where to listen; 0 for any that is free.
         """
-        self._file = file
-        self._manifest = manifest
-        self._token = token.encode()
-        self._place = (address or None, port)
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
-        # Threads of its own: a hash of another image, which takes minutes, must not hold up a chain.
-        self._readers = FileThreads(in_all=_READERS, per_user=_READERS)
+        self.manifest = manifest
+        self.content = manifest.content
+        self.descriptor = -1
+        self.token = token.encode()
         self.port = port
-        self.served_blocks: dict[str, int] = {}
+        self.served_bytes: dict[str, int] = {}
+        self._file = file
+        self._name = file.name
+        self._address = address
+        self._heads: dict[int, SourceConnection] = {}
+        self._connections: dict[int, SourceConnection] = {}
+        self.far = 0
+        self._thread = threading.Thread(target=self._run, name="broadcast-source", daemon=True)
 
     async def __aenter__(self) -> Self:
         """Listens. Raises OSError."""
-        self._server = await asyncio.start_server(self._connected, *self._place, limit=_REQUEST_LIMIT)
-        self.port = self._server.sockets[0].getsockname()[1]
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        self._listener = socket.create_server((self._address, self.port), family=family, backlog=_BACKLOG)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        self._epoll = select.epoll()
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._epoll.register(self._listener.fileno(), READ)
+        self._epoll.register(self._stop, READ)
+        self._thread.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stops listening and ends all connections."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own, so that leaving the session can end it and wait for it.
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        os.eventfd_write(self._stop, 1)
         try:
-            async with asyncio.timeout(_REQUEST_BOUND):
-                request = await reader.readuntil(b"\n")
-            wanted = self._understand(request)
-            if wanted is not None:
-                await self._stream(writer, *wanted)
-            writer.close()
-            await writer.wait_closed()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            # The node left, or it was no node; a node that gets no blocks says so itself.
-            logger.debug("broadcast connection ended error=%r", error)
+            # Not in the event loop: a server of files that is away does not answer the thread.
+            await asyncio.to_thread(self._thread.join, STOP_SECONDS)
         finally:
-            writer.transport.abort()
+            self._listener.close()
+            if self._thread.is_alive():
+                logger.error("broadcast source does not end name=%s", self._name)
+                threading.Thread(target=self._close, name="broadcast-source-end", daemon=True).start()
+            else:
+                self._close()
 
-    def _understand(self, request: bytes) -> tuple[int, str] | None:
-        """Returns the first block wanted and the node's name, None for a request that is none or has no right."""
-        protocol, token, first, name = (*request.strip().split(b" "), b"", b"", b"", b"")[:4]
-        if protocol != PROTOCOL or not first.isdigit() or not hmac.compare_digest(token, self._token):
-            logger.warning("broadcast request refused")
-            return None
-        return int(first), name.decode(errors="replace")
+    def wants(self, connection: SourceConnection, wanted: Wanted) -> None:
+        """As in the protocol of SourceConnection."""
+        if wanted.position < 0:
+            connection.beat(self.far)
+            return
+        fault = self._fault_of(wanted.wrong)
+        if fault:
+            logger.error("broadcast source failed name=%s block=%s error=%s", self._name, wanted.wrong, fault)
+            connection.refuse(fault)
+            return
+        head = self._heads.get(wanted.chain)
+        if connection.place is not None:
+            if head is not None and head is not connection and head.place is not None:
+                name = head.place.name
+                if name == connection.place.name:
+                    head.close()
+                elif wanted.displaces(name, moved=head.moved):
+                    head.send_on(connection.place)
+                else:
+                    connection.send_on(head.place)
+                    return
+            self._heads[wanted.chain] = connection
+        connection.stream(wanted)
 
-    async def _stream(self, writer: asyncio.StreamWriter, first: int, name: str) -> None:
-        for index in range(first, len(self._manifest.blocks)):
-            try:
-                block = await self._readers.run(partial(self._read, index))
-            except BlockUnusable as error:
-                logger.error("broadcast source failed file=%s block=%s error=%s", self._file.name, index, error)  # noqa: TRY400
-                sentence = str(error).encode()
-                writer.write(FRAME.pack(FAILED, 0, len(sentence)) + sentence)
-                return
-            writer.write(FRAME.pack(BLOCK, 0, len(block)))
-            writer.write(block)
-            await writer.drain()
-            self.served_blocks[name] = self.served_blocks.get(name, 0) + 1
+    def ended(self, connection: SourceConnection) -> None:
+        """As in the protocol of SourceConnection."""
+        self._connections.pop(connection.number, None)
+        for chain, head in tuple(self._heads.items()):
+            if head is connection:
+                del self._heads[chain]
 
-    def _read(self, index: int, _stopped: threading.Event) -> bytes:
-        length = self._manifest.length(index)
+    def sent(self, name: str, count: int) -> None:
+        """As in the protocol of SourceConnection."""
+        self.served_bytes[name] = self.served_bytes.get(name, 0) + count
+
+    def _run(self) -> None:
         try:
-            block = self._file.read_at(index * self._manifest.block_size, length)
+            # A use of its own: a read that gets no answer may outlive the session.
+            with self._file.in_use() as self.descriptor:
+                self._serve()
+        except Exception:
+            # The nodes notice, and say so.
+            logger.exception("broadcast source has a fault name=%s", self._name)
+        finally:
+            for connection in tuple(self._connections.values()):
+                connection.close()
+
+    def _serve(self) -> None:
+        beaten = 0.0
+        while self._turn():
+            now = time.monotonic()
+            if now - beaten >= HEARTBEAT_SECONDS:
+                beaten = now
+                self._beat()
+
+    def _close(self) -> None:
+        self._thread.join()
+        self._epoll.close()
+        os.close(self._stop)
+
+    def _turn(self) -> bool:
+        """Does what is to be done now; returns whether to go on."""
+        for number, events in self._epoll.poll(_TICK):
+            if number == self._stop:
+                return False
+            if number == self._listener.fileno():
+                self._accept()
+                continue
+            connection = self._connections.get(number)
+            if connection is not None:
+                connection.handle(events)
+        return True
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        self.far = max([self.far, *(head.acknowledged for head in self._heads.values())])
+        for head in tuple(self._heads.values()):
+            if head.is_silent(now):
+                # Its place is free for whoever asks next, who need not know that it is dead.
+                head.close()
+        for connection in tuple(self._connections.values()):
+            connection.beat(self.far)
+
+    def _accept(self) -> None:
+        try:
+            accepted, _ = self._listener.accept()
         except OSError as error:
-            raise BlockUnusable(f"reading {self._file.name} failed: {error.strerror}") from error
-        if len(block) != length or blake3.blake3(block).digest() != self._manifest.blocks[index]:
-            raise BlockUnusable(f"{self._file.name} was changed while it was being sent")
-        return block
+            # It left meanwhile, or this process has no descriptor to spare: it asks again.
+            logger.debug("broadcast connection not accepted error=%r", error)
+            return
+        if len(self._connections) >= _CONNECTION_LIMIT:
+            accepted.close()
+            return
+        connection = SourceConnection(accepted, self._epoll, self)
+        self._connections[connection.number] = connection
+
+    def _fault_of(self, block: int) -> str:
+        """Returns what is wrong with the file, and with a block as it gives it now; nothing when all is right."""
+        length = self.manifest.length(block) if 0 <= block < len(self.manifest.blocks) else 0
+        start, content = block * self.manifest.block_size, b""
+        try:
+            if os.fstat(self.descriptor).st_size != self.manifest.size:
+                return f"{self._name} was changed while it was being sent"
+            while len(content) < length and (
+                part := os.pread(self.descriptor, length - len(content), start + len(content))
+            ):
+                content += part
+        except OSError as error:
+            return f"reading {self._name} failed: {error.strerror}"
+        if length and blake3.blake3(content).digest() != self.manifest.blocks[block]:
+            return f"{self._name} was changed while it was being sent"
+        return ""

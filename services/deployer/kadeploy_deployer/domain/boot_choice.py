@@ -5,6 +5,7 @@ A deployment keeps the choice from its creation on, so that a reboot months late
 
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot
 from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
 
 MOUNTABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat")
 """File systems that the deployment environment can mount, and GRUB can read."""
@@ -14,11 +15,11 @@ def chosen(asked: BootMethod | None, environment: EnvironmentSnapshot, *, defaul
     """Returns how an environment boots. `default`: its cluster's, for environments that leave the choice open."""
     if asked is not None:
         return asked
-    if environment.boot_kind == "chainload":
+    if environment.boot_kind is BootKind.CHAINLOAD:
         return BootMethod.CHAINLOAD
-    if environment.boot_kind == "multiboot":
+    if environment.boot_kind is BootKind.MULTIBOOT:
         return BootMethod.NETWORK
-    if environment.kind == "dd" and default is BootMethod.NETWORK:
+    if environment.kind is ImageKind.DD and default is BootMethod.NETWORK:
         # Nothing can be taken out of a raw image without writing it first; GRUB reads the disk itself.
         return BootMethod.GRUB
     return default
@@ -27,7 +28,7 @@ def chosen(asked: BootMethod | None, environment: EnvironmentSnapshot, *, defaul
 def chainloads(method: BootMethod | None, environment: EnvironmentSnapshot) -> bool:
     """Returns whether the boot entry hands over to the loader of the target partition."""
     if method in {None, BootMethod.NETWORK}:
-        return environment.boot_kind == "chainload"
+        return environment.boot_kind is BootKind.CHAINLOAD
     return method is BootMethod.CHAINLOAD
 
 
@@ -36,7 +37,7 @@ def boots_by_grub(method: BootMethod | None, environment: EnvironmentSnapshot) -
 
     That is also what a raw image boots by after its first start, which kexec made.
     """
-    return method is BootMethod.GRUB or (method is BootMethod.KEXEC and environment.kind == "dd")
+    return method is BootMethod.GRUB or (method is BootMethod.KEXEC and environment.kind is ImageKind.DD)
 
 
 def needs_files(method: BootMethod | None, environment: EnvironmentSnapshot) -> bool:
@@ -47,9 +48,9 @@ def needs_files(method: BootMethod | None, environment: EnvironmentSnapshot) -> 
 def impossible(method: BootMethod | None, environment: EnvironmentSnapshot) -> str:  # noqa: PLR0911 - one for each reason
     """Returns in one sentence why an environment cannot be booted so, empty if nothing speaks against it."""
     name = environment.name
-    if environment.boot_kind == "multiboot" and method in {BootMethod.GRUB, BootMethod.KEXEC}:
+    if environment.boot_kind is BootKind.MULTIBOOT and method in {BootMethod.GRUB, BootMethod.KEXEC}:
         return f"{name} boots a hypervisor, which {method} cannot start; it boots over the network"
-    if method is BootMethod.NETWORK and environment.boot_kind == "chainload":
+    if method is BootMethod.NETWORK and environment.boot_kind is BootKind.CHAINLOAD:
         return f"{name} brings its own loader and names no kernel to boot over the network; deploy it by chainload"
     if method is BootMethod.GRUB and not environment.kernel_path:
         return f"{name} names no kernel, so GRUB cannot start it; deploy it by chainload"
@@ -57,7 +58,7 @@ def impossible(method: BootMethod | None, environment: EnvironmentSnapshot) -> s
         return f"{name} names no kernel, so kexec cannot start it; deploy it without kexec"
     if boots_by_grub(method, environment) and environment.file_system and environment.file_system not in MOUNTABLE:
         return f"GRUB cannot read {environment.file_system} on {name}; it reads {', '.join(MOUNTABLE)}"
-    if environment.kind == "dd":
+    if environment.kind is ImageKind.DD:
         if needs_files(method, environment):
             return (
                 f"{name} is a raw image, and its kernel cannot be booted over the network: boot it by grub from the "

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.facts import NO_FACTS, NodeFacts
 from kadeploy_deployer.domain.lifecycle import FINISHED
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
@@ -23,17 +23,17 @@ class StepRecord:
 class NodeDeployment:
     """One node's part in a deployment.
 
-    A node that was left out has no state, and a reason. `step_done`: the node did the step that it is in.
+    A node that was left out has no state, and a reason. `step` and `attempt` are its journal: what is being done to it,
+    written before it is begun.
     """
 
     node: str
     state: PartitionState | None
     device: str
     partition: int
-    facts: NodeFacts
+    facts: NodeFacts = NO_FACTS
     step: str = ""
     attempt: int = 0
-    step_done: bool = False
     step_start_time: float | None = None
     start_time: float | None = None
     end_time: float | None = None
@@ -48,17 +48,20 @@ class NodeDeployment:
 
     @property
     def active(self) -> bool:
-        """True while something is still to be done to the node."""
+        """True while the node walks the plan."""
         return self.state not in (None, PartitionState.DEPLOYED, PartitionState.ERROR)
+
+    def has_done(self, step: str) -> bool:
+        """Returns whether the node did a step of the plan."""
+        return any(record.step == step and record.succeeded for record in self.steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """One environment on one partition of many nodes.
 
-    `step` and `attempt` are the journal: what is being done, written before it is begun. `version` grows with every
-    change, `fence` with every driver. It may wait for its nodes for `wait_seconds`, of which `waited_seconds` are over.
-    `needs_right`: whether its owner must have the right on its targets until its end.
+    `version` grows with every change, `fence` with every driver. It may wait for its nodes for `wait_seconds`, of which
+    `waited_seconds` are over. `needs_right`: whether its owner must have the right on its targets until its end.
     """
 
     id: str
@@ -72,8 +75,6 @@ class Deployment:
     description: str
     version: int
     driver: str
-    step: str
-    attempt: int
     fence: int
     cancel_requested: bool
     cancel_reason: str
@@ -93,7 +94,7 @@ class Deployment:
 class Lease:
     """The right to drive a deployment. The fence grows with each owner; an old one opens nothing.
 
-    `dead_drivers`: how many drivers died in the step at which the deployment was taken over.
+    `dead_drivers`: how many drivers have died since a node of the deployment last moved on.
     """
 
     deployment_id: str

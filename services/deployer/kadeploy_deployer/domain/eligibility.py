@@ -3,6 +3,7 @@
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import PartitionRole, PartitionType
 
 
 def obstacle(node: NodeSnapshot | None, environment: EnvironmentSnapshot) -> Failure | None:
@@ -12,8 +13,8 @@ def obstacle(node: NodeSnapshot | None, environment: EnvironmentSnapshot) -> Fai
     target = node.target
     if target is None:
         return _left_out(FailureReason.UNKNOWN_PARTITION, f"no partition {node.partition} on {node.device}")
-    if target.type == "extended" or target.role == "swap":
-        kind = "an extended partition" if target.type == "extended" else "for swap"
+    if target.type is PartitionType.EXTENDED or target.role is PartitionRole.SWAP:
+        kind = "an extended partition" if target.type is PartitionType.EXTENDED else "for swap"
         text = f"partition {node.partition} on {node.device} is {kind}"
         return _left_out(FailureReason.UNKNOWN_PARTITION, text)
     needed = environment.least_size_bytes

@@ -176,20 +176,28 @@ class NodesBusy(NotInState):
 
 
 class AnotherDeploymentWaiting(NotInState):
-    """One deployment at a time waits for nodes: another one does, or other requests came before."""
+    """Others who came before wait for the same nodes."""
 
     reason = "ANOTHER_DEPLOYMENT_WAITING"
 
     def __init__(
-        self, deployment_id: str, owner: str, *, ahead: int = 0, waited: float = 0.0, will_wait: float = 0.0
+        self,
+        deployment_id: str,
+        owner: str,
+        *,
+        nodes: Sequence[str],
+        ahead: int = 0,
+        waited: float = 0.0,
+        will_wait: float = 0.0,
     ) -> None:
-        """Says who holds the place.
+        """Says who comes first.
 
         Args:
             deployment_id: of the one that waits for its nodes; empty when none does.
             owner: its owner.
-            ahead: how many requests came before this one.
-            waited: for how many seconds it has waited.
+            nodes: those that are claimed by others.
+            ahead: how many requests queue before this one.
+            waited: for how many seconds the deployment has waited.
             will_wait: for how many more it will wait at most.
         """
         who = (
@@ -200,14 +208,28 @@ class AnotherDeploymentWaiting(NotInState):
         )
         others = f"{ahead} earlier request{'s' if ahead > 1 else ''} came before this one" if ahead else ""
         super().__init__(
-            f"not its turn: {', and '.join(text for text in (who, others) if text)}; try again later, or wait longer",
+            f"others come first on {_some(nodes)}: {', and '.join(text for text in (who, others) if text)}; try again "
+            "later, or wait (--busy wait)",
             metadata={
                 "id": deployment_id,
                 "owner": owner,
+                "nodes": ",".join(nodes),
                 "ahead": str(ahead),
                 "waited": f"{waited:.0f}",
                 "will_wait": f"{will_wait:.0f}",
             },
+        )
+
+
+class EnvironmentUnusable(NotInState):
+    """A file of the environment cannot be read, is not what was registered, or has no such kernel."""
+
+    reason = "ENVIRONMENT_UNUSABLE"
+
+    def __init__(self, name: str, version: int, problem: str) -> None:
+        super().__init__(
+            f"environment {name} version {version} cannot be deployed: {problem}",
+            metadata={"environment": name, "version": str(version), "problem": problem},
         )
 
 

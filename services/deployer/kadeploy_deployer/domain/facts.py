@@ -1,4 +1,4 @@
-"""What a deployment learns about one node on the way. Plain data, durable: a resumed step knows it too."""
+"""What a deployment learns about one node on the way. Frozen, plain and durable: a resumed step knows it too."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -7,16 +7,16 @@ from typing import Final
 TOKEN_BYTES = 16
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
-    """What was learned about one node in this deployment.
+    """What was learned about one node in this deployment. A step that learns more returns new facts.
 
-    The two tokens are made from the deployment's secret. `previous_host_keys`: of the system that ran before,
-    if we deployed it.
+    The two tokens are made from the deployment's secret; they are empty where a node is only shown.
+    `previous_host_keys`: of the system that ran before, if we deployed it.
     """
 
-    deployment_token: str
-    system_token: str
+    deployment_token: str = ""
+    system_token: str = ""
     previous_host_keys: tuple[str, ...] = ()
     deployment_boot_id: str = ""
     image_digest: str = ""
@@ -26,8 +26,8 @@ class NodeFacts:
     kernel_command_line: str = ""
 
 
-NOTHING_LEARNED: Final = NodeFacts(deployment_token="", system_token="")
-"""Stands for the facts of nodes that are only shown: nobody writes to it, and no node is given an empty token."""
+NO_FACTS: Final = NodeFacts()
+"""Of nodes that are only shown."""
 
 
 def first_facts(secret: str, node: str) -> NodeFacts:

@@ -1,4 +1,4 @@
-"""What a step made of one node: done, or failed with a reason and a sentence."""
+"""How a step ends on one node: done, or failed with a reason and a sentence."""
 
 from dataclasses import dataclass
 
@@ -16,3 +16,12 @@ class Failure:
 
 Outcome = Failure | None
 """None: the node did the step."""
+
+
+class StepFailed(Exception):
+    """A node failed its step. `str()` is one sentence."""
+
+    def __init__(self, reason: FailureReason, description: str, *, retriable: bool = True) -> None:
+        """Takes the parts of `failure`. `retriable` false: trying again cannot help."""
+        super().__init__(description)
+        self.failure = Failure(reason=reason, description=description, retriable=retriable)

@@ -8,6 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kadeploy_deployer.domain.states import BootMethod, BusyPolicy, RebootLevel
+from kadeploy_deployer.domain.vocabulary import (
+    BootKind,
+    Compression,
+    Firmware,
+    ImageKind,
+    OperatingSystem,
+    PartitionRole,
+    PartitionTable,
+    PartitionType,
+)
 
 LISTED_NODES = 1000
 """Characters of a node set that lists tell."""
@@ -15,26 +25,23 @@ LISTED_NODES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionSnapshot:
-    """One partition as the inventory wants it.
-
-    `role`: "deploy", "swap", "tmp", "production"; `type`: "primary", "extended", "logical".
-    """
+    """One partition as the inventory wants it."""
 
     number: int
     size_bytes: int
-    type: str = "primary"
+    type: PartitionType = PartitionType.PRIMARY
     type_id: int = 0x83
     label: str = ""
-    role: str = "deploy"
+    role: PartitionRole = PartitionRole.DEPLOY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSnapshot:
-    """One disk. `device` without "/dev/"; `partition_table`: "mbr" or "gpt"; partitions in ascending order."""
+    """One disk. `device` without "/dev/"; partitions in ascending order."""
 
     device: str
     size_bytes: int
-    partition_table: str = "mbr"
+    partition_table: PartitionTable = PartitionTable.MBR
     partitions: tuple[PartitionSnapshot, ...] = ()
 
 
@@ -53,7 +60,7 @@ class CommandSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSnapshot:
-    """One node with its target. `firmware`: "bios" or "uefi"; `uuid` empty where nobody knows it."""
+    """One node with its target. `uuid` is empty where nobody knows it."""
 
     name: str
     mac_address: str
@@ -61,7 +68,7 @@ class NodeSnapshot:
     cluster: str
     device: str
     partition: int
-    firmware: str = "bios"
+    firmware: Firmware = Firmware.BIOS
     bmc_address: str = ""
     uuid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -96,12 +103,12 @@ class NodeSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSnapshot:
-    """A file that is sent to nodes. `digest`: "sha256:<hex>"; `compression`: "none", "gzip", "bzip2", "xz", "zstd"."""
+    """A file that is sent to nodes. `digest`: "sha256:<hex>"."""
 
     uri: str
     digest: str
     size_bytes: int
-    compression: str = "none"
+    compression: Compression = Compression.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,17 +121,17 @@ class ArchiveSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSnapshot:
-    """One version of an environment. `kind`: "tar" or "dd"; `boot_kind`: "linux", "chainload", "multiboot"."""
+    """One version of an environment."""
 
     name: str
     version: int
     owner: str
     image: FileSnapshot
-    kind: str = "tar"
-    operating_system: str = "linux"
+    kind: ImageKind = ImageKind.TAR
+    operating_system: OperatingSystem = OperatingSystem.LINUX
     preinstall: ArchiveSnapshot | None = None
     postinstalls: tuple[ArchiveSnapshot, ...] = ()
-    boot_kind: str = "linux"
+    boot_kind: BootKind = BootKind.LINUX
     kernel_path: str = ""
     initrd_path: str = ""
     kernel_arguments: str = ""

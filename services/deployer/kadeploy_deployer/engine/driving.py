@@ -21,7 +21,7 @@ from kadeploy_deployer.ports.deployment_store import DeploymentStore
 logger = logging.getLogger(__name__)
 
 MOST_DRIVERS = 10
-"""A deployment that so many deployers did not bring beyond one step is lost."""
+"""A deployment of which so many deployers died while none of its nodes moved on is lost."""
 TRIES = 3
 STOP_SECONDS = 30.0
 
@@ -134,7 +134,7 @@ class Driving:
         return True
 
     async def _prove(self) -> None:
-        """Renews the lease because somebody wants to act now. Raises LeaseLost, StoreUnreachable."""
+        """Renews the lease because somebody wants to act now. Raises LeaseLost, StoreFailed."""
         try:
             async with asyncio.timeout(self._lease_seconds / 3):
                 held = await self._store.renew([self.lease], now=self._clock.now(), lease_seconds=self._lease_seconds)
@@ -183,7 +183,7 @@ def _doom(lease: Lease) -> Failure | None:
     """Returns why a deployment is not driven any more, if that is so."""
     if lease.dead_drivers < MOST_DRIVERS:
         return None
-    text = f"lost: {lease.dead_drivers} deployers in turn died in the same step"
+    text = f"lost: {lease.dead_drivers} deployers in turn died before any node moved on"
     return Failure(reason=FailureReason.LEASE_LOST, description=text)
 
 

@@ -21,7 +21,7 @@ from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
 from kadeploy_deployer.engine.racing import first_of
 from kadeploy_deployer.engine.write_batcher import WriteBatcher
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import BootError, CommandTimedOut, ImageError, PowerError, ShellError
 from kadeploy_deployer.ports.operation_store import NewOperation, NodeNote, OperationStore
 from kadeploy_edge.errors import DomainError
@@ -51,6 +51,8 @@ class RunningOperation:
         self._store = store
         self._tell = tell
         self._notes: WriteBatcher[NodeNote] = WriteBatcher(self._write)
+        self.marks: Mapping[str, str] = {}
+        """Of nodes that a dead deployer had begun: what proves whether it was done."""
         self._begun: set[str] = set()
         self._ended: set[str] = set()
 
@@ -69,20 +71,25 @@ class RunningOperation:
                 refused={node: ErrorRecord.from_error(error) for node, error in refused.items()},
             )
             outcomes = {node: error_of(error_record) for node, error_record in known.items()}
+            self.marks = await self._store.marks(self.id)
         for node, error in outcomes.items():
             self._ended.add(node)
             self._tell(node, error)
         return [node for node in nodes if node not in outcomes]
 
-    async def begin(self, node: str) -> None:
+    async def begin(self, node: str, *, mark: str = "") -> None:
         """Is called before anything is done to a node that must not be done twice; again for the same node, nothing.
+
+        Args:
+            node: its name.
+            mark: what proves later whether it was done.
 
         Raises:
             OperationLost: another operation goes on with the request.
         """
         if node not in self._begun:
             self._begun.add(node)
-            await self._note(NodeNote(node=node))
+            await self._note(NodeNote(node=node, mark=mark))
 
     async def tell(self, node: str, error: DomainError | None) -> None:
         """Says what became of a node: None when it went well."""
@@ -93,7 +100,7 @@ class RunningOperation:
     async def stop(self, nodes: Sequence[str]) -> None:
         """Says of the nodes without an outcome that nothing will be done to them any more."""
         left = [node for node in nodes if node not in self._ended]
-        errors = [OperationStopped(node, begun=node in self._begun) for node in left]
+        errors = [OperationStopped(node, begun=node in self._begun or node in self.marks) for node in left]
         await asyncio.gather(*(self.tell(node, error) for node, error in zip(left, errors, strict=True)))
 
     async def _note(self, note: NodeNote) -> None:

@@ -87,6 +87,17 @@ class RightsGuard:
             return dict.fromkeys(nodes, failure)
         return {node: self._failure(node) for node in nodes if node in missing}
 
+    async def lost(self, node: str) -> Failure | None:
+        """As `check` for one node. Nodes that are asked for at the same time share a question."""
+        if not self._query.user:
+            return None
+        try:
+            await self._patient.add(node)
+        except DomainError as error:
+            text = f"nobody could say whether {self._query.user} still has the right: {error.message}"
+            return Failure(reason=FailureReason.INTERNAL, description=text, retriable=False)
+        return self._failure(node) if node in self._missing else None
+
     async def find_refusals(self, nodes: Sequence[str]) -> Mapping[str, RightMissing]:
         """Asks until there is an answer, for a while. Returns the nodes without a right. Raises as `must_have`."""
         missing = await self._find_missing(nodes, patience=PATIENCE)

@@ -1,84 +1,95 @@
-"""Runs one step once: bounded in time, stopped when the deployment is cancelled, with an outcome for every node."""
+"""One attempt at one step on one node: bounded in time, and whatever it raises becomes the node's failure."""
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import Failure, StepFailed
 from kadeploy_deployer.domain.snapshot import StepPolicy
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.engine.racing import Cancelled
-from kadeploy_deployer.engine.recorder import JournalRecorder
+from kadeploy_deployer.nodes.node_failed import NodeFailed
+from kadeploy_deployer.nodes.time_limit import TimeLimit, current_limit
+from kadeploy_deployer.ports import BootError, Clock, ImageError, PowerError, ShellError
 from kadeploy_deployer.steps.step import Step, StepContext
+
+_Result = TypeVar("_Result")
 
 logger = logging.getLogger(__name__)
 
-GRACE = 10.0
-"""How long after its own timeout a step is given to come back with its outcomes."""
 STOP_SECONDS = 10.0
-"""How long a step is given to stop when it is cancelled."""
-LAST_WORDS = 400
+"""How long work is given to stop when it is cancelled."""
+LONGEST_DESCRIPTION = 400
 """How long the description of a failure may be."""
 
 
-class StepRun:
-    """Runs the steps of one deployment. `cancelled`: set when it is to be cancelled."""
+async def run_step(step: Step, context: StepContext, node: str) -> NodeFacts:
+    """Runs a step on a node and returns what is known of it then. `context.timeout` bounds it.
 
-    def __init__(self, *, deployment_id: str, recorder: JournalRecorder, cancelled: asyncio.Event) -> None:
-        self._deployment_id = deployment_id
-        self._recorder = recorder
-        self._cancelled = cancelled
+    Raises:
+        StepFailed: the node failed, for whatever reason.
+        LeaseLost, StoreFailed: it is about the whole deployment.
+    """
+    try:
+        return await bounded(step.run(context, node), clock=context.ports.clock, seconds=context.timeout)
+    except (StepFailed, LeaseLost, StoreFailed):
+        raise
+    except TimeoutError:
+        text = f"{node} was not done within {context.timeout:g} s"
+        raise StepFailed(step.failure_reason, text) from None
+    except (NodeFailed, ShellError, PowerError, BootError) as error:
+        raise StepFailed(step.failure_reason, str(error)) from error
+    except ImageError as error:
+        raise StepFailed(step.failure_reason, str(error), retriable=False) from error
+    except Exception as error:
+        logger.exception("deployment=%s node=%s step=%s unforeseen error", context.deployment_id, node, step.name)
+        text = f"the step broke off: {type(error).__name__}: {first_line(str(error))}"
+        raise StepFailed(FailureReason.INTERNAL, text, retriable=False) from error
 
-    async def act(self, step: Step, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """Runs a step and returns an outcome for every node whatever the step does.
 
-        Args:
-            step: which.
-            context: of the nodes that are still in the deployment.
-            nodes: those on which it is run.
+async def bounded(work: Coroutine[Any, Any, _Result], *, clock: Clock, seconds: float) -> _Result:
+    """Returns what the work returns. Time that it waits for its turn at a shared limit does not count.
 
-        Raises:
-            Cancelled, LeaseLost, StoreFailed: it is about the whole deployment.
-        """
-        timeout = max(policy(step, context, node).timeout for node in nodes)
-        try:
-            work = step.run(replace(context, timeout=timeout), nodes)
-            found = await self._until_cancelled(work, timeout + GRACE)
-        except (Cancelled, LeaseLost, StoreFailed):
-            # None of these is the step's fault: they are about the whole deployment.
-            raise
-        except TimeoutError:
-            failure = Failure(reason=step.timeout_reason, description=f"no answer within {timeout:.0f} s")
-            return self._unless_done(nodes, failure)
-        except Exception as error:
-            logger.exception("deployment=%s step=%s unforeseen error", self._deployment_id, step.name)
-            text = f"the step broke off: {type(error).__name__}: {first_line(str(error))}"
-            failure = Failure(reason=FailureReason.INTERNAL, description=text, retriable=False)
-            return self._unless_done(nodes, failure)
-        missing = Failure(reason=FailureReason.INTERNAL, description="the step gave no outcome", retriable=False)
-        return {node: found.get(node, missing) for node in nodes}
+    Work that does not stop when it is cancelled is left behind after STOP_SECONDS.
 
-    def _unless_done(self, nodes: Sequence[str], failure: Failure) -> Mapping[str, Outcome]:
-        """Returns the failure for the nodes that had not said before that they are done."""
-        return {node: None if node in self._recorder.done else failure for node in nodes}
+    Raises:
+        TimeoutError: the seconds are over.
+        Exception: what the work raises.
+    """
+    limit = TimeLimit(clock, seconds)
+    inside = contextvars.copy_context()
+    inside.run(current_limit.set, limit)
+    task = asyncio.create_task(work, context=inside)
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
 
-    async def _until_cancelled(self, work: Awaitable[Mapping[str, Outcome]], timeout: float) -> Mapping[str, Outcome]:
-        """Waits for a step. Raises TimeoutError when its time is over, Cancelled when the deployment is cancelled."""
-        task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self._cancelled.wait())
-        try:
-            await asyncio.wait({task, stop}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            if stop.done():
-                raise Cancelled
-            raise TimeoutError
-        finally:
-            stop.cancel()
-            await _ended(task)
-            await self._recorder.flush()
+    def end(_: object = None) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    def expire() -> None:
+        task.cancel()
+        loop.call_later(STOP_SECONDS, end)
+
+    task.add_done_callback(end)
+    limit.start(expire)
+    try:
+        await over
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
+        _heard(task)
+        raise
+    finally:
+        limit.stop()
+    if limit.expired and (not task.done() or task.cancelled()):
+        _heard(task)
+        raise TimeoutError
+    return task.result()
 
 
 def policy(step: Step, context: StepContext, node: str) -> StepPolicy:
@@ -94,8 +105,8 @@ def described(failure: Failure, step: str) -> Failure:
     text = failure.description.strip()
     if not text.startswith(words):
         text = f"{words}: {text}" if text else words
-    if len(text) > LAST_WORDS:
-        text = text[: LAST_WORDS - 1] + "…"
+    if len(text) > LONGEST_DESCRIPTION:
+        text = text[: LONGEST_DESCRIPTION - 1] + "…"
     return replace(failure, description=f"{text} (step {step})")
 
 
@@ -104,13 +115,10 @@ def first_line(text: str) -> str:
     return (text.strip().splitlines() or ["no text"])[0][:200]
 
 
-async def _ended(task: "asyncio.Future[Mapping[str, Outcome]]") -> None:
-    """Stops a task and waits until it has; what it still had to say is of no interest."""
-    if task.done():
-        return
-    task.cancel()
-    _, left = await asyncio.wait({task}, timeout=STOP_SECONDS)
-    if left:
-        logger.error("a step does not stop within %.0f s after it was cancelled; going on without it", STOP_SECONDS)
-    elif not task.cancelled() and task.exception() is not None:
-        logger.warning("a step that was stopped ended with an error", exc_info=task.exception())
+def _heard(task: "asyncio.Task[Any]") -> None:
+    """Takes note of how work ended that nobody waits for, or says that it goes on."""
+    if not task.done():
+        logger.error("work does not stop within %.0f s after it was cancelled; going on without it", STOP_SECONDS)
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("work that was stopped ended with an error", exc_info=error)

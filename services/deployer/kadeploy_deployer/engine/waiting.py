@@ -9,10 +9,10 @@ from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigg
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.engine.racing import Cancelled, run_unless_cancelled
-from kadeploy_deployer.engine.recorder import JournalRecorder
 from kadeploy_deployer.engine.rights import RightsGuard
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.recorder import Recorder
 from kadeploy_deployer.ports.store_values import RunData
 from kadeploy_edge.errors import DomainError
 
@@ -40,7 +40,7 @@ class Waiting:
         lease: Lease,
         store: DeploymentStore,
         clock: Clock,
-        recorder: JournalRecorder,
+        recorder: Recorder,
         cancelled: asyncio.Event,
         guard: RightsGuard,
     ) -> None:
@@ -62,7 +62,7 @@ class Waiting:
         # What was waited before a take-over counts, and no clock that jumps.
         begin = self._clock.monotonic() - deployment.waited_seconds
         wanted = [node.node for node in deployment.nodes if node.active]
-        told: Mapping[str, str] = {}
+        shown: Mapping[str, str] = {}
         while not self._cancelled.is_set():
             waited = self._clock.monotonic() - begin
             busy = await self._store.note_wait(self._lease, waited_seconds=waited)
@@ -82,9 +82,9 @@ class Waiting:
                 busy = await self._store.acquire(self._lease, now=self._clock.now())
                 if not busy:
                     return True
-            if busy != told:
-                await self._tell_holders(busy)
-                told = busy
+            if busy != shown:
+                await self._show_holders(busy)
+                shown = busy
             if waited >= deployment.wait_seconds:
                 await self._give_up(wanted, busy, waited)
                 return False
@@ -105,7 +105,7 @@ class Waiting:
         self._unanswered = ""
         return lost
 
-    async def _tell_holders(self, busy: Mapping[str, str]) -> None:
+    async def _show_holders(self, busy: Mapping[str, str]) -> None:
         held = ", ".join(f"{node} ({in_words(holder)})" for node, holder in list(busy.items())[:MOST_NAMED])
         if held:
             await self._recorder.remark("", f"waiting for {len(busy)} nodes: {held}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from kadeploy_deployer.domain.states import RebootLevel
 from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.deployment_host import deployment_host
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running, look
 from kadeploy_deployer.nodes.probe_context import ProbeContext
 from kadeploy_deployer.nodes.reboot_window import Turns
@@ -54,7 +54,7 @@ class LadderResult:
     observation: Observation
     tried: list[str] = field(default_factory=list)
 
-    def story(self) -> str:
+    def summary(self) -> str:
         """Returns what was seen last and what was tried. It stands beside the node's name, so it does not repeat it."""
         return f"seen last: {self.observation.seen}; tried: {', '.join(self.tried) or 'nothing'}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import RemoteShell, ShellHost
 
 COMMAND_LINE = "/proc/cmdline"

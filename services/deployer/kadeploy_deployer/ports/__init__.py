@@ -16,8 +16,16 @@ from kadeploy_deployer.ports.boot import (
     BootTarget,
     BootUnreachable,
 )
-from kadeploy_deployer.ports.broadcast import Broadcast, BroadcastSink, BroadcastTarget, Received
-from kadeploy_deployer.ports.clock import Clock
+from kadeploy_deployer.ports.broadcast import (
+    Broadcast,
+    BroadcastSession,
+    BroadcastSink,
+    BroadcastTarget,
+    OnProgress,
+    Received,
+    ReceiveFailed,
+)
+from kadeploy_deployer.ports.clock import Clock, Timer
 from kadeploy_deployer.ports.console import Console, ConsoleError, ConsoleLine
 from kadeploy_deployer.ports.image_store import BootFiles, DigestDiffers, ImageError, ImageStore
 from kadeploy_deployer.ports.inventory import Inventory, NodeResolution, Resolution, ResolvedNode
@@ -49,6 +57,7 @@ __all__ = [
     "BootTarget",
     "BootUnreachable",
     "Broadcast",
+    "BroadcastSession",
     "BroadcastSink",
     "BroadcastTarget",
     "Clock",
@@ -64,14 +73,17 @@ __all__ = [
     "NodeResolution",
     "NodeUnreachable",
     "OnPart",
+    "OnProgress",
     "OpenedFile",
     "OtherHostKey",
     "Power",
     "PowerError",
+    "ReceiveFailed",
     "Received",
     "RemoteShell",
     "Resolution",
     "ResolvedNode",
     "ShellError",
     "ShellHost",
+    "Timer",
 ]

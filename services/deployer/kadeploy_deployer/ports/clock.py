@@ -1,6 +1,15 @@
 """Time. Adapter: `store/database_clock.py`."""
 
+from collections.abc import Callable
 from typing import Protocol
+
+
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> None:
+        """Takes the call back; without effect when it was made."""
+        ...
 
 
 class Clock(Protocol):
@@ -20,4 +29,8 @@ class Clock(Protocol):
 
     async def synchronise(self) -> float:
         """Learns anew what time it is, and returns by how many seconds `now` jumps ahead."""
+        ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Calls back once after so many seconds, in the running event loop."""
         ...

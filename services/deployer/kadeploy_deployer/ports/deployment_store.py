@@ -12,7 +12,7 @@ from kadeploy_deployer.domain.events import Event
 from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.journal_entries import JournalEntry
 from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
@@ -20,7 +20,6 @@ from kadeploy_deployer.ports.store_values import (
     KnownDeployment,
     NewDeployment,
     NodeStatus,
-    Note,
     PartitionStatus,
     Position,
     Queued,
@@ -42,19 +41,20 @@ class DeploymentStore(Protocol):
     async def create(self, new: NewDeployment) -> Created | Queued:
         """Stores a deployment and, if its nodes are free, locks them: waiting and deploying in one go.
 
-        When another deployment waits, or others came before, it is only given a place in the queue, or keeps the one
-        that it has. A place that nobody renews by another call is dropped (`free`), so a dead process holds up nobody.
+        A request whose nodes are all free, and claimed by nobody before it, never waits. One that wants to wait for
+        nodes becomes the deployment that waits, or, while another one does, gets a place in the queue or keeps the one
+        that it has. Either claims its nodes: whoever comes later and wants one of them stands behind it.
 
         Raises:
             InvalidDeployment: its request_id was given to another request.
-            AnotherDeploymentWaiting: it is not its turn, and it does not want to wait.
+            AnotherDeploymentWaiting: its nodes are claimed by others before it, and it does not want to wait.
             NodesBusy: with the policy "fail", or "wait" without time to wait.
             NoNodeLeft: with the policy "exclude", every node is busy.
         """
         ...
 
     async def is_next(self, ticket: int) -> bool:
-        """Returns whether nobody waits and nobody else comes first."""
+        """Returns whether a request in the queue may begin, or be the one that waits for its nodes."""
         ...
 
     async def leave_queue(self, ticket: int) -> None:
@@ -83,49 +83,11 @@ class DeploymentStore(Protocol):
         """Returns all that the runner needs. Raises DeploymentNotFound."""
         ...
 
-    async def enter_step(
-        self,
-        lease: Lease,
-        *,
-        step: str,
-        attempt: int,
-        nodes: Mapping[str, PartitionState],
-        state: PartitionState,
-        now: float,
-    ) -> None:
-        """Journals that these nodes (with the states they are in) enter a step, which puts them in another state."""
-        ...
+    async def write(self, lease: Lease, entries: Sequence[JournalEntry], *, now: float) -> None:
+        """Writes to the journal: transitions of nodes, locks given up, outputs, remarks; all of them or none.
 
-    async def finish_attempt(
-        self,
-        lease: Lease,
-        *,
-        step: str,
-        attempt: int,
-        done: Sequence[str],
-        failed: Mapping[str, Failure],
-        again: Mapping[str, Failure],
-        deployed: bool,
-        now: float,
-        ended: Mapping[str, float] | None = None,
-    ) -> None:
-        """Journals how an attempt ended. What was noted of a node before (`DoneNote`) stays.
-
-        Args:
-            lease: the right to do so.
-            step: which step.
-            attempt: which attempt.
-            done: nodes that did the step.
-            failed: nodes that failed it for good; they leave the deployment.
-            again: nodes that failed it and will try again.
-            deployed: it was the last step: those done are deployed.
-            now: the time.
-            ended: when each node was through, where that is known.
+        A node that is not where its transition begins means that somebody else wrote: LeaseLost.
         """
-        ...
-
-    async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
-        """Stores what steps learned."""
         ...
 
     async def end(
@@ -139,12 +101,6 @@ class DeploymentStore(Protocol):
         now: float,
     ) -> None:
         """Ends a deployment: these nodes fail, all are free again, nothing changes any more."""
-        ...
-
-    async def fail_nodes(
-        self, lease: Lease, *, failures: Mapping[str, Failure], trigger: PartitionTrigger, now: float
-    ) -> None:
-        """Takes nodes out of the deployment outside of any step."""
         ...
 
     # --- leases ---

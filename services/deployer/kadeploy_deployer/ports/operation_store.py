@@ -53,9 +53,13 @@ class KnownRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeNote:
-    """A node is begun, or (`ended`) has its outcome; `error_record` None: it went well."""
+    """A node is begun, or (`ended`) has its outcome; `error_record` None: it went well.
+
+    `mark`: of a node that is begun, what proves later whether it was done; empty: nothing can.
+    """
 
     node: str
+    mark: str = ""
     ended: bool = False
     error_record: ErrorRecord | None = None
 
@@ -140,7 +144,7 @@ class OperationStore(Protocol):
 
         Returns:
             The nodes that have their outcome already, the refused ones among them. Of one that a dead deployer had
-            begun it is OutcomeUnknown.
+            begun without a mark it is OutcomeUnknown.
 
         Raises:
             AskedBefore: nothing was changed.
@@ -153,6 +157,10 @@ class OperationStore(Protocol):
 
     async def note_nodes(self, operation_id: str, notes: Sequence[NodeNote]) -> bool:
         """Notes how far nodes are; returns False and changes nothing when another operation drives the request."""
+        ...
+
+    async def marks(self, operation_id: str) -> Mapping[str, str]:
+        """Returns the marks of the nodes of its request that are begun and have no outcome yet."""
         ...
 
     async def ask_stop(self, owner: str, request_id: str) -> bool:

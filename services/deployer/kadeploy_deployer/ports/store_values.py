@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kadeploy_deployer.domain.deployment import Deployment, Lease
-from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, NodeSnapshot, ProfileSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, PartitionState
@@ -78,50 +77,12 @@ class Queued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunData:
-    """All that the runner needs of a deployment."""
+    """All that the runner needs of a deployment. `locked`: the nodes that it still holds."""
 
     deployment: Deployment
     snapshots: Mapping[str, NodeSnapshot]
     profiles: Mapping[str, ProfileSnapshot]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactsNote:
-    """The facts of a node, as they are now."""
-
-    node: str
-    facts: NodeFacts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputNote:
-    """What a step printed on a node, to be appended."""
-
-    node: str
-    step: str
-    attempt: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemarkNote:
-    """A sentence about a node, or about the deployment."""
-
-    node: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoneNote:
-    """A node has done a step; others may still be at it."""
-
-    node: str
-    step: str
-    attempt: int
-    time: float
-
-
-Note = FactsNote | OutputNote | RemarkNote | DoneNote
+    locked: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.eligibility import obstacle
 from kadeploy_deployer.domain.errors import InvalidDeployment, NotAdministrator, RightMissing
+from kadeploy_deployer.domain.feasibility import impossible
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
@@ -15,7 +16,7 @@ from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_edge.errors import FieldViolation
 
 LONGEST_WAIT = 24 * 3600.0
-"""How long a caller may want to wait where the site says nothing else: all others queue behind him."""
+"""How long a caller may want to wait where the site says nothing else: who wants the same nodes queues behind them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +105,12 @@ async def prepare(
             failure = Failure(reason=FailureReason.UNKNOWN_NODE, description=text)
         if failure is not None:
             left_out[node.name] = failure
-    method = _boot_method(spec, resolution, left_out)
-    _check_boot(spec, method, resolution)
+    spec = replace(spec, boot_method=_boot_method(spec, resolution, left_out))
+    _check_possible(spec, resolution)
     return Prepared(
         owner=owner,
         needs_right=needs_right,
-        spec=replace(spec, boot_method=method),
+        spec=spec,
         resolution=resolution,
         left_out=left_out,
     )
@@ -130,15 +131,12 @@ def _boot_method(spec: DeploymentSpec, resolution: Resolution, left_out: Mapping
     return methods.pop()
 
 
-def _check_boot(spec: DeploymentSpec, method: BootMethod, resolution: Resolution) -> None:
-    problem = boot_choice.impossible(method, resolution.environment)
-    if problem:
-        raise InvalidDeployment(
-            [FieldViolation(field="spec.boot_method", description=f"cannot be {method}: {problem}")]
-        )
-    if method is BootMethod.CHAINLOAD and spec.kernel_arguments:
-        text = "mean nothing by chainload: the partition's own loader decides"
-        raise InvalidDeployment([FieldViolation(field="spec.kernel_arguments", description=text)])
+def _check_possible(spec: DeploymentSpec, resolution: Resolution) -> None:
+    """`spec`: with its boot method."""
+    found = impossible(spec, resolution.environment)
+    if found is not None:
+        text = f"cannot be {spec.boot_method}: {found.text}" if found.field == "boot_method" else found.text
+        raise InvalidDeployment([FieldViolation(field=f"spec.{found.field}", description=text)])
 
 
 def _check(spec: DeploymentSpec, longest_wait: float) -> None:

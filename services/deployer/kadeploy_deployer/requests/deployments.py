@@ -14,7 +14,8 @@ from kadeploy_deployer.ports import Clock, ImageStore, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, owner_of, prepare
-from kadeploy_deployer.requests.image_addresses import check_files
+from kadeploy_deployer.requests.file_check import check_files
+from kadeploy_deployer.requests.image_addresses import check_addresses
 
 TURN_POLL = 0.2
 """How often somebody who queues looks whether their turn has come."""
@@ -55,7 +56,7 @@ async def create_deployment(
         fingerprint: of all that is wanted, so that another request under the same name is noticed.
         actor: who asks.
         inventory: knows nodes, environments and rights.
-        images: says which files may be fetched.
+        images: brings the environment's files, and says which may be fetched.
         store: where deployments are.
         supervisor: drives them.
         clock: time.
@@ -64,8 +65,9 @@ async def create_deployment(
         make_secret: makes what tokens are made of.
 
     Raises:
-        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `prepare`, `check_files`.
+        InvalidNodeSet, InvalidDeployment, NotAdministrator, RightMissing: see `prepare`, `check_addresses`.
         InvalidDeployment: the name was given to another request.
+        EnvironmentUnusable: one of its files cannot be used.
         RightMissing: a right ended while the request queued for its turn.
         AnotherDeploymentWaiting, NodesBusy, NoNodeLeft: it cannot be carried out now.
     """
@@ -75,7 +77,8 @@ async def create_deployment(
             check_fingerprint(earlier.fingerprint, fingerprint)
             return await store.get(earlier.deployment_id)
     prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
-    check_files(prepared, images)
+    check_addresses(prepared, images)
+    await check_files(prepared, images)
     nodes = tuple(
         NewNode(name=node.name, snapshot=node.snapshot, left_out=prepared.left_out.get(node.name))
         for node in prepared.resolution.nodes

@@ -9,7 +9,7 @@ from kadeploy_deployer.requests.deployment_request import Prepared
 from kadeploy_edge.errors import FieldViolation
 
 
-def check_files(prepared: Prepared, images: ImageStore) -> None:
+def check_addresses(prepared: Prepared, images: ImageStore) -> None:
     """Raises InvalidDeployment if a file of the deployment is where the site has nothing fetched from."""
     environment = prepared.resolution.environment
     for file in _files(prepared):

@@ -9,6 +9,7 @@ from kadeploy_deployer.domain.snapshot import NodeSnapshot, ProfileSnapshot
 from kadeploy_deployer.engine.lease_holder import LeaseHolder
 from kadeploy_deployer.engine.operation_request import Operations
 from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery, find_missing_rights
+from kadeploy_deployer.nodes.reboot_window import RebootWindows
 from kadeploy_deployer.ports import Console, Inventory
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -24,6 +25,7 @@ class ControlParts:
     lease_holder: LeaseHolder
     operations: Operations
     ports: StepPorts
+    windows: RebootWindows
     console: Console
     deployment_host_keys: tuple[str, ...]
 

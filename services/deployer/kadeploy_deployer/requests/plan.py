@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kadeploy_deployer.domain.errors import NodesBusy
 from kadeploy_deployer.domain.facts import NodeFacts
@@ -11,11 +11,14 @@ from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, StepPolicy
 from kadeploy_deployer.domain.states import BusyPolicy, FailureReason
 from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.shared_images import SharedImages
 from kadeploy_deployer.engine.step_run import policy
-from kadeploy_deployer.ports import BootError, ImageError, Inventory
+from kadeploy_deployer.ports import BootError, ImageError, ImageStore, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, Prepared, prepare
-from kadeploy_deployer.requests.image_addresses import check_files
+from kadeploy_deployer.requests.file_check import check_files
+from kadeploy_deployer.requests.image_addresses import check_addresses
+from kadeploy_deployer.steps.no_files import NoFiles
 from kadeploy_deployer.steps.null_recorder import NullRecorder
 from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
@@ -86,15 +89,22 @@ async def plan_deployment(
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)
-    check_files(prepared, settings.ports.images)
+    check_addresses(prepared, settings.ports.images)
     obstacles = {node.name: _obstacle(node.name, prepared, held) for node in prepared.resolution.nodes}
-    context = _context(prepared, settings, [node for node, obstacle in obstacles.items() if obstacle is None])
+    images = SharedImages(settings.ports.images)
+    nodes = [node for node, obstacle in obstacles.items() if obstacle is None]
+    context = _context(prepared, settings, images, nodes)
+    files: dict[str, _BootFiles] = {}
     # Without a node that would be deployed there is no right either to have the image opened.
-    steps = [step for step in settings.plan if step.applies(context)] if context.nodes else []
-    files = {step.name: await _boot_files(step, context) for step in steps}
+    if nodes:
+        await check_files(prepared, settings.ports.images)
+        try:
+            files = {step.name: await _boot_files(step, context) for step in settings.plan}
+        finally:
+            await images.close()
     plans = []
     for node, obstacle in obstacles.items():
-        planned = () if obstacle else _steps(context, node, steps, files)
+        planned = () if obstacle else _steps(context, node, settings.plan, files)
         plans.append(NodePlan(node=node, obstacle=obstacle, held_by=held.get(node, ""), steps=planned))
     return DeploymentPlan(spec=prepared.spec, environment=prepared.resolution.environment, nodes=plans)
 
@@ -107,7 +117,7 @@ def _obstacle(node: str, prepared: Prepared, held: Mapping[str, str]) -> Failure
     return prepared.left_out.get(node)
 
 
-def _context(prepared: Prepared, settings: RunnerSettings, nodes: Sequence[str]) -> StepContext:
+def _context(prepared: Prepared, settings: RunnerSettings, images: ImageStore, nodes: Sequence[str]) -> StepContext:
     included = {node: prepared.included[node] for node in nodes}
     return StepContext(
         deployment_id=PLANNED,
@@ -117,8 +127,11 @@ def _context(prepared: Prepared, settings: RunnerSettings, nodes: Sequence[str])
         nodes=included,
         profiles=prepared.resolution.profiles,
         facts={node: NodeFacts(deployment_token=PLANNED, system_token=PLANNED) for node in included},
-        ports=settings.ports,
+        ports=replace(settings.ports, images=images),
         recorder=NullRecorder(),
+        windows=settings.windows,
+        image=NoFiles(),
+        archives=NoFiles(),
         deployment_host_keys=settings.deployment_host_keys,
         cluster_public_key=settings.cluster_public_key,
     )
@@ -129,6 +142,8 @@ def _steps(
 ) -> tuple[PlannedStep, ...]:
     planned = []
     for step in steps:
+        if not step.applies(context, node):
+            continue
         boot = files[step.name]
         planned.append(
             PlannedStep(
@@ -146,7 +161,9 @@ async def _boot_files(step: Step, context: StepContext) -> _BootFiles:
         return _BootFiles(files={})
     try:
         async with asyncio.timeout(BOOT_FILES_SECONDS):
-            targets = await step.boot_targets(context, list(context.nodes))
+            nodes = [node for node in context.nodes if step.applies(context, node)]
+            found = {node: await step.boot_target(context, node) for node in nodes}
+            targets = {node: target for node, target in found.items() if target is not None}
             rendered = await context.ports.boot.render_entries(targets, context.nodes, owner=PLANNED)
     except (BootError, ImageError) as problem:
         return _BootFiles(files={}, problems=(f"the boot files cannot be shown: {problem}",))

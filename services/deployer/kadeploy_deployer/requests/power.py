@@ -10,7 +10,7 @@ from kadeploy_deployer.domain.states import RebootLevel
 from kadeploy_deployer.engine.operation import RunningOperation, on_each, with_locks
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
 from kadeploy_deployer.nodes.command_result import last_words
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, make_guard

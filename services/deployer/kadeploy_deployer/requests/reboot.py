@@ -1,17 +1,17 @@
 """Rebooting nodes outside of a deployment: what they boot is said first, and what came up is proved afterwards."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from kadeploy_deployer.domain.control_errors import BootFilesFailed, InvalidControl, NothingDeployedThere
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, RebootLevel
+from kadeploy_deployer.engine.batching_boot import BatchingBoot
 from kadeploy_deployer.engine.operation import RunningOperation, on_each, with_locks
 from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
 from kadeploy_deployer.engine.rights import RightsGuard
-from kadeploy_deployer.nodes.reboot_window import RebootWindow, Turns
+from kadeploy_deployer.engine.shared_images import SharedImages
 from kadeploy_deployer.ports import BootError, ImageError
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -22,7 +22,7 @@ from kadeploy_deployer.requests.node_access import (
     make_guard,
     must_have_right,
 )
-from kadeploy_deployer.requests.reboot_proof import RebootedNode, reboot_and_prove
+from kadeploy_deployer.requests.reboot_proof import RebootedNode, RebootMark, reboot_and_prove
 from kadeploy_deployer.requests.reboot_targets import (
     DeployedEnvironment,
     DeployedPartition,
@@ -158,24 +158,6 @@ async def _check_partitions(machines: Mapping[str, NodeSnapshot], actor: Actor, 
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _GuardedTurns:
-    """Asks for the right on a node and notes that it is going down, when its turn has come.
-
-    One that still waits can be left to others. A window may open long after the call was allowed.
-    """
-
-    window: Turns
-    allow: Callable[[], Awaitable[None]]
-    note: Callable[[], Awaitable[None]]
-
-    async def turn(self) -> None:
-        """As in the protocol. Raises RightMissing."""
-        await self.window.turn()
-        await self.allow()
-        await self.note()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reboot:
     """A reboot whose nodes are known and allowed."""
@@ -195,7 +177,10 @@ class _Reboot:
         nodes = [node for node in nodes if node not in refused]
         if not nodes:
             return
-        tokens = {node: new_token() for node in nodes}
+        begun = {node: RebootMark.of(held.marks[node]) for node in nodes if node in held.marks}
+        tokens = {node: begun[node].token if node in begun and begun[node].token else new_token() for node in nodes}
+        images = SharedImages(self.parts.ports.images)
+        ports = replace(self.parts.ports, boot=BatchingBoot(self.parts.ports.boot), images=images)
         contexts = boot_contexts(
             {node: self.systems[node] for node in nodes if node in self.systems},
             operation_id=held.id,
@@ -205,6 +190,7 @@ class _Reboot:
             kernel_arguments=self.wanted.kernel_arguments,
             boot_method=self.wanted.boot_method,
             parts=self.parts,
+            ports=ports,
         )
         problems = await self._write_entries(held.id, nodes, tokens, contexts)
         for node, problem in problems.items():
@@ -214,23 +200,20 @@ class _Reboot:
             for node in ready:
                 await held.tell(node, None)
             return
-        windows = {
-            name: RebootWindow(
-                size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=self.parts.ports.clock
-            )
-            for name, profile in self.allowed.profiles.items()
-        }
-
         # A loader on the disk passes on no token; the marker in the system has to do.
         without_token = {node for context in contexts if chainloads(context) for node in context.nodes}
 
         async def one(node: str) -> None:
             machine = self.allowed.nodes[node]
-            wanted = self._rebooted(node, "" if node in without_token else tokens[node])
-            window = _GuardedTurns(
-                windows[machine.cluster], partial(self.guard.must_have, node), partial(held.begin, node)
-            )
-            await reboot_and_prove(wanted, window=window, parts=self.parts)
+            wanted = self._rebooted(node, "" if node in without_token else tokens[node], begun.get(node))
+            window = self.parts.windows.of(machine.cluster, self.allowed.profiles[machine.cluster])
+
+            async def go_down(mark: RebootMark) -> None:
+                # A window may open long after the call was allowed.
+                await self.guard.must_have(node)
+                await held.begin(node, mark=mark.text)
+
+            await reboot_and_prove(wanted, window=window, go_down=go_down, parts=self.parts)
             if node in self.systems:
                 keys = self.systems[node].facts.host_keys
                 await self.parts.lease_holder.store.note_running(held.id, node, keys)
@@ -257,20 +240,18 @@ class _Reboot:
                 problems.update(dict.fromkeys(nodes, str(error)))
         for context in contexts:
             sentence = impossible(context)
-            if not sentence and self.wanted.kernel_arguments and chainloads(context):
-                sentence = (
-                    f"{context.environment.name} boots by its own loader, which takes no kernel arguments from here"
-                )
             try:
                 if not sentence:
-                    problems.update(await prepare_boot(context, list(context.nodes)))
+                    names = list(context.nodes)
+                    found = await asyncio.gather(*(prepare_boot(context, name) for name in names))
+                    problems.update({name: text for name, text in zip(names, found, strict=True) if text})
             except (BootError, ImageError) as error:
                 sentence = str(error)
             if sentence:
                 problems.update(dict.fromkeys(context.nodes, sentence))
         return problems
 
-    def _rebooted(self, node: str, token: str) -> RebootedNode:
+    def _rebooted(self, node: str, token: str, begun: RebootMark | None) -> RebootedNode:
         machine = self.allowed.nodes[node]
         profile = self.allowed.profiles[machine.cluster]
         system = self.systems.get(node)
@@ -283,4 +264,5 @@ class _Reboot:
             known_host_keys=self.known[node].all_host_keys,
             system=system,
             token="" if isinstance(self.wanted.target, PresentEntry) else token,
+            begun=begun,
         )

@@ -1,14 +1,16 @@
 """Reboots one node, by one rung of the ladder after the other, and proves what runs on it then."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from typing_extensions import override
 
 from kadeploy_deployer.domain.control_errors import WrongSystemBooted
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
-from kadeploy_deployer.nodes.each_node import NodeFailed
 from kadeploy_deployer.nodes.ladder import Observation, Rung, all_rungs, climb_ladder, reboot_over_ssh, try_look
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running
 from kadeploy_deployer.nodes.proof import Awaited, look_for
 from kadeploy_deployer.nodes.reboot_window import Turns
@@ -37,6 +39,7 @@ class RebootedNode:
         system: the deployed system that it should run; None: the deployment environment, or whatever its entry says.
         token: stands on its kernel's command line then; empty when its boot entry was left as it is, or
             hands over to a loader on the disk.
+        begun: the mark of a reboot that a dead deployer had begun.
     """
 
     machine: NodeSnapshot
@@ -46,6 +49,48 @@ class RebootedNode:
     known_host_keys: tuple[str, ...]
     system: DeployedSystem | None
     token: str
+    begun: "RebootMark | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebootMark:
+    """What proves whether a reboot that was begun has happened; it is journalled before.
+
+    Attributes:
+        boot_id: of what ran before; empty: nobody could look.
+        token: on the command line of what the reboot brings; empty: none is.
+    """
+
+    boot_id: str = ""
+    token: str = ""
+
+    @property
+    def text(self) -> str:
+        """As it is journalled; empty when it proves nothing."""
+        return f"{self.boot_id} {self.token}".rstrip()
+
+    @classmethod
+    def of(cls, text: str) -> "RebootMark":
+        """Returns the mark of what was journalled."""
+        boot_id, _, token = text.partition(" ")
+        return cls(boot_id=boot_id, token=token)
+
+
+GoDown = Callable[[RebootMark], Awaitable[None]]
+"""Is called when the turn of a node has come, each time before it is rebooted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MarkedTurns(Turns):
+    """Says that a node goes down, when its turn has come. One that still waits can be left to others."""
+
+    window: Turns
+    go_down: Callable[[], Awaitable[None]]
+
+    @override
+    async def turn(self) -> None:
+        await self.window.turn()
+        await self.go_down()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +101,11 @@ class _RebootContext:
     deployment_host_keys: tuple[str, ...]
 
 
-async def reboot_and_prove(wanted: RebootedNode, *, window: Turns, parts: ControlParts) -> None:
+async def reboot_and_prove(wanted: RebootedNode, *, window: Turns, go_down: GoDown, parts: ControlParts) -> None:
     """Reboots a node and returns when it runs what it should.
+
+    One that a dead deployer had begun to reboot is not rebooted again until it is proved that it did not happen, or
+    has had its time in vain.
 
     On a node of whose systems no host key is known, nothing can be proved: it is rebooted, and not waited for.
 
@@ -65,12 +113,13 @@ async def reboot_and_prove(wanted: RebootedNode, *, window: Turns, parts: Contro
         NodeFailed: it is not there after the last rung; one sentence with what was seen and tried.
         WrongSystemBooted: something else is there.
     """
-    await _Climber(wanted, parts).run(window)
+    await _Climber(wanted, parts, go_down).run(window)
 
 
 class _Climber:
-    def __init__(self, wanted: RebootedNode, parts: ControlParts) -> None:
+    def __init__(self, wanted: RebootedNode, parts: ControlParts, go_down: GoDown) -> None:
         self._wanted = wanted
+        self._go_down = go_down
         self._name = wanted.machine.name
         self._context = _RebootContext(
             nodes={self._name: wanted.machine},
@@ -84,12 +133,15 @@ class _Climber:
         wanted = self._wanted
         if wanted.system is not None and not wanted.system.facts.host_keys:
             raise NodeFailed(f"no host key of the system on {self._name} is known, so nothing could prove that it runs")
+        window = _MarkedTurns(window, self._note)
         off = wanted.switch_on and await self._is_off()
-        if not off:
-            before = await try_look(self._context, self._host(self._any_keys()), timeout=WHO_SECONDS)
-            if isinstance(before, Running):
-                self._boot_id = before.boot_id
+        before = None if off else await try_look(self._context, self._host(self._any_keys()), timeout=WHO_SECONDS)
+        boot_id = before.boot_id if isinstance(before, Running) else ""
+        self._boot_id = wanted.begun.boot_id if wanted.begun else boot_id
         rungs = all_rungs(self._context, self._name, wanted.levels, soft=self._log_in_and_reboot, off=off)
+        # A whole lease after its deployer died, a node that was told to go down does not run what ran before.
+        if wanted.begun and not off and not (boot_id and boot_id == wanted.begun.boot_id):
+            rungs = [Rung(name="the reboot that was begun", act=_nothing), *rungs]
         if not wanted.token and not wanted.known_host_keys:
             await self._reboot_blindly(rungs, window)
             return
@@ -99,8 +151,12 @@ class _Climber:
         if result.observation.arrived is not None:
             return
         if result.observation.wrong:
-            raise WrongSystemBooted(self._name, result.story())
-        raise NodeFailed(f"{self._name} is not there after its reboot: {result.story()}")
+            raise WrongSystemBooted(self._name, result.summary())
+        raise NodeFailed(f"{self._name} is not there after its reboot: {result.summary()}")
+
+    async def _note(self) -> None:
+        provable = bool(self._wanted.token or self._wanted.known_host_keys)
+        await self._go_down(RebootMark(boot_id=self._boot_id, token=self._wanted.token) if provable else RebootMark())
 
     async def _is_off(self) -> bool:
         try:
@@ -157,3 +213,7 @@ class _Climber:
             booted_by="this reboot",
             written_by=f"deployment {system.deployment_id}" if system else "",
         )
+
+
+async def _nothing() -> None:
+    """Was done already, by a deployer that is dead."""

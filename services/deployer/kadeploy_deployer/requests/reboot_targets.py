@@ -9,7 +9,9 @@ from kadeploy_deployer.domain.states import BootMethod
 from kadeploy_deployer.nodes.probe import NODE_ARGUMENT, TOKEN_ARGUMENT
 from kadeploy_deployer.ports import BootDeploymentKernel, BootTarget
 from kadeploy_deployer.ports.operation_store import DeployedSystem, NodeKnowledge
+from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.requests.node_access import AllowedNodes, ControlParts
+from kadeploy_deployer.steps.no_files import NoFiles
 from kadeploy_deployer.steps.null_recorder import NullRecorder
 from kadeploy_deployer.steps.step import StepContext
 
@@ -110,6 +112,7 @@ def boot_contexts(
     kernel_arguments: str,
     boot_method: BootMethod | None,
     parts: ControlParts,
+    ports: StepPorts,
 ) -> list[StepContext]:
     """Returns what preparing the boot of deployed systems takes: one context for each deployment that made them.
 
@@ -136,8 +139,11 @@ def boot_contexts(
                 nodes={node: on_its_partition(allowed.nodes[node], system) for node, system in group.items()},
                 profiles=allowed.profiles,
                 facts=facts,
-                ports=parts.ports,
+                ports=ports,
                 recorder=NullRecorder(),
+                windows=parts.windows,
+                image=NoFiles(),
+                archives=NoFiles(),
                 deployment_host_keys=parts.deployment_host_keys,
                 cluster_public_key="",  # only the step that puts keys into a new system reads it
             )

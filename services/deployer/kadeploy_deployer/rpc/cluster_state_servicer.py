@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from typing_extensions import override
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.domain.errors import InvalidInterval
@@ -32,10 +33,10 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
     def __init__(self, store: DeploymentStore) -> None:
         self._store = store
 
+    @override
     async def ListPartitionStates(
         self, request: deployer_service_pb2.ListPartitionStatesRequest, context: Context
     ) -> deployer_service_pb2.ListPartitionStatesResponse:
-        """As in the contract."""
         names = await expand_aside(request.nodes) if request.nodes else ()
         binding = f"partitions {request.nodes}"
         key = page_token.decode(request.page_token, binding=binding)
@@ -49,10 +50,10 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
             response.next_page_token = page_token.encode((last.node, last.device, last.partition), binding=binding)
         return response
 
+    @override
     async def ListNodeStates(
         self, request: deployer_service_pb2.ListNodeStatesRequest, context: Context
     ) -> deployer_service_pb2.ListNodeStatesResponse:
-        """As in the contract."""
         names = await expand_aside(request.nodes) if request.nodes else ()
         binding = f"nodes {request.nodes}"
         key = page_token.decode(request.page_token, binding=binding)
@@ -74,10 +75,10 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
             response.next_page_token = page_token.encode((rows[limit - 1].node,), binding=binding)
         return response
 
+    @override
     async def GetStatistics(
         self, request: deployer_service_pb2.GetStatisticsRequest, context: Context
     ) -> deployer_service_pb2.GetStatisticsResponse:
-        """As in the contract."""
         interval = Interval(
             start=_seconds(request.start_time) if request.HasField("start_time") else None,
             end=_seconds(request.end_time) if request.HasField("end_time") else None,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+from typing_extensions import override
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy_deployer.domain.deployment import Deployment
@@ -39,10 +40,10 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         self._parts = parts
         self._callers = callers
 
+    @override
     async def CreateDeployment(
         self, request: deployer_service_pb2.CreateDeploymentRequest, context: Context
     ) -> deployment_pb2.Deployment:
-        """As in the contract."""
         deployment = await deployments.create_deployment(
             read_spec(request.spec),
             request_id=request.request_id,
@@ -57,10 +58,10 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         )
         return self._message(deployment)
 
+    @override
     async def PlanDeployment(
         self, request: deployer_service_pb2.PlanDeploymentRequest, context: Context
     ) -> deployer_service_pb2.PlanDeploymentResponse:
-        """As in the contract."""
         planned = await plan.plan_deployment(
             read_spec(request.spec),
             actor=self._callers.actor(),
@@ -75,16 +76,16 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             boot_method=spec_message(planned.spec).boot_method,
         )
 
+    @override
     async def GetDeployment(
         self, request: deployer_service_pb2.GetDeploymentRequest, context: Context
     ) -> deployment_pb2.Deployment:
-        """As in the contract."""
         return self._message(await self._parts.store.get(request.id))
 
+    @override
     async def ListDeployments(
         self, request: deployer_service_pb2.ListDeploymentsRequest, context: Context
     ) -> deployer_service_pb2.ListDeploymentsResponse:
-        """As in the contract."""
         wanted = DeploymentFilter(
             owner=request.filter.owner,
             states=tuple(read_state(state) for state in request.filter.states),
@@ -102,10 +103,10 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             response.next_page_token = page_token.encode((last.create_time.hex(), last.id), binding=binding)
         return response
 
+    @override
     async def WatchDeployment(
         self, request: deployer_service_pb2.WatchDeploymentRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.WatchDeploymentResponse]:
-        """As in the contract."""
         actor = self._callers.actor()
         messages = self._parts.log.watch(
             request.id, after=request.after_sequence, store=self._parts.store, clock=self._parts.clock
@@ -116,10 +117,10 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
             else:
                 yield watch_message(message)
 
+    @override
     async def CancelDeployment(
         self, request: deployer_service_pb2.CancelDeploymentRequest, context: Context
     ) -> deployment_pb2.Deployment:
-        """As in the contract."""
         deployment = await deployments.cancel_deployment(
             request.id,
             reason=request.reason,
@@ -130,10 +131,10 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         )
         return self._message(deployment)
 
+    @override
     async def GetStepOutput(
         self, request: deployer_service_pb2.GetStepOutputRequest, context: Context
     ) -> deployer_service_pb2.GetStepOutputResponse:
-        """As in the contract."""
         outputs = await deployments.step_outputs(
             request.id, request.node, request.step, actor=self._callers.actor(), store=self._parts.store
         )

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import grpc
+from typing_extensions import override
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.domain.control_errors import InvalidControl
@@ -38,10 +39,10 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self._parts = parts
         self._callers = callers
 
+    @override
     async def RebootNodes(
         self, request: deployer_service_pb2.RebootNodesRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.RebootNodesResponse]:
-        """As in the contract."""
         relay: Relay[deployer_service_pb2.RebootNodesResponse] = Relay()
         wanted, actor = read_reboot(request), self._callers.actor()
         named = read_request(request, actor.user)
@@ -56,10 +57,10 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
             yield response
 
+    @override
     async def SetPower(
         self, request: deployer_service_pb2.SetPowerRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.SetPowerResponse]:
-        """As in the contract."""
         relay: Relay[deployer_service_pb2.SetPowerResponse] = Relay()
         action, level, actor = read_action(request.action), read_level(request.level), self._callers.actor()
 
@@ -77,18 +78,18 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
             yield response
 
+    @override
     async def GetPower(
         self, request: deployer_service_pb2.GetPowerRequest, context: Context
     ) -> deployer_service_pb2.GetPowerResponse:
-        """As in the contract."""
         found = await power.get_power(request.nodes, actor=self._callers.actor(), parts=self._parts)
         names = await expand_aside(request.nodes)
         return deployer_service_pb2.GetPowerResponse(nodes=[node_power(name, found[name]) for name in names])
 
+    @override
     async def RunCommand(
         self, request: deployer_service_pb2.RunCommandRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.RunCommandResponse]:
-        """As in the contract."""
         relay: Relay[deployer_service_pb2.RunCommandResponse] = Relay()
         # Not ToTimedelta, which has no room for every Duration; the use case says what is too long.
         actor, timeout = self._callers.actor(), request.timeout.seconds + request.timeout.nanos / 1e9
@@ -113,17 +114,17 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         async for response in relay.run(work, context):
             yield response
 
+    @override
     async def StopOperation(
         self, request: deployer_service_pb2.StopOperationRequest, context: Context
     ) -> deployer_service_pb2.StopOperationResponse:
-        """As in the contract."""
         await self._parts.operations.stop(self._callers.actor().user, request.request_id)
         return deployer_service_pb2.StopOperationResponse()
 
+    @override
     async def AttachConsole(
         self, request_iterator: AsyncIterator[deployer_service_pb2.AttachConsoleRequest], context: Context
     ) -> AsyncIterator[deployer_service_pb2.AttachConsoleResponse]:
-        """As in the contract."""
         relay: Relay[deployer_service_pb2.AttachConsoleResponse] = Relay()
         actor = self._callers.actor()
 

@@ -4,27 +4,29 @@ A node is there when something that proves the deployment environment's host key
 deployment. The ladder goes from a soft reboot to harder ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from typing_extensions import override
+
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState, RebootLevel
-from kadeploy_deployer.nodes.each_node import all_failed, on_each_node
 from kadeploy_deployer.nodes.ladder import all_rungs, climb_ladder, reboot_over_ssh
 from kadeploy_deployer.nodes.probe import NODE_ARGUMENT, TOKEN_ARGUMENT, Running
 from kadeploy_deployer.nodes.proof import Awaited, look_for
-from kadeploy_deployer.nodes.reboot_window import RebootWindow
 from kadeploy_deployer.ports import BootDeploymentKernel, BootError, BootTarget, PowerError, ShellHost
 from kadeploy_deployer.steps.feasibility import impossible
+from kadeploy_deployer.steps.needed_files import check_files
 from kadeploy_deployer.steps.production_system import needed_programs, take_over
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
 THERE_ALREADY_SECONDS = 10.0
 TOKEN_SHOWN = "<token>"  # noqa: S105 - stands for a token in plans
 
 
-class BootDeploymentEnvironment:
-    """See the module. A node that is there already is left in peace, so the step may run again.
+class BootDeploymentEnvironment(Step, WritesBootFiles):
+    """See the module. A node that is there already is left alone, so the step may run again.
 
     Each rung of the ladder has its own bound; the step's timeout only ends what none of them foresaw.
     """
@@ -32,15 +34,15 @@ class BootDeploymentEnvironment:
     name = "boot_deployment_environment"
     partition_state = PartitionState.TO_DEPLOY
     timeout = 3600.0
-    timeout_reason = FailureReason.NOT_THERE_ON_FIRST_CHECK
+    failure_reason = FailureReason.NOT_THERE_ON_FIRST_CHECK
     retries = 0
 
-    def applies(self, context: StepContext) -> bool:
-        """As in the protocol."""
+    @override
+    def applies(self, context: StepContext, node: str) -> bool:
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         problem = impossible(context)
         if problem:
             return [f"nothing, and fail: {problem}"]
@@ -58,60 +60,35 @@ class BootDeploymentEnvironment:
         entry = f"let it boot the deployment kernel '{profile.deployment_kernel_label}' with {arguments}"
         return [entry, "switch it on if it is off", *ladder]
 
-    async def boot_targets(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootTarget]:
-        """As in the protocol."""
-        return {} if impossible(context) or context.spec.use_production_system else deployment_targets(context, nodes)
+    @override
+    async def boot_target(self, context: StepContext, node: str) -> BootTarget | None:
+        return None if impossible(context) or context.spec.use_production_system else deployment_target(context, node)
 
-    async def _stay(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        async def one(node: str) -> Outcome:
-            timeout = first_check_timeout(context, node)
-            return await _arrived(context, node, await take_over(context, node, timeout=timeout))
-
-        return await on_each_node(
-            nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=context.recorder.ended
-        )
-
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """As in the protocol."""
+    @override
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         problem = impossible(context)
         if problem:
-            return all_failed(nodes, FailureReason.BOOT_FILES_FAILED, problem, retriable=False)
+            raise StepFailed(FailureReason.BOOT_FILES_FAILED, problem, retriable=False)
+        await check_files(context, node)
         if context.spec.use_production_system:
-            return await self._stay(context, nodes)
-        machines = {node: context.nodes[node] for node in nodes}
+            running = await take_over(context, node, timeout=first_check_timeout(context, node))
+            return _arrived(context, node, running)
+        entry, machine = {node: deployment_target(context, node)}, {node: context.nodes[node]}
         try:
-            problems = await context.ports.boot.set_entries(
-                deployment_targets(context, nodes), machines, owner=context.deployment_id
-            )
+            problems = await context.ports.boot.set_entries(entry, machine, owner=context.deployment_id)
         except BootError as error:
-            return all_failed(nodes, FailureReason.BOOT_FILES_FAILED, str(error))
-        windows = {cluster: _window(context, cluster) for cluster in {machine.cluster for machine in machines.values()}}
-
-        async def one(node: str) -> Outcome:
-            if node in problems:
-                return Failure(reason=FailureReason.BOOT_FILES_FAILED, description=problems[node])
-            return await _boot(context, node, windows[context.nodes[node].cluster])
-
-        # All at once: most of the time is waiting, and the window bounds the reboots.
-        return await on_each_node(
-            nodes,
-            one,
-            reason=self.timeout_reason,
-            timeout=context.timeout,
-            at_once=max(len(nodes), 1),
-            ended=context.recorder.ended,
-        )
+            raise StepFailed(FailureReason.BOOT_FILES_FAILED, str(error)) from error
+        if problems:
+            raise StepFailed(FailureReason.BOOT_FILES_FAILED, problems[node])
+        return await _boot(context, node)
 
 
-def deployment_targets(context: StepContext, nodes: Sequence[str]) -> dict[str, BootTarget]:
-    """Returns what the nodes boot next: the deployment kernel with this deployment's token."""
-    return {
-        node: BootDeploymentKernel(
-            label=context.profile(node).deployment_kernel_label,
-            arguments=_arguments(context, node, context.facts[node].deployment_token),
-        )
-        for node in nodes
-    }
+def deployment_target(context: StepContext, node: str) -> BootTarget:
+    """Returns what a node boots next: the deployment kernel with this deployment's token."""
+    return BootDeploymentKernel(
+        label=context.profile(node).deployment_kernel_label,
+        arguments=_arguments(context, node, context.facts[node].deployment_token),
+    )
 
 
 def first_check_timeout(context: StepContext, node: str) -> float:
@@ -129,12 +106,7 @@ def _arguments(context: StepContext, node: str, token: str) -> str:
     return " ".join(word for word in words if word)
 
 
-def _window(context: StepContext, cluster: str) -> RebootWindow:
-    profile = context.profiles[cluster]
-    return RebootWindow(size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=context.ports.clock)
-
-
-async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcome:
+async def _boot(context: StepContext, node: str) -> NodeFacts:
     try:
         powered = await context.ports.power.is_on(context.nodes[node])
     except PowerError as problem:
@@ -144,7 +116,7 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
     if powered is not False:
         observation = await look_for(context, node, awaited, timeout=THERE_ALREADY_SECONDS)
         if observation.arrived is not None:
-            return await _arrived(context, node, observation.arrived)
+            return _arrived(context, node, observation.arrived)
         if observation.instead is not None:
             awaited = replace(awaited, left=observation.instead.boot_id)
     # Whatever of ours may run there: an earlier deployment environment, or the system deployed before.
@@ -163,16 +135,13 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
             soft=lambda: reboot_over_ssh(context.ports.shell, anybody, at_once=False),
             off=powered is False,
         ),
-        window=window,
+        window=context.window(node),
         look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
         patience=first_check_timeout(context, node),
     )
     if result.observation.arrived is not None:
-        return await _arrived(context, node, result.observation.arrived)
-    return Failure(
-        reason=FailureReason.NOT_THERE_ON_FIRST_CHECK,
-        description=result.story(),
-    )
+        return _arrived(context, node, result.observation.arrived)
+    raise StepFailed(FailureReason.NOT_THERE_ON_FIRST_CHECK, result.summary())
 
 
 def _awaited(context: StepContext, node: str) -> Awaited:
@@ -184,11 +153,8 @@ def _awaited(context: StepContext, node: str) -> Awaited:
     )
 
 
-async def _arrived(context: StepContext, node: str, running: Running) -> Outcome:
-    facts = context.facts[node]
-    facts.deployment_boot_id = running.boot_id
-    await context.recorder.facts(node, facts)
-    return None
+def _arrived(context: StepContext, node: str, running: Running) -> NodeFacts:
+    return replace(context.facts[node], deployment_boot_id=running.boot_id)
 
 
 def _rung_in_words(context: StepContext, node: str, level: RebootLevel) -> str:

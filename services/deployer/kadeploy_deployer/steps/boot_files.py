@@ -1,49 +1,49 @@
 """Step: brings the new system's kernel and initrd to the TFTP host and says that the nodes boot them next."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from typing_extensions import override
 
 from kadeploy_deployer.domain import boot_choice
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
-from kadeploy_deployer.nodes.each_node import all_failed
+from kadeploy_deployer.domain.vocabulary import BootKind
 from kadeploy_deployer.nodes.probe import TOKEN_ARGUMENT
 from kadeploy_deployer.ports import (
     Boot,
     BootChainload,
-    BootError,
     BootFiles,
     BootGrubDisk,
     BootHypervisor,
     BootNetworkKernel,
     BootTarget,
     DigestDiffers,
-    ImageError,
 )
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.feasibility import boots_by_grub, chainloads
 from kadeploy_deployer.steps.script_variables import kernel_arguments
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
 TOKEN_SHOWN = "<token>"  # noqa: S105 - stands for a token in plans
 
 
-class PrepareBoot:
+class PrepareBoot(Step, WritesBootFiles):
     """See the module. Uploads are by content and entries are overwritten, so it may run again."""
 
     name = "boot_files"
     partition_state = PartitionState.DEPLOYING
     timeout = 900.0
-    timeout_reason = FailureReason.BOOT_FILES_FAILED
+    failure_reason = FailureReason.BOOT_FILES_FAILED
     retries = 1
 
-    def applies(self, context: StepContext) -> bool:
-        """As in the protocol."""
+    @override
+    def applies(self, context: StepContext, node: str) -> bool:
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         if chainloads(context):
             return [f"let {node} boot the loader of partition {context.nodes[node].partition}"]
         environment = context.environment
@@ -55,28 +55,20 @@ class PrepareBoot:
         arguments = system_arguments(context, node, token=TOKEN_SHOWN)
         return [f"take {', '.join(files)} out of the image to the TFTP host", f"boot them with {arguments}"]
 
-    async def boot_targets(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootTarget]:
-        """As in the protocol. Raises ImageError."""
+    @override
+    async def boot_target(self, context: StepContext, node: str) -> BootTarget | None:
         files = await _files(context) if needs_files(context) else None
-        return system_targets(context, nodes, files)
+        return system_target(context, node, files)
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """As in the protocol."""
-        reason = self.timeout_reason
+    @override
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         try:
-            async with asyncio.timeout(context.timeout):
-                problems = await prepare_boot(context, nodes)
+            problem = await prepare_boot(context, node)
         except DigestDiffers as error:
-            return file_changed(context, nodes, context.environment.image, error)
-        except ImageError as error:
-            return all_failed(nodes, reason, str(error), retriable=False)
-        except BootError as error:
-            return all_failed(nodes, reason, str(error))
-        except TimeoutError:
-            return all_failed(nodes, reason, f"the boot files were not ready within {context.timeout:g} s")
-        return {
-            node: Failure(reason=reason, description=problems[node]) if node in problems else None for node in nodes
-        }
+            raise file_changed(context, context.environment.image, error) from error
+        if problem:
+            raise StepFailed(self.failure_reason, problem)
+        return context.facts[node]
 
 
 def system_arguments(context: StepContext, node: str, *, token: str) -> str:
@@ -86,17 +78,12 @@ def system_arguments(context: StepContext, node: str, *, token: str) -> str:
     return " ".join([*(word for word in words if word), f"{TOKEN_ARGUMENT}={token}"])
 
 
-def system_targets(context: StepContext, nodes: Sequence[str], files: BootFiles | None) -> dict[str, BootTarget]:
-    """Returns what the nodes boot next; `files` None: something on their own disk."""
-    environment, method = context.environment, context.spec.boot_method
-    targets: dict[str, BootTarget] = {}
-    for node in nodes:
-        arguments = system_arguments(context, node, token=context.facts[node].system_token)
-        if files is None:
-            targets[node] = disk_target(context.nodes[node], environment, method, arguments)
-        else:
-            targets[node] = network_target(files, environment, arguments)
-    return targets
+def system_target(context: StepContext, node: str, files: BootFiles | None) -> BootTarget:
+    """Returns what a node boots next; `files` None: something on its own disk."""
+    arguments = system_arguments(context, node, token=context.facts[node].system_token)
+    if files is None:
+        return disk_target(context.nodes[node], context.environment, context.spec.boot_method, arguments)
+    return network_target(files, context.environment, arguments)
 
 
 def disk_target(
@@ -118,7 +105,7 @@ def disk_target(
 
 def network_target(files: BootFiles, environment: EnvironmentSnapshot, arguments: str) -> BootTarget:
     """Returns how uploaded files of an environment boot. `arguments`: of its kernel."""
-    if environment.boot_kind == "multiboot":
+    if environment.boot_kind is BootKind.MULTIBOOT:
         return BootHypervisor(
             hypervisor_digest=files.hypervisor_digest,
             hypervisor_arguments=environment.hypervisor_arguments,
@@ -129,8 +116,8 @@ def network_target(files: BootFiles, environment: EnvironmentSnapshot, arguments
     return BootNetworkKernel(kernel_digest=files.kernel_digest, initrd_digest=files.initrd_digest, arguments=arguments)
 
 
-async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[str, str]:
-    """Uploads the files unless they are there, writes the entries, and returns a sentence for each that failed.
+async def prepare_boot(context: StepContext, node: str) -> str:
+    """Uploads the files unless they are there, writes the entry, and returns a sentence if that failed, else "".
 
     Raises:
         ImageError, BootError: nothing was written.
@@ -140,8 +127,9 @@ async def prepare_boot(context: StepContext, nodes: Sequence[str]) -> Mapping[st
     if needs_files(context):
         files = await _files(context)
         await upload_boot_files(boot, files, environment)
-    machines = {node: context.nodes[node] for node in nodes}
-    return await boot.set_entries(system_targets(context, nodes, files), machines, owner=context.deployment_id)
+    target = {node: system_target(context, node, files)}
+    problems = await boot.set_entries(target, {node: context.nodes[node]}, owner=context.deployment_id)
+    return problems.get(node, "")
 
 
 async def upload_boot_files(boot: Boot, files: BootFiles, environment: EnvironmentSnapshot) -> None:

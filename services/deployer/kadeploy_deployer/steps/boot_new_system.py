@@ -4,25 +4,28 @@ Proved is: the host key that the image was given, a boot id that is not the depl
 boot entry on the kernel's command line, the root file system on the target partition, and the marker file in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from typing_extensions import override
+
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
-from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
 from kadeploy_deployer.nodes.ladder import Observation, Rung, climb_ladder, power_rungs, reboot_over_ssh, try_look
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running
 from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for
-from kadeploy_deployer.nodes.reboot_window import RebootWindow
 from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.steps import kexec
 from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
 from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.feasibility import chainloads
 from kadeploy_deployer.steps.mounts import DESTINATION, let_go
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 
-class BootNewSystem:
+class BootNewSystem(Step):
     """See the module. A node that runs the new system already is done, so the step may run again.
 
     Each rung of the ladder has its own bound; the step's timeout only ends what none of them foresaw.
@@ -31,15 +34,15 @@ class BootNewSystem:
     name = "boot_new_system"
     partition_state = PartitionState.REBOOTING
     timeout = 3600.0
-    timeout_reason = FailureReason.NOT_THERE_ON_LAST_CHECK
+    failure_reason = FailureReason.NOT_THERE_ON_LAST_CHECK
     retries = 0
 
-    def applies(self, context: StepContext) -> bool:
-        """As in the protocol."""
+    @override
+    def applies(self, context: StepContext, node: str) -> bool:
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         machine = context.nodes[node]
         harder = [level.value for level in _harder(context, node)]
         then = f"; if it is not there then, {' and '.join(harder)} reboot" if harder else ""
@@ -53,26 +56,9 @@ class BootNewSystem:
             f"check its boot id, its token and that it runs from {machine.partition_device(machine.partition)}",
         ]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """As in the protocol."""
-        windows = {}
-        for cluster in {context.nodes[node].cluster for node in nodes}:
-            profile = context.profiles[cluster]
-            windows[cluster] = RebootWindow(
-                size=profile.reboot_window_size, pause=profile.reboot_window_pause, clock=context.ports.clock
-            )
-
-        async def one(node: str) -> Outcome:
-            return await _boot(context, node, windows[context.nodes[node].cluster])
-
-        return await on_each_node(
-            nodes,
-            one,
-            reason=self.timeout_reason,
-            timeout=context.timeout,
-            at_once=max(len(nodes), 1),
-            ended=context.recorder.ended,
-        )
+    @override
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
+        return await _boot(context, node)
 
 
 def last_check_timeout(context: StepContext, node: str) -> float:
@@ -85,7 +71,7 @@ def _harder(context: StepContext, node: str) -> list[RebootLevel]:
     return [level for level in context.profile(node).reboot_ladder if level is not RebootLevel.SOFT]
 
 
-async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcome:
+async def _boot(context: StepContext, node: str) -> NodeFacts:
     if not context.facts[node].host_keys:
         raise NodeFailed(f"no host key of the new system of {node} is known, so nothing could prove it")
 
@@ -98,17 +84,15 @@ async def _boot(context: StepContext, node: str, window: RebootWindow) -> Outcom
         context,
         node,
         [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
-        window=window,
+        window=context.window(node),
         look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
         patience=last_check_timeout(context, node),
     )
     if result.observation.arrived is not None:
-        return await _arrived(context, node, result.observation.arrived)
+        return _arrived(context, node, result.observation.arrived)
     wrong = result.observation.wrong
-    return Failure(
-        reason=FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK,
-        description=result.story(),
-    )
+    reason = FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK
+    raise StepFailed(reason, result.summary())
 
 
 async def _leave_deployment_environment(context: StepContext, node: str) -> None:
@@ -147,13 +131,14 @@ async def _loaded(context: StepContext, node: str) -> bool:
     return True
 
 
-async def _arrived(context: StepContext, node: str, running: Running) -> Outcome:
-    machine, facts = context.nodes[node], context.facts[node]
-    facts.boot_id = running.boot_id
-    facts.root_device = machine.partition_device(machine.partition)
-    facts.kernel_command_line = running.command_line
-    await context.recorder.facts(node, facts)
-    return None
+def _arrived(context: StepContext, node: str, running: Running) -> NodeFacts:
+    machine = context.nodes[node]
+    return replace(
+        context.facts[node],
+        boot_id=running.boot_id,
+        root_device=machine.partition_device(machine.partition),
+        kernel_command_line=running.command_line,
+    )
 
 
 def _awaited(context: StepContext, node: str) -> Awaited:

@@ -1,22 +1,18 @@
 """What a deployment says when a file is no longer the one that was registered: the command that accepts the new one."""
 
 import shlex
-from collections.abc import Sequence
 
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import FileSnapshot
 from kadeploy_deployer.domain.states import FailureReason
-from kadeploy_deployer.nodes.each_node import all_failed
 from kadeploy_deployer.ports import DigestDiffers
 from kadeploy_deployer.steps.step import StepContext
 
 
-def file_changed(
-    context: StepContext, nodes: Sequence[str], file: FileSnapshot, error: DigestDiffers
-) -> dict[str, Outcome]:
-    """Returns the failure of every node; trying again cannot help."""
+def file_changed(context: StepContext, file: FileSnapshot, error: DigestDiffers) -> StepFailed:
+    """Returns the failure of a node; trying again cannot help."""
     description = f"`{_command(context, file)}` accepts that {error}"
-    return all_failed(nodes, FailureReason.DIGEST_MISMATCH, description, retriable=False)
+    return StepFailed(FailureReason.DIGEST_MISMATCH, description, retriable=False)
 
 
 def _command(context: StepContext, file: FileSnapshot) -> str:

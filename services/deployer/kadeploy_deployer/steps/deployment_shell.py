@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.deployment_host import deployment_host
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import CommandResult, ShellHost
 from kadeploy_deployer.steps.step import StepContext
 

@@ -1,6 +1,6 @@
 """What a deployment cannot do, and how its nodes boot: asked of the context that a step works in."""
 
-from kadeploy_deployer.domain import boot_choice
+from kadeploy_deployer.domain import boot_choice, feasibility
 from kadeploy_deployer.steps.step import StepContext
 
 
@@ -16,4 +16,5 @@ def boots_by_grub(context: StepContext) -> bool:
 
 def impossible(context: StepContext) -> str:
     """Returns in one sentence why the deployment cannot succeed, empty if nothing speaks against it."""
-    return boot_choice.impossible(context.spec.boot_method, context.environment)
+    found = feasibility.impossible(context.spec, context.environment)
+    return found.text if found else ""

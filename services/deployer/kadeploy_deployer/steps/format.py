@@ -1,15 +1,20 @@
 """Step: makes sure that the target is there and large enough, and makes the file systems."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from typing_extensions import override
+
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.feasibility import unmakeable
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.vocabulary import ImageKind, PartitionRole
 from kadeploy_deployer.nodes.command_result import last_words
-from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition import writes_table
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 MKFS_OPTIONS = {
     "ext2": ("-F", "-q"),
@@ -19,40 +24,36 @@ MKFS_OPTIONS = {
     "btrfs": ("-f", "-q"),
     "vfat": (),
 }
-"""File systems that the deployment environment can make, with the options that keep mkfs from asking."""
+"""The file systems of `domain.feasibility.MAKEABLE`, with the options that keep mkfs from asking."""
 
 
-class Format:
+class Format(Step):
     """See the module. A raw image brings its own file system; for it the target is only looked at."""
 
     name = "format"
     partition_state = PartitionState.DEPLOYING
     timeout = 600.0
-    timeout_reason = FailureReason.FORMAT_FAILED
+    failure_reason = FailureReason.FORMAT_FAILED
     retries = 1
 
-    def applies(self, context: StepContext) -> bool:
-        """As in the protocol."""
+    @override
+    def applies(self, context: StepContext, node: str) -> bool:
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         needed = context.environment.required_size_bytes
         target = context.nodes[node].partition_device(context.nodes[node].partition)
         check = [f"check that {target} has at least {needed:,} bytes"] if needed else [f"check that {target} exists"]
         return check + [f"run {' '.join(arguments)}" for _, arguments in _commands(context, node)]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """As in the protocol."""
-
-        async def one(node: str) -> Outcome:
-            return await _format(context, node)
-
-        ended = context.recorder.ended
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
+    @override
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
+        await _format(context, node)
+        return context.facts[node]
 
 
-async def _format(context: StepContext, node: str) -> Outcome:
+async def _format(context: StepContext, node: str) -> None:
     machine, environment = context.nodes[node], context.environment
     target = machine.partition_device(machine.partition)
     result = await try_command(context, node, ("blockdev", "--getsize64", target))
@@ -61,17 +62,15 @@ async def _format(context: StepContext, node: str) -> Outcome:
         raise NodeFailed(f"{node} has no {target}: {last_words(result)}{table}")
     size = int(result.stdout.split()[0])
     if size < environment.required_size_bytes:
-        return Failure(
-            reason=FailureReason.PARTITION_TOO_SMALL,
-            description=f"{target} of {node} has {size:,} bytes, and {environment.name} needs "
-            f"{environment.required_size_bytes:,}",
+        raise StepFailed(
+            FailureReason.PARTITION_TOO_SMALL,
+            f"{target} of {node} has {size:,} bytes, and {environment.name} needs {environment.required_size_bytes:,}",
             retriable=False,
         )
-    if environment.kind == "tar" and environment.file_system not in MKFS_OPTIONS:
-        return Failure(
-            reason=FailureReason.FORMAT_FAILED,
-            description=f"the deployment environment cannot make a file system {environment.file_system!r}; it can "
-            f"make {', '.join(MKFS_OPTIONS)}",
+    if environment.kind is ImageKind.TAR and environment.file_system not in MKFS_OPTIONS:
+        raise StepFailed(
+            FailureReason.FORMAT_FAILED,
+            unmakeable(environment.file_system),
             retriable=False,
         )
     commands = _commands(context, node)
@@ -79,22 +78,21 @@ async def _format(context: StepContext, node: str) -> Outcome:
     for device, arguments in commands:
         what = f"{arguments[0]} of {device}"
         await command(context, node, arguments, what=what, timeout=context.timeout)
-    return None
 
 
 def _commands(context: StepContext, node: str) -> list[tuple[str, tuple[str, ...]]]:
     """Returns each device with the command that makes it anew; the target first."""
     machine = context.nodes[node]
     made = []
-    if context.environment.kind == "tar":
+    if context.environment.kind is ImageKind.TAR:
         made.append(_mkfs(context, node, context.environment.file_system, machine.partition))
     for part in machine.disk.partitions if machine.disk else ():
         if part.number == machine.partition:
             continue
-        if part.role == "swap" and writes_table(context, node):
+        if part.role is PartitionRole.SWAP and writes_table(context, node):
             device = machine.partition_device(part.number)
             made.append((device, ("mkswap", device)))
-        if part.role == "tmp" and context.spec.reformat_tmp:
+        if part.role is PartitionRole.TMP and context.spec.reformat_tmp:
             made.append(_mkfs(context, node, context.spec.reformat_tmp, part.number))
     return made
 

@@ -1,7 +1,7 @@
 """Starts the new system's kernel from the deployment environment, without the firmware in between."""
 
 from kadeploy_deployer.nodes.command_result import last_words
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.boot_files import system_arguments
 from kadeploy_deployer.steps.deployment_shell import command, working_host
 from kadeploy_deployer.steps.mounts import DESTINATION

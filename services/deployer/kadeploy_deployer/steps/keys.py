@@ -4,16 +4,19 @@ Puts the deployer's key and the user's keys into root's authorized_keys, learns 
 the marker file by which the last check knows the system again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from kadeploy_deployer.domain.outcome import Outcome
+from typing_extensions import override
+
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
-from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
 from kadeploy_deployer.nodes.host_key import new_host_key, public_keys
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import MARKER
 from kadeploy_deployer.steps.deployment_shell import command, read_file, try_command, write_file
 from kadeploy_deployer.steps.mounts import DESTINATION
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 SYNC_SECONDS = 300.0
 SSH = f"{DESTINATION}/etc/ssh"
@@ -24,21 +27,21 @@ _PUBLIC_KEYS = 'cat "$1"/ssh_host_*_key.pub'
 _DROPBEAR_KEYS = 'for key in "$1"/dropbear_*_host_key; do dropbearkey -y -f "$key"; done'
 
 
-class Keys:
+class Keys(Step):
     """See the module. What it wrote before it recognises, so it may run again."""
 
     name = "keys"
     partition_state = PartitionState.DEPLOYING
     timeout = 300.0
-    timeout_reason = FailureReason.POSTINSTALL_FAILED
+    failure_reason = FailureReason.POSTINSTALL_FAILED
     retries = 1
 
-    def applies(self, context: StepContext) -> bool:
-        """As in the protocol."""
+    @override
+    def applies(self, context: StepContext, node: str) -> bool:
         return True
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         count = len(context.spec.authorized_keys)
         return [
             f"let the deployer's key and {count} {'key' if count == 1 else 'keys'} of the user log in as root",
@@ -46,21 +49,14 @@ class Keys:
             f"write {MARKER}",
         ]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """As in the protocol."""
-
-        async def one(node: str) -> Outcome:
-            await _authorize(context, node)
-            facts = context.facts[node]
-            facts.host_keys = await _host_keys(context, node)
-            await context.recorder.facts(node, facts)
-            await write_file(context, node, f"{DESTINATION}{MARKER}", marker(context, node), mode="644")
-            # From here on a hard reset cannot cost what was written.
-            await command(context, node, ("sync",), what="writing everything to the disk", timeout=SYNC_SECONDS)
-            return None
-
-        ended = context.recorder.ended
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
+    @override
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
+        await _authorize(context, node)
+        host_keys = await _host_keys(context, node)
+        await write_file(context, node, f"{DESTINATION}{MARKER}", marker(context, node), mode="644")
+        # From here on a hard reset cannot cost what was written.
+        await command(context, node, ("sync",), what="writing everything to the disk", timeout=SYNC_SECONDS)
+        return replace(context.facts[node], host_keys=host_keys)
 
 
 def marker(context: StepContext, node: str) -> str:

@@ -1,16 +1,19 @@
 """Step: writes the partition table of the inventory. Everything on the disk is lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kadeploy_deployer.domain.outcome import Failure, Outcome
+from typing_extensions import override
+
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import DiskSnapshot
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.nodes.command_result import last_words
-from kadeploy_deployer.nodes.each_node import NodeFailed, on_each_node
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition_table import TableDoesNotFit, sfdisk_script
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 SFDISK_SECONDS = 120.0
 RELEASE = "kadeploy-release-disk"
@@ -21,24 +24,24 @@ DEVICES_TRIES = 20
 DEVICES_PAUSE = 0.5
 
 
-class Partition:
+class Partition(Step):
     """See the module. Applies when the request asks for it, or the profile does for each of its deployments."""
 
     name = "partition"
     partition_state = PartitionState.DEPLOYING
     timeout = 300.0
-    timeout_reason = FailureReason.PARTITIONING_FAILED
+    failure_reason = FailureReason.PARTITIONING_FAILED
     retries = 1
 
-    def applies(self, context: StepContext) -> bool:
-        """As in the protocol."""
-        return any(writes_table(context, node) for node in context.nodes)
+    @override
+    def applies(self, context: StepContext, node: str) -> bool:
+        return writes_table(context, node)
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         disk = context.nodes[node].disk
-        if not writes_table(context, node) or disk is None:
-            return ["nothing: the partition table stays as it is"]
+        if disk is None:
+            return [f"nothing, and fail: {_no_disk(context, node)}"]
         try:
             script = _script(context, node, disk, disk_bytes=disk.size_bytes)
         except TableDoesNotFit as problem:
@@ -51,14 +54,10 @@ class Partition:
             *table,
         ]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """As in the protocol."""
-
-        async def one(node: str) -> Outcome:
-            return await _write(context, node) if writes_table(context, node) else None
-
-        ended = context.recorder.ended
-        return await on_each_node(nodes, one, reason=self.timeout_reason, timeout=context.timeout, ended=ended)
+    @override
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
+        await _write(context, node)
+        return context.facts[node]
 
 
 def writes_table(context: StepContext, node: str) -> bool:
@@ -66,10 +65,10 @@ def writes_table(context: StepContext, node: str) -> bool:
     return context.spec.write_partition_table or context.profile(node).partition_on_deploy
 
 
-async def _write(context: StepContext, node: str) -> Outcome:
+async def _write(context: StepContext, node: str) -> None:
     disk = context.nodes[node].disk
     if disk is None:
-        raise NodeFailed(f"the inventory has no disk {context.nodes[node].device} on {node}")
+        raise NodeFailed(_no_disk(context, node))
     device = f"/dev/{disk.device}"
     sizes = await command(
         context, node, ("blockdev", "--getsize64", "--getss", device), what=f"asking for the size of {device}"
@@ -78,14 +77,17 @@ async def _write(context: StepContext, node: str) -> Outcome:
     try:
         script = _script(context, node, disk, disk_bytes=disk_bytes, sector_bytes=sector_bytes)
     except TableDoesNotFit as problem:
-        return Failure(reason=FailureReason.PARTITION_TOO_SMALL, description=f"{node}: {problem}", retriable=False)
+        raise StepFailed(FailureReason.PARTITION_TOO_SMALL, f"{node}: {problem}", retriable=False) from problem
     await let_go(context, node, [device])
     await _release(context, node, device)
     arguments = ("sfdisk", "--wipe", "always", "--wipe-partitions", "always", device)
     what = f"writing the partition table of {device}"
     await command(context, node, arguments, what=what, timeout=SFDISK_SECONDS, stdin=script.encode())
     await _wait_for_devices(context, node, disk)
-    return None
+
+
+def _no_disk(context: StepContext, node: str) -> str:
+    return f"the inventory has no disk {context.nodes[node].device} on {node}"
 
 
 async def _release(context: StepContext, node: str, device: str) -> None:

@@ -8,6 +8,7 @@ their size: the last one gives way by that much, and by no more.
 from dataclasses import dataclass
 
 from kadeploy_deployer.domain.snapshot import DiskSnapshot, PartitionSnapshot
+from kadeploy_deployer.domain.vocabulary import PartitionTable, PartitionType
 
 MIB = 1024 * 1024
 EXTENDED_TYPE_ID = 0x05
@@ -44,25 +45,25 @@ def lay_out(disk: DiskSnapshot, *, disk_bytes: int) -> tuple[Slot, ...]:
     Raises:
         TableDoesNotFit: even without room for the table itself.
     """
-    end_of_disk = disk_bytes - (MIB if disk.partition_table == "gpt" else 0)
+    end_of_disk = disk_bytes - (MIB if disk.partition_table is PartitionTable.GPT else 0)
     slots: list[Slot] = []
     cursor = MIB
     logical_cursor = end_of_extended = 0
     bookkeeping = disk_bytes - end_of_disk + MIB
     for part in disk.partitions:
         size = _up(part.size_bytes)
-        if part.type == "logical":
+        if part.type is PartitionType.LOGICAL:
             start, limit = logical_cursor + MIB, end_of_extended
             bookkeeping += MIB
         else:
             start, limit = cursor, end_of_disk
         size = _fitted(disk, part, size, room=limit - start, give=bookkeeping, disk_bytes=disk_bytes)
         slots.append(Slot(partition=part, start=start, size=size))
-        if part.type == "logical":
+        if part.type is PartitionType.LOGICAL:
             logical_cursor = start + size
             continue
         cursor = start + size
-        if part.type == "extended":
+        if part.type is PartitionType.EXTENDED:
             logical_cursor, end_of_extended = start, start + size
     return tuple(slots)
 
@@ -81,7 +82,7 @@ def sfdisk_script(
     Raises:
         TableDoesNotFit: the disk is too small.
     """
-    gpt = disk.partition_table == "gpt"
+    gpt = disk.partition_table is PartitionTable.GPT
     lines = [
         f"label: {'gpt' if gpt else 'dos'}",
         "unit: sectors",
@@ -111,8 +112,8 @@ def partition_device(device: str, number: int) -> str:
 def _fitted(disk: DiskSnapshot, part: PartitionSnapshot, size: int, *, room: int, give: int, disk_bytes: int) -> int:
     if size <= room:
         return size
-    last = not any(other.number > part.number and other.type != "logical" for other in disk.partitions)
-    may_give = last if part.type != "logical" else part.number == disk.partitions[-1].number
+    last = not any(other.number > part.number and other.type is not PartitionType.LOGICAL for other in disk.partitions)
+    may_give = last if part.type is not PartitionType.LOGICAL else part.number == disk.partitions[-1].number
     if may_give and room >= MIB and size - room <= give + MIB:
         return room // MIB * MIB
     raise TableDoesNotFit(

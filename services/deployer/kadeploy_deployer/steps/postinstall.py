@@ -1,35 +1,37 @@
 """Step: unpacks the environment's post-install archives in order and runs their scripts on the new system."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kadeploy_deployer.domain.outcome import Outcome
+from typing_extensions import override
+
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.script_archive import describe_archive, run_archives
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 
-class Postinstall:
+class Postinstall(Step):
     """See the module. A failing script fails its node."""
 
     name = "postinstall"
     partition_state = PartitionState.DEPLOYING
     timeout = 900.0
-    timeout_reason = FailureReason.POSTINSTALL_FAILED
+    failure_reason = FailureReason.POSTINSTALL_FAILED
     retries = 0
 
-    def applies(self, context: StepContext) -> bool:
-        """As in the protocol."""
+    @override
+    def applies(self, context: StepContext, node: str) -> bool:
         return bool(context.environment.postinstalls)
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
         return [line for archive in context.environment.postinstalls for line in describe_archive(archive)]
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """As in the protocol."""
-        archives = dict.fromkeys(nodes, context.environment.postinstalls)
-        reason = FailureReason.POSTINSTALL_FAILED
-        return await run_archives(context, nodes, archives, step=self.name, reason=reason)
+    @override
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
+        archives, reason = context.environment.postinstalls, self.failure_reason
+        await run_archives(context, node, archives, step=self.name, reason=reason)
+        return context.facts[node]
 
 
 POSTINSTALL = Postinstall()

@@ -3,42 +3,40 @@
 The environment's archive stands in for the cluster's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kadeploy_deployer.domain.outcome import Outcome
-from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
+from typing_extensions import override
+
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.steps.needed_files import preinstall_of
 from kadeploy_deployer.steps.script_archive import describe_archive, run_archives
-from kadeploy_deployer.steps.step import StepContext
+from kadeploy_deployer.steps.step import Step, StepContext
 
 
-class Preinstall:
+class Preinstall(Step):
     """See the module. A script that was begun may have changed the disk, so it is not run a second time by itself."""
 
     name = "preinstall"
     partition_state = PartitionState.DEPLOYING
     timeout = 600.0
-    timeout_reason = FailureReason.PREINSTALL_FAILED
+    failure_reason = FailureReason.PREINSTALL_FAILED
     retries = 0
 
-    def applies(self, context: StepContext) -> bool:
-        """As in the protocol."""
-        return any(_archive(context, node) is not None for node in context.nodes)
+    @override
+    def applies(self, context: StepContext, node: str) -> bool:
+        return preinstall_of(context, node) is not None
 
+    @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """As in the protocol."""
-        archive = _archive(context, node)
-        return describe_archive(archive) if archive is not None else ["nothing: no pre-install archive"]
+        archive = preinstall_of(context, node)
+        return describe_archive(archive) if archive is not None else []
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """As in the protocol."""
-        archives = {node: [archive] if (archive := _archive(context, node)) else [] for node in nodes}
-        reason = FailureReason.PREINSTALL_FAILED
-        return await run_archives(context, nodes, archives, step=self.name, reason=reason)
-
-
-def _archive(context: StepContext, node: str) -> ArchiveSnapshot | None:
-    return context.environment.preinstall or context.profile(node).preinstall
+    @override
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
+        archives = [archive] if (archive := preinstall_of(context, node)) else []
+        await run_archives(context, node, archives, step=self.name, reason=self.failure_reason)
+        return context.facts[node]
 
 
 PREINSTALL = Preinstall()

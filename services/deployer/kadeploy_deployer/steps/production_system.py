@@ -5,7 +5,11 @@ target must not be its root, nor may its root's disk get a new partition table. 
 deployed it, so its host keys are known) and to have the programs that the steps use.
 """
 
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from collections.abc import Mapping
+from typing import Final
+
+from kadeploy_deployer.domain.vocabulary import Compression, ImageKind
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running, look
 from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.steps.deployment_shell import command
@@ -15,7 +19,12 @@ from kadeploy_deployer.steps.script_variables import DIRECTORY
 from kadeploy_deployer.steps.step import StepContext
 
 BROADCAST_PROGRAM = "/usr/bin/kabroadcast"
-UNPACKERS = {"gzip": "gzip", "bzip2": "bzip2", "xz": "xz", "zstd": "zstd"}
+UNPACKERS: Final[Mapping[Compression, str]] = {
+    Compression.GZIP: "gzip",
+    Compression.BZIP2: "bzip2",
+    Compression.XZ: "xz",
+    Compression.ZSTD: "zstd",
+}
 
 _MISSING = 'for program; do command -v "$program" >/dev/null || printf "%s\\n" "$program"; done'
 
@@ -53,7 +62,7 @@ def needed_programs(context: StepContext, node: str) -> tuple[str, ...]:
     programs = ["blockdev", "mount", "umount", "tar", BROADCAST_PROGRAM]
     if writes_table(context, node):
         programs += ["sfdisk", "mkswap"]
-    if environment.kind == "tar":
+    if environment.kind is ImageKind.TAR:
         programs.append(f"mkfs.{environment.file_system}")
     if context.spec.reformat_tmp:
         programs.append(f"mkfs.{context.spec.reformat_tmp}")

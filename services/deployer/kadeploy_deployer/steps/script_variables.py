@@ -1,6 +1,7 @@
 """What pre- and post-install scripts find in their environment."""
 
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
+from kadeploy_deployer.domain.vocabulary import PartitionRole
 from kadeploy_deployer.steps.mounts import DESTINATION
 from kadeploy_deployer.steps.step import StepContext
 
@@ -34,9 +35,9 @@ def script_variables(context: StepContext, node: str) -> dict[str, str]:
         "KADEPLOY_DEPLOY_PART": machine.partition_device(machine.partition),
         "KADEPLOY_BLOCK_DEVICE": f"/dev/{machine.device}",
         "KADEPLOY_DEPLOY_PART_NUM": str(machine.partition),
-        "KADEPLOY_SWAP_PART_NUM": _number(machine, "swap"),
-        "KADEPLOY_PROD_PART_NUM": _number(machine, "production"),
-        "KADEPLOY_TMP_PART_NUM": _number(machine, "tmp"),
+        "KADEPLOY_SWAP_PART_NUM": _number(machine, PartitionRole.SWAP),
+        "KADEPLOY_PROD_PART_NUM": _number(machine, PartitionRole.PRODUCTION),
+        "KADEPLOY_TMP_PART_NUM": _number(machine, PartitionRole.TMP),
         "KADEPLOY_ENV_EXTRACTION_DIR": DESTINATION,
         "KADEPLOY_PREPOST_EXTRACTION_DIR": DIRECTORY,
         "KADEPLOY_TMP_DIR": "/tmp",  # noqa: S108 - the deployment environment's, which is in memory
@@ -47,6 +48,6 @@ def script_variables(context: StepContext, node: str) -> dict[str, str]:
     }
 
 
-def _number(machine: NodeSnapshot, role: str) -> str:
+def _number(machine: NodeSnapshot, role: PartitionRole) -> str:
     partitions = machine.disk.partitions if machine.disk else ()
-    return next((str(part.number) for part in partitions if part.role == role), "")
+    return next((str(part.number) for part in partitions if part.role is role), "")

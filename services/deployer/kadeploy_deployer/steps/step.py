@@ -1,30 +1,63 @@
 """What a step is, and what it is given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.snapshot import (
     DeploymentSpec,
     EnvironmentSnapshot,
+    FileSnapshot,
     NodeSnapshot,
     ProfileSnapshot,
 )
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
-from kadeploy_deployer.ports import BootTarget
+from kadeploy_deployer.nodes.reboot_window import RebootWindows, Turns
+from kadeploy_deployer.ports import BootTarget, BroadcastSession
 from kadeploy_deployer.ports.recorder import Recorder
 from kadeploy_deployer.ports.step_ports import StepPorts
 
 
+class ArchiveReader(Protocol):
+    """Reads archives for the nodes of one deployment."""
+
+    def read(self, file: FileSnapshot, *, user: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Opens a file and gives its content, in parts.
+
+        Args:
+            file: which.
+            user: for whom, so that each has their share.
+
+        Raises:
+            ImageError: on entry.
+            DigestDiffers: in place of the last part, if the file is not the registered one any more.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
-    """All that a step knows of its deployment. `nodes`, `facts` and `profiles` hold every node that is still in it.
+    """All that a step knows of its deployment.
 
-    `owner`: the user for whom it is done. `deployment_host_keys`: public keys of the deployment environment's sshd.
-    `cluster_public_key`: the deployer's own key, which is put into the new system so that the last check and later
-    commands can log in.
+    Attributes:
+        deployment_id: its id.
+        owner: the user for whom it is done.
+        spec: what was asked for.
+        environment: what is deployed.
+        nodes: every node that takes part.
+        profiles: by cluster.
+        facts: what is known of each node up to now.
+        ports: the world.
+        recorder: where outputs and remarks go.
+        windows: limits how many nodes of a cluster reboot at a time.
+        image: the broadcast of the environment's image, shared by all nodes of the deployment.
+        archives: opens each archive once, for all nodes.
+        deployment_host_keys: public keys of the deployment environment's sshd.
+        cluster_public_key: the deployer's own key, which is put into the new system so that the last check and later
+            commands can log in.
+        timeout: seconds that the step may take on one node.
     """
 
     deployment_id: str
@@ -36,6 +69,9 @@ class StepContext:
     facts: Mapping[str, NodeFacts]
     ports: StepPorts
     recorder: Recorder
+    windows: RebootWindows
+    image: BroadcastSession
+    archives: ArchiveReader
     deployment_host_keys: tuple[str, ...]
     cluster_public_key: str
     timeout: float = field(default=600.0)
@@ -44,13 +80,17 @@ class StepContext:
         """Returns the profile of a node's cluster."""
         return self.profiles[self.nodes[node].cluster]
 
+    def window(self, node: str) -> Turns:
+        """Returns what says when a node may reboot."""
+        return self.windows.of(self.nodes[node].cluster, self.profile(node))
+
 
 @runtime_checkable
 class WritesBootFiles(Protocol):
     """A step that says what nodes boot next."""
 
-    async def boot_targets(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, BootTarget]:
-        """Returns what it would have them boot. Touches nothing. Raises ImageError."""
+    async def boot_target(self, context: StepContext, node: str) -> BootTarget | None:
+        """Returns what it would have a node boot; None: as before. Touches nothing. Raises ImageError."""
         ...
 
 
@@ -59,27 +99,34 @@ class Step(Protocol):
 
     Attributes:
         name: as in events and policies.
-        partition_state: the state of the target partitions while nodes are in it.
-        timeout: default bound in seconds for one run on the whole set. A step keeps it itself (`context.timeout`), so
-            that it can give each node its own outcome; the runner cancels it a little later.
-        timeout_reason: why nodes failed that have no outcome when the runner had to cancel the step.
-        retries: how often it is run again for the nodes that failed it.
+        partition_state: the state of the target partition while a node is in it.
+        timeout: default bound in seconds of one attempt on one node. Waiting for a reboot window does not count.
+        failure_reason: why a node failed where no other reason is given: a port's error, NodeFailed, the timeout.
+        retries: how often it is run again for a node that failed it.
     """
 
     name: str
     partition_state: PartitionState
     timeout: float
-    timeout_reason: FailureReason
+    failure_reason: FailureReason
     retries: int
 
-    def applies(self, context: StepContext) -> bool:
-        """Returns whether the deployment needs this step at all."""
+    def applies(self, context: StepContext, node: str) -> bool:
+        """Returns whether a node needs this step at all."""
         ...
 
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         """Returns sentences on what the step would do to a node: the plan. Touches nothing."""
         ...
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        """Does the step for the given nodes and returns one outcome for each. Never raises for one node's sake."""
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
+        """Does the step for one node and returns what is known of it then.
+
+        Run again after a crash at any point it ends the same; it never changes a state.
+
+        Raises:
+            StepFailed: with a reason of its own.
+            NodeFailed, ShellError, PowerError, BootError: it failed with `failure_reason`, and may be tried again.
+            ImageError: it failed with `failure_reason`; trying again cannot help.
+        """
         ...

@@ -1,7 +1,7 @@
 """Creating a deployment and taking its nodes: all or nothing, in one transaction.
 
-Creations pass a turnstile, so a rival sees who holds what and none fails on a unique key. Nodes are locked by one
-INSERT … SELECT, whatever their number.
+Creations pass one after the other, so a rival sees who holds what and none fails on a unique key. Nodes are locked by
+one INSERT … SELECT, whatever their number.
 """
 
 from collections import defaultdict
@@ -12,18 +12,17 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, li
 
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment
 from kadeploy_deployer.domain.errors import NodesBusy, NoNodeLeft, check_fingerprint
-from kadeploy_deployer.domain.events import DeploymentStateChanged, EventKind, PartitionStateChanged
-from kadeploy_deployer.domain.facts import NOTHING_LEARNED
+from kadeploy_deployer.domain.events import DeploymentStateChanged, PartitionStateChanged
 from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.ports.store_values import Created, KnownDeployment, NewDeployment, Queued
-from kadeploy_deployer.store import turns
+from kadeploy_deployer.store import admission
 from kadeploy_deployer.store.bulk import insert_rows, put_rows
 from kadeploy_deployer.store.codec import dumps
 from kadeploy_deployer.store.database import CHUNK, chunks
-from kadeploy_deployer.store.event_rows import append_events
+from kadeploy_deployer.store.event_rows import NewEvent, append_events
 from kadeploy_deployer.store.lease import hold
 from kadeploy_deployer.store.node_documents import pack
 from kadeploy_deployer.store.queries import get_without_nodes
@@ -35,6 +34,8 @@ from kadeploy_deployer.store.tables import (
     node_records,
     partition_states,
 )
+
+_BEGUN = advance_deployment(DeploymentState.WAITING, DeploymentTrigger.NODES_LOCKED)
 
 
 def find_request(connection: Connection, owner: str, request_id: str) -> KnownDeployment | None:
@@ -58,38 +59,36 @@ def holders(connection: Connection, nodes: Sequence[str]) -> Mapping[str, str]:
 
 def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     """Stores a deployment and locks its nodes if they are free, or queues. Errors as in the port."""
-    ticket = turns.enter_admission(connection)
+    ticket = admission.enter_admission(connection)
     if new.request_id:
         earlier = find_request(connection, new.owner, new.request_id)
         if earlier is not None:
             check_fingerprint(earlier.fingerprint, new.fingerprint)
             return Created(deployment_id=earlier.deployment_id, lease=None)
-    ticket = new.ticket or turns.place_of(connection, new) or ticket
-    turn = turns.turn(connection, ticket)
-    if not turn.has_come:
-        if new.wait_seconds <= 0:
-            raise turn.refusal()
-        turns.keep_place(connection, ticket, new)
-        return Queued(ticket=ticket)
+    ticket = new.ticket or admission.place_of(connection, new) or ticket
     left_out = {node.name: node.left_out for node in new.nodes if node.left_out is not None}
-    busy = holders(connection, [node.name for node in new.nodes if node.name not in left_out])
-    waits = new.spec.busy_policy is BusyPolicy.WAIT and new.wait_seconds > 0
-    if busy and new.spec.busy_policy is not BusyPolicy.EXCLUDE and not waits:
-        raise NodesBusy(busy)
-    if not waits:
-        left_out |= {
-            node: Failure(reason=FailureReason.BUSY, description=f"held by {in_words(holder)}")
-            for node, holder in busy.items()
-        }
+    wanted = [node.name for node in new.nodes if node.name not in left_out]
+    locked = holders(connection, wanted)
+    busy = {node: f"held by {in_words(holder)}" for node, holder in locked.items()}
+    ahead = admission.ahead(connection, ticket, wanted)
+    busy |= {node: f"claimed by {who}" for node, who in ahead.claims.items() if node not in busy}
+    policy = new.spec.busy_policy
+    if busy and policy is not BusyPolicy.EXCLUDE:
+        if policy is BusyPolicy.FAIL or new.wait_seconds <= 0:
+            raise NodesBusy(locked) if locked else ahead.refusal()
+        if not ahead.is_next_to_wait:
+            admission.keep_place(connection, ticket, new, wanted)
+            return Queued(ticket=ticket)
+    if policy is BusyPolicy.EXCLUDE:
+        left_out |= {node: Failure(reason=FailureReason.BUSY, description=text) for node, text in busy.items()}
     if len(left_out) == len(new.nodes):
         raise NoNodeLeft({node: failure.description for node, failure in left_out.items()})
-    turns.leave(connection, ticket)
-    begins = not (busy and waits)
+    admission.leave(connection, ticket)
+    begins = not busy or policy is BusyPolicy.EXCLUDE
     nodes = _nodes(new, left_out, start_time=new.now if begins else None)
-    _insert(connection, new, nodes)
-    told: list[tuple[str, EventKind]] = [("", DeploymentStateChanged(state=DeploymentState.WAITING))]
-    told += _left_out_events(left_out)
-    append_events(connection, new.id, new.now, told)
+    _insert(connection, new, nodes, waits=not begins)
+    waiting: NewEvent = (new.now, "", DeploymentStateChanged(state=DeploymentState.WAITING))
+    append_events(connection, new.id, [waiting, *_left_out_events(left_out, new.now)])
     lease = Lease(deployment_id=new.id, driver=new.driver, fence=1)
     if begins:
         _lock(connection, lease, now=new.now)
@@ -122,7 +121,7 @@ def leave_out(connection: Connection, lease: Lease, failures: Mapping[str, Failu
         for names in chunks([node for node, one in failures.items() if one == failure]):
             mine = and_(_of(lease.deployment_id), deployment_nodes.c.node.in_(names))
             connection.execute(update(deployment_nodes).where(mine).values(values))
-    append_events(connection, lease.deployment_id, now, _left_out_events(failures))
+    append_events(connection, lease.deployment_id, _left_out_events(failures, now))
 
 
 def _holders_of(connection: Connection, deployment_id: str) -> Mapping[str, str]:
@@ -130,9 +129,9 @@ def _holders_of(connection: Connection, deployment_id: str) -> Mapping[str, str]
     return holders(connection, connection.execute(query).scalars().all())
 
 
-def _left_out_events(failures: Mapping[str, Failure]) -> list[tuple[str, EventKind]]:
+def _left_out_events(failures: Mapping[str, Failure], now: float) -> list[NewEvent]:
     return [
-        (node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
+        (now, node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
         for node, failure in failures.items()
     ]
 
@@ -150,7 +149,6 @@ def _nodes(
                 state=None if failure else PartitionState.TO_DEPLOY,
                 device=node.snapshot.device if node.snapshot else "",
                 partition=node.snapshot.partition if node.snapshot else 0,
-                facts=NOTHING_LEARNED,
                 start_time=None if failure else start_time,
                 reason=failure.reason if failure else None,
                 description=failure.description if failure else "",
@@ -159,20 +157,19 @@ def _nodes(
     return tuple(nodes)
 
 
-def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDeployment]) -> None:
+def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDeployment], *, waits: bool) -> None:
+    # One that begins at once takes no place from the one that waits.
     connection.execute(
         insert(deployments).values(
             id=new.id,
-            state=DeploymentState.WAITING,
-            waiting_slot=turns.WAITING_SLOT,
+            state=DeploymentState.WAITING if waits else _BEGUN,
+            waiting_slot=admission.WAITING_SLOT if waits else None,
             owner=new.owner,
             needs_right=new.needs_right,
             request_id=new.request_id or None,
             fingerprint=new.fingerprint,
             spec=dumps(new.spec.listed),
             environment=dumps(new.environment.listed),
-            step="",
-            attempt=0,
             version=1,
             driver=new.driver,
             lease_expires_at=new.now + new.lease_seconds,
@@ -222,15 +219,14 @@ def _of(deployment_id: str) -> ColumnElement[bool]:
 def _lock(connection: Connection, lease: Lease, *, now: float) -> None:
     """Locks all nodes that take part and lets the deployment begin. A rival's lock raises IntegrityError."""
     of_it = _of(lease.deployment_id)
-    state = advance_deployment(DeploymentState.WAITING, DeploymentTrigger.NODES_LOCKED)
-    row = hold(connection, lease, state=state, waiting_slot=None, start_time=now)
+    row = hold(connection, lease, state=_BEGUN, waiting_slot=None, start_time=now)
     source = select(deployment_nodes.c.node, literal(lease.deployment_id), literal(row.owner), literal(now))
     names = ["node", "deployment_id", "owner", "lock_time"]
     # In one order for all rivals, or they would wait for one another.
     connection.execute(insert(node_locks).from_select(names, source.where(of_it).order_by(deployment_nodes.c.node)))
     _remember_nodes(connection, lease.deployment_id, of_it)
     _choose_partitions(connection, lease.deployment_id, of_it, now)
-    append_events(connection, lease.deployment_id, now, [("", DeploymentStateChanged(state=state))])
+    append_events(connection, lease.deployment_id, [(now, "", DeploymentStateChanged(state=_BEGUN))])
 
 
 def _remember_nodes(connection: Connection, deployment_id: str, of_it: ColumnElement[bool]) -> None:

@@ -6,9 +6,13 @@ what is alive. Between two looks the time goes on by this host's monotonic clock
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from sqlalchemy import Connection
+from typing_extensions import override
 
+from kadeploy_deployer.ports import Clock
+from kadeploy_deployer.ports.clock import Timer
 from kadeploy_deployer.store.database import Database
 
 SLOW_SECONDS = 1.0
@@ -17,7 +21,7 @@ SLOW_SECONDS = 1.0
 _QUESTIONS = {"sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0", "mysql": "SELECT UNIX_TIMESTAMP(NOW(6))"}
 
 
-class DatabaseClock:
+class DatabaseClock(Clock):
     """Implements `ports.Clock`. Before the first `synchronise` it is this host's time."""
 
     def __init__(self, database: Database) -> None:
@@ -26,20 +30,26 @@ class DatabaseClock:
         self._ahead = time.time() - self.monotonic()
         self._known = False
 
+    @override
     def now(self) -> float:
-        """As in the port."""
         return self.monotonic() + self._ahead
 
+    @override
     def monotonic(self) -> float:
-        """As in the port; it goes on while the host sleeps, which Python's own does not."""
+        """It goes on while the host sleeps, which Python's own does not."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
+    @override
     async def sleep(self, seconds: float) -> None:
-        """As in the port."""
         await asyncio.sleep(seconds)
 
+    @override
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+    @override
     async def synchronise(self) -> float:
-        """As in the port. Raises StoreUnreachable."""
+        """Raises StoreUnreachable."""
         ahead, took = await self._database.read(self._ask)
         if took > SLOW_SECONDS and self._known:
             return 0.0

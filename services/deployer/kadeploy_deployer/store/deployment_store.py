@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from typing_extensions import override
+
 from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
 from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.journal_entries import JournalEntry
 from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
@@ -15,8 +18,6 @@ from kadeploy_deployer.ports.store_values import (
     KnownDeployment,
     NewDeployment,
     NodeStatus,
-    Note,
-    OutputNote,
     PartitionStatus,
     Position,
     Queued,
@@ -24,9 +25,8 @@ from kadeploy_deployer.ports.store_values import (
     Statistics,
     StoredOutput,
 )
-from kadeploy_deployer.store import creation, event_rows, history, progress, queries, turns
+from kadeploy_deployer.store import admission, creation, event_rows, history, journal, outputs, queries
 from kadeploy_deployer.store import lease as lease_rows
-from kadeploy_deployer.store import notes as note_rows
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.statistics import statistics
 
@@ -34,113 +34,67 @@ PATIENCE = 60.0
 """How long a journal waits for a database that does not answer: what was done to nodes must not be forgotten."""
 
 
-class SqlDeploymentStore:
+class SqlDeploymentStore(DeploymentStore):
     """Implements `ports.deployment_store.DeploymentStore`.
 
     Args:
         database: where.
-        told: called with the deployment's id after each commit that added to its story.
+        on_commit: called with the deployment's id after each commit that added to its events.
     """
 
-    def __init__(self, database: Database, *, told: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, database: Database, *, on_commit: Callable[[str], None] = lambda _: None) -> None:
         self._database = database
-        self._told = told
+        self._on_commit = on_commit
 
+    @override
     async def find_request(self, owner: str, request_id: str) -> KnownDeployment | None:
-        """As in the port."""
         return await self._database.read(lambda c: creation.find_request(c, owner, request_id))
 
+    @override
     async def create(self, new: NewDeployment) -> Created | Queued:
-        """As in the port."""
         return await self._database.write(lambda c: creation.create(c, new), grows=True)
 
+    @override
     async def is_next(self, ticket: int) -> bool:
-        """As in the port."""
-        return await self._database.read(lambda c: turns.turn(c, ticket).has_come)
+        return await self._database.read(lambda c: admission.is_next(c, ticket))
 
+    @override
     async def leave_queue(self, ticket: int) -> None:
-        """As in the port."""
-        await self._database.write(lambda c: turns.leave(c, ticket))
+        await self._database.write(lambda c: admission.leave(c, ticket))
 
+    @override
     async def acquire(self, lease: Lease, *, now: float) -> Mapping[str, str]:
-        """As in the port."""
         busy = await self._database.write(lambda c: creation.acquire(c, lease, now=now))
-        self._told(lease.deployment_id)
+        self._on_commit(lease.deployment_id)
         return busy
 
+    @override
     async def note_wait(self, lease: Lease, *, waited_seconds: float) -> Mapping[str, str]:
-        """As in the port."""
         return await self._database.write(lambda c: creation.note_wait(c, lease, waited_seconds=waited_seconds))
 
+    @override
     async def leave_out(self, lease: Lease, failures: Mapping[str, Failure], *, now: float) -> None:
-        """As in the port."""
         await self._database.write(lambda c: creation.leave_out(c, lease, failures, now=now), patience=PATIENCE)
-        self._told(lease.deployment_id)
+        self._on_commit(lease.deployment_id)
 
+    @override
     async def holders(self, nodes: Sequence[str]) -> Mapping[str, str]:
-        """As in the port."""
         return await self._database.read(lambda c: creation.holders(c, nodes))
 
+    @override
     async def load(self, deployment_id: str) -> RunData:
-        """As in the port."""
         return await self._database.read(lambda c: queries.load(c, deployment_id))
 
-    async def enter_step(
-        self,
-        lease: Lease,
-        *,
-        step: str,
-        attempt: int,
-        nodes: Mapping[str, PartitionState],
-        state: PartitionState,
-        now: float,
-    ) -> None:
-        """As in the port."""
+    @override
+    async def write(self, lease: Lease, entries: Sequence[JournalEntry], *, now: float) -> None:
         await self._database.write(
-            lambda c: progress.enter_step(c, lease, step=step, attempt=attempt, nodes=nodes, state=state, now=now),
+            lambda c: journal.write(c, lease, entries, now=now),
             patience=PATIENCE,
-            grows=True,
+            grows=any(entry.grows for entry in entries),
         )
-        self._told(lease.deployment_id)
+        self._on_commit(lease.deployment_id)
 
-    async def finish_attempt(
-        self,
-        lease: Lease,
-        *,
-        step: str,
-        attempt: int,
-        done: Sequence[str],
-        failed: Mapping[str, Failure],
-        again: Mapping[str, Failure],
-        deployed: bool,
-        now: float,
-        ended: Mapping[str, float] | None = None,
-    ) -> None:
-        """As in the port."""
-        await self._database.write(
-            lambda c: progress.finish_attempt(
-                c,
-                lease,
-                step=step,
-                attempt=attempt,
-                done=done,
-                failed=failed,
-                again=again,
-                deployed=deployed,
-                now=now,
-                ended=ended or {},
-            ),
-            patience=PATIENCE,
-        )
-        self._told(lease.deployment_id)
-
-    async def record(self, lease: Lease, notes: Sequence[Note], *, now: float) -> None:
-        """As in the port."""
-        # Outputs are large and can wait for room; what a deployment needs to end is small.
-        grows = any(isinstance(note, OutputNote) for note in notes)
-        await self._database.write(lambda c: note_rows.record(c, lease, notes, now=now), patience=PATIENCE, grows=grows)
-        self._told(lease.deployment_id)
-
+    @override
     async def end(
         self,
         lease: Lease,
@@ -151,9 +105,8 @@ class SqlDeploymentStore:
         node_trigger: PartitionTrigger = PartitionTrigger.FAIL,
         now: float,
     ) -> None:
-        """As in the port."""
         await self._database.write(
-            lambda c: progress.end(
+            lambda c: journal.end(
                 c,
                 lease,
                 trigger=trigger,
@@ -164,86 +117,77 @@ class SqlDeploymentStore:
             ),
             patience=PATIENCE,
         )
-        self._told(lease.deployment_id)
+        self._on_commit(lease.deployment_id)
 
-    async def fail_nodes(
-        self, lease: Lease, *, failures: Mapping[str, Failure], trigger: PartitionTrigger, now: float
-    ) -> None:
-        """As in the port."""
-        await self._database.write(
-            lambda c: progress.fail_nodes(c, lease, failures=failures, trigger=trigger, now=now), patience=PATIENCE
-        )
-        self._told(lease.deployment_id)
-
+    @override
     async def list_leases(self) -> Sequence[LeaseRecord]:
-        """As in the port."""
         return await self._database.read(lease_rows.list_leases)
 
+    @override
     async def claim(
         self, orphans: Sequence[LeaseRecord], *, driver: str, now: float, lease_seconds: float
     ) -> Sequence[Lease]:
-        """As in the port."""
         return await self._database.write(
             lambda c: lease_rows.claim(c, orphans, driver=driver, now=now, lease_seconds=lease_seconds)
         )
 
+    @override
     async def free(self, leases: Sequence[LeaseRecord]) -> None:
-        """As in the port."""
         await self._database.write(lambda c: lease_rows.free(c, leases))
 
+    @override
     async def renew(self, leases: Sequence[Lease], *, now: float, lease_seconds: float) -> frozenset[str]:
-        """As in the port."""
         return await self._database.write(lambda c: lease_rows.renew(c, leases, now=now, lease_seconds=lease_seconds))
 
+    @override
     async def release(self, leases: Sequence[Lease]) -> None:
-        """As in the port."""
         await self._database.write(lambda c: lease_rows.release(c, leases))
 
+    @override
     async def prune_one(self, *, before: float) -> bool:
-        """As in the port."""
         return await self._database.write(lambda c: history.prune_one(c, before=before))
 
+    @override
     async def cancel_requests(self, deployment_ids: Sequence[str]) -> frozenset[str]:
-        """As in the port."""
         return await self._database.read(lambda c: lease_rows.cancel_requests(c, deployment_ids))
 
+    @override
     async def request_cancel(self, deployment_id: str, *, reason: str, now: float) -> None:
-        """As in the port."""
         await self._database.write(lambda c: lease_rows.request_cancel(c, deployment_id, reason=reason, now=now))
-        self._told(deployment_id)
+        self._on_commit(deployment_id)
 
+    @override
     async def get(self, deployment_id: str) -> Deployment:
-        """As in the port."""
         return await self._database.read(lambda c: queries.get(c, deployment_id))
 
+    @override
     async def list_deployments(
         self, wanted: DeploymentFilter, *, after: tuple[float, str] | None, limit: int
     ) -> Sequence[Deployment]:
-        """As in the port."""
         return await self._database.read(lambda c: queries.list_deployments(c, wanted, after=after, limit=limit))
 
+    @override
     async def position(self, deployment_id: str) -> Position:
-        """As in the port."""
         return await self._database.read(lambda c: queries.position(c, deployment_id))
 
+    @override
     async def events(self, deployment_id: str, *, after: int, limit: int) -> Sequence[Event]:
-        """As in the port."""
         return await self._database.read(lambda c: event_rows.read_events(c, deployment_id, after=after, limit=limit))
 
+    @override
     async def outputs(self, deployment_id: str, node: str, step: str) -> Sequence[StoredOutput]:
-        """As in the port."""
-        return await self._database.read(lambda c: note_rows.read_outputs(c, deployment_id, node, step))
+        return await self._database.read(lambda c: outputs.read_outputs(c, deployment_id, node, step))
 
+    @override
     async def list_partitions(
         self, nodes: Sequence[str], *, after: tuple[str, str, int] | None, limit: int
     ) -> Sequence[PartitionStatus]:
-        """As in the port."""
         return await self._database.read(lambda c: queries.list_partitions(c, nodes, after=after, limit=limit))
 
+    @override
     async def list_nodes(self, nodes: Sequence[str], *, after: str | None, limit: int) -> Sequence[NodeStatus]:
-        """As in the port."""
         return await self._database.read(lambda c: queries.list_nodes(c, nodes, after=after, limit=limit))
 
+    @override
     async def statistics(self, interval: Interval, nodes: Sequence[str]) -> Statistics:
-        """As in the port."""
         return await self._database.read(lambda c: statistics(c, interval, nodes))

@@ -1,6 +1,6 @@
-"""The stored story of a deployment: rows of events, appended in the transaction that changes what they tell."""
+"""The stored events of a deployment, appended in the transaction that changes what they say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
 from sqlalchemy import Connection, select, update
@@ -12,32 +12,26 @@ from kadeploy_deployer.store.tables import deployments, events
 
 KINDS: dict[str, type[EventKind]] = {kind.__name__: kind for kind in get_args(EventKind)}
 
+NewEvent = tuple[float, str, EventKind]
+"""When, on which node ("" for the deployment), and what."""
 
-def append_events(
-    connection: Connection,
-    deployment_id: str,
-    now: float,
-    told: Sequence[tuple[str, EventKind]],
-    *,
-    times: Mapping[str, float] | None = None,
-) -> None:
-    """Appends events, each with its node ("" for the deployment), with the next sequences.
 
-    `times`: of the events of single nodes, where they are not of now.
+def append_events(connection: Connection, deployment_id: str, new: Sequence[NewEvent]) -> None:
+    """Appends events with the next sequences.
 
     The counter is raised first: that takes the row, so that two writers never share a sequence.
     """
-    if not told:
+    if not new:
         return
     mine = deployments.c.id == deployment_id
-    connection.execute(update(deployments).where(mine).values(last_sequence=deployments.c.last_sequence + len(told)))
+    connection.execute(update(deployments).where(mine).values(last_sequence=deployments.c.last_sequence + len(new)))
     last = connection.execute(select(deployments.c.last_sequence).where(mine)).scalar_one()
     texts: dict[EventKind, str] = {}
     rows = []
-    for sequence, (node, kind) in enumerate(told, start=last - len(told) + 1):
+    for sequence, (time, node, kind) in enumerate(new, start=last - len(new) + 1):
         if kind not in texts:
             texts[kind] = dumps(kind)
-        rows.append((sequence, (times or {}).get(node, now), node, type(kind).__name__, texts[kind]))
+        rows.append((sequence, time, node, type(kind).__name__, texts[kind]))
     columns = ("sequence", "time", "node", "kind", "payload")
     insert_rows(connection, events, columns, rows, same={"deployment_id": deployment_id})
 

@@ -2,7 +2,7 @@
 
 `hold` opens each transaction of a driver: it proves the lease and takes the deployment's row, so that nobody else can
 change anything of that deployment until the transaction ends. An old owner that wakes up fails here, and changes
-nothing. Who is an old owner is judged by renewals that are counted, never by a time (`app/lease_watch.py`).
+nothing. Who is an old owner is judged by renewals that are counted, never by a time (`engine/lease_watch.py`).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from kadeploy_deployer.domain.events import Remark
 from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
 from kadeploy_deployer.domain.lifecycle import FINISHED, UNFINISHED
 from kadeploy_deployer.domain.states import DeploymentState
-from kadeploy_deployer.store import operation_leases, turns
+from kadeploy_deployer.store import admission, operation_leases
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.tables import deployments
@@ -71,7 +71,7 @@ def list_leases(connection: Connection) -> list[LeaseRecord]:
         )
         for row in connection.execute(query)
     ]
-    return [*found, *operation_leases.list_leases(connection), *turns.list_leases(connection)]
+    return [*found, *operation_leases.list_leases(connection), *admission.list_leases(connection)]
 
 
 def claim(
@@ -123,7 +123,7 @@ def free(connection: Connection, leases: Sequence[LeaseRecord]) -> None:
         if lease.kind is LeaseKind.OPERATION:
             operation_leases.free(connection, lease)
         elif lease.kind is LeaseKind.QUEUE_PLACE:
-            turns.free(connection, lease)
+            admission.free(connection, lease)
 
 
 def renew(connection: Connection, leases: Sequence[Lease], *, now: float, lease_seconds: float) -> frozenset[str]:
@@ -169,7 +169,7 @@ def request_cancel(connection: Connection, deployment_id: str, *, reason: str, n
     change = update(deployments).where(mine, unfinished, deployments.c.cancel_requested.is_(False))
     values = {"cancel_requested": True, "cancel_reason": reason, "version": deployments.c.version + 1}
     if connection.execute(change.values(values)).rowcount == 1:
-        append_events(connection, deployment_id, now, [("", Remark(text=reason))])
+        append_events(connection, deployment_id, [(now, "", Remark(text=reason))])
         return
     state = connection.execute(select(deployments.c.state).where(mine)).scalar_one_or_none()
     if state is None:

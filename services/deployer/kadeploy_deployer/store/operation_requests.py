@@ -18,6 +18,7 @@ from kadeploy_deployer.store.tables import operation_nodes, operation_requests
 
 FORGOTTEN_AT_ONCE = 100
 WENT_WELL = ""
+NO_MARK = ""
 
 
 def open_request(
@@ -50,7 +51,11 @@ def open_request(
         _take_over(connection, key, operation)
     operation_leases.take(connection, operation)
     known = set(connection.execute(select(operation_nodes.c.node).where(_of(key))).scalars())
-    fresh = [{"operation_request_id": key, "node": node, "begun": False} for node in nodes if node not in known]
+    fresh = [
+        {"operation_request_id": key, "node": node, "begun": False, "mark": NO_MARK}
+        for node in nodes
+        if node not in known
+    ]
     if fresh:
         connection.execute(insert(operation_nodes), fresh)
     _write(
@@ -83,6 +88,17 @@ def note_nodes(connection: Connection, operation_id: str, notes: Sequence[NodeNo
         return False
     _write(connection, key, notes)
     return True
+
+
+def marks(connection: Connection, operation_id: str) -> Mapping[str, str]:
+    """Returns the marks of the nodes that are begun."""
+    query = (
+        select(operation_nodes.c.node, operation_nodes.c.mark)
+        .join(operation_requests, operation_requests.c.id == operation_nodes.c.operation_request_id)
+        .where(operation_requests.c.operation_id == operation_id)
+        .where(operation_nodes.c.mark != NO_MARK, operation_nodes.c.outcome.is_(None))
+    )
+    return dict(connection.execute(query).all())
 
 
 def ask_stop(connection: Connection, owner: str, request_id: str) -> bool:
@@ -138,7 +154,10 @@ def _take_over(connection: Connection, key: str, operation: NewOperation) -> Non
     mine = update(operation_requests).where(operation_requests.c.id == key)
     connection.execute(mine.values(operation_id=operation.id))
     half_done = select(operation_nodes.c.node).where(
-        _of(key), operation_nodes.c.begun.is_(True), operation_nodes.c.outcome.is_(None)
+        _of(key),
+        operation_nodes.c.begun.is_(True),
+        operation_nodes.c.mark == NO_MARK,
+        operation_nodes.c.outcome.is_(None),
     )
     names = connection.execute(half_done).scalars().all()
     unknown = [
@@ -150,9 +169,9 @@ def _take_over(connection: Connection, key: str, operation: NewOperation) -> Non
 def _write(connection: Connection, key: str, notes: Sequence[NodeNote]) -> None:
     # The first outcome stays.
     row = and_(_of(key), operation_nodes.c.node == bindparam("name"), operation_nodes.c.outcome.is_(None))
-    begun = [{"name": note.node} for note in notes if not note.ended]
+    begun = [{"name": note.node, "text": note.mark} for note in notes if not note.ended]
     if begun:
-        connection.execute(update(operation_nodes).where(row).values(begun=True), begun)
+        connection.execute(update(operation_nodes).where(row).values(begun=True, mark=bindparam("text")), begun)
     ended = [
         {"name": note.node, "text": WENT_WELL if note.error_record is None else dumps(note.error_record)}
         for note in notes

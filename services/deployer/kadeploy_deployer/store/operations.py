@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, and_, exists, insert, select, update
+from typing_extensions import override
 
 from kadeploy_deployer.domain.error_record import ErrorRecord
 from kadeploy_deployer.domain.facts import NodeFacts
@@ -15,6 +16,7 @@ from kadeploy_deployer.ports.operation_store import (
     NewOperation,
     NodeKnowledge,
     NodeNote,
+    OperationStore,
     Renewal,
     RequestName,
 )
@@ -139,56 +141,60 @@ def note_running(connection: Connection, operation_id: str, node: str, host_keys
     connection.execute(change.values(host_keys=dumps(tuple(host_keys))))
 
 
-class SqlOperationStore:
+class SqlOperationStore(OperationStore):
     """Implements `ports.operation_store.OperationStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @override
     async def lock_nodes(self, operation: NewOperation, nodes: Sequence[str]) -> Mapping[str, str]:
-        """As in the port."""
         return await self._database.write(lambda c: lock_nodes(c, operation, nodes), grows=True)
 
+    @override
     async def take_console(self, operation: NewOperation, node: str) -> str:
-        """As in the port."""
         return await self._database.write(lambda c: take_console(c, operation, node), grows=True)
 
+    @override
     async def renew(self, operation_id: str) -> Renewal:
-        """As in the port."""
         return await self._database.write(lambda c: renew(c, operation_id))
 
+    @override
     async def release(self, operation_id: str) -> None:
-        """As in the port."""
         await self._database.write(lambda c: release(c, operation_id))
 
+    @override
     async def open_request(
         self, operation: NewOperation, request: RequestName, nodes: Sequence[str], *, refused: Mapping[str, ErrorRecord]
     ) -> Mapping[str, ErrorRecord | None]:
-        """As in the port."""
         return await self._database.write(
             lambda c: operation_requests.open_request(c, operation, request, nodes, refused), grows=True
         )
 
+    @override
     async def known_request(self, owner: str, request_id: str) -> KnownRequest | None:
-        """As in the port."""
         return await self._database.read(lambda c: operation_requests.known_request(c, owner, request_id))
 
+    @override
     async def note_nodes(self, operation_id: str, notes: Sequence[NodeNote]) -> bool:
-        """As in the port."""
         return await self._database.write(lambda c: operation_requests.note_nodes(c, operation_id, notes))
 
+    @override
+    async def marks(self, operation_id: str) -> Mapping[str, str]:
+        return await self._database.read(lambda c: operation_requests.marks(c, operation_id))
+
+    @override
     async def ask_stop(self, owner: str, request_id: str) -> bool:
-        """As in the port."""
         return await self._database.write(lambda c: operation_requests.ask_stop(c, owner, request_id))
 
+    @override
     async def forget_requests(self, *, before: float) -> bool:
-        """As in the port."""
         return await self._database.write(lambda c: operation_requests.forget(c, before=before))
 
+    @override
     async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
-        """As in the port."""
         return await self._database.read(lambda c: knowledge(c, nodes))
 
+    @override
     async def note_running(self, operation_id: str, node: str, host_keys: Sequence[str]) -> None:
-        """As in the port."""
         await self._database.write(lambda c: note_running(c, operation_id, node, host_keys))

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, or_, 
 
 from kadeploy_deployer.domain.deployment import Deployment, NodeDeployment, StepRecord
 from kadeploy_deployer.domain.errors import DeploymentNotFound
-from kadeploy_deployer.domain.facts import NOTHING_LEARNED, NodeFacts, first_facts
+from kadeploy_deployer.domain.facts import NO_FACTS, NodeFacts, first_facts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, ProfileSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.ports.store_values import DeploymentFilter, NodeStatus, PartitionStatus, Position, RunData
@@ -36,7 +36,6 @@ NODE_COLUMNS = (
     deployment_nodes.c.state,
     deployment_nodes.c.step,
     deployment_nodes.c.attempt,
-    deployment_nodes.c.step_done,
     deployment_nodes.c.step_start_time,
     deployment_nodes.c.start_time,
     deployment_nodes.c.end_time,
@@ -74,10 +73,12 @@ def load(connection: Connection, deployment_id: str) -> RunData:
     row = connection.execute(query).one_or_none()
     if row is None:
         raise DeploymentNotFound(deployment_id)
+    held = select(node_locks.c.node).where(node_locks.c.deployment_id == deployment_id)
     return RunData(
         deployment=get(connection, deployment_id, secret=row.secret),
         snapshots=unpack(row.nodes),
         profiles=loads(Mapping[str, ProfileSnapshot], row.profiles),  # type: ignore[type-abstract]
+        locked=frozenset(connection.execute(held).scalars()),
     )
 
 
@@ -189,8 +190,8 @@ def _step_records(connection: Connection, deployment_id: str) -> Mapping[str, tu
 
 def _node(row: Sequence[Any], records: tuple[StepRecord, ...], secret: str) -> NodeDeployment:
     # By position: there may be thousands of rows, and looking their columns up by name takes longer than the query.
-    node, device, partition, known, keys, state, step, attempt, done, step_start, start, end, reason, description = row
-    facts = loads(NodeFacts, known) if known else first_facts(secret, node) if secret else NOTHING_LEARNED
+    node, device, partition, known, keys, state, step, attempt, step_start, start, end, reason, description = row
+    facts = loads(NodeFacts, known) if known else first_facts(secret, node) if secret else NO_FACTS
     if keys:
         facts = replace(facts, previous_host_keys=loads(tuple[str, ...], keys))
     return NodeDeployment(
@@ -201,7 +202,6 @@ def _node(row: Sequence[Any], records: tuple[StepRecord, ...], secret: str) -> N
         facts=facts,
         step=step,
         attempt=attempt,
-        step_done=done,
         step_start_time=step_start,
         start_time=start,
         end_time=end,
@@ -224,8 +224,6 @@ def _deployment(row: Row[Any], *, spec: str, environment: str) -> Deployment:
         description=row.description,
         version=row.version,
         driver=row.driver,
-        step=row.step,
-        attempt=row.attempt,
         fence=row.fence,
         cancel_requested=row.cancel_requested,
         cancel_reason=row.cancel_reason,

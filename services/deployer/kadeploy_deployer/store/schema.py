@@ -31,13 +31,13 @@ def _config() -> Config:
     return config
 
 
-def upgrade(engine: Engine) -> str:
-    """Brings the schema to the newest revision and returns it. Does nothing when it is there already."""
+def upgrade(engine: Engine, *, to: str = "head") -> str:
+    """Brings the schema to a revision, by default the newest; nothing happens if it is there. Returns the newest."""
     config = _config()
     try:
         with engine.begin() as connection, migration_lock(connection):
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
     except DBAPIError as error:
         raise _unreachable(error) from error
     return newest()

@@ -1,7 +1,7 @@
 """The schema, in which the database itself keeps the invariants.
 
-1. at most one deployment waits: `waiting_slot` is 1 exactly while a deployment waits (check), and unique; who comes
-   meanwhile has a place in `queue_places`, with a ticket of the `turnstile`;
+1. at most one deployment waits: `waiting_slot` is 1 exactly while a deployment waits (check), and unique; who wants its
+   nodes has a place in `queue_places`, with a ticket of the `turnstile`;
 2. a node belongs to at most one running deployment or operation: `node_locks` has one row per node;
 3. a partition has one row, which names the deployment that wrote it last;
 4. state changes compare `version`, `driver` and `fence` (see `lease.py`), so a finished deployment stays as it is.
@@ -65,9 +65,6 @@ deployments = Table(
     # What lists tell of both; the whole stands in `deployment_inputs`, so that this row stays short.
     Column("spec", LONG_TEXT, nullable=False),
     Column("environment", LONG_TEXT, nullable=False),
-    # The journal: what is being done, written before it is begun.
-    Column("step", WORD, nullable=False),
-    Column("attempt", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("driver", NAME, nullable=False),
     # For people alone: when the lease ends by the database's clock. Nobody is judged by it.
@@ -75,7 +72,7 @@ deployments = Table(
     Column("lease_seconds", Double, nullable=False, server_default="30"),
     Column("renewals", BigInteger, nullable=False, server_default="0"),
     Column("fence", BigInteger, nullable=False),
-    # Of those that drove it since the journal went on to another step.
+    # Of those that drove it since a node of it last moved on.
     Column("dead_drivers", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False),
     Column("cancel_reason", LONG_TEXT, nullable=False),
@@ -126,9 +123,9 @@ deployment_nodes = Table(
     Column("previous_host_keys", LONG_TEXT),
     # Empty: the node was left out.
     Column("state", WORD, nullable=False),
+    # The journal: what is being done to the node, written before it is begun.
     Column("step", WORD, nullable=False, server_default=""),
     Column("attempt", Integer, nullable=False, server_default="0"),
-    Column("step_done", Boolean, nullable=False, server_default=false()),
     Column("step_start_time", Double),
     Column("start_time", Double),
     Column("end_time", Double),
@@ -207,6 +204,8 @@ operation_nodes = Table(
     Column("node", NAME, primary_key=True),
     # Written before anything is done to the node, so that nobody does it again.
     Column("begun", Boolean, nullable=False),
+    # What proves later whether a node that is begun was done; empty: nothing can.
+    Column("mark", NAME, nullable=False, server_default=""),
     # None: there is none yet; empty: it went well; else what went wrong.
     Column("outcome", LONG_TEXT),
     **CLUSTERED,
@@ -266,6 +265,15 @@ turnstile = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("last_ticket", BigInteger, nullable=False),
+)
+
+# The nodes that a request in the queue claims: whoever comes later and wants one of them stands behind it.
+queue_nodes = Table(
+    "queue_nodes",
+    metadata,
+    Column("ticket", BigInteger, primary_key=True, autoincrement=False),
+    Column("node", NAME, primary_key=True),
+    **CLUSTERED,
 )
 
 queue_places = Table(

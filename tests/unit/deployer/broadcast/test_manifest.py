@@ -28,7 +28,7 @@ def manifest_of(path: Path) -> Manifest:
 def test_an_empty_file_has_no_blocks(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     manifest = manifest_of(tmp_path / "file")
-    assert (manifest.size, manifest.blocks) == (0, ())
+    assert (manifest.size, manifest.blocks, manifest.content) == (0, (), b"")
     assert manifest.digest == f"sha256:{hashlib.sha256().hexdigest()}"
 
 
@@ -41,6 +41,8 @@ def test_every_block_and_the_whole_are_named(tmp_path: Path) -> None:
     assert manifest.blocks == tuple(blake3.blake3(content[cut : cut + SMALLEST_BLOCK]).digest() for cut in cuts)
     assert manifest.sha256 == hashlib.sha256(content).hexdigest()
     assert [manifest.length(index) for index in range(3)] == [SMALLEST_BLOCK, SMALLEST_BLOCK, 5]
+    assert manifest.content == b"".join(manifest.blocks) + bytes(4096 - 96)
+    assert manifest.proof == blake3.blake3(b"".join(manifest.blocks)).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import pytest
 
 from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
 from tests.fakes import snapshots
 
 NETWORK, GRUB, CHAINLOAD, KEXEC = BootMethod
-RAW = {"kind": "dd"}
-OWN_LOADER = {"boot_kind": "chainload", "kernel_path": "", "initrd_path": ""}
+RAW = {"kind": ImageKind.DD}
+OWN_LOADER = {"boot_kind": BootKind.CHAINLOAD, "kernel_path": "", "initrd_path": ""}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ OWN_LOADER = {"boot_kind": "chainload", "kernel_path": "", "initrd_path": ""}
         (None, RAW, KEXEC, KEXEC),
         (None, RAW | OWN_LOADER, KEXEC, CHAINLOAD),
         (CHAINLOAD, RAW, NETWORK, CHAINLOAD),
-        (None, {"boot_kind": "multiboot"}, GRUB, NETWORK),
+        (None, {"boot_kind": BootKind.MULTIBOOT}, GRUB, NETWORK),
     ],
 )
 def test_the_request_s_word_comes_first_then_the_environment_s_need_then_the_cluster_s(

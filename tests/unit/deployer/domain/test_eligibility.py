@@ -7,6 +7,7 @@ import pytest
 from kadeploy_deployer.domain.eligibility import obstacle
 from kadeploy_deployer.domain.snapshot import DiskSnapshot, NodeSnapshot, PartitionSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import PartitionRole, PartitionType
 from tests.fakes.deployment_world import GIB, environment, node
 
 
@@ -28,8 +29,8 @@ def test_a_node_with_a_big_enough_partition_takes_part() -> None:
         (None, FailureReason.UNKNOWN_NODE),
         (replace(node("node1"), partition=9), FailureReason.UNKNOWN_PARTITION),
         (replace(node("node1"), device="sdz"), FailureReason.UNKNOWN_PARTITION),
-        (with_partition(type="extended"), FailureReason.UNKNOWN_PARTITION),
-        (with_partition(role="swap"), FailureReason.UNKNOWN_PARTITION),
+        (with_partition(type=PartitionType.EXTENDED), FailureReason.UNKNOWN_PARTITION),
+        (with_partition(role=PartitionRole.SWAP), FailureReason.UNKNOWN_PARTITION),
         (with_partition(size_bytes=999), FailureReason.PARTITION_TOO_SMALL),
     ],
 )

@@ -7,7 +7,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from kadeploy_deployer.domain.deployment import NodeDeployment, verdict
 from kadeploy_deployer.domain.errors import IllegalTransition
-from kadeploy_deployer.domain.facts import NOTHING_LEARNED
 from kadeploy_deployer.domain.lifecycle import (
     ENTERS,
     FINISHED,
@@ -85,7 +84,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def ends(self) -> None:
         nodes = [
-            NodeDeployment(node=str(node), state=state, device="vda", partition=3, facts=NOTHING_LEARNED)
+            NodeDeployment(node=str(node), state=state, device="vda", partition=3)
             for node, state in self.partitions.items()
         ]
         good, _ = verdict(nodes)

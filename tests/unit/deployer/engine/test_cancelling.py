@@ -1,7 +1,8 @@
 """A deployment with the real plan is cancelled at any moment: its nodes are free, told so, and boot their default."""
 
+import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from kadeploy_deployer.domain.errors import DeploymentFinished
-from kadeploy_deployer.domain.outcome import Outcome
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.ports import BootLocalDisk
 from kadeploy_deployer.steps.plan import PLAN
@@ -40,26 +41,23 @@ class Interrupted:
     def __init__(self, step: Any, site: SimulatedSite, moment: str) -> None:
         self._step, self._site, self._moment = step, site, moment
         self.cancelled = False
+        self._first_is_through = asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._step, name)
 
-    async def run(self, context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
+    async def run(self, context: StepContext, node: str) -> NodeFacts:
         if self._moment == "before":
             await self._cancel(context)
-        elif self._moment == "inside":
-            context.recorder.ended = self._cancelling(context, context.recorder.ended)  # type: ignore[method-assign]
-        outcomes = await self._step.run(context, nodes)
+        elif self._moment == "inside" and node == NAMES[1]:
+            # The other node has left the step, and this one is in it.
+            await self._first_is_through.wait()
+            await self._cancel(context)
+        facts: NodeFacts = await self._step.run(context, node)
+        self._first_is_through.set()
         if self._moment == "after":
             await self._cancel(context)
-        return outcomes  # type: ignore[no-any-return]
-
-    def _cancelling(self, context: StepContext, ended: Any) -> Any:
-        async def cancelling(node: str, outcome: Outcome, **named: Any) -> None:
-            await ended(node, outcome, **named)
-            await self._cancel(context)
-
-        return cancelling
+        return facts
 
     async def _cancel(self, context: StepContext) -> None:
         if not self.cancelled:
@@ -80,9 +78,9 @@ async def test_its_nodes_are_free_told_and_bootable(name: str, moment: str, tmp_
     deployment = await site.world.run(site.spec())
     assert interrupted.cancelled
     done = {node.node for node in deployment.nodes if node.state is PartitionState.DEPLOYED}
-    if name == PLAN[-1].name and moment == "after":
+    if done == set(NAMES):
         # It came when the last step was over: there is nothing left to cancel.
-        assert (deployment.state, done) == (DeploymentState.TERMINATED, set(NAMES))
+        assert (name, moment, deployment.state) == (PLAN[-1].name, "after", DeploymentState.TERMINATED)
         return
     assert deployment.state is DeploymentState.ERROR
     assert deployment.description.startswith("cancelled by alice")

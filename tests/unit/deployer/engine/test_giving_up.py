@@ -1,15 +1,15 @@
 """Deployments that nobody brings to their end: when that is so, and what becomes of their nodes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kadeploy_deployer.domain.deployment import Deployment
-from kadeploy_deployer.domain.outcome import Outcome
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason
+from kadeploy_deployer.domain.transition import NodePosition, StepTarget, enter
 from kadeploy_deployer.engine import driving
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store.database import Database
@@ -26,11 +26,10 @@ class Recovery:
         self.nodes: list[str] = []
         self._error = error
 
-    async def __call__(self, _context: StepContext, nodes: Sequence[str]) -> Mapping[str, Outcome]:
-        self.nodes += nodes
+    async def __call__(self, _context: StepContext, node: str) -> None:
+        self.nodes.append(node)
         if self._error is not None:
             raise self._error
-        return dict.fromkeys(nodes)
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ async def test_the_nodes_of_a_lost_deployment_are_left_bootable(
 
     assert recovery.nodes == ["node1", "node2"]
     assert deployment.state is DeploymentState.ERROR
-    assert deployment.description == "lost: 1 deployers in turn died in the same step"
+    assert deployment.description == "lost: 1 deployers in turn died before any node moved on"
     assert {node.reason for node in deployment.nodes} == {FailureReason.LEASE_LOST}
 
 
@@ -94,10 +93,14 @@ async def test_the_nodes_of_a_deployment_that_breaks_off_are_left_bootable(
     recovery = Recovery(error)
     world = World(database=database, plan=straight_plan(), recover=recovery, lease_seconds=0.6)
 
-    async def broken(*_call: Any, **_named: Any) -> None:
-        raise RuntimeError("a fault of ours")
+    write = world.store.write
 
-    world.store.enter_step = broken  # type: ignore[method-assign]
+    async def broken(lease: Any, entries: Any, **named: Any) -> None:
+        if any(getattr(entry, "enters_step", False) for entry in entries):
+            raise RuntimeError("a fault of ours")
+        await write(lease, entries, **named)
+
+    world.store.write = broken  # type: ignore[method-assign]
     deployment = await world.run()
     await world.supervisor.close()
 
@@ -129,9 +132,9 @@ async def test_a_deployment_that_goes_on_a_step_with_each_of_its_drivers_is_not_
         (node,) = (await world.store.get("orphan")).nodes
         assert lease.dead_drivers == 1
         assert node.state is not None
-        await world.store.enter_step(
-            lease, step=step.name, attempt=1, nodes={"node1": node.state}, state=step.partition_state, now=1.0
-        )
+        before = NodePosition(state=node.state, step=node.step, attempt=node.attempt)
+        target = StepTarget(name=step.name, state=step.partition_state)
+        await world.store.write(lease, [enter("node1", before, target)], now=1.0)
 
     assert (await ended_by(world, "orphan")).state is DeploymentState.TERMINATED
 

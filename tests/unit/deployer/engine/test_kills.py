@@ -23,19 +23,18 @@ ROOT = Path(__file__).parents[4]
 STEPS = [step.name for step in PLAN]
 POINTS = [
     "after create",
-    *(
-        f"{when} {write} {step}"
-        for step in STEPS
-        for write in ("enter_step", "record", "finish_attempt")
-        for when in ("before", "after")
-    ),
+    *(f"{when} {write} {step}" for step in STEPS for write in ("enter", "output") for when in ("before", "after")),
+    "before end in deployed",
+    "after end in deployed",
     "before end",
     "after end",
 ]
+FAILING = [f"{when} {write}" for write in ("end in error", "release") for when in ("before", "after")]
+"""One node fails the third step and is left bootable, while the other goes on."""
 KILLED = -9
 SUCCESSORS = cycle(["itself", "another", "another", "itself"])
 """Who goes on: the same program started again, or a process that is there already. Every step gets both."""
-CANCELLED = ["after request_cancel", "before fail_nodes", "after fail_nodes", "before end", "after end"]
+CANCELLED = ["after request_cancel", *FAILING, "before end", "after end"]
 
 Run = Callable[[Path, str], int]
 
@@ -80,13 +79,33 @@ async def test_a_kill_changes_nothing_in_the_end(
     for node in deployment.nodes:
         assert node.state is PartitionState.DEPLOYED
         assert [record.step for record in node.steps] == STEPS
-    runs = Counter(line.split()[0] for line in (directory / "runs").read_text().splitlines())
-    # Only the step in which it died may have been done twice.
-    died_in = point.rsplit(maxsplit=1)[-1]
-    assert set(runs) == set(STEPS)
-    assert {step for step, count in runs.items() if count > 1} <= {died_in}
+    runs = Counter((directory / "runs").read_text().splitlines())
+    assert set(runs) == {f"{step} {node.node}" for step in STEPS for node in deployment.nodes}
+    # Only the step in which each node was when its deployer died may have been done twice.
+    for node in deployment.nodes:
+        assert len([step for step in STEPS if runs[f"{step} {node.node}"] > 1]) <= 1
     assert max(runs.values()) <= 2
     assert deployment.fence == (1 if point == "after end" else 2)
+
+
+@pytest.mark.parametrize(("point", "successor"), [*zip(FAILING, SUCCESSORS, strict=False)])
+async def test_a_kill_while_one_node_fails_changes_nothing_either(
+    point: str, successor: str, directory: Path, run_deployer: Run
+) -> None:
+    assert await asyncio.to_thread(run_deployer, directory, f"{point} failing") == KILLED
+
+    if successor == "itself":
+        assert await asyncio.to_thread(run_deployer, directory, "none failing") == 0
+    deployment = await ended(directory)
+
+    assert deployment.description == "1 of 2 nodes deployed; failed: node2 (format failed)"
+    good, bad = deployment.nodes
+    assert [record.step for record in good.steps] == STEPS
+    assert [(record.step, record.succeeded) for record in bad.steps] == [
+        *((step, True) for step in STEPS[:2]),
+        (STEPS[2], False),
+    ]
+    assert set((directory / "left-bootable").read_text().split()) == {"node2"}
 
 
 @pytest.mark.parametrize("point", CANCELLED)

@@ -1,19 +1,20 @@
 """Five nodes and the real plan: one node goes wrong in its own way, and the others are deployed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
-from kadeploy_deployer.ports import BroadcastTarget, OpenedFile, Received
+from kadeploy_deployer.domain.vocabulary import Compression
+from kadeploy_deployer.ports import OpenedFile
 from kadeploy_deployer.store.database import Database
 from tests.fakes.deployment_world import make_database
-from tests.fakes.fake_broadcast import FakeBroadcast
+from tests.fakes.fake_broadcast import FakeBroadcast, FakeSession
 from tests.fakes.fake_machines import DEPLOYMENT, PREVIOUS
 from tests.fakes.simulated_site import SimulatedSite
 from tests.fakes.snapshots import MIB
@@ -32,15 +33,15 @@ class BroadcastThatLoses(FakeBroadcast):
         super().__init__()
         self._site = site
 
-    async def send(
-        self, file: OpenedFile, *, targets: Sequence[BroadcastTarget], **call: Any
-    ) -> Mapping[str, Received]:
+    @asynccontextmanager
+    async def session(self, file: OpenedFile, *, digest: str, user: str) -> AsyncIterator[FakeSession]:
         """As in the port."""
         self._site.machines[BAD].powered = False
         self._site.workshop.power.broken.add(BAD)
         text = "received 500 of 1000 bytes, then the connection broke"
         self.failures[BAD] = Failure(reason=FailureReason.TRANSFER_FAILED, description=text)
-        return await super().send(file, targets=targets, **call)
+        async with super().session(file, digest=digest, user=user) as session:
+            yield session
 
 
 def never_boots(site: SimulatedSite) -> None:
@@ -57,7 +58,7 @@ def dies_in_the_copy(site: SimulatedSite) -> None:
 
 
 def fails_its_post_install(site: SimulatedSite) -> None:
-    file = site.workshop.images.add("file:///post.tgz", b"an archive", compression="gzip")
+    file = site.workshop.images.add("file:///post.tgz", b"an archive", compression=Compression.GZIP)
     found = site.world.inventory.resolution
     archive = ArchiveSnapshot(file=file, script="traitement.ash")
     site.world.inventory.resolution = replace(found, environment=replace(found.environment, postinstalls=(archive,)))

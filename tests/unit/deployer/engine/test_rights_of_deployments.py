@@ -110,8 +110,8 @@ async def test_each_attempt_at_a_step_asks_for_the_nodes_that_try_again(database
 
     deployment = await world.run()
 
-    assert [nodes for nodes, _, _ in world.inventory.checks] == ["node[1-2]", "node[1-2]", "node2", "node2", "node1"]
-    assert step.runs == [("node1", "node2"), ("node2",)]
+    assert [nodes for nodes, _, _ in world.inventory.checks] == ["node[1-2]", "node[1-2]", "node[1-2]", "node2"]
+    assert step.runs == ["node1", "node2", "node2"]
     assert [node.reason for node in deployment.nodes] == [None, FailureReason.NO_RIGHT]
 
 
@@ -153,7 +153,7 @@ async def test_who_takes_a_deployment_over_asks_for_the_right_of_its_owner(datab
     await second.supervisor.close()
 
     assert [node.reason for node in deployment.nodes] == [None, FailureReason.NO_RIGHT]
-    assert second.plan[1].runs == [("node1",)]  # type: ignore[attr-defined]
+    assert second.plan[1].runs == ["node1"]  # type: ignore[attr-defined]
 
 
 async def test_a_cancellation_is_heard_while_the_inventory_does_not_answer(database: Database) -> None:
@@ -222,7 +222,7 @@ async def test_a_waiting_deployment_gets_no_node_on_which_its_right_has_ended(
         (False, FailureReason.NO_RIGHT),
     ]
     assert "alice has no right on vda3 any more" in deployment.nodes[1].description
-    assert world.plan[0].runs == [("node1",)]  # type: ignore[attr-defined]
+    assert world.plan[0].runs == ["node1"]  # type: ignore[attr-defined]
     (partition,) = await world.store.list_partitions(["node2"], after=None, limit=9)
     assert partition.deployment_id == first.id
     events = await world.store.events(created.id, after=0, limit=99)
@@ -297,7 +297,7 @@ async def test_a_request_whose_right_ends_while_it_queues_is_refused_and_leaves_
     world, _ = await waits_for_node1(database)
     queued = World(database=database, plan=straight_plan())
     queued.inventory.rights = {"node1": {"vda3"}, "node2": {"vda3"}}
-    request = asyncio.create_task(queued.create(replace(SPEC, wait_timeout=30.0)))
+    request = asyncio.create_task(queued.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=30.0)))
     await asyncio.sleep(0.3)
     assert not request.done()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kadeploy_deployer.nodes.each_node import NodeFailed
+from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import argument, look, parse
 from kadeploy_deployer.ports import ShellHost
 from tests.fakes.scripted_remote_shell import ScriptedRemoteShell

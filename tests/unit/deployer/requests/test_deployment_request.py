@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from kadeploy_deployer.domain.errors import InvalidDeployment
+from kadeploy_deployer.domain.feasibility import MAKEABLE
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, ProfileSnapshot
 from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
 from kadeploy_deployer.ports import Resolution, ResolvedNode
 from kadeploy_deployer.requests.deployment_request import Actor, prepare
+from kadeploy_deployer.steps.format import MKFS_OPTIONS
 from tests.fakes import snapshots
 from tests.fakes.fake_inventory import FakeInventory
 
 SPEC = DeploymentSpec(nodes="node-[1-2]", environment_name="debian")
-RAW = {"kind": "dd"}
-OWN_LOADER = {"kind": "dd", "boot_kind": "chainload", "kernel_path": "", "initrd_path": ""}
+RAW = {"kind": ImageKind.DD}
+OWN_LOADER = {"kind": ImageKind.DD, "boot_kind": BootKind.CHAINLOAD, "kernel_path": "", "initrd_path": ""}
 TWO_CLUSTERS = {
     "default": snapshots.a_profile(),
     "other": snapshots.a_profile(boot_method=BootMethod.KEXEC),
@@ -92,3 +95,29 @@ async def test_a_longer_wait_than_the_site_allows_is_refused_with_the_field() ->
     assert [(one.field, one.description) for one in refused.value.violations] == [
         ("spec.wait_timeout", "must be between 0 and 7200 s, the longest wait that this site allows")
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "environment", "field", "words"),
+    [
+        (
+            {},
+            {"file_system": "zfs"},
+            "environment_name",
+            "debian: the deployment environment cannot make a file system",
+        ),
+        ({"reformat_tmp": "ntfs"}, {}, "reformat_tmp", "cannot make a file system 'ntfs'; it can make ext2"),
+    ],
+)
+async def test_a_file_system_that_nobody_can_make_is_refused_before_a_node_is_touched(
+    changes: dict[str, Any], environment: dict[str, Any], field: str, words: str
+) -> None:
+    with pytest.raises(InvalidDeployment) as refused:
+        await method_of(replace(SPEC, **changes), environment)
+    [violation] = refused.value.violations
+    assert violation.field == f"spec.{field}"
+    assert words in violation.description
+
+
+def test_what_can_be_made_is_what_the_step_knows_the_options_of() -> None:
+    assert set(MAKEABLE) == set(MKFS_OPTIONS)

@@ -1,6 +1,8 @@
 """What would be done, told without doing it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -8,11 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from kadeploy_deployer.domain.errors import InvalidDeployment, RightMissing
-from kadeploy_deployer.domain.snapshot import DeploymentSpec
+from kadeploy_deployer.domain.errors import EnvironmentUnusable, InvalidDeployment, RightMissing
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, FileSnapshot
 from kadeploy_deployer.domain.states import BootMethod
 from kadeploy_deployer.engine.runner import RunnerSettings
-from kadeploy_deployer.ports import Resolution, ResolvedNode
+from kadeploy_deployer.ports import OpenedFile, Resolution, ResolvedNode
+from kadeploy_deployer.requests import file_check
+from kadeploy_deployer.requests import plan as planning
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.plan import NodePlan, plan_deployment
 from kadeploy_deployer.steps.plan import PLAN
@@ -57,6 +61,7 @@ async def plan(
         settings=RunnerSettings(
             plan=PLAN,
             ports=context.ports,
+            windows=context.windows,
             leave_bootable=leave_bootable,
             deployment_host_keys=context.deployment_host_keys,
             cluster_public_key=context.cluster_public_key,
@@ -112,7 +117,7 @@ async def test_for_nodes_that_are_held_by_others_nothing_is_looked_at(workshop: 
     assert workshop.images.fetched == []
     first, second = await plan(workshop, held={"node-1": "deployment d-9"})
     assert (first.steps, bool(second.steps)) == ((), True)
-    assert workshop.images.users == ["alice"]
+    assert set(workshop.images.users) == {"alice"}
 
 
 async def test_a_file_where_the_site_fetches_nothing_from_is_refused_before_it_is_looked_at(workshop: Workshop) -> None:
@@ -125,3 +130,23 @@ async def test_a_file_where_the_site_fetches_nothing_from_is_refused_before_it_i
         f"names debian version 1, which cannot be deployed here: {workshop.image.uri} lies elsewhere"
     )
     assert workshop.images.fetched == []
+
+
+async def test_an_image_that_cannot_be_read_is_refused(workshop: Workshop) -> None:
+    workshop.images.broken[workshop.image.uri] = "the server has no such file"
+    with pytest.raises(EnvironmentUnusable, match="debian version 1 cannot be deployed: the server has no such file"):
+        await plan(workshop)
+    assert (workshop.boot.entries, workshop.power.did, workshop.shell.ran) == ({}, [], [])
+
+
+async def test_a_large_image_holds_no_request_up(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def slow(_: FileSnapshot, *, user: str) -> AsyncIterator[OpenedFile]:
+        assert user == "alice"
+        await asyncio.sleep(3600)
+        yield cast("Any", None)
+
+    monkeypatch.setattr(workshop.images, "fetch", slow)
+    monkeypatch.setattr(file_check, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(planning, "BOOT_FILES_SECONDS", 0.05)
+    assert len(await plan(workshop)) == 2

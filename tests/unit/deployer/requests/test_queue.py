@@ -28,14 +28,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def worlds(tmp_path: Path) -> AsyncIterator[Sequence[World]]:
-    """Yields three deployers on one database. Each has its own node; "holder" has node0, and "first" waits for it."""
+    """Yields three deployers on one database. "holder" has node0; "first" waits for it and claims node1."""
     databases = [make_database(tmp_path) for _ in range(3)]
     found = [
-        World(database=one, plan=straight_plan(), inventory=FakeInventory(resolution((f"node{number}",))))
-        for number, one in enumerate(databases)
+        World(database=one, plan=straight_plan(), inventory=FakeInventory(resolution(("node1",)))) for one in databases
     ]
     await found[0].store.create(new_deployment("holder", ["node0"]))
-    waiting = new_deployment("first", ["node0"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
+    waiting = new_deployment("first", ["node0", "node1"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
     await found[0].store.create(waiting)
     yield found
     for one in databases:

@@ -6,16 +6,17 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
+from kadeploy_deployer.domain.vocabulary import BootKind
 from kadeploy_deployer.ports import BootChainload, BootGrubDisk, BootHypervisor, BootNetworkKernel
 from kadeploy_deployer.steps.boot_files import PREPARE_BOOT as STEP
 from kadeploy_deployer.steps.boot_files import system_arguments
 from tests.fakes import snapshots
 from tests.fakes.snapshots import DISK
-from tests.fakes.step_workshop import Workshop, failure, outcome
+from tests.fakes.step_workshop import Workshop, failure, outcome, outcomes
 
 
 async def test_the_nodes_boot_the_uploaded_kernel_with_their_tokens(workshop: Workshop) -> None:
-    assert await STEP.run(workshop.context("node-1", "node-2"), ["node-1", "node-2"]) == {
+    assert await outcomes(STEP, workshop.context("node-1", "node-2"), "node-1", "node-2") == {
         "node-1": None,
         "node-2": None,
     }
@@ -55,7 +56,7 @@ def test_the_kernel_s_arguments_are_the_request_s_or_the_environment_s_or_the_pr
 
 async def test_chainloading_names_the_disk_in_the_firmware_s_order(workshop: Workshop) -> None:
     node = snapshots.a_node(disks=(replace(DISK, device="vdb"), DISK))
-    environment = snapshots.an_environment(workshop.image, boot_kind="chainload")
+    environment = snapshots.an_environment(workshop.image, boot_kind=BootKind.CHAINLOAD)
     assert await outcome(STEP, workshop.context(nodes={"node-1": node}, environment=environment)) is None
     assert workshop.boot.entries["node-1"] == BootChainload(disk=1, partition=3)
     assert workshop.boot.files == {}
@@ -81,7 +82,10 @@ async def test_grub_boots_the_kernel_on_the_node_s_own_disk(workshop: Workshop, 
 
 async def test_a_hypervisor_is_uploaded_and_gets_the_kernel_as_its_module(workshop: Workshop) -> None:
     environment = snapshots.an_environment(
-        workshop.image, boot_kind="multiboot", hypervisor_path="/boot/xen.gz", hypervisor_arguments="dom0_mem=512M"
+        workshop.image,
+        boot_kind=BootKind.MULTIBOOT,
+        hypervisor_path="/boot/xen.gz",
+        hypervisor_arguments="dom0_mem=512M",
     )
     context = workshop.context(environment=environment)
     assert await outcome(STEP, context) is None
@@ -111,8 +115,8 @@ async def test_a_silent_bootctl_may_be_tried_again(workshop: Workshop) -> None:
 
 async def test_a_refused_entry_fails_its_node_alone(workshop: Workshop) -> None:
     workshop.boot.refused["node-1"] = "bootctl refused the entry of node-1: no"
-    outcomes = await STEP.run(workshop.context("node-1", "node-2"), ["node-1", "node-2"])
-    assert outcomes["node-2"] is None
-    failed = outcomes["node-1"]
+    found = await outcomes(STEP, workshop.context("node-1", "node-2"), "node-1", "node-2")
+    assert found["node-2"] is None
+    failed = found["node-1"]
     assert failed is not None
     assert failed.description == "bootctl refused the entry of node-1: no"

@@ -3,12 +3,13 @@
 import pytest
 
 from kadeploy_deployer.domain.states import FailureReason, RebootLevel
+from kadeploy_deployer.domain.vocabulary import BootKind
 from kadeploy_deployer.steps.boot_new_system import BOOT_NEW_SYSTEM as STEP
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.step import StepContext
 from tests.fakes import snapshots
 from tests.fakes.fake_machines import BLANK, DEPLOYMENT, IMAGE_KEY, PREVIOUS, SYSTEM, FakeMachines
-from tests.fakes.step_workshop import TARGET, Workshop, failure, outcome, run_all
+from tests.fakes.step_workshop import TARGET, Workshop, failure, learn, outcome, outcomes, run_all
 
 MARKER = "/mnt/dest/etc/kadeploy-deployment"
 
@@ -80,7 +81,7 @@ async def test_another_system_is_told_from_silence(
 
 async def test_the_previous_system_is_named_when_its_key_is_known(workshop: Workshop, machines: FakeMachines) -> None:
     context = await ready(workshop, machines)
-    context.facts["node-1"].previous_host_keys = (machines["node-1"].previous_key,)
+    learn(context, "node-1", previous_host_keys=(machines["node-1"].previous_key,))
     machines["node-1"].boots = [PREVIOUS, PREVIOUS]
     failed = await failure(STEP, context)
     assert failed.reason is FailureReason.WRONG_SYSTEM_BOOTED
@@ -92,7 +93,7 @@ async def test_a_wrong_system_that_runs_from_a_disk_is_reset_without_waiting(
 ) -> None:
     context = await ready(workshop, machines)
     machines["node-1"].boots = [PREVIOUS]
-    context.facts["node-1"].previous_host_keys = (machines["node-1"].previous_key,)
+    learn(context, "node-1", previous_host_keys=(machines["node-1"].previous_key,))
     begin = workshop.clock.monotonic()
     assert await outcome(STEP, context) is None
     assert workshop.power.did == [("node-1", "hard")]
@@ -129,7 +130,7 @@ async def test_another_root_is_not_the_new_system(workshop: Workshop, machines: 
 
 async def test_another_token_is_not_the_new_system(workshop: Workshop, machines: FakeMachines) -> None:
     context = await ready(workshop, machines)
-    context.facts["node-1"].system_token = "other"
+    learn(context, "node-1", system_token="other")
     failed = await failure(STEP, context)
     assert failed.reason is FailureReason.WRONG_SYSTEM_BOOTED
     assert "not booted by this deployment" in failed.description
@@ -139,7 +140,7 @@ async def test_a_system_with_its_own_loader_proves_itself_by_its_marker(
     workshop: Workshop, machines: FakeMachines
 ) -> None:
     machines["node-1"].files[IMAGE_KEY] = "ssh-ed25519 HOST root@image\n"
-    environment = snapshots.an_environment(workshop.image, boot_kind="chainload")
+    environment = snapshots.an_environment(workshop.image, boot_kind=BootKind.CHAINLOAD)
     context = workshop.context(environment=environment)
     assert await run_all(PLAN, context) == {"node-1": None}
     assert context.facts["node-1"].kernel_command_line == "root=/dev/vda3 from its own loader"
@@ -195,6 +196,6 @@ async def test_one_lost_node_does_not_stop_the_other(workshop: Workshop, machine
     context = workshop.context(*names)
     assert await run_all(PLAN[:-1], context) == dict.fromkeys(names)
     machines["node-2"].boots = [BLANK, BLANK]
-    outcomes = await STEP.run(context, list(names))
-    assert outcomes["node-1"] is None
-    assert outcomes["node-2"] is not None
+    found = await outcomes(STEP, context, *names)
+    assert found["node-1"] is None
+    assert found["node-2"] is not None

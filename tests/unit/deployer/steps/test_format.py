@@ -4,10 +4,11 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.steps.format import FORMAT as STEP
 from tests.fakes import snapshots
 from tests.fakes.snapshots import GIB
-from tests.fakes.step_workshop import TARGET, Workshop, failure, outcome
+from tests.fakes.step_workshop import TARGET, Workshop, failure, outcome, outcomes
 
 
 @pytest.fixture(autouse=True)
@@ -85,15 +86,15 @@ async def test_what_mkfs_says_is_told(workshop: Workshop) -> None:
 
 
 async def test_a_raw_image_is_only_given_room(workshop: Workshop) -> None:
-    environment = snapshots.an_environment(workshop.image, kind="dd", file_system="")
+    environment = snapshots.an_environment(workshop.image, kind=ImageKind.DD, file_system="")
     assert await outcome(STEP, workshop.context(environment=environment)) is None
     assert made(workshop) == []
 
 
 async def test_one_unreachable_node_does_not_stop_the_other(workshop: Workshop) -> None:
     workshop.shell.unreachable.add("node-2")
-    outcomes = await STEP.run(workshop.context("node-1", "node-2"), ["node-1", "node-2"])
-    assert outcomes["node-1"] is None
-    failed = outcomes["node-2"]
+    found = await outcomes(STEP, workshop.context("node-1", "node-2"), "node-1", "node-2")
+    assert found["node-1"] is None
+    failed = found["node-2"]
     assert failed is not None
     assert failed.reason is FailureReason.FORMAT_FAILED

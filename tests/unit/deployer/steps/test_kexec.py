@@ -6,6 +6,7 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.ports import BootGrubDisk, BootNetworkKernel
 from kadeploy_deployer.steps.boot_new_system import BOOT_NEW_SYSTEM as STEP
 from kadeploy_deployer.steps.plan import PLAN
@@ -58,7 +59,7 @@ async def test_a_kernel_that_cannot_be_loaded_is_told_and_the_node_reboots(
 async def test_a_raw_image_is_started_by_its_own_kernel_and_later_by_grub_from_its_disk(
     workshop: Workshop, context: StepContext
 ) -> None:
-    raw = replace(context, environment=snapshots.an_environment(workshop.image, kind="dd"))
+    raw = replace(context, environment=snapshots.an_environment(workshop.image, kind=ImageKind.DD))
     assert await run_all(PLAN, raw) == {"node-1": None}
     entry = workshop.boot.entries["node-1"]
     assert isinstance(entry, BootGrubDisk)

@@ -53,7 +53,6 @@ async def test_the_image_s_host_keys_are_learned(workshop: Workshop, files: dict
     assert await outcome(STEP, context) is None
     keys = context.facts["node-1"].host_keys
     assert {key.split()[0] for key in keys} == {"ssh-ed25519", "ssh-rsa"}
-    assert workshop.recorder.kept[-1][1].host_keys == keys
 
 
 async def test_a_system_without_a_host_key_gets_one(workshop: Workshop, files: dict[str, str]) -> None:

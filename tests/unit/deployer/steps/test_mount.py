@@ -3,6 +3,7 @@
 import pytest
 
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.steps.mount import MOUNT, MOUNT_IMAGE
 from kadeploy_deployer.steps.mounts import Mount, is_on_disk, parse_mounts, parse_swaps
 from tests.fakes import snapshots
@@ -41,7 +42,7 @@ async def test_what_mount_says_is_told(workshop: Workshop) -> None:
 
 
 async def test_a_raw_image_s_file_system_may_be_unknown(workshop: Workshop) -> None:
-    environment = snapshots.an_environment(workshop.image, kind="dd", file_system="")
+    environment = snapshots.an_environment(workshop.image, kind=ImageKind.DD, file_system="")
     assert await outcome(MOUNT_IMAGE, workshop.context(environment=environment)) is None
     assert workshop.shell.commands("node-1")[-1] == ("mount", TARGET, "/mnt/dest")
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadeploy_deployer.domain.snapshot import DiskSnapshot, PartitionSnapshot
+from kadeploy_deployer.domain.vocabulary import PartitionRole, PartitionTable, PartitionType
 from kadeploy_deployer.steps.partition_table import MIB, TableDoesNotFit, lay_out, partition_device, sfdisk_script
 from tests.fakes.snapshots import DISK, GIB
 
@@ -18,21 +19,23 @@ LOGICAL = DiskSnapshot(
     device="sda",
     size_bytes=80 * GIB,
     partitions=(
-        PartitionSnapshot(number=1, size_bytes=2 * GIB, type_id=0x82, role="swap"),
-        PartitionSnapshot(number=2, size_bytes=20 * GIB, role="production"),
+        PartitionSnapshot(number=1, size_bytes=2 * GIB, type_id=0x82, role=PartitionRole.SWAP),
+        PartitionSnapshot(number=2, size_bytes=20 * GIB, role=PartitionRole.PRODUCTION),
         PartitionSnapshot(number=3, size_bytes=20 * GIB),
-        PartitionSnapshot(number=4, size_bytes=30 * GIB, type="extended", type_id=0x05),
-        PartitionSnapshot(number=5, size_bytes=10 * GIB, type="logical", role="tmp"),
-        PartitionSnapshot(number=6, size_bytes=10 * GIB, type="logical"),
+        PartitionSnapshot(number=4, size_bytes=30 * GIB, type=PartitionType.EXTENDED, type_id=0x05),
+        PartitionSnapshot(number=5, size_bytes=10 * GIB, type=PartitionType.LOGICAL, role=PartitionRole.TMP),
+        PartitionSnapshot(number=6, size_bytes=10 * GIB, type=PartitionType.LOGICAL),
     ),
 )
 GPT = DiskSnapshot(
     device="nvme0n1",
     size_bytes=20 * GIB,
-    partition_table="gpt",
+    partition_table=PartitionTable.GPT,
     partitions=(
         PartitionSnapshot(number=1, size_bytes=512 * MIB, type_id=0xEF, label="EFI system"),
-        PartitionSnapshot(number=2, size_bytes=2 * GIB, type_id=0x82, label='swap", type=evil', role="swap"),
+        PartitionSnapshot(
+            number=2, size_bytes=2 * GIB, type_id=0x82, label='swap", type=evil', role=PartitionRole.SWAP
+        ),
         PartitionSnapshot(number=4, size_bytes=10 * GIB, label="deploy"),
     ),
 )
@@ -40,7 +43,7 @@ FULL = DiskSnapshot(
     device="vda",
     size_bytes=4 * GIB,
     partitions=(
-        PartitionSnapshot(number=1, size_bytes=GIB, type_id=0x82, role="swap"),
+        PartitionSnapshot(number=1, size_bytes=GIB, type_id=0x82, role=PartitionRole.SWAP),
         PartitionSnapshot(number=3, size_bytes=3 * GIB),
     ),
 )
@@ -48,7 +51,7 @@ ODD = DiskSnapshot(
     device="vda",
     size_bytes=8_000_000_000,
     partitions=(
-        PartitionSnapshot(number=1, size_bytes=1_500_000_000, type_id=0x82, role="swap"),
+        PartitionSnapshot(number=1, size_bytes=1_500_000_000, type_id=0x82, role=PartitionRole.SWAP),
         PartitionSnapshot(number=2, size_bytes=5_000_000_001),
     ),
 )
@@ -103,10 +106,12 @@ def test_partition_devices_of_disks_that_end_in_a_digit_have_a_p() -> None:
 
 @given(
     sizes=st.lists(st.integers(min_value=1, max_value=5 * GIB), min_size=1, max_size=4),
-    table=st.sampled_from(["mbr", "gpt"]),
+    table=st.sampled_from(PartitionTable),
     disk_bytes=st.integers(min_value=GIB, max_value=12 * GIB),
 )
-def test_no_partition_overlaps_another_or_leaves_the_disk(sizes: list[int], table: str, disk_bytes: int) -> None:
+def test_no_partition_overlaps_another_or_leaves_the_disk(
+    sizes: list[int], table: PartitionTable, disk_bytes: int
+) -> None:
     parts = tuple(PartitionSnapshot(number=number, size_bytes=size) for number, size in enumerate(sizes, start=1))
     disk = DiskSnapshot(device="sda", size_bytes=disk_bytes, partition_table=table, partitions=parts)
     try:

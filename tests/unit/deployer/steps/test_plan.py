@@ -4,10 +4,11 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.steps.plan import PLAN
 from tests.fakes import snapshots
 from tests.fakes.fake_machines import IMAGE_KEY, SYSTEM, FakeMachines, token_of
-from tests.fakes.step_workshop import CLUSTER_KEY, TARGET, Workshop, run_all
+from tests.fakes.step_workshop import CLUSTER_KEY, TARGET, Workshop, learn, run_all
 
 SPEC = DeploymentSpec(nodes="node-[1-3]", environment_name="debian", write_partition_table=True)
 NAMES = ("node-1", "node-2", "node-3")
@@ -30,9 +31,9 @@ async def test_three_blank_machines_end_in_the_new_system(workshop: Workshop, ma
         machines[name].powered = False
     context = workshop.context(*NAMES, spec=SPEC)
 
-    outcomes = await run_all(PLAN, context)
+    found = await run_all(PLAN, context)
 
-    assert outcomes == dict.fromkeys(NAMES)
+    assert found == dict.fromkeys(NAMES)
     for name in NAMES:
         facts = context.facts[name]
         assert machines[name].runs == SYSTEM
@@ -52,9 +53,9 @@ async def test_the_plan_may_run_a_second_time(workshop: Workshop) -> None:
 
 async def test_a_machine_that_never_comes_does_not_stop_the_others(workshop: Workshop, machines: FakeMachines) -> None:
     machines["node-2"].boot_seconds = 1e9
-    outcomes = await run_all(PLAN, workshop.context(*NAMES, spec=SPEC))
-    assert [name for name in NAMES if outcomes[name] is None] == ["node-1", "node-3"]
-    failed = outcomes["node-2"]
+    found = await run_all(PLAN, workshop.context(*NAMES, spec=SPEC))
+    assert [name for name in NAMES if found[name] is None] == ["node-1", "node-3"]
+    failed = found["node-2"]
     assert failed is not None
     assert failed.reason is FailureReason.NOT_THERE_ON_FIRST_CHECK
 
@@ -64,9 +65,9 @@ async def test_machines_of_another_deployment_are_rebooted(workshop: Workshop, m
     assert await run_all(PLAN, earlier) == dict.fromkeys(NAMES)
     later = workshop.context(*NAMES, spec=SPEC, deployment_id="d-2")
     for name in NAMES:
-        later.facts[name].deployment_token = f"later-{name}"
-        later.facts[name].system_token = f"later-system-{name}"
-        later.facts[name].previous_host_keys = earlier.facts[name].host_keys
+        learn(later, name, deployment_token=f"later-{name}")
+        learn(later, name, system_token=f"later-system-{name}")
+        learn(later, name, previous_host_keys=earlier.facts[name].host_keys)
     assert await run_all(PLAN, later) == dict.fromkeys(NAMES)
     assert [token_of(machines[name]) for name in NAMES] == [f"later-system-{name}" for name in NAMES]
     assert [action for action in workshop.power.did if action[1] != "soft"] == [(name, "hard") for name in NAMES]
@@ -74,7 +75,7 @@ async def test_machines_of_another_deployment_are_rebooted(workshop: Workshop, m
 
 def test_every_step_says_what_it_would_do(workshop: Workshop) -> None:
     context = workshop.context(spec=SPEC)
-    sentences = {step.name: list(step.describe(context, "node-1")) for step in PLAN if step.applies(context)}
+    sentences = {step.name: list(step.describe(context, "node-1")) for step in PLAN if step.applies(context, "node-1")}
     assert all(sentences.values())
     assert sentences["format"] == [
         "check that /dev/vda3 exists",
@@ -88,7 +89,7 @@ def test_every_step_says_what_it_would_do(workshop: Workshop) -> None:
 
 def test_steps_that_are_not_needed_do_not_apply(workshop: Workshop) -> None:
     context = workshop.context()
-    names = [step.name for step in PLAN if step.applies(context)]
+    names = [step.name for step in PLAN if step.applies(context, "node-1")]
     assert names == [
         "boot_deployment_environment",
         "format",
@@ -98,5 +99,5 @@ def test_steps_that_are_not_needed_do_not_apply(workshop: Workshop) -> None:
         "boot_files",
         "boot_new_system",
     ]
-    raw = workshop.context(environment=snapshots.an_environment(workshop.image, kind="dd"))
-    assert [step.name for step in PLAN if step.applies(raw)][1:4] == ["format", "broadcast", "mount_image"]
+    raw = workshop.context(environment=snapshots.an_environment(workshop.image, kind=ImageKind.DD))
+    assert [step.name for step in PLAN if step.applies(raw, "node-1")][1:4] == ["format", "broadcast", "mount_image"]

@@ -11,7 +11,7 @@ from kadeploy_deployer.steps.recovery import leave_bootable
 from kadeploy_deployer.steps.step import StepContext
 from tests.fakes.fake_machines import IMAGE_KEY, PREVIOUS, SYSTEM, FakeMachines
 from tests.fakes.scripted_remote_shell import Ran, succeeded
-from tests.fakes.step_workshop import Workshop, failure, outcome, run_all
+from tests.fakes.step_workshop import Workshop, failure, learn, outcome, run_all
 
 SPEC = DeploymentSpec(nodes="node-1", environment_name="debian", use_production_system=True)
 
@@ -22,7 +22,7 @@ def context(workshop: Workshop, machines: FakeMachines) -> StepContext:
     machine.runs = PREVIOUS
     machine.files[IMAGE_KEY] = "ssh-ed25519 HOST root@image\n"
     context = workshop.context(spec=SPEC)
-    context.facts["node-1"].previous_host_keys = (machine.previous_key,)
+    learn(context, "node-1", previous_host_keys=(machine.previous_key,))
     return context
 
 
@@ -55,7 +55,7 @@ async def test_the_partitions_of_the_running_system_stay_as_they_are(
 
 
 async def test_a_system_that_we_did_not_deploy_proves_nothing(context: StepContext) -> None:
-    context.facts["node-1"].previous_host_keys = ()
+    learn(context, "node-1", previous_host_keys=())
     assert "was not deployed by us" in (await failure(STEP, context)).description
 
 
@@ -84,7 +84,7 @@ async def test_the_disk_under_the_running_system_keeps_its_table(context: StepCo
 async def test_a_failed_node_that_still_runs_its_system_is_left_alone(
     workshop: Workshop, machines: FakeMachines, context: StepContext
 ) -> None:
-    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    await leave_bootable(context, "node-1")
     assert (workshop.boot.entries, workshop.power.did, machines["node-1"].boots_done) == ({}, [], 0)
 
 

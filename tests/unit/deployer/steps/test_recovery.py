@@ -7,18 +7,27 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DefaultSystemSnapshot, DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod
-from kadeploy_deployer.ports import BootChainload, BootGrubDisk, BootLocalDisk, BootNetworkKernel, BootTarget
+from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
+from kadeploy_deployer.nodes.node_failed import NodeFailed
+from kadeploy_deployer.ports import (
+    BootChainload,
+    BootGrubDisk,
+    BootLocalDisk,
+    BootNetworkKernel,
+    BootTarget,
+    PowerError,
+)
 from kadeploy_deployer.steps.recovery import leave_bootable
 from tests.fakes import snapshots
 from tests.fakes.fake_machines import BLANK, DEPLOYMENT, PREVIOUS, FakeMachines
-from tests.fakes.step_workshop import Workshop
+from tests.fakes.step_workshop import Workshop, learn
 
 
 async def test_a_node_in_the_deployment_environment_reboots_to_its_disk(
     workshop: Workshop, machines: FakeMachines
 ) -> None:
     machines["node-1"].runs = DEPLOYMENT
-    assert await leave_bootable(workshop.context(), ["node-1"]) == {"node-1": None}
+    await leave_bootable(workshop.context(), "node-1")
     assert workshop.boot.entries == {"node-1": BootLocalDisk()}
     assert machines["node-1"].runs == PREVIOUS
     assert workshop.power.did == []
@@ -27,14 +36,14 @@ async def test_a_node_in_the_deployment_environment_reboots_to_its_disk(
 async def test_a_node_that_came_and_was_lost_is_reset(workshop: Workshop, machines: FakeMachines) -> None:
     machines["node-1"].runs = BLANK
     context = workshop.context()
-    context.facts["node-1"].deployment_boot_id = "boot-1"
-    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    learn(context, "node-1", deployment_boot_id="boot-1")
+    await leave_bootable(context, "node-1")
     assert workshop.power.did == [("node-1", "hard")]
 
 
 async def test_a_node_that_never_came_is_not_touched(workshop: Workshop, machines: FakeMachines) -> None:
     machines["node-1"].runs = PREVIOUS
-    assert await leave_bootable(workshop.context(), ["node-1"]) == {"node-1": None}
+    await leave_bootable(workshop.context(), "node-1")
     assert (workshop.power.did, machines["node-1"].boots_done) == ([], 0)
     assert workshop.boot.entries == {"node-1": BootLocalDisk()}
 
@@ -44,25 +53,25 @@ async def test_a_node_that_runs_its_previous_system_is_not_interrupted(
 ) -> None:
     machines["node-1"].runs = PREVIOUS
     context = workshop.context()
-    context.facts["node-1"].deployment_boot_id = "boot-1"
-    context.facts["node-1"].previous_host_keys = (machines["node-1"].previous_key,)
-    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    learn(context, "node-1", deployment_boot_id="boot-1")
+    learn(context, "node-1", previous_host_keys=(machines["node-1"].previous_key,))
+    await leave_bootable(context, "node-1")
     assert machines["node-1"].boots_done == 0
 
 
 async def test_a_node_that_is_off_stays_off(workshop: Workshop, machines: FakeMachines) -> None:
     workshop.power.on["node-1"] = machines["node-1"].powered = False
     context = workshop.context()
-    context.facts["node-1"].deployment_boot_id = "boot-1"
-    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    learn(context, "node-1", deployment_boot_id="boot-1")
+    await leave_bootable(context, "node-1")
     assert workshop.power.did == []
 
 
 async def test_a_node_out_of_reach_without_a_reset_command_is_left(workshop: Workshop) -> None:
     workshop.shell.unreachable.add("node-1")
     context = workshop.context(nodes={"node-1": snapshots.a_node(commands=CommandSnapshot())})
-    context.facts["node-1"].deployment_boot_id = "boot-1"
-    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    learn(context, "node-1", deployment_boot_id="boot-1")
+    await leave_bootable(context, "node-1")
     assert workshop.power.did == []
 
 
@@ -71,21 +80,17 @@ async def test_broken_power_is_told_and_stops_nobody(workshop: Workshop, machine
     context = workshop.context("node-1", "node-2")
     for name in ("node-1", "node-2"):
         machines[name].runs = BLANK
-        context.facts[name].deployment_boot_id = "boot-1"
-    outcomes = await leave_bootable(context, ["node-1", "node-2"])
-    assert outcomes["node-2"] is None
-    failed = outcomes["node-1"]
-    assert failed is not None
-    assert "failed with exit status 1" in failed.description
+        learn(context, name, deployment_boot_id="boot-1")
+    await leave_bootable(context, "node-2")
+    with pytest.raises(PowerError, match="failed with exit status 1"):
+        await leave_bootable(context, "node-1")
 
 
 async def test_without_bootctl_nothing_is_rebooted(workshop: Workshop, machines: FakeMachines) -> None:
     machines["node-1"].runs = DEPLOYMENT
     workshop.boot.broken = "bootctl does not answer"
-    outcomes = await leave_bootable(workshop.context(), ["node-1"])
-    failed = outcomes["node-1"]
-    assert failed is not None
-    assert "may boot over the network once more: bootctl does not answer" in failed.description
+    with pytest.raises(NodeFailed, match="may boot over the network once more: bootctl does not answer"):
+        await leave_bootable(workshop.context(), "node-1")
     assert machines["node-1"].boots_done == 0
 
 
@@ -105,7 +110,7 @@ async def test_a_failed_node_boots_the_default_environment_of_its_cluster(
     machines["node-1"].runs = DEPLOYMENT
     default = replace(DEFAULT, environment=snapshots.an_environment(workshop.image))
     context = workshop.context(profiles={"default": snapshots.a_profile(default_system=default)})
-    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    await leave_bootable(context, "node-1")
     entry = workshop.boot.entries["node-1"]
     assert isinstance(entry, BootNetworkKernel)
     assert entry.arguments == "root=/dev/vda2 console=ttyS0 rw"
@@ -116,8 +121,12 @@ async def test_a_failed_node_boots_the_default_environment_of_its_cluster(
 @pytest.mark.parametrize(
     ("changes", "profile", "expected"),
     [
-        ({"kind": "dd", "boot_kind": "chainload", "kernel_path": ""}, {}, BootChainload(disk=0, partition=2)),
-        ({"kind": "dd"}, {}, GRUB_ON_PARTITION_2),
+        (
+            {"kind": ImageKind.DD, "boot_kind": BootKind.CHAINLOAD, "kernel_path": ""},
+            {},
+            BootChainload(disk=0, partition=2),
+        ),
+        ({"kind": ImageKind.DD}, {}, GRUB_ON_PARTITION_2),
         ({}, {"boot_method": BootMethod.GRUB}, GRUB_ON_PARTITION_2),
     ],
 )
@@ -131,7 +140,7 @@ async def test_a_default_environment_boots_as_it_would_after_a_deployment(
     machines["node-1"].runs = DEPLOYMENT
     default = replace(DEFAULT, environment=snapshots.an_environment(workshop.image, **changes))
     context = workshop.context(profiles={"default": snapshots.a_profile(default_system=default, **profile)})
-    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    await leave_bootable(context, "node-1")
     assert workshop.boot.entries == {"node-1": expected}
     assert workshop.boot.files == {}
 
@@ -144,6 +153,6 @@ async def test_a_default_environment_that_is_gone_is_not_booted(
     default = replace(DEFAULT, partition=3 if case == "target" else 2)
     spec = DeploymentSpec(nodes="node-1", environment_name="debian", write_partition_table=case == "table")
     context = workshop.context(profiles={"default": snapshots.a_profile(default_system=default)}, spec=spec)
-    assert await leave_bootable(context, ["node-1"]) == {"node-1": None}
+    await leave_bootable(context, "node-1")
     assert workshop.boot.entries == {"node-1": BootLocalDisk()}
     assert bool(workshop.recorder.remarks) is (case == "image")

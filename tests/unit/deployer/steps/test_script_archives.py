@@ -2,6 +2,7 @@
 
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.domain.vocabulary import Compression
 from kadeploy_deployer.ports import CommandTimedOut
 from kadeploy_deployer.steps.postinstall import POSTINSTALL
 from kadeploy_deployer.steps.preinstall import PREINSTALL
@@ -15,7 +16,7 @@ UNPACK = ("tar", "--extract", "--gzip", "--file", "-", "--directory", "/rambin")
 
 
 def archive(workshop: Workshop, name: str, script: str = "traitement.ash", content: bytes = CONTENT) -> ArchiveSnapshot:
-    file = workshop.images.add(f"file:///{name}.tgz", content, compression="gzip")
+    file = workshop.images.add(f"file:///{name}.tgz", content, compression=Compression.GZIP)
     return ArchiveSnapshot(file=file, script=script)
 
 
@@ -145,5 +146,5 @@ async def test_a_failing_preinstall_is_told(workshop: Workshop) -> None:
 
 def test_without_an_archive_there_is_nothing_to_do(workshop: Workshop) -> None:
     context = workshop.context()
-    assert not PREINSTALL.applies(context)
-    assert not POSTINSTALL.applies(context)
+    assert not PREINSTALL.applies(context, "node-1")
+    assert not POSTINSTALL.applies(context, "node-1")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
@@ -131,3 +132,40 @@ def test_the_check_sees_a_broken_promise(rows: list[tuple[str, str, str, str, st
     names = ("kind", "node", "deployment", "was", "becomes")
     with pytest.raises(AssertionError):
         history.check([SimpleNamespace(**dict(zip(names, row, strict=True)), fence=1) for row in rows])
+
+
+BEGIN = ("to_deploy", "", 0)
+BOOT, WRITE = ("to_deploy", "boot", 1), ("deploying", "write", 1)
+
+
+@pytest.mark.parametrize(
+    ("moves", "held"),
+    [
+        ([(BEGIN, WRITE)], True),
+        ([(BEGIN, BOOT), (BEGIN, BOOT)], True),
+        ([(BEGIN, BOOT), (BOOT, WRITE), (WRITE, ("to_deploy", "boot", 1))], True),
+        ([(BEGIN, BOOT), (BOOT, ("to_deploy", "boot", 3))], True),
+        ([(BEGIN, BOOT), (BOOT, ("error", "boot", 1)), (("error", "boot", 1), WRITE)], True),
+        ([(BEGIN, BOOT), (BOOT, ("deployed", "boot", 1))], True),
+        ([(BEGIN, BOOT)], False),
+    ],
+    ids=[
+        "left a step out",
+        "entered twice",
+        "went back",
+        "left an attempt out",
+        "moved after its end",
+        "no edge",
+        "free",
+    ],
+)
+def test_the_check_sees_a_node_that_does_not_walk_its_plan(moves: list[Any], held: bool) -> None:
+    def row(kind: str, **values: Any) -> Any:
+        return SimpleNamespace(**{"kind": kind, "node": "node1", "deployment": "one", "fence": 1, **values})
+
+    rows = [row("state", was="", becomes="deploying"), *([row("lock")] if held else [])]
+    for (was, step_was, attempt_was), (becomes, step, attempt) in moves:
+        before = {"was": was, "step_was": step_was, "attempt_was": attempt_was}
+        rows.append(row("node", **before, becomes=becomes, step=step, attempt=attempt))
+    with pytest.raises(AssertionError):
+        history.check([*rows, *([row("free")] if held else [])])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from kadeploy_deployer.domain.errors import (
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.domain.transition import NodePosition, StepTarget, enter, fail, finish
+from kadeploy_deployer.ports.journal_entries import NodeReleased
 from kadeploy_deployer.ports.store_values import Created
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
@@ -71,7 +74,7 @@ async def test_who_comes_while_another_waits_is_told_who_it_is(store: SqlDeploym
 
     assert (await store.get("waits")).state is DeploymentState.WAITING
     with pytest.raises(AnotherDeploymentWaiting, match="waits of alice"):
-        await store.create(new_deployment("late", ["node3"]))
+        await store.create(new_deployment("late", ["node2"], busy_policy=BusyPolicy.FAIL))
 
 
 async def test_a_waiting_deployment_gets_its_nodes_when_they_are_free(store: SqlDeploymentStore) -> None:
@@ -171,7 +174,7 @@ async def test_a_finished_deployment_never_changes_again(database: Database, sto
     with pytest.raises(LeaseLost):
         await store.end(lease, trigger=DeploymentTrigger.CANCELLED, description="", failures={}, now=3.0)
     with pytest.raises(LeaseLost):
-        await store.record(lease, [], now=3.0)
+        await store.write(lease, [], now=3.0)
     assert await store.renew([lease], now=3.0, lease_seconds=9.9) == frozenset()
     assert await claim_all(store, "other") == []
     assert await store.claim([seen], driver="other", now=1e12, lease_seconds=30.0) == []
@@ -199,12 +202,13 @@ async def test_a_driver_whose_lease_was_taken_over_changes_nothing(
 
     assert (new.deployment_id, new.fence) == ("one", 2)
     now = time.time()
-    states = {"node1": PartitionState.TO_DEPLOY}
+    begin = NodePosition(state=PartitionState.TO_DEPLOY)
     for attempt in (
-        store.enter_step(old, step="x", attempt=1, nodes=states, state=PartitionState.TO_DEPLOY, now=now),
-        store.finish_attempt(old, step="x", attempt=1, done=["node1"], failed={}, again={}, deployed=False, now=now),
+        store.write(old, [enter("node1", begin, StepTarget(name="x", state=PartitionState.TO_DEPLOY))], now=now),
+        store.write(old, [fail("node1", begin, BROKEN["node1"])], now=now),
+        store.write(old, [NodeReleased(node="node1")], now=now),
         store.end(old, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN, now=now),
-        store.record(old, [], now=now),
+        store.write(old, [], now=now),
         store.acquire(old, now=now),
         store.note_wait(old, waited_seconds=1.0),
         store.leave_out(old, BROKEN, now=now),
@@ -214,6 +218,57 @@ async def test_a_driver_whose_lease_was_taken_over_changes_nothing(
     assert await store.renew([old], now=now, lease_seconds=99.0) == frozenset()
     await store.release([old])
     assert everything(database) == before
+
+
+async def test_a_node_that_is_not_where_its_transition_begins_is_not_moved_and_nobody_else_is(
+    database: Database, store: SqlDeploymentStore
+) -> None:
+    lease = await lease_of(store, "one", ["node1", "node2"])
+    begin = NodePosition(state=PartitionState.TO_DEPLOY)
+    boot, write = (
+        StepTarget(name="boot", state=PartitionState.TO_DEPLOY),
+        StepTarget(name="write", state=PartitionState.DEPLOYING),
+    )
+    entered = enter("node1", begin, boot)
+    await store.write(lease, [entered], now=1.0)
+    before = everything(database)
+
+    late = [
+        [enter("node2", begin, boot), entered],
+        [finish("node2", replace(begin, step="boot", attempt=1), following=write, facts=None, time=2.0)],
+        [finish("node1", replace(entered.after, attempt=2), following=write, facts=None, time=2.0)],
+        [fail("node1", replace(entered.after, state=PartitionState.DEPLOYING), BROKEN["node1"])],
+    ]
+    for entries in late:
+        with pytest.raises(LeaseLost):
+            await store.write(lease, entries, now=2.0)
+    assert everything(database) == before
+
+
+async def test_a_node_is_free_when_it_has_ended_whatever_the_others_do(store: SqlDeploymentStore) -> None:
+    lease = await lease_of(store, "one", ["node1", "node2", "node3"])
+    begin = NodePosition(state=PartitionState.TO_DEPLOY)
+    failed = fail("node2", begin, BROKEN["node1"])
+    rebooting = NodePosition(state=PartitionState.REBOOTING, step="reboot", attempt=1)
+    steps = [
+        StepTarget(name="write", state=PartitionState.DEPLOYING),
+        StepTarget(name="reboot", state=PartitionState.REBOOTING),
+    ]
+    position = begin
+    for step in steps:
+        moved = enter("node1", position, step)
+        await store.write(lease, [moved], now=1.0)
+        position = moved.after
+    assert position == rebooting
+    await store.write(lease, [finish("node1", rebooting, following=None, facts=None, time=2.0), failed], now=2.0)
+    assert await store.holders(["node1", "node2", "node3"]) == {"node2": "one", "node3": "one"}
+    assert (await store.load("one")).locked == {"node2", "node3"}
+
+    await store.write(lease, [NodeReleased(node="node2")], now=3.0)
+    assert await store.holders(["node1", "node2", "node3"]) == {"node3": "one"}
+    await lease_of(store, "two", ["node1", "node2"])
+    await store.end(lease, trigger=DeploymentTrigger.SOME_FAILED, description="", failures={}, now=4.0)
+    assert await store.holders(["node1", "node2", "node3"]) == {"node1": "two", "node2": "two"}
 
 
 async def test_a_lease_is_taken_over_only_as_it_was_seen(store: SqlDeploymentStore) -> None:

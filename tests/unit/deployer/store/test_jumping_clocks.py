@@ -1,6 +1,7 @@
 """The database's clock goes a day ahead or back, on each engine: the living keep what they hold, the dead do not."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, Failure
 from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
 from kadeploy_deployer.requests import deployments
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.store import turns
+from kadeploy_deployer.store import admission
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.database_clock import DatabaseClock
 from kadeploy_deployer.store.operations import SqlOperationStore
@@ -23,7 +24,7 @@ from tests.fakes.scripted_step import ScriptedStep, straight_plan
 pytestmark = pytest.mark.integration
 
 DAY = 86400.0
-LEASE = 1.5
+LEASE = 2.5
 ROOT = Actor(user="root", is_administrator=True)
 JUMPS = pytest.mark.parametrize("jump", [DAY, -DAY], ids=["a day ahead", "a day back"])
 
@@ -139,16 +140,18 @@ async def test_one_that_waits_and_whose_driver_is_dead_holds_up_nobody_for_long(
     holder = await site.deployer(step=ScriptedStep("write", holds=asyncio.Event()), nodes=("node1",))
     await holder.create()
     site.server.wrong = DAY
-    dead = await site.deployer(nodes=("node1",))
+    dead = await site.deployer(nodes=("node1", "node3"))
     waits = await dead.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=3 * LEASE))
     await asyncio.sleep(LEASE / 2)
     await dead.die()
     site.server.wrong = 0.0
 
     other = await site.deployer(nodes=("node3",))
+    # It drives the other one, too, when that has run out.
+    other.inventory.rights = {"node1": {"vda3"}, "node3": {"vda3"}}
     behind = asyncio.create_task(other.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)))
     ended = await other.finished(waits.id, within=8 * LEASE)
-    assert {node.reason for node in ended.nodes} == {FailureReason.BUSY}
+    assert FailureReason.BUSY in {node.reason for node in ended.nodes}
     async with asyncio.timeout(4 * LEASE):
         assert (await other.finished((await behind).id)).state is DeploymentState.TERMINATED
 
@@ -185,7 +188,10 @@ async def test_a_wait_in_vain_ends_in_time_also_after_a_take_over(site: Site, ju
     other = await site.deployer(nodes=("node1",))
     ended = await other.finished(created.id, within=6 * LEASE)
     assert (ended.state, ended.fence) == (DeploymentState.ERROR, 2)
-    assert ended.description.endswith("did not become free within 3 s")
+    # What both waited; a busy machine adds a second or two.
+    said = re.search(r"did not become free within (\d+) s$", ended.description)
+    assert said is not None
+    assert 2 * LEASE <= int(said[1]) <= 3 * LEASE
 
 
 @pytest.mark.thorough
@@ -193,15 +199,15 @@ async def test_a_wait_in_vain_ends_in_time_also_after_a_take_over(site: Site, ju
 async def test_who_queues_keeps_their_place_and_who_died_loses_it(
     site: Site, jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "PLACE_SECONDS", LEASE)
+    monkeypatch.setattr(admission, "PLACE_SECONDS", LEASE)
     monkeypatch.setattr(deployments, "RENEWAL_SECONDS", LEASE / 3)
     holder = await site.deployer(step=ScriptedStep("write", holds=asyncio.Event()), nodes=("node0",))
     await holder.create()
-    first = await site.deployer(nodes=("node0",))
+    first = await site.deployer(nodes=("node0", "node2"))
     in_the_way = await first.create(replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=60.0))
     waits = replace(SPEC, busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
 
-    dead = new_deployment("dead", ["node7"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
+    dead = new_deployment("dead", ["node2", "node7"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
     await holder.store.create(dead)
     second = await site.deployer(nodes=("node2",))
     earlier = asyncio.create_task(second.create(waits))
@@ -221,7 +227,7 @@ async def test_who_queues_keeps_their_place_and_who_died_loses_it(
     # Whoever came earlier began first; the one that died kept nobody.
     assert [one.state for one in ended] == [DeploymentState.TERMINATED] * 2
     with site.database.engine.begin() as connection:
-        assert turns.list_leases(connection) == []
+        assert admission.list_leases(connection) == []
 
 
 @JUMPS

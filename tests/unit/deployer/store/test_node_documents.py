@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
+from kadeploy_deployer.domain.vocabulary import Firmware
 from kadeploy_deployer.store.node_documents import pack, unpack
 from tests.fakes.deployment_world import node
 
 ALIKE = [node("node1"), node("node2"), node("node3")]
 DIFFERENT = [
     node("node1"),
-    replace(node("node2"), ip_address="10.0.0.2", partition=2, firmware="uefi"),
+    replace(node("node2"), ip_address="10.0.0.2", partition=2, firmware=Firmware.UEFI),
     replace(node("node3"), disks=(), labels={"rack": "7"}, commands=CommandSnapshot(console=("screen", "é"))),
 ]
 
@@ -43,4 +44,4 @@ def test_a_text_of_an_older_release_takes_the_defaults_and_of_a_newer_one_what_i
 
     found = unpack(json.dumps(document))
 
-    assert found["node3"] == replace(DIFFERENT[2], labels={}, firmware="bios")
+    assert found["node3"] == replace(DIFFERENT[2], labels={}, firmware=Firmware.BIOS)

@@ -16,9 +16,10 @@ from sqlalchemy.exc import OperationalError
 from kadeploy_database import mariadb_session
 from kadeploy_deployer.domain.errors import StoreUnreachable
 from kadeploy_deployer.domain.states import DeploymentState
-from kadeploy_deployer.ports.store_values import Created, RemarkNote
+from kadeploy_deployer.ports.journal_entries import RemarkEntry
+from kadeploy_deployer.ports.store_values import Created
+from kadeploy_deployer.store import admission, schema
 from kadeploy_deployer.store import database as database_room
-from kadeploy_deployer.store import schema, turns
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import World, new_deployment
@@ -65,7 +66,7 @@ async def test_a_driver_waits_for_the_database_so_that_nothing_done_is_forgotten
     assert lease is not None
     outages.extend(range(5))
 
-    await store.record(lease, [RemarkNote(node="", text="kept")], now=1.0)
+    await store.write(lease, [RemarkEntry(node="", text="kept")], now=1.0)
 
     assert outages == []
     assert (await store.events("one", after=2, limit=9))[0].sequence == 3
@@ -128,13 +129,13 @@ async def test_a_deployer_that_stops_in_the_middle_of_a_transaction_holds_up_nob
     monkeypatch.setattr(mariadb_session, "IDLE_SECONDS", 1)
     stopped, alive = Database(mariadb_url), Database(mariadb_url)
     with stopped.engine.connect() as connection:
-        turns.enter_admission(connection)
+        admission.enter_admission(connection)
         async with asyncio.timeout(30):
             created = await SqlDeploymentStore(alive).create(new_deployment("one", ["node1"]))
         assert isinstance(created, Created)
         # When it goes on it finds that it has done nothing.
         with pytest.raises(OperationalError):
-            turns.enter_admission(connection)
+            admission.enter_admission(connection)
     stopped.close()
     alive.close()
 

@@ -1,0 +1,41 @@
+"""What keeps a whole deployment from succeeding, known from its request and its environment alone.
+
+Plan, creation and the first step ask here, so that none of them says more or less than the others.
+"""
+
+from dataclasses import dataclass
+
+from kadeploy_deployer.domain import boot_choice
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
+from kadeploy_deployer.domain.vocabulary import ImageKind
+
+MAKEABLE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat")
+"""File systems that the deployment environment can make."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why it cannot succeed. `field`: of the request's `spec`, the one to change; `text`: one sentence."""
+
+    field: str
+    text: str
+
+
+def impossible(spec: DeploymentSpec, environment: EnvironmentSnapshot) -> Obstacle | None:
+    """Returns why a deployment cannot succeed, None if nothing speaks against it. `spec`: with its boot method."""
+    method = spec.boot_method
+    if problem := boot_choice.impossible(method, environment):
+        return Obstacle(field="boot_method", text=problem)
+    if boot_choice.chainloads(method, environment) and spec.kernel_arguments:
+        text = "kernel arguments mean nothing by chainload: the partition's own loader decides"
+        return Obstacle(field="kernel_arguments", text=text)
+    if environment.kind is ImageKind.TAR and environment.file_system not in MAKEABLE:
+        return Obstacle(field="environment_name", text=f"{environment.name}: {unmakeable(environment.file_system)}")
+    if spec.reformat_tmp and spec.reformat_tmp not in MAKEABLE:
+        return Obstacle(field="reformat_tmp", text=unmakeable(spec.reformat_tmp))
+    return None
+
+
+def unmakeable(file_system: str) -> str:
+    """Returns a sentence that says that nobody can make a file system."""
+    return f"the deployment environment cannot make a file system {file_system!r}; it can make {', '.join(MAKEABLE)}"
