@@ -115,7 +115,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
             await call.cancelled()
             raise asyncio.CancelledError from error
         except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
-            self._calls.refused(call, error)
+            await self._calls.refused(call, error)
             await _abort(call, error)
         await call.succeeded()
         call.wait_for_reader()
