@@ -26,7 +26,7 @@ from tests.integration.inventory.requests import a_node, registering
 
 SERVICES = ("inventory", "bootctl", "deployer")
 ADMINISTRATORS = ("root", "ruth")
-USERS = ("alice", "bob", "mallory", *ADMINISTRATORS)
+USERS = ("alice", "bob", "carol", "mallory", *ADMINISTRATORS)
 CONTRACTS: Mapping[str, tuple[Any, Any]] = {
     "inventory": (inventory_service_pb2, inventory_service_pb2_grpc),
     "deployer": (deployer_service_pb2, deployer_service_pb2_grpc),
@@ -41,7 +41,7 @@ _LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
 class TlsSite:
     """Three processes, and whoever has a certificate.
 
-    Alice has a right on every node, bob has none, mallory's certificate was revoked, root and
+    Alice has a right on every node, bob and carol have none, mallory's certificate was revoked, root and
     ruth administrate the site.
     """
 

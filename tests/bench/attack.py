@@ -17,10 +17,12 @@ from tests.tls_site import SERVICES, TlsSite, tls_site
 
 ROOT = Path(__file__).parents[2]
 NODES = 200
-SECONDS = 6.0
-PAUSE_SECONDS = 0.005
-# What the attack has built up by then is there to stay.
-BEFORE_SECONDS = 1.0
+SECONDS = 7.0
+# No more calls a second than a user may make.
+PAUSE_SECONDS = 0.012
+# What the attack has built up by then is there to stay, and what a user may do in a burst is done.
+BEFORE_SECONDS = 4.0
+PAUSE_BETWEEN_SECONDS = 1.0
 END_SECONDS = 90.0
 LIMIT = 5.0
 
@@ -33,7 +35,7 @@ def main() -> int:
             for attack in ATTACKS:
                 figures["attacks"].append(_measured(site, service, attack))
                 # Whoever was refused is forgotten.
-                time.sleep(BEFORE_SECONDS)
+                time.sleep(PAUSE_BETWEEN_SECONDS)
     figures["machine_after"] = machine()
     sys.stdout.write(_table(figures["attacks"]))
     path = save("attack", figures)

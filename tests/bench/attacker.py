@@ -14,6 +14,8 @@ from tests.tls_site import TlsSite
 
 # A revoked certificate, a user without a right, an administrator, another service.
 ATTACKERS = ("mallory", "bob", "root", "inventory")
+# Those who have no pace to keep could only be refused if their own work were.
+WITH_A_PACE = ("mallory", "bob")
 # Attackers have machines of their own: they take only what the others leave of this one.
 NICE = 10
 
@@ -26,7 +28,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8 * SILENT_CONNECTIONS), most))
     site = TlsSite(directory=Path(directory), addresses={service: address})
     with ExitStack() as stack:
-        for caller in ATTACKERS:
+        for caller in WITH_A_PACE if attack == "flood" else ATTACKERS:
             stack.enter_context(ATTACKS[attack](site, service, caller))
         sys.stdout.write("begun\n")
         sys.stdout.flush()

@@ -15,6 +15,8 @@ from kadeploy_edge.own_sockets import peer_of_call
 from kadeploy_edge.running_call import RunningCall
 
 LOOK_SECONDS = 2.0
+FEW_REFUSALS, REFUSAL_SECONDS = 20, 0.05
+"""After so many refusals within ten seconds, whoever calls on waits so long for each further one."""
 _AT_A_TIME = 100
 
 
@@ -56,15 +58,18 @@ class CallRegistry:
 
         call.context.add_done_callback(over)  # type: ignore[arg-type]  # the stubs want a class of their own
 
-    def refused(self, call: RunningCall, error: Exception) -> None:
-        """Ends the connection of a caller who is not heard any more, or who calls on and on."""
+    async def refused(self, call: RunningCall, error: Exception) -> None:
+        """Has a caller who is not heard, or who calls on and on, wait for each refusal, and ends their connection."""
         peer = peer_of_call(call.peer)
         if peer is None:
             return
+        count = 0
         if isinstance(error, CertificateRevoked | CertificateExpired):
-            self._connections.not_heard(peer)
+            count = self._connections.not_heard(peer)
         elif isinstance(error, TooManyCalls):
-            self._connections.refused(peer)
+            count = self._connections.refused(peer)
+        if count > FEW_REFUSALS:
+            await asyncio.sleep(REFUSAL_SECONDS)
 
     async def look(self) -> float:
         """Looks at every call once. Returns the seconds until it should be done again."""

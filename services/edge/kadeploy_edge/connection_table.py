@@ -62,17 +62,22 @@ class ConnectionTable:
         connection.running = max(0, connection.running - 1)
         connection.last_call = self._clock()
 
-    def refused(self, peer: Peer) -> None:
-        """Notes a call that was refused for its number; too many of them end the connection."""
-        if self._counted_refusals(peer) > MOST_REFUSALS:
+    def refused(self, peer: Peer) -> int:
+        """Notes a call that was refused for its number, and returns how many were; too many end the connection."""
+        count = self._counted_refusals(peer)
+        if count > MOST_REFUSALS:
             self.end(peer)
+        return count
 
-    def not_heard(self, peer: Peer) -> None:
-        """Notes a call of somebody who is not heard, whatever they ask: the connection ends when they are quiet."""
-        if self._counted_refusals(peer) > MOST_REFUSALS:
-            self.end(peer)
-        else:
+    def not_heard(self, peer: Peer) -> int:
+        """Notes a call of somebody who is not heard, whatever they ask: the connection ends when they are quiet.
+
+        Returns how many calls were refused.
+        """
+        count = self.refused(peer)
+        if count <= MOST_REFUSALS:
             self._of(peer).ends_at = self._clock() + QUIET_SECONDS
+        return count
 
     def end(self, peer: Peer) -> None:
         """Has the connection ended, a moment from now."""

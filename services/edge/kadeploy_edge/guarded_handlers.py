@@ -101,7 +101,9 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         """Answers one call, whatever becomes of it. Returns the bytes of a single answer; streams are written."""
         try:
             call.identify()
+            # Before it is said whether they may: who is refused again and again has a pace to keep, too.
             self._calls.enter(call, kind)
+            call.check_access()
             answer = await self._work_in_time(call, kind, handler, behaviour)
         except asyncio.CancelledError:
             error = call.take_end()
@@ -113,7 +115,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
             await call.cancelled()
             raise asyncio.CancelledError from error
         except Exception as error:  # noqa: BLE001 - this is the place where every error becomes a status
-            self._calls.refused(call, error)
+            await self._calls.refused(call, error)
             await _abort(call, error)
         await call.succeeded()
         call.wait_for_reader()

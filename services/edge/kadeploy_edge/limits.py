@@ -35,7 +35,7 @@ class Limits:
     calls_per_user: int = 32
     streams: int = 4096
     streams_per_user: int = 256
-    calls_per_second: int = 200
+    calls_per_second: int = 100
     request_seconds: float = 10.0
     upload_seconds: float = HOUR
     answer_seconds: float = 600.0

@@ -94,11 +94,14 @@ class RunningCall:
         return str(self.context.peer())
 
     def identify(self) -> None:
-        """Finds out who calls. Raises Denied for somebody who is not to be heard, or not with this method."""
+        """Finds out who calls. Raises Denied for somebody who is not to be heard."""
         current_caller.set(NOBODY)
         self.caller = self._edge.identity.name(self.context)
         self._edge.identity.admit(self.context)
         current_caller.set(self.caller)
+
+    def check_access(self) -> None:
+        """Raises CallerNotAllowed unless the contract allows the method to this caller."""
         if not self.is_probe:
             access.check(self.method, self.caller, is_administrator=self._edge.is_administrator(self.caller))
 

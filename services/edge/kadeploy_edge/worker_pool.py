@@ -1,8 +1,8 @@
 """Plain servicers, run in threads: only when their request is whole and the caller may call.
 
-A bounded number of threads answers calls; uploads, which wait for their sender, have as many of their own. A user has a
-quarter of them at most, and a service half, so that one who asks for much makes nobody else wait. What runs in a thread
-runs to its end, also when its caller has gone.
+A bounded number of threads answers calls; uploads, which wait for their sender, have as many of their own. A user has
+an eighth of them at most, and a service half, so that one who asks for much makes nobody else wait. What runs in a
+thread runs to its end, also when its caller has gone.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from kadeploy_edge.caller import Caller
 from kadeploy_edge.fair_share import FairShare
 from kadeploy_edge.running_call import CallOver
 
-PART_OF_A_USER, PART_OF_OTHERS = 4, 2
-"""A user has one thread of four, and a service one of two."""
+PART_OF_A_USER, PART_OF_OTHERS = 8, 2
+"""A user has one thread of eight, and a service one of two."""
 
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
