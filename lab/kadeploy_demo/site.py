@@ -4,8 +4,10 @@
 """
 
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +89,10 @@ class Site:
         tables |= {service: {"address": address} for service, address in self.addresses.items()}
         tables |= self._tls_table(f"users/{user}")
         path = self.directory / name
-        path.write_text(_toml(tables))
+        # Somebody else's command may read it at this moment: they see the old file or the new one, never a part.
+        fresh = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
+        fresh.write_text(_toml(tables))
+        fresh.replace(path)
         return path
 
     def prepare_certificates(self, *users: str) -> None:
