@@ -22,7 +22,7 @@ def run(command: click.Command | str, name: str) -> None:
     """Runs a command with the process's arguments and ends the process with its exit status.
 
     Args:
-        command: the command; or "module:attribute" below `kadeploy_cli.commands`, imported here, so that Ctrl-C while
+        command: the command; or "module:attribute" below `kadeploy_cli`, imported here, so that Ctrl-C while
             the libraries are loaded ends the process without a traceback, too.
         name: as what the user called it.
     """
@@ -59,7 +59,7 @@ def _loaded(command: click.Command | str) -> click.Command:
     if isinstance(command, click.Command):
         return command
     module, _, attribute = command.partition(":")
-    found: click.Command = getattr(import_module(f"kadeploy_cli.commands.{module}"), attribute)
+    found: click.Command = getattr(import_module(f"kadeploy_cli.{module}"), attribute)
     return found
 
 
