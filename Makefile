@@ -22,7 +22,9 @@ WORKERS ?= 3
 ENVIRONMENT ?= debian
 KEY := build/keys/cluster_ed25519
 PROTOS := $(shell find protos/kadeploy -name '*.proto')
-SOURCES := protos/generate.py requirements/lock.py services clients lab deployenv tests
+# What is released, each with a pyproject.toml of its own. The lab is beside them: part of a checkout alone.
+DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients deployenv)))
+SOURCES := protos/generate.py protos/hatch_build.py requirements/lock.py services clients lab deployenv tests
 
 ##@ The two commands
 
@@ -93,6 +95,13 @@ SEED ?= 1
 .PHONY: fuzz
 fuzz: setup proto ## Strange texts for every parser, each within a bound of processor time: COUNT=1000000; build/fuzz/fuzz.json
 	$(BIN)/python -m tests.fuzz $(COUNT) $(SEED)
+
+##@ Releases
+
+.PHONY: dist
+dist: setup ## An sdist and a wheel of each distribution, in dist/
+	rm -rf dist
+	for folder in $(DISTRIBUTIONS); do $(BIN)/uv build --quiet --out-dir dist "$$folder"; done
 
 ##@ Measurements
 
@@ -179,11 +188,11 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+( [a-z-]+)*:.*## / {printf "  %-34s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMPS)/venv: pyproject.toml requirements/development.txt
+$(STAMPS)/venv: requirements/development.txt $(patsubst %,%/pyproject.toml,$(DISTRIBUTIONS) lab)
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there: install python3, or say PYTHON=…" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "make: no virtual environment: run lab/setup-host" >&2; exit 1; }
 	$(BIN)/pip install --quiet --require-hashes --only-binary :all: --requirement requirements/development.txt
-	$(BIN)/pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --no-index --no-deps --no-build-isolation $(patsubst %,--editable ./%,$(DISTRIBUTIONS) lab)
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/proto: $(PROTOS) protos/generate.py $(STAMPS)/venv
