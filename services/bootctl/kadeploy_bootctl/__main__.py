@@ -24,7 +24,7 @@ USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     set_up_logging(options.log_level)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
@@ -96,7 +96,8 @@ def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     shared = shared_options()
     parser = service_parser(SERVICE, "Decides what every machine boots next.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

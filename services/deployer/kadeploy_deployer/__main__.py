@@ -27,7 +27,7 @@ QUIET = ("alembic", "asyncssh")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     set_up_logging(options.log_level, quiet=QUIET)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
@@ -73,7 +73,8 @@ def _end_streams(parts: Parts) -> None:
     parts.control.operations.leave()
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     shared = shared_options()
     parser = service_parser(SERVICE, "The deployer of Kadeploy.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -27,7 +27,7 @@ USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     set_up_logging(options.log_level, quiet=["alembic"])
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
@@ -58,7 +58,8 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
     return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     shared = shared_options()
     parser = service_parser(SERVICE, "The inventory of Kadeploy.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
