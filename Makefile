@@ -24,7 +24,10 @@ KEY := build/keys/cluster_ed25519
 PROTOS := $(shell find protos/kadeploy -name '*.proto')
 NODE_SCRIPTS := $(addprefix deployenv/kadeploy_deployenv/rootfs/,init usr/sbin/kadeploy-release-disk \
   $(addprefix usr/lib/kadeploy/,announce boot-order console console-line dhcp disks network start))
-SOURCES := protos/generate.py requirements/lock.py services clients lab deployenv tests
+# What is released, each with a pyproject.toml of its own. The lab is beside them: part of a checkout alone.
+DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients deployenv)))
+SOURCES := protos/generate.py protos/hatch_build.py requirements/lock.py debian/manual.py services clients lab \
+  deployenv tests
 
 ##@ The two commands
 
@@ -34,14 +37,14 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 
 .PHONY: test
 test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
-	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 ##@ Work
 
 .PHONY: test-fast
 test-fast: setup proto ## All tests but the thorough ones and those that boot machines (under 2 minutes)
-	$(BIN)/python -m pytest -m "not lab and not hardware and not compose and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: root ready environment-tiny environment-raw ## The tests that boot machines
@@ -55,6 +58,10 @@ test-hardware: root setup proto deployenv-hardware environment-tiny-hardware ## 
 test-compose: root setup proto ## The images and compose.yaml, on a container engine of its own (2 minutes)
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
+.PHONY: test-packages
+test-packages: root deb ## The Debian packages and docs/install.md, in a Debian of its own (5 minutes)
+	$(AS_ROOT) $(BIN)/python -m pytest -m packages $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/buf lint build/protos/descriptors.binpb --config protos/buf.yaml
@@ -63,7 +70,7 @@ lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
-	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* \
+	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* debian/build \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
 	$(BIN)/shellcheck --external-sources --shell=dash $(NODE_SCRIPTS)
 	$(BIN)/hadolint services/Dockerfile
@@ -100,6 +107,18 @@ SEED ?= 1
 .PHONY: fuzz
 fuzz: setup proto ## Strange texts for every parser, each within a bound of processor time: COUNT=1000000; build/fuzz/fuzz.json
 	$(BIN)/python -m tests.fuzz $(COUNT) $(SEED)
+
+##@ Releases
+
+.PHONY: dist
+dist: setup ## An sdist and a wheel of each distribution, in dist/
+	rm -rf dist
+	for folder in $(DISTRIBUTIONS); do $(BIN)/uv build --quiet --out-dir dist "$$folder"; done
+
+.PHONY: deb
+deb: setup proto ## Debian packages for this Debian, in build/deb; SUITE=trixie: for that one, in build/deb-trixie
+	lab/setup-host debian/packages.txt
+	debian/build $(or $(SUITE),$(shell . /etc/os-release && echo $$VERSION_CODENAME)) build/deb$(addprefix -,$(SUITE))
 
 ##@ Measurements
 
@@ -206,11 +225,11 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+( [a-z-]+)*:.*## / {printf "  %-34s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMPS)/venv: pyproject.toml requirements/development.txt
+$(STAMPS)/venv: requirements/development.txt $(patsubst %,%/pyproject.toml,$(DISTRIBUTIONS) lab)
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there: install python3, or say PYTHON=…" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "make: no virtual environment: run lab/setup-host" >&2; exit 1; }
 	$(BIN)/pip install --quiet --require-hashes --only-binary :all: --requirement requirements/development.txt
-	$(BIN)/pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --no-index --no-deps --no-build-isolation $(patsubst %,--editable ./%,$(DISTRIBUTIONS) lab)
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/proto: $(PROTOS) protos/generate.py $(STAMPS)/venv

@@ -15,7 +15,7 @@ from kadeploy_cli.operations.commands import console, keys, power, reboot, run, 
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
 
-DISTRIBUTION = "kadeploy"
+DISTRIBUTION = "kadeploy-client"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,12 +1,12 @@
-"""requirements/*.txt: made from pyproject.toml as it is, every package by version and hash, no host named."""
+"""requirements/*.txt: made from the distributions as they are, every package by version and hash, no host named."""
 
 import importlib.util
 import re
-import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
 
 CHECKOUT = Path(__file__).parents[2]
 DIRECTORY = CHECKOUT / "requirements"
@@ -26,7 +26,12 @@ def _lock() -> ModuleType:
 
 
 LOCK = _lock()
-WANTED = LOCK.requirements(tomllib.loads((CHECKOUT / "pyproject.toml").read_text()))
+WANTED: dict[str, list[str]] = LOCK.requirements(LOCK.read_projects(), LOCK.read_groups())
+
+
+def versions(name: str) -> dict[str, str]:
+    text = (DIRECTORY / f"{name}.txt").read_text()
+    return {match[1]: match[2] for match in PACKAGE.finditer(text)}
 
 
 def normal(name: str) -> str:
@@ -38,13 +43,25 @@ def test_there_is_a_file_for_each_role_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", WANTED)
-def test_a_file_was_made_from_pyproject_as_it_is(name: str) -> None:
+def test_a_file_was_made_from_the_distributions_as_they_are(name: str) -> None:
     text = (DIRECTORY / f"{name}.txt").read_text()
     assert f"# requirements: {LOCK.digest(WANTED[name])}\n" in text, "run `make lock` and commit what it changes"
-    locked = {match[1]: match[2] for match in PACKAGE.finditer(text)}
-    for requirement in WANTED[name]:
-        package, _, version = requirement.partition(";")[0].strip().partition("==")
-        assert version in ("", locked[normal(package)]), requirement
+    locked = versions(name)
+    for requirement in map(Requirement, WANTED[name]):
+        assert requirement.specifier.contains(locked[normal(requirement.name)]), requirement
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_sites_get_the_versions_that_the_tests_run_with(name: str) -> None:
+    assert versions(name).items() <= versions(LOCK.DEVELOPMENT).items()
+
+
+def test_a_host_of_the_tftp_tree_gets_neither_a_database_library_nor_ssh() -> None:
+    assert versions("bootctl").keys().isdisjoint({"sqlalchemy", "alembic", "pymysql", "asyncssh", "aiohttp", "click"})
+
+
+def test_a_client_gets_neither_a_database_library_nor_a_server_for_images() -> None:
+    assert versions("client").keys().isdisjoint({"sqlalchemy", "alembic", "pymysql", "asyncssh", "aiohttp"})
 
 
 @pytest.mark.parametrize("name", WANTED)

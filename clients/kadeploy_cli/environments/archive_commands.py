@@ -77,7 +77,7 @@ def _directory(option: str, name: str) -> Path:
 
 @click.command()
 @archiving_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options(form=None)
 def kaarchive(_session: Session, /, **options: Any) -> None:
     """Makes an image of a system: one file system, owners as numbers, with extended attributes.
@@ -94,7 +94,7 @@ def kaarchive(_session: Session, /, **options: Any) -> None:
 @archiving_options
 @click.option("--initrdpath", metavar="PATH", help="The initrd in the image (-i names the image here).")
 @click.option("--cluster", metavar="NAME", help="The cluster that it is made for (-z compresses here).")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options(form=None)
 def kacreateenv(session: Session, /, *, file: str | None, owner: str, **options: Any) -> None:
     """Makes an image of a system and records it as an environment: kaarchive and karecordenv in one step.

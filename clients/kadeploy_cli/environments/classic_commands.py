@@ -47,7 +47,7 @@ def recording_options(function: Function) -> Function:
 @click.option("-i", "--initrdpath", metavar="PATH", help="The initrd in the image.")
 @click.option("-fb", "--filebase", metavar="FILE", help="The image: .tar.gz .tar.zst .dd.gz and the like, or its URL.")
 @click.option("-z", "--cluster", metavar="NAME", help="The cluster that it is made for.")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options(form=None)
 def karecordenv(session: Session, /, *, file: str | None, owner: str, **options: str | None) -> None:
     """Records an environment, with size and SHA-256 of its files.
@@ -66,7 +66,7 @@ def karecordenv(session: Session, /, *, file: str | None, owner: str, **options:
 @click.option("--listlogin", is_flag=True, help="List who owns environments that you may use.")
 @click.option("-z", "--cluster", default="", metavar="NAME", help="Those made for this cluster.")
 @node_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options()
 def kaenvironments(
     session: Session,

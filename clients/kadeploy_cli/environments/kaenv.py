@@ -29,7 +29,7 @@ CHECKSUMS = {
 @click.option(
     "--update-postinstalls-checksum", "postinstalls", metavar="NAME", help="Accept the post-install archives."
 )
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options()
 def kaenv(
     session: Session,

@@ -17,7 +17,7 @@ from kadeploy_cli.terminal.failures import UsageFailure
 @click.command()
 @click.argument("file")
 @registration_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options(form=None)
 def kaaddnode(session: Session, /, *, file: str, dry_run: bool, **options: Any) -> None:
     r"""Registers the nodes of a description file ("-" for stdin), all or none.
@@ -32,7 +32,7 @@ def kaaddnode(session: Session, /, *, file: str, dry_run: bool, **options: Any) 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NODES]...")
 @node_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options(form=None)
 def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[str, ...], node_file: str | None) -> None:
     """Removes nodes with their disks and partitions."""
@@ -74,7 +74,7 @@ def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[st
     help="Only this cluster; with -add, the files with its name in theirs.",
 )
 @node_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options()
 def kanodes(
     session: Session,

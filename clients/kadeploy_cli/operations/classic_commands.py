@@ -41,7 +41,7 @@ class Day(click.DateTime):
 
 DAY = Day()
 
-version_option = click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+version_option = click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 
 
 @click.command()

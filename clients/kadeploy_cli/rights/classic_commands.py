@@ -14,7 +14,7 @@ from kadeploy_cli.terminal.failures import UsageFailure
 @node_options
 @PARTITIONS
 @click.option("--until", metavar="TIME", help="The right ends then, such as 2030-01-31T18:00.")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options()
 def kaadduser(
     session: Session,
@@ -35,7 +35,7 @@ def kaadduser(
 @USERS
 @node_options
 @PARTITIONS
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options()
 def kadeluser(
     session: Session,
@@ -65,7 +65,7 @@ def kadeluser(
     help="With -a: take away what other users have on these nodes, instead of refusing.",
 )
 @click.option("--until", metavar="TIME", help="With -a: the right ends then, such as 2030-01-31T18:00.")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy")
+@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 @command_options("--output")
 def karights(
     session: Session,

@@ -8,35 +8,37 @@ from dataclasses import replace
 from pathlib import Path
 
 from kadeploy_bootctl import bootstrap
-from kadeploy_bootctl.settings import Settings
+from kadeploy_bootctl.settings import Settings, read_settings
 from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
+from kadeploy_edge.command_line import add_serve, complain, service_parser, shared_options
 from kadeploy_edge.errors import DomainError
 from kadeploy_edge.log_lines import set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import serve
 from kadeploy_edge.settings_file import BadSettings
 
+SERVICE = "kadeploy-bootctl"
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     set_up_logging(options.log_level)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
-        return _complain(str(error), USAGE)
+        return complain(SERVICE, str(error), USAGE)
     try:
         status: int = options.run(settings, options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except DomainError as error:
-        return _complain(error.message, FAILURE)
+        return complain(SERVICE, error.message, FAILURE)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}", FAILURE)
+        return complain(SERVICE, f"{where}{error.strerror or error}", FAILURE)
     return status
 
 
@@ -79,10 +81,10 @@ def _install_label(settings: Settings, options: argparse.Namespace) -> int:
     if label is None:
         known = ", ".join(sorted(settings.labels)) or "none"
         advice = f"add [labels.{options.name}] with kernel and initrd; it knows: {known}"
-        return _complain(f"{options.config} does not know the label {options.name!r}: {advice}", USAGE)
+        return complain(SERVICE, f"{options.config} does not know the label {options.name!r}: {advice}", USAGE)
     if bool(label.initrd) != (options.initrd is not None):
         wanted = "needs --initrd" if label.initrd else "has no initrd in the settings"
-        return _complain(f"the label {label.name!r} {wanted}", USAGE)
+        return complain(SERVICE, f"the label {label.name!r} {wanted}", USAGE)
     done = install_label(bootstrap.layout_of(settings), label, kernel=options.kernel, initrd=options.initrd)
     for line in done:
         _say(line)
@@ -94,24 +96,13 @@ def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _complain(sentence: str, status: int) -> int:
-    sys.stderr.write(f"kadeploy-bootctl: {sentence}\n")
-    return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
-    levels = ("debug", "info", "warning", "error")
-    shared.add_argument("--log-level", choices=levels, default="info", help="how much is logged (default: info)")
-    parser = argparse.ArgumentParser(prog="kadeploy-bootctl", description="Decides what every machine boots next.")
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
+    shared = shared_options()
+    parser = service_parser(SERVICE, "Decides what every machine boots next.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    serve = commands.add_parser("serve", parents=[shared], help="answer calls until SIGTERM")
-    serve.add_argument(
-        "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
-    )
-    serve.set_defaults(run=_serve)
+    add_serve(commands, shared, serve=_serve, read=read_settings)
     init = commands.add_parser("init", parents=[shared], help="lay the TFTP tree out; may be repeated")
     init.add_argument("--owner", default="", metavar="USER", help="who gets the directories that bootctl writes")
     init.set_defaults(run=_init)

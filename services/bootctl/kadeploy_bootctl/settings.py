@@ -158,11 +158,13 @@ def _http_url(table: Table) -> str:
 
 
 def _serial(table: Table) -> Serial | None:
+    if not table.is_there:
+        return None
     port = table.whole("port", 0, least=0, most=LARGEST_SERIAL_PORT)
     speed = table.whole("speed", 115200, least=min(SERIAL_SPEEDS), most=max(SERIAL_SPEEDS), unit="bits per second")
     if speed not in SERIAL_SPEEDS:
         raise table.refusal("speed", f"one of {', '.join(map(str, SERIAL_SPEEDS))}", speed, default=115200)
-    return Serial(port=port, speed=speed) if table.is_there else None
+    return Serial(port=port, speed=speed)
 
 
 def _labels(table: Table) -> Mapping[str, KernelLabel]:

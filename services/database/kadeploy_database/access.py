@@ -33,6 +33,7 @@ from kadeploy_edge.private_file import UnusablePrivateFile, read_private
 from kadeploy_edge.settings_file import Table
 from kadeploy_edge.tls import TlsFiles
 
+DEFAULT_HOST: Final = "localhost"
 DEFAULT_PORT: Final = 3306
 LAST_PORT: Final = 65535
 ENGINES: Final = ("sqlite", "mariadb")
@@ -91,7 +92,7 @@ class MariadbAccess:
     database: str
     account: Account
     migration: Account
-    host: str = "localhost"
+    host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     socket: Path | None = None
     tls: TlsFiles | None = None
@@ -147,9 +148,9 @@ def read_access(databases: Table, name: str, *, user: str, tls: TlsFiles | None)
     if table.choice("engine", ENGINES) == "sqlite":
         return SqliteAccess(path=_file(table, "path"))
     socket = table.optional_path("socket")
-    host, port = _matched(table, "host", _HOST, "localhost"), table.whole("port", DEFAULT_PORT, least=1, most=LAST_PORT)
     if socket is not None and (table.has("host") or table.has("port")):
         raise table.complaint("socket", f"{table.name('socket')} stands for host and port: remove it, or them")
+    host, port = _server(table) if socket is None else (DEFAULT_HOST, DEFAULT_PORT)
     account = Account(user=_matched(table, "user", _USER, user), password_file=table.path("password_file"))
     migration = Account(
         user=_matched(table, "migration_user", _USER, f"{account.user[:22]}_migration"),
@@ -169,6 +170,11 @@ def read_access(databases: Table, name: str, *, user: str, tls: TlsFiles | None)
         tls=read_protection(table, host=host, port=port, socket=socket, tls=tls),
         setting=databases.name(name),
     )
+
+
+def _server(table: Table) -> tuple[str, int]:
+    host = _matched(table, "host", _HOST, DEFAULT_HOST)
+    return host, table.whole("port", DEFAULT_PORT, least=1, most=LAST_PORT)
 
 
 def _file(table: Table, key: str) -> Path:

@@ -6,39 +6,40 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from kadeploy_database.command_line import add_database_verbs
 from kadeploy_deployer import bootstrap, database_commands, service
 from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.rpc.parts import Parts
-from kadeploy_deployer.settings import Settings
+from kadeploy_deployer.settings import Settings, read_settings
 from kadeploy_deployer.store.database import Database
+from kadeploy_edge.command_line import add_serve, complain, service_parser, shared_options
 from kadeploy_edge.errors import DomainError
 from kadeploy_edge.log_lines import set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import ServerSettings, serve
 from kadeploy_edge.settings_file import BadSettings
 
+SERVICE = "kadeploy-deployer"
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 QUIET = ("alembic", "asyncssh")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     set_up_logging(options.log_level, quiet=QUIET)
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
-        return _complain(str(error), USAGE)
+        return complain(SERVICE, str(error), USAGE)
     try:
         with closed_to_others():
             status: int = options.run(settings, options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except (DomainError, ShellError, OSError) as error:
-        return _complain(str(error), FAILURE)
+        return complain(SERVICE, str(error), FAILURE)
     return status
 
 
@@ -72,24 +73,12 @@ def _end_streams(parts: Parts) -> None:
     parts.control.operations.leave()
 
 
-def _complain(sentence: str, status: int) -> int:
-    sys.stderr.write(f"kadeploy-deployer: {sentence}\n")
-    return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, required=True, metavar="FILE", help="the settings (TOML)")
-    shared.add_argument(
-        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: info"
-    )
-    parser = argparse.ArgumentParser(prog="kadeploy-deployer", description="The deployer of Kadeploy.")
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
+    shared = shared_options()
+    parser = service_parser(SERVICE, "The deployer of Kadeploy.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", parents=[shared], help="serve until told to stop")
-    serve.add_argument(
-        "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
-    )
-    serve.set_defaults(run=_serve)
+    add_serve(commands, shared, serve=_serve, read=read_settings)
     add_database_verbs(commands, shared, database_commands.databases)
     return parser
 

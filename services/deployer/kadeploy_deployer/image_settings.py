@@ -42,7 +42,7 @@ class ImageSettings:
 def read_images(table: Table) -> ImageSettings:
     """Returns what the file says of images, or raises BadSettings."""
     return ImageSettings(
-        directories=table.paths("image_directories") if table.has("image_directories") else _default(table),
+        directories=table.paths("image_directories", [DEFAULT_DIRECTORY]),
         groups=frozenset(_group(table, name) for name in table.names("image_groups", ())),
         servers=tuple(_server(table, text) for text in sorted(table.names("image_hosts", ()))),
         networks=tuple(_network(table, text) for text in sorted(table.names("image_networks", ()))),
@@ -89,12 +89,6 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
-
-
-def _default(table: Table) -> tuple[Path, ...]:
-    # Asked for, so that the key is known.
-    table.paths("image_directories")
-    return (DEFAULT_DIRECTORY,)
 
 
 def _group(table: Table, name: str) -> int:

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tomli_w
+
 LARGEST_FILE_BYTES = 256 * 1024
 LONGEST_SHOWN = 80
 SECRET_WORDS = ("password", "secret", "token", "private")
@@ -39,6 +41,18 @@ def load(path: Path, read: Callable[["Table"], _Settings]) -> _Settings:
     settings = read(top)
     top.end()
     return settings
+
+
+def describe(path: Path, read: Callable[["Table"], object]) -> str:
+    """Returns the settings that `read` finds in a file, as TOML: every key with its value, defaults too.
+
+    Paths are absolute. Reading that text gives the same settings. It has no secrets, because settings name files with
+    secrets and no secret. Raises BadSettings with one sentence if the file cannot be used.
+    """
+    top = parse(path)
+    read(top)
+    top.end()
+    return tomli_w.dumps(top.as_read())
 
 
 def parse(path: Path) -> "Table":
@@ -104,6 +118,7 @@ class Table:
         self._keys = keys
         self._values = dict(values or {})
         self._known: dict[str, Table | None] = {}
+        self._read: dict[str, Any] = {}
         self.is_there = values is not None
 
     @property
@@ -153,17 +168,21 @@ class Table:
 
     def path(self, key: str, default: Path | None = None) -> Path:
         """Returns a path; a relative one begins at the file of the settings."""
-        return self._resolved(self.text(key, None if default is None else str(default)))
+        path = self._resolved(self.text(key, None if default is None else str(default)))
+        self._read[key] = str(path)
+        return path
 
     def optional_path(self, key: str) -> Path | None:
         """Returns a path, or None where the key is not there."""
         self._known.setdefault(key, None)
         return self.path(key) if self.has(key) else None
 
-    def paths(self, key: str) -> tuple[Path, ...]:
-        """Returns a list of paths, empty where the key is not there."""
-        empty: list[str] = []
-        return tuple(self._resolved(one) for one in self._take(key, empty, "a list of paths", _is_list_of_texts))
+    def paths(self, key: str, default: Iterable[Path] = ()) -> tuple[Path, ...]:
+        """Returns a list of paths, which may be empty."""
+        texts = self._take(key, [str(path) for path in default], "a list of paths", _is_list_of_texts)
+        paths = tuple(self._resolved(one) for one in texts)
+        self._read[key] = [str(path) for path in paths]
+        return paths
 
     def table(self, key: str) -> "Table":
         """Returns a table within this one; where the key is not there an empty one, with `is_there` False."""
@@ -204,6 +223,11 @@ class Table:
             found.extend((self.name(key),) if inner is None else inner.asked())
         return tuple(found)
 
+    def as_read(self) -> dict[str, Any]:
+        """Returns the value of each key that was asked for, defaults too; not of tables of which nothing was asked."""
+        inner = {key: table.as_read() for key, table in self._known.items() if table is not None}
+        return {**self._read, **{key: values for key, values in inner.items() if values}}
+
     def end(self) -> None:
         """Raises BadSettings if the file has a key that nobody asked for."""
         for key in self._values:
@@ -223,10 +247,13 @@ class Table:
         if key not in self._values:
             if default is None:
                 raise self.missing(key, expected)
+            self._read[key] = default
             return default
         value: _Value = self._values[key]
         if not fits(value):
             raise self.refusal(key, expected, value, unit=unit, default=default)
+        if not isinstance(value, dict):
+            self._read[key] = value
         return value
 
     def _resolved(self, text: str) -> Path:

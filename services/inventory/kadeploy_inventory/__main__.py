@@ -5,40 +5,41 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from sqlalchemy import Engine
 
 from kadeploy_database.command_line import add_database_verbs
 from kadeploy_database.database_commands import closing, mark_files
+from kadeploy_edge.command_line import add_serve, complain, service_parser, shared_options
 from kadeploy_edge.errors import DomainError
 from kadeploy_edge.log_lines import set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import serve
 from kadeploy_edge.settings_file import BadSettings
 from kadeploy_inventory import bootstrap, database_commands
-from kadeploy_inventory.settings import Settings
+from kadeploy_inventory.settings import Settings, read_settings
 from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import is_embedded
 
+SERVICE = "kadeploy-inventory"
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     set_up_logging(options.log_level, quiet=["alembic"])
     try:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
-        return _complain(str(error), USAGE)
+        return complain(SERVICE, str(error), USAGE)
     try:
         with closed_to_others():
             status: int = options.run(settings, options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except (DomainError, OSError) as error:
-        return _complain(str(error), FAILURE)
+        return complain(SERVICE, str(error), FAILURE)
     return status
 
 
@@ -51,30 +52,18 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
     if all(is_embedded(engine) for engine in engines.values()):
         schema.upgrade(engines)
     if found := database_commands.outdated(engines):
-        return _complain("; ".join(found), FAILURE)
+        return complain(SERVICE, "; ".join(found), FAILURE)
     mark_files(database_commands.databases(settings).accesses)
     runtime = bootstrap.build_runtime(settings, engines, reserve_space=True)
     return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
 
 
-def _complain(sentence: str, status: int) -> int:
-    sys.stderr.write(f"kadeploy-inventory: {sentence}\n")
-    return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, required=True, metavar="FILE", help="the settings (TOML)")
-    shared.add_argument(
-        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: info"
-    )
-    parser = argparse.ArgumentParser(prog="kadeploy-inventory", description="The inventory of Kadeploy.")
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
+    shared = shared_options()
+    parser = service_parser(SERVICE, "The inventory of Kadeploy.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", parents=[shared], help="serve until told to stop")
-    serve.add_argument(
-        "--insecure", action="store_true", help="plain text on loopback: every process of this host is believed"
-    )
-    serve.set_defaults(run=_serve)
+    add_serve(commands, shared, serve=_serve, read=read_settings)
     add_database_verbs(commands, shared, database_commands.databases)
     return parser
 

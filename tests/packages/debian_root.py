@@ -1,0 +1,152 @@
+"""A fresh Debian in a directory, entered by chroot in namespaces of its own: no network, no process outlives it."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+CACHE = CHECKOUT / "build" / "cache" / "packages"
+SUITE = "bookworm"
+# Besides a minimal Debian: what the packages depend on and what docs/install.md has an administrator install, so that
+# no test needs the network.
+PACKAGES = (
+    "python3", "systemd", "adduser", "iproute2", "man-db", "mariadb-server", "openssh-client", "procps", "sqlite3",
+    "tftpd-hpa", "pxelinux", "syslinux-common", "grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "zstd",
+)  # fmt: skip
+BUILD_SECONDS = 1200.0
+START_SECONDS = 30.0
+COMMAND_SECONDS = 300.0
+# Mounts what programs expect, brings the loopback up and waits; its end ends every process in it.
+ENTER = """
+set -e
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+mount -t tmpfs tmpfs "$1/run"
+ip link set lo up
+for address in $2; do ip address add "$address/32" dev lo; done
+touch "$1/run/entered"
+exec sleep infinity
+"""
+
+
+class CommandError(Exception):
+    """A command in the root failed; the message has its last words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianRoot:
+    """A Debian that commands can be run in.
+
+    Attributes:
+        path: its root directory, seen from this host.
+        pid: the first process of its namespaces.
+    """
+
+    path: Path
+    pid: int
+
+    def run(self, script: str, *, timeout: float = COMMAND_SECONDS) -> str:
+        """Returns what a script of bash prints, run as root in /root; raises CommandError when it fails."""
+        argv = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--pid", "--ipc", "--uts", "--"]
+        argv += ["chroot", str(self.path), "env", "-i", "-C", "/root", "HOME=/root", "LC_ALL=C.UTF-8"]
+        argv += ["PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"]
+        done = subprocess.run(
+            [*argv, "bash", "-euo", "pipefail", "-s"],
+            input=script, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            words = "\n".join((done.stdout + done.stderr).splitlines()[-30:])
+            raise CommandError(f"status {done.returncode} of\n{script}\n{words}")
+        return done.stdout
+
+    def files(self) -> dict[str, int]:
+        """Returns every file with its mode, but for what dpkg, apt and programs in general note of their work."""
+        passing = ("proc", "dev", "run", "sys", "tmp", "root", "var/lib/dpkg", "var/lib/apt", "var/cache", "var/log")
+        found: dict[str, int] = {}
+        for folder, directories, names in os.walk(self.path):
+            inside = Path(folder).relative_to(self.path)
+            directories[:] = [name for name in directories if str(inside / name) not in passing]
+            for name in (*directories, *names):
+                found[str(inside / name)] = (Path(folder) / name).lstat().st_mode
+        return found
+
+
+@contextmanager
+def debian_root(directory: Path, *, addresses: Sequence[str] = ()) -> Iterator[DebianRoot]:
+    """Yields a fresh Debian; ends its processes and removes it.
+
+    Args:
+        directory: where it is unpacked; made here.
+        addresses: of its loopback interface, besides 127.0.0.1.
+    """
+    archive = root_archive()
+    with ExitStack() as stack:
+        directory.mkdir(parents=True)
+        stack.callback(shutil.rmtree, directory)
+        path = directory / "root"
+        path.mkdir()
+        subprocess.run(
+            ["tar", "--extract", "--file", archive, "--directory", path, "--numeric-owner"], check=True, timeout=300
+        )
+        # The kernel ends the namespaces, with all in them, when this process ends, however it ends.
+        holder = subprocess.Popen(
+            [
+                "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork",
+                "--kill-child", "--", "sh", "-c", ENTER, "enter", path, " ".join(addresses),
+            ],
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        stack.callback(_end, holder)
+        root = DebianRoot(path=path, pid=_first_child(holder))
+        _wait_until_entered(root, holder)
+        yield root
+
+
+def root_archive() -> Path:
+    """Returns an archive of a fresh Debian; built when not there, which needs the network."""
+    digest = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
+    archive = CACHE / f"root-{digest}.tar"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not archive.exists():
+            building = archive.with_suffix(".new.tar")
+            building.unlink(missing_ok=True)
+            command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+            subprocess.run([*command, SUITE, building], check=True, timeout=BUILD_SECONDS)
+            building.rename(archive)
+    return archive
+
+
+def _first_child(process: "subprocess.Popen[bytes]") -> int:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := children.read_text().split():
+            return int(found[0])
+        time.sleep(0.02)
+    raise CommandError(f"the namespaces could not be made: unshare ended with status {process.poll()}")
+
+
+def _wait_until_entered(root: DebianRoot, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        # Seen through the namespace: /run is a file system of its own there.
+        if Path(f"/proc/{root.pid}/root{root.path}/run/entered").exists():
+            return
+        time.sleep(0.02)
+    raise CommandError(f"the root could not be entered: status {process.poll()}")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait(START_SECONDS)
