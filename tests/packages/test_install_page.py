@@ -229,17 +229,17 @@ def check_files_for_other_programs(root: DebianRoot, directory: Path) -> None:
     """Has each program read its file of the page, with the nodes that the page's commands have rendered."""
     for name in ("nodes.isc", "nodes.kea", "nodes.dnsmasq"):
         (directory / name).write_text(root.run(f"cat /etc/kadeploy/{name}"))
-    for kind, command in {
-        "dhcpd": ["dhcpd", "-t", "-4", "-lf", directory / "leases", "-cf"],
-        "kea": ["kea-dhcp4", "-t"],
-        "dnsmasq": ["dnsmasq", "--test", "--conf-file"],
-        "nft": ["unshare", "--net", "nft", "--check", "--file"],
-    }.items():
+    programs = {
+        "dhcpd": f"dhcpd -t -4 -lf {directory}/leases -cf {directory}/dhcpd.conf",
+        "kea": f"kea-dhcp4 -t {directory}/kea.conf",
+        "dnsmasq": f"dnsmasq --test --conf-file={directory}/dnsmasq.conf",
+        "nft": f"unshare --net nft --check --file {directory}/nft.conf",
+    }
+    for kind, command in programs.items():
         (block,) = blocks(kind)
         file = directory / f"{kind}.conf"
         file.write_text(block.text.replace("/etc/kadeploy", str(directory)))
-        argv = [*command[:-1], f"{command[-1]}={file}"] if kind == "dnsmasq" else [*command, file]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command.split(), capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
