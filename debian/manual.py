@@ -8,6 +8,7 @@ makes `DIRECTORY/PACKAGE/usr/share/…` for each Debian package. The commands of
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ COMPLETIONS = {
 # The shells that shtab knows.
 SERVICE_SHELLS = ("bash", "zsh")
 CLIENT = "kadeploy-client"
+# Of the requests, click-man writes those of two capital letters and B.
+NO_REQUEST = re.compile(r"^\.(?!(?:[A-Z]{2}|B)\b|\\)", re.MULTILINE)
 
 
 def main() -> int:
@@ -56,6 +59,9 @@ def _write_client(share: Path) -> None:
         click_man.core.write_man_pages(name, command, version=version(CLIENT), target_dir=pages, date=_date())
         for shell, place in COMPLETIONS.items():
             _write(share / place.format(name), _click_completion(command, name, shell))
+    for page in pages.iterdir():
+        # A word such as ".yaml" at the beginning of a line would be a request of troff's.
+        page.write_text(NO_REQUEST.sub(r"\\&\g<0>", page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _click_completion(command: click.Command, name: str, shell: str) -> str:

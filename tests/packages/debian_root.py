@@ -1,4 +1,8 @@
-"""A fresh Debian in a directory, entered by chroot in namespaces of its own: no network, no process outlives it."""
+"""A fresh Debian, entered by chroot in namespaces of its own: no network, and nothing outlives it.
+
+The Debian is built once, into the cache. Each test has an overlay of it in memory, which the namespaces hold: when they
+end, its files are gone with its processes.
+"""
 
 import fcntl
 import hashlib
@@ -23,17 +27,20 @@ PACKAGES = (
 BUILD_SECONDS = 1200.0
 START_SECONDS = 30.0
 COMMAND_SECONDS = 300.0
-# Mounts what programs expect, brings the loopback up and waits; its end ends every process in it.
+# TREE DIRECTORY ADDRESSES: mounts the overlay and what programs expect, brings the loopback up and waits.
 ENTER = """
 set -e
 mount --make-rprivate /
-mount --bind "$1" "$1"
-mount -t proc proc "$1/proc"
-mount --rbind /dev "$1/dev"
-mount -t tmpfs tmpfs "$1/run"
+mount -t tmpfs -o size=3g tmpfs "$2"
+mkdir "$2/upper" "$2/work" "$2/root"
+mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/root"
+cd "$2/root"
+mount -t proc proc proc
+mount --rbind /dev dev
+mount -t tmpfs tmpfs run
 ip link set lo up
-for address in $2; do ip address add "$address/32" dev lo; done
-touch "$1/run/entered"
+for address in $3; do ip address add "$address/32" dev lo; done
+touch run/entered
 exec sleep infinity
 """
 
@@ -47,17 +54,22 @@ class DebianRoot:
     """A Debian that commands can be run in.
 
     Attributes:
-        path: its root directory, seen from this host.
-        pid: the first process of its namespaces.
+        inside: its root directory, as it is called in the namespaces.
+        pid: the first process of the namespaces.
     """
 
-    path: Path
+    inside: Path
     pid: int
+
+    @property
+    def path(self) -> Path:
+        """Its root directory, seen from this host."""
+        return Path(f"/proc/{self.pid}/root{self.inside}")
 
     def run(self, script: str, *, timeout: float = COMMAND_SECONDS) -> str:
         """Returns what a script of bash prints, run as root in /root; raises CommandError when it fails."""
         argv = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--pid", "--ipc", "--uts", "--"]
-        argv += ["chroot", str(self.path), "env", "-i", "-C", "/root", "HOME=/root", "LC_ALL=C.UTF-8"]
+        argv += ["chroot", str(self.inside), "env", "-i", "-C", "/root", "HOME=/root", "LC_ALL=C.UTF-8"]
         argv += ["PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"]
         done = subprocess.run(
             [*argv, "bash", "-euo", "pipefail", "-s"],
@@ -82,49 +94,45 @@ class DebianRoot:
 
 @contextmanager
 def debian_root(directory: Path, *, addresses: Sequence[str] = ()) -> Iterator[DebianRoot]:
-    """Yields a fresh Debian; ends its processes and removes it.
+    """Yields a fresh Debian; ends its processes, and with them its files.
 
     Args:
-        directory: where it is unpacked; made here.
+        directory: where it is mounted, in its namespaces alone; made here.
         addresses: of its loopback interface, besides 127.0.0.1.
     """
-    archive = root_archive()
+    tree = debian_tree()
     with ExitStack() as stack:
         directory.mkdir(parents=True)
-        stack.callback(shutil.rmtree, directory)
-        path = directory / "root"
-        path.mkdir()
-        subprocess.run(
-            ["tar", "--extract", "--file", archive, "--directory", path, "--numeric-owner"], check=True, timeout=300
-        )
+        stack.callback(directory.rmdir)
         # The kernel ends the namespaces, with all in them, when this process ends, however it ends.
         holder = subprocess.Popen(
             [
                 "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork",
-                "--kill-child", "--", "sh", "-c", ENTER, "enter", path, " ".join(addresses),
+                "--kill-child", "--", "sh", "-c", ENTER, "enter", tree, directory, " ".join(addresses),
             ],
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         stack.callback(_end, holder)
-        root = DebianRoot(path=path, pid=_first_child(holder))
+        root = DebianRoot(inside=directory / "root", pid=_first_child(holder))
         _wait_until_entered(root, holder)
         yield root
 
 
-def root_archive() -> Path:
-    """Returns an archive of a fresh Debian; built when not there, which needs the network."""
+def debian_tree() -> Path:
+    """Returns the directory of a fresh Debian; built when not there, which needs the network."""
     digest = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
-    archive = CACHE / f"root-{digest}.tar"
+    tree = CACHE / f"root-{digest}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not archive.exists():
-            building = archive.with_suffix(".new.tar")
-            building.unlink(missing_ok=True)
+        if not tree.exists():
+            building = tree.with_suffix(".new")
+            if building.exists():
+                shutil.rmtree(building)
             command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
             subprocess.run([*command, SUITE, building], check=True, timeout=BUILD_SECONDS)
-            building.rename(archive)
-    return archive
+            building.rename(tree)
+    return tree
 
 
 def _first_child(process: "subprocess.Popen[bytes]") -> int:
@@ -140,8 +148,7 @@ def _first_child(process: "subprocess.Popen[bytes]") -> int:
 def _wait_until_entered(root: DebianRoot, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        # Seen through the namespace: /run is a file system of its own there.
-        if Path(f"/proc/{root.pid}/root{root.path}/run/entered").exists():
+        if (root.path / "run" / "entered").exists():
             return
         time.sleep(0.02)
     raise CommandError(f"the root could not be entered: status {process.poll()}")

@@ -121,7 +121,7 @@ def test_an_account_that_the_site_made_itself_stays(root: DebianRoot) -> None:
 
 
 def test_a_tftp_host_gets_no_database_library() -> None:
-    command = ["dpkg-deb", "--contents", package("kadeploy-bootctl")]
+    command = ["dpkg-deb", "--contents", str(package("kadeploy-bootctl"))]
     listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert "kadeploy_bootctl" in listed
     for word in ("sqlalchemy", "alembic", "pymysql", "asyncssh", "aiohttp", "kadeploy_lab", "kadeploy_demo"):
@@ -130,6 +130,6 @@ def test_a_tftp_host_gets_no_database_library() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_lintian_finds_no_error(name: str) -> None:
-    command = ["lintian", "--allow-root", "--fail-on", "error", "--tag-display-limit", "5", package(name)]
+    command = ["lintian", "--allow-root", "--fail-on", "error", "--tag-display-limit", "5", str(package(name))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout
