@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.app.ports import Received
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.ports import Received
 from tests.integration.broadcast.conftest import Chain, contents
 from tests.integration.broadcast.odd_node import program
 
