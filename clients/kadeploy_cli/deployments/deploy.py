@@ -14,8 +14,8 @@ from kadeploy_cli.deployments.watching import report
 from kadeploy_cli.deployments.watching.follow import Detached, Follower, View
 from kadeploy_cli.deployments.watching.lines import LineView
 from kadeploy_cli.deployments.watching.live import LiveView
+from kadeploy_cli.deployments.watching.progress import DeploymentProgress
 from kadeploy_cli.deployments.watching.settled import Enough, Settled
-from kadeploy_cli.deployments.watching.story import Story
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
@@ -103,7 +103,7 @@ def follow(
     deployment: deployment_pb2.Deployment,
     *,
     owns: bool,
-    see: Callable[[Story], None] = lambda _: None,
+    see: Callable[[DeploymentProgress], None] = lambda _: None,
 ) -> deployment_pb2.Deployment | None:
     """Returns the deployment as it ended, or None when the user left before. `see`: see Follower."""
     view = chosen_view(session)

@@ -10,7 +10,7 @@ from kadeploy.inventory.v1 import environment_pb2
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
 from kadeploy_cli.environments import archiving, image_files
-from kadeploy_cli.environments.archiving import COMPRESSORS, Wish
+from kadeploy_cli.environments.archiving import COMPRESSORS, ArchiveRequest
 from kadeploy_cli.environments.classic_commands import recording_options
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
@@ -54,12 +54,12 @@ def archiving_options(function: Function) -> Function:
     return function
 
 
-def wish(options: dict[str, Any]) -> Wish:
-    """Takes the options of an archive out of a command's and returns what they wish for."""
+def archive_request(options: dict[str, Any]) -> ArchiveRequest:
+    """Takes the options of an archive out of a command's and returns what they ask for."""
     gzip, zstd = options.pop("gzip"), options.pop("zstd")
     if gzip and zstd:
         raise UsageFailure("--gzip and --zstd exclude each other")
-    return Wish(
+    return ArchiveRequest(
         root=_directory("--root-directory", options.pop("root")),
         directory=_directory("--output-directory", options.pop("directory")),
         name=options.pop("image"),
@@ -84,7 +84,7 @@ def kaarchive(_session: Session, /, **options: Any) -> None:
 
     What the kernel fills (/proc, /sys, /run, …) is left out. The image appears when it is whole.
     """
-    image = archiving.make(wish(options))
+    image = archiving.make(archive_request(options))
     output.say(f"{image} is made: {output.size(image.stat().st_size)}")
     finish(ExitCode.OK)
 
@@ -101,7 +101,7 @@ def kacreateenv(session: Session, /, *, file: str | None, owner: str, **options:
 
     The description, and whether its version is still free, are checked before the image is made.
     """
-    wanted = wish(options)
+    wanted = archive_request(options)
     archiving.check(wanted)
     options["filebase"] = str(wanted.image)
     planned = environments.described(file=file, options=options, owner=owner, read_image=_planned_image)

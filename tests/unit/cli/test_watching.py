@@ -1,4 +1,4 @@
-"""Story, views and report, fed by hand."""
+"""DeploymentProgress, views and report, fed by hand."""
 
 import io
 from typing import Any
@@ -10,7 +10,7 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, dep
 from kadeploy_cli.deployments.watching import report
 from kadeploy_cli.deployments.watching.lines import LineView
 from kadeploy_cli.deployments.watching.live import LiveView
-from kadeploy_cli.deployments.watching.story import Story
+from kadeploy_cli.deployments.watching.progress import DeploymentProgress
 
 MIB = 1024 * 1024
 
@@ -45,31 +45,31 @@ def ended(sequence: int, node: str, step: str, why: str = "") -> deployment_even
 
 
 def test_a_story_is_folded_from_events_and_an_event_counts_once() -> None:
-    story = Story(deployment("a", "b"), now=0.0)
-    assert story.take_event(started(1, "a", "broadcast"), 5.0)
-    assert story.take_event(progressed(2, "a", 50 * MIB), 6.0)
-    assert not story.take_event(progressed(2, "a", 10), 7.0)
-    view = story.nodes["a"]
-    assert (view.step, view.done, view.since, story.sequence) == ("broadcast", 50 * MIB, 5.0, 2)
+    progress = DeploymentProgress(deployment("a", "b"), now=0.0)
+    assert progress.take_event(started(1, "a", "broadcast"), 5.0)
+    assert progress.take_event(progressed(2, "a", 50 * MIB), 6.0)
+    assert not progress.take_event(progressed(2, "a", 10), 7.0)
+    view = progress.nodes["a"]
+    assert (view.step, view.done, view.since, progress.sequence) == ("broadcast", 50 * MIB, 5.0, 2)
     final = deployment_event_pb2.DeploymentStateChanged(state=deployment_pb2.DEPLOYMENT_STATE_ERROR)
-    story.take_event(event(3, deployment_state_changed=final), 8.0)
-    assert story.finished
+    progress.take_event(event(3, deployment_state_changed=final), 8.0)
+    assert progress.finished
 
 
 def test_a_snapshot_replaces_what_was_known() -> None:
-    story = Story(deployment("a"), now=0.0)
-    story.take_event(started(9, "a", "format"), 1.0)
-    story.take_snapshot(deployer_service_pb2.Snapshot(deployment=deployment("a", "b"), sequence=4), 2.0)
-    assert (story.sequence, list(story.nodes), story.nodes["a"].step) == (4, ["a", "b"], "")
+    progress = DeploymentProgress(deployment("a"), now=0.0)
+    progress.take_event(started(9, "a", "format"), 1.0)
+    progress.take_snapshot(deployer_service_pb2.Snapshot(deployment=deployment("a", "b"), sequence=4), 2.0)
+    assert (progress.sequence, list(progress.nodes), progress.nodes["a"].step) == (4, ["a", "b"], "")
 
 
 def test_lines_tell_every_event_and_only_quarters_of_a_copy(capsys: pytest.CaptureFixture[str]) -> None:
-    story, view = Story(deployment("a"), now=0.0), LineView()
+    progress, view = DeploymentProgress(deployment("a"), now=0.0), LineView()
     remark = deployment_event_pb2.Remark(text="b is left out\x1b[2J")
     told = [started(1, "a", "broadcast", 2), *(progressed(2 + part, "a", part * 5 * MIB) for part in range(21))]
     for one in [*told, ended(30, "a", "broadcast"), ended(31, "a", "mount", "no device"), event(32, remark=remark)]:
-        story.take_event(one, 0.0)
-        view.event(story, one)
+        progress.take_event(one, 0.0)
+        view.event(progress, one)
     captured = capsys.readouterr()
     assert not captured.out
     assert captured.err.splitlines() == [
@@ -84,23 +84,23 @@ def test_lines_tell_every_event_and_only_quarters_of_a_copy(capsys: pytest.Captu
     ]
 
 
-def drawn(view: LiveView, story: Story, now: float, height: int = 40) -> str:
+def drawn(view: LiveView, progress: DeploymentProgress, now: float, height: int = 40) -> str:
     console = Console(file=io.StringIO(), width=120, height=height, force_terminal=False)
     view._console = console
     with console.capture() as captured:
-        console.print(view.render(story, now))
+        console.print(view.render(progress, now))
     return captured.get()
 
 
 def test_the_live_table_shows_state_step_progress_and_seconds() -> None:
-    story, view = Story(deployment("a", "b[x]"), now=0.0), LiveView(clock=lambda: 0.0)
-    story.take_event(started(1, "a", "broadcast"), 5.0)
-    story.take_event(progressed(2, "a", 50 * MIB), 6.0)
+    progress, view = DeploymentProgress(deployment("a", "b[x]"), now=0.0), LiveView(clock=lambda: 0.0)
+    progress.take_event(started(1, "a", "broadcast"), 5.0)
+    progress.take_event(progressed(2, "a", 50 * MIB), 6.0)
     failed = deployment_event_pb2.PartitionStateChanged(
         state=deployment_pb2.PARTITION_STATE_ERROR, description="no disk [bold]"
     )
-    story.take_event(event(3, "b[x]", partition_state_changed=failed), 7.0)
-    text = drawn(view, story, 17.0)
+    progress.take_event(event(3, "b[x]", partition_state_changed=failed), 7.0)
+    text = drawn(view, progress, 17.0)
     line = next(row for row in text.splitlines() if row.strip().startswith("a "))
     assert "deploying" in line
     assert "broadcast" in line
@@ -112,10 +112,10 @@ def test_the_live_table_shows_state_step_progress_and_seconds() -> None:
 
 def test_many_nodes_show_the_failed_ones_first_and_the_others_in_numbers() -> None:
     names = [f"n{number}" for number in range(300)]
-    story, view = Story(deployment(*names), now=0.0), LiveView(clock=lambda: 0.0)
+    progress, view = DeploymentProgress(deployment(*names), now=0.0), LiveView(clock=lambda: 0.0)
     failed = deployment_event_pb2.PartitionStateChanged(state=deployment_pb2.PARTITION_STATE_ERROR, description="dead")
-    story.take_event(event(1, "n299", partition_state_changed=failed), 0.0)
-    text = drawn(view, story, 1.0, height=20)
+    progress.take_event(event(1, "n299", partition_state_changed=failed), 0.0)
+    text = drawn(view, progress, 1.0, height=20)
     assert len(text.splitlines()) < 20
     assert "n299" in text
     assert "299 deploying, 1 error" in text

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
 from kadeploy_cli.deployments.watching.lines import step_words
-from kadeploy_cli.deployments.watching.story import NodeView, Story
+from kadeploy_cli.deployments.watching.progress import DeploymentProgress, NodeView
 from kadeploy_cli.terminal import output
 
 REDRAW_INTERVAL = 0.1
@@ -34,25 +34,25 @@ class LiveView:
         self._drawn = 0.0
         self._running = False
 
-    def snapshot(self, story: Story) -> None:
+    def snapshot(self, progress: DeploymentProgress) -> None:
         """Shows nothing of its own: all is in the table."""
 
-    def event(self, story: Story, event: deployment_event_pb2.DeploymentEvent) -> None:
+    def event(self, progress: DeploymentProgress, event: deployment_event_pb2.DeploymentEvent) -> None:
         """Shows remarks above the table; all else is in the table."""
         if event.WhichOneof("kind") == "remark":
             subject = f"{event.node}: " if event.node else ""
             self.say(subject + event.remark.text)
 
-    def tick(self, story: Story) -> None:
+    def tick(self, progress: DeploymentProgress) -> None:
         """Draws the table anew, at most ten times a second."""
         now = self._clock()
-        if now - self._drawn < REDRAW_INTERVAL and not story.finished:
+        if now - self._drawn < REDRAW_INTERVAL and not progress.finished:
             return
         if not self._running:
             self._live.start()
             self._running = True
         self._drawn = now
-        self._live.update(self.render(story, now), refresh=True)
+        self._live.update(self.render(progress, now), refresh=True)
 
     def say(self, text: str) -> None:
         """Prints a sentence above the table."""
@@ -68,25 +68,25 @@ class LiveView:
         """Leaves the last table on the screen."""
         self.pause()
 
-    def render(self, story: Story, now: float) -> RenderableType:
-        """Returns the table of the story as it is now."""
+    def render(self, progress: DeploymentProgress, now: float) -> RenderableType:
+        """Returns the table of the progress as it is now."""
         table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
         for heading in ("Node", "State", "Step", "Progress"):
             table.add_column(heading)
         table.add_column("Seconds", justify="right")
-        shown = self._shown(story)
+        shown = self._shown(progress)
         for view in shown:
             table.add_row(*self._row(view, now))
-        counts = ", ".join(f"{count} {state}" for state, count in story.counts().items())
-        hidden = len(story.nodes) - len(shown)
+        counts = ", ".join(f"{count} {state}" for state, count in progress.counts().items())
+        hidden = len(progress.nodes) - len(shown)
         more = f" ({hidden} nodes not shown)" if hidden else ""
-        summary = f"{story.deployment.id}  {story.state_word}  {now - self._begun:.0f} s   {counts}{more}"
+        summary = f"{progress.deployment.id}  {progress.state_word}  {now - self._begun:.0f} s   {counts}{more}"
         return Group(table, Text(summary))
 
-    def _shown(self, story: Story) -> list[NodeView]:
+    def _shown(self, progress: DeploymentProgress) -> list[NodeView]:
         """Returns the nodes that fit the screen: failed ones first, then those that work, then the rest."""
         room = max(3, self._console.height - OTHER_LINES)
-        views = list(story.nodes.values())
+        views = list(progress.nodes.values())
         if len(views) <= room:
             return views
         failed = deployment_pb2.PARTITION_STATE_ERROR

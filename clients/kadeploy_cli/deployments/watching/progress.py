@@ -20,7 +20,7 @@ class NodeView:
     # In the unit of the step; total 0 means that nothing was told.
     done: int = 0
     total: int = 0
-    # When the step began, on the clock of whoever feeds the story.
+    # When the step began, on the clock of whoever feeds the progress.
     since: float = 0.0
     description: str = ""
 
@@ -35,7 +35,7 @@ class NodeView:
         return self.state in SETTLED
 
 
-class Story:
+class DeploymentProgress:
     """A deployment's present, and the last sequence that was seen of it."""
 
     def __init__(self, deployment: deployment_pb2.Deployment, now: float) -> None:
