@@ -188,7 +188,8 @@ deployenv-hardware: setup $(KEY) ## The same for real hardware, in build/deploye
 	$(BIN)/kadeploy-deployenv build --profile hardware --output build/deployenv-hardware --authorized-key $(KEY).pub \
 	  --cache build/cache/deployenv
 
-ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian
+ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian \
+  environment-debian-host
 .PHONY: $(ENVIRONMENTS)
 $(ENVIRONMENTS): environment-%: setup ## An environment to deploy
 	$(AS_ROOT) $(BIN)/python lab/environments/build.py $* --output build/environments/$*
