@@ -19,11 +19,10 @@ _PACKAGES = (
     "initramfs-tools", "iproute2", "iputils-ping", "kmod", "less", "linux-image-cloud-amd64", "netbase",
     "openssh-server", "procps", "systemd-sysv", "udev", "usr-is-merged", "zstd",
 )  # fmt: skip
-# What a host of Kadeploy's own packages has besides: what they depend on and recommend, and a TFTP server. (GRUB's
-# modules are left out: the machines that it serves have a BIOS and boot by pxelinux.)
+# What a host of Kadeploy's own packages has besides: what they depend on and recommend, and a TFTP server.
 SERVICE_HOST_PACKAGES = (
-    "adduser", "ca-certificates", "ipmitool", "openssh-client", "pxelinux", "python3", "sqlite3", "syslinux-common",
-    "tftpd-hpa",
+    "adduser", "grub-common", "grub-efi-amd64-bin", "grub-pc-bin", "ipmitool", "openssh-client", "pxelinux", "python3",
+    "sqlite3", "syslinux-common", "tftpd-hpa",
 )  # fmt: skip
 
 # Merges /usr beforehand: otherwise the package that does it brings the whole of Perl.
