@@ -67,7 +67,7 @@ def karecordenv(session: Session, /, *, file: str | None, owner: str, **options:
 @click.option("-z", "--cluster", default="", metavar="NAME", help="Those made for this cluster.")
 @node_options
 @click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options()
+@command_options(lists=True)
 def kaenvironments(
     session: Session,
     /,

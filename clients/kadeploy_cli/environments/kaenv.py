@@ -30,7 +30,7 @@ CHECKSUMS = {
     "--update-postinstalls-checksum", "postinstalls", metavar="NAME", help="Accept the post-install archives."
 )
 @click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options()
+@command_options(lists=True)
 def kaenv(
     session: Session,
     /,

@@ -75,7 +75,7 @@ def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[st
 )
 @node_options
 @click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options()
+@command_options(lists=True)
 def kanodes(
     session: Session,
     /,
