@@ -63,7 +63,7 @@ def test_a_key_keeps_the_options_before_it(tmp_path: Path, options: str) -> None
 def test_what_is_no_key_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
     file = tmp_path / "keys"
     file.write_text(f"{KEY}\n{line}\n")
-    with pytest.raises(UsageFailure, match="is not a file of public keys.*see line 2"):
+    with pytest.raises(UsageFailure, match=r"is not a file of public keys.*see line 2"):
         read_keys(str(file))
 
 
@@ -130,5 +130,5 @@ def test_keys_come_from_an_address(address: str, tmp_path: Path) -> None:
 
 
 def test_an_address_where_nobody_answers_is_named() -> None:
-    with pytest.raises(UsageFailure, match="http://127.0.0.1:1/key.pub cannot be fetched"):
+    with pytest.raises(UsageFailure, match=r"http://127.0.0.1:1/key.pub cannot be fetched"):
         read_keys("http://127.0.0.1:1/key.pub")
