@@ -29,7 +29,7 @@ from kadeploy_cli.wait_for import parse
 @click.option("--plan", is_flag=True, help="Say what would happen, and touch nothing.")
 @click.option("--detach", is_flag=True, help="Print the deployment's id and do not wait.")
 @click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options("--output", form=Format.TEXT)
+@command_options("--output", form=Format.TEXT, follows=True)
 def kadeploy(
     session: Session,
     /,
