@@ -32,7 +32,7 @@ from kadeploy_cli.wait_for import parse
 @click.option("--detach", "--no-wait", "detach", is_flag=True, help="Print the deployment's id and do not wait.")
 @click.option("--write-workflow-id", "id_file", metavar="FILE", help="Write the deployment's id there at its start.")
 @version_option
-@command_options("--output", form=Format.TEXT)
+@command_options("--output", form=Format.TEXT, follows=True)
 def kadeploy(
     session: Session,
     /,
