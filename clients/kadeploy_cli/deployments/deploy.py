@@ -39,18 +39,22 @@ class Aftermath:
         bad_file: gets the names of the others.
         script: a program that runs at the end.
         wait_for: how many nodes have to be deployed; None: all of them have to end.
+        id_file: gets the deployment's id as soon as there is one.
     """
 
     good_file: str | None = None
     bad_file: str | None = None
     script: str | None = None
     wait_for: WaitFor | None = None
+    id_file: str | None = None
 
 
 def run(session: Session, spec: deployment_pb2.DeploymentSpec, *, detach: bool, aftermath: Aftermath) -> ExitCode:
     """Deploys and returns the exit status: 0 only if as many nodes as were asked for are deployed."""
     check(aftermath)
     deployment = creation.create(session, spec)
+    if aftermath.id_file:
+        write_names(aftermath.id_file, [deployment.id])
     if detach:
         names = [deployment.id]
         output.show(session.form, columns=("DEPLOYMENT",), rows=[names], data=plain(deployment), names=names)
@@ -142,7 +146,7 @@ def tell(session: Session, final: deployment_pb2.Deployment) -> None:
 
 def check(aftermath: Aftermath) -> None:
     """Refuses files that cannot be written and scripts that cannot be run, before anything is deployed."""
-    for name in (aftermath.good_file, aftermath.bad_file):
+    for name in (aftermath.good_file, aftermath.bad_file, aftermath.id_file):
         if name in tuple(output.Format):
             advice = f"--output {name} is how the result is printed; a file of that name is ./{name}."
             raise UsageFailure(f"-o and --output-ko-nodes name files, and {name} is hardly one", advice=advice)
@@ -160,7 +164,7 @@ def write_files(final: deployment_pb2.Deployment, aftermath: Aftermath) -> None:
 
 
 def write_names(name: str, nodes: Sequence[str]) -> None:
-    """Writes names of nodes into a file, one a line."""
+    """Writes names into a file, one a line."""
     try:
         Path(name).write_text("".join(f"{node}\n" for node in nodes), encoding="utf-8")
     except OSError as error:
