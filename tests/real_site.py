@@ -13,7 +13,7 @@ from typing import Any
 from kadeploy_demo.errors import DemoError
 from kadeploy_demo.node_login import NodeAnswer, ask_node
 from kadeploy_demo.run import lab_site
-from kadeploy_demo.story import DEVICE, Build, Story
+from kadeploy_demo.scenario import DEVICE, Build, Scenario
 from kadeploy_lab import Lab, plan
 from kadeploy_lab.hardware import Hardware
 
@@ -52,7 +52,7 @@ def real_site(
     loaders: str = plan.LOADERS,
     device: str = DEVICE,
     deployer_settings: str = "",
-) -> Iterator[Story]:
+) -> Iterator[Scenario]:
     """Yields a site whose machines are off, with blank disks, and whose cluster is described.
 
     Args:
@@ -87,9 +87,9 @@ def real_site(
         site.write_client_settings("root")
         site.prepare_tree()
         site.start()
-        story = Story(lab=lab, site=site, build=build, directory=directory, say=print, device=device)
-        story.describe_cluster()
-        yield story
+        scenario = Scenario(lab=lab, site=site, build=build, directory=directory, say=print, device=device)
+        scenario.describe_cluster()
+        yield scenario
     finally:
         try:
             site.stop()
@@ -97,30 +97,30 @@ def real_site(
             lab.down()
 
 
-def answer_of(story: Story, told: Mapping[str, Any], *, private_key: Path | None = None) -> NodeAnswer:
+def answer_of(scenario: Scenario, told: Mapping[str, Any], *, private_key: Path | None = None) -> NodeAnswer:
     """Logs in on a node with the host keys of its deployment, and returns what it says of itself.
 
     Args:
-        story: where.
+        scenario: where.
         told: what a deployment tells of the node (`ka deployment show ID -o json`).
         private_key: the cluster's unless another one is to open the node.
     """
     name = told["node"]
     return ask_node(
-        story.lab.node(name).ip,
+        scenario.lab.node(name).ip,
         host_keys=told["host_keys"],
-        private_key=private_key or story.build.cluster_key,
-        known_hosts=story.directory / f"known_hosts.{name}",
-        wrap=story.lab.exec_argv,
+        private_key=private_key or scenario.build.cluster_key,
+        known_hosts=scenario.directory / f"known_hosts.{name}",
+        wrap=scenario.lab.exec_argv,
     )
 
 
-def answer_in_time(story: Story, told: Mapping[str, Any]) -> NodeAnswer:
+def answer_in_time(scenario: Scenario, told: Mapping[str, Any]) -> NodeAnswer:
     """Logs in on a node that has just said that it started: its ssh server comes a moment later."""
     deadline = time.monotonic() + LOGIN_SECONDS
     while True:
         try:
-            return answer_of(story, told)
+            return answer_of(scenario, told)
         except DemoError:
             if time.monotonic() > deadline:
                 raise

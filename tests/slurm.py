@@ -117,14 +117,14 @@ class Slurm:
     def wait_for(self, what: str, happened: Callable[[], bool]) -> None:
         """Waits until something has happened, or fails with what the daemons and scripts say."""
         if not _until(happened, WAIT_SECONDS):
-            raise AssertionError(f"{what}: not within {WAIT_SECONDS} s\n{self.story()}")
+            raise AssertionError(f"{what}: not within {WAIT_SECONDS} s\n{self.scenario()}")
 
     def end_jobs(self) -> None:
         """Cancels all jobs and waits until they are gone."""
         self.run("scancel", f"--user={self.user}")
         self.wait_for("the end of all jobs", lambda: self.run("squeue", "--noheader").stdout == "")
 
-    def story(self) -> str:
+    def scenario(self) -> str:
         """What the daemons, scripts and jobs have said last."""
         files = [file for pattern in ("*.log", "job.*") for file in sorted(self.home.glob(pattern))]
         return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-2000:]}" for file in files)
@@ -159,7 +159,7 @@ def running_slurm() -> Iterator[Slurm]:
                     yield slurm
                     slurm.end_jobs()
                     return
-        raise RuntimeError(f"Slurm does not start\n{slurm.story()}")
+        raise RuntimeError(f"Slurm does not start\n{slurm.scenario()}")
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -1,6 +1,6 @@
 """The commands that people type: `ka` and the classic names, on the generated stubs alone.
 
-Rooms: one module per noun (`nodes`, `clusters`, `environments`, `rights`, `deployments`, `partitions`, `boot`), each
+Modules: one module per noun (`nodes`, `clusters`, `environments`, `rights`, `deployments`, `partitions`, `boot`), each
 with functions from values to calls; `deploy` is the whole of kadeploy; `commands/` is the command line itself;
 `descriptions/` reads the files that people write (pure: text in, values out, errors with line numbers);
 `watching/` follows a deployment; `connect`, `settings`, `session`, `output`, `plain`, `failures`, `advice` and

@@ -44,7 +44,7 @@ class Session:
         self.started = time.monotonic()
         self.begun = 0.0
         self.proved = 0
-        self.ticked = self.told = 0.0
+        self.ticked = self.reported = 0.0
         self.phase = "waiting"
 
     def run(self, control: Control) -> int:
@@ -118,8 +118,8 @@ class Session:
         self.server.beat(now)
         if not self.store.whole:
             self._slide(passed)
-        if now - self.told >= PROGRESS_SECONDS:
-            self.told = now
+        if now - self.reported >= PROGRESS_SECONDS:
+            self.reported = now
             self.reporter.tell(self._progress())
         self.reporter.flush()
 

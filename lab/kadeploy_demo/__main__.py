@@ -11,8 +11,8 @@ import click
 
 from kadeploy_demo.errors import DemoError
 from kadeploy_demo.run import run_demo
+from kadeploy_demo.scenario import Build
 from kadeploy_demo.site import Site
-from kadeploy_demo.story import Build
 from kadeploy_lab import LabError
 
 CHECKOUT = Path(__file__).resolve().parents[2]

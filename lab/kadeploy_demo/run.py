@@ -1,4 +1,4 @@
-"""One run of the demo: lab and services up, the story, the report, and everything down again."""
+"""One run of the demo: lab and services up, the scenario, the report, and everything down again."""
 
 import os
 import shlex
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from kadeploy_demo.errors import DemoError
 from kadeploy_demo.report import Report
+from kadeploy_demo.scenario import Build, Scenario
 from kadeploy_demo.site import Site
-from kadeploy_demo.story import Build, Story
 from kadeploy_lab import Lab
 from kadeploy_lab.checkout import lab_root
 
@@ -71,10 +71,10 @@ def _deploy_and_verify(lab: Lab, build: Build, directory: Path, say: Callable[[s
     site.write_client_settings("root")
     site.prepare_tree()
     site.start()
-    story = Story(lab=lab, site=site, build=build, directory=directory, say=say)
-    story.describe_cluster()
-    story.deploy()
-    report = story.verify()
+    scenario = Scenario(lab=lab, site=site, build=build, directory=directory, say=say)
+    scenario.describe_cluster()
+    scenario.deploy()
+    report = scenario.verify()
     report.write(directory / "report.json")
     return report
 

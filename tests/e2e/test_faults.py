@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_event_pb2
-from kadeploy_demo.story import USER, Story
+from kadeploy_demo.scenario import USER, Scenario
 from kadeploy_edge.channel import open_channel
 from kadeploy_lab.plan import tap
 from tests.real_site import ENVIRONMENTS, answer_of, archive, described, real_site
@@ -63,7 +63,7 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     directory = tmp_path_factory.mktemp("faults")
     images = directory / "images"
     images.mkdir()
@@ -84,28 +84,31 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         memory_mib=512,
         # Whoever takes over does not wait long for the dead.
         deployer_settings="lease_seconds = 5\n",
-    ) as story:
-        os.truncate(story.lab.node(SMALL).disk, 2 * GIB)
+    ) as scenario:
+        os.truncate(scenario.lab.node(SMALL).disk, 2 * GIB)
         # Another cluster, in which nobody is waited for long.
         profile = json.loads((directory / "profile.yaml").read_text())
         (directory / "hasty.yaml").write_text(
             json.dumps({**profile, "first_check_timeout": 20, "reboot_ladder": ["hard"]})
         )
-        story.administrator.run("ka", "cluster", "create", "hasty", "--profile", str(directory / "hasty.yaml"))
-        story.administrator.run("ka", "node", "update", UNPLUGGED, "--cluster", "hasty")
-        yield story
+        scenario.administrator.run("ka", "cluster", "create", "hasty", "--profile", str(directory / "hasty.yaml"))
+        scenario.administrator.run("ka", "node", "update", UNPLUGGED, "--cluster", "hasty")
+        yield scenario
 
 
 def deploy(
-    story: Story, *options: str, when: Callable[[deployment_event_pb2.DeploymentEvent], bool], then: Callable[[], None]
+    scenario: Scenario,
+    *options: str,
+    when: Callable[[deployment_event_pb2.DeploymentEvent], bool],
+    then: Callable[[], None],
 ) -> Ended:
     """Runs kadeploy, does something at the first event that is awaited, and returns how it ended."""
-    directory = story.directory
-    before = [entry["id"] for entry in story.user.read_json("ka", "deployment", "list", "-o", "json")]
-    command = ["kadeploy", "-e", story.build.environment, "-p", "vda3", *options]
-    running = subprocess.Popen(story.user.argv(command), env=story.user.environment(), stdin=subprocess.DEVNULL)
+    directory = scenario.directory
+    before = [entry["id"] for entry in scenario.user.read_json("ka", "deployment", "list", "-o", "json")]
+    command = ["kadeploy", "-e", scenario.build.environment, "-p", "vda3", *options]
+    running = subprocess.Popen(scenario.user.argv(command), env=scenario.user.environment(), stdin=subprocess.DEVNULL)
     try:
-        with open_channel(story.site.addresses["deployer"], caller=f"user:{USER}") as channel:
+        with open_channel(scenario.site.addresses["deployer"], caller=f"user:{USER}") as channel:
             stub = deployer_service_pb2_grpc.DeploymentServiceStub(channel)
             name = new_deployment(stub, before)
             request = deployer_service_pb2.WatchDeploymentRequest(id=name)
@@ -118,7 +121,7 @@ def deploy(
         running.kill()
     return Ended(
         status=status,
-        shown=story.user.read_json("ka", "deployment", "show", name, "-o", "json"),
+        shown=scenario.user.read_json("ka", "deployment", "show", name, "-o", "json"),
         directory=directory,
     )
 
@@ -145,13 +148,13 @@ def copying(node: str) -> Callable[[deployment_event_pb2.DeploymentEvent], bool]
     return check
 
 
-def lead_astray(story: Story) -> None:
+def lead_astray(scenario: Scenario) -> None:
     """Puts a machine's first boot entry back as soon as the one for the new system is there, as a careless script does.
 
     The machine has still to unmount and reboot then, and its firmware takes seconds before it asks for the file.
     """
-    node = story.lab.node(ASTRAY)
-    entry = story.lab.tftp_root / "PXEClient" / "pxelinux.cfg" / f"01-{node.mac.replace(':', '-')}"
+    node = scenario.lab.node(ASTRAY)
+    entry = scenario.lab.tftp_root / "PXEClient" / "pxelinux.cfg" / f"01-{node.mac.replace(':', '-')}"
     to_deployment_environment = wait_for_entry(entry, "deploy-vmlinuz")
     wait_for_entry(entry, "root=/dev/vda3")
     entry.write_text(to_deployment_environment)
@@ -168,22 +171,22 @@ def wait_for_entry(entry: Path, words: str) -> str:
         time.sleep(0.05)
 
 
-def wait_for_a_deployment(story: Story) -> None:
+def wait_for_a_deployment(scenario: Scenario) -> None:
     """Waits until the deployer knows one."""
     deadline = time.monotonic() + 60
-    while not story.user.read_json("ka", "deployment", "list", "-o", "json"):
+    while not scenario.user.read_json("ka", "deployment", "list", "-o", "json"):
         assert time.monotonic() < deadline, "kadeploy began no deployment"
         time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
-def second(story: Story) -> Iterator[Future[int]]:
+def second(scenario: Scenario) -> Iterator[Future[int]]:
     """A deployment beside the first one, on three machines of which none can be deployed; kadeploy's exit status."""
-    subprocess.run(story.lab.exec_argv(["ip", "link", "set", tap(6), "down"]), check=True, timeout=10)
+    subprocess.run(scenario.lab.exec_argv(["ip", "link", "set", tap(6), "down"]), check=True, timeout=10)
     nodes = f"{SMALL},{ASTRAY},{UNPLUGGED}"
-    command = story.user.argv(["kadeploy", "-e", "tiny", "-p", "vda3", "-m", nodes, "--partition-disk"])
-    environment = story.user.environment()
-    story.administrator.run("karecordenv", "-fe", str(TINY / "tiny.env"), "--visibility", "public")
+    command = scenario.user.argv(["kadeploy", "-e", "tiny", "-p", "vda3", "-m", nodes, "--partition-disk"])
+    environment = scenario.user.environment()
+    scenario.administrator.run("karecordenv", "-fe", str(TINY / "tiny.env"), "--visibility", "public")
     with ThreadPoolExecutor() as aside:
         ended = aside.submit(
             lambda: (
@@ -192,21 +195,21 @@ def second(story: Story) -> Iterator[Future[int]]:
                 ).returncode
             )
         )
-        astray = aside.submit(lead_astray, story)
-        wait_for_a_deployment(story)
+        astray = aside.submit(lead_astray, scenario)
+        wait_for_a_deployment(scenario)
         yield ended
     astray.result()
 
 
 @pytest.fixture(scope="module")
-def first(story: Story, second: Future[int]) -> Ended:
+def first(scenario: Scenario, second: Future[int]) -> Ended:
     """All options at once, and two nodes that come to grief."""
     assert not second.done()
-    directory = story.directory
+    directory = scenario.directory
     profile = json.loads((directory / "profile.yaml").read_text())
     profile["preinstall"] = {"archive": f"{directory}/images/preinstall.tgz"}
     (directory / "profile.yaml").write_text(json.dumps(profile))
-    story.administrator.run("ka", "cluster", "update", "default", "--profile", str(directory / "profile.yaml"))
+    scenario.administrator.run("ka", "cluster", "update", "default", "--profile", str(directory / "profile.yaml"))
     key = directory / "users_key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=30)
     script = directory / "at-the-end"
@@ -214,15 +217,15 @@ def first(story: Story, second: Future[int]) -> Ended:
     script.chmod(0o755)
 
     def cut_the_power_and_kill_the_deployer() -> None:
-        pid = story.site.process("deployer").pid
+        pid = scenario.site.process("deployer").pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        off = story.lab.ipmi_argv(story.lab.node("node-2"), ["chassis", "power", "off"])
-        subprocess.run(story.lab.exec_argv(off), check=True, timeout=20, capture_output=True)
-        story.site.start_one("deployer")
+        off = scenario.lab.ipmi_argv(scenario.lab.node("node-2"), ["chassis", "power", "off"])
+        subprocess.run(scenario.lab.exec_argv(off), check=True, timeout=20, capture_output=True)
+        scenario.site.start_one("deployer")
 
     return deploy(
-        story,
+        scenario,
         *("-m", ",".join(NAMES), "--partition-disk", "-r", "ext4", "-F", "-k", f"{key}.pub", "--timeout-first", "400"),
         *("-s", str(script), "-o", f"{directory}/ok", "-n", f"{directory}/ko"),
         when=copying("node-2"),
@@ -239,22 +242,22 @@ def test_the_whole_node_is_deployed_beside_two_that_are_not(first: Ended) -> Non
     assert (first.status, first.shown["state"]) == (6, "error")
 
 
-def test_a_deployer_that_was_killed_ended_what_it_had_begun(story: Story, first: Ended) -> None:
+def test_a_deployer_that_was_killed_ended_what_it_had_begun(scenario: Scenario, first: Ended) -> None:
     assert len({first.node(name)["image_digest"] for name in ("node-1", "node-3")}) == 1
-    log = story.site.log_file("deployer").read_text()
+    log = scenario.site.log_file("deployer").read_text()
     assert "taken over" in log
 
 
-def test_what_scripts_printed_can_be_read(story: Story, first: Ended) -> None:
-    text = story.user.run("ka", "deployment", "output", first.shown["id"], "node-3")
+def test_what_scripts_printed_can_be_read(scenario: Scenario, first: Ended) -> None:
+    text = scenario.user.run("ka", "deployment", "output", first.shown["id"], "node-3")
     assert "pre-install on node-3 of default: /dev/vda, ext4, /rambin" in text
     assert "post-install of faulty on node-3, partition 3 of /dev/vda" in text
     assert "the licence server does not answer" in text
 
 
-def test_kexec_started_the_new_system_and_the_user_s_key_opens_it(story: Story, first: Ended) -> None:
+def test_kexec_started_the_new_system_and_the_user_s_key_opens_it(scenario: Scenario, first: Ended) -> None:
     told = first.node("node-1")
-    answer = answer_of(story, told, private_key=first.directory / "users_key")
+    answer = answer_of(scenario, told, private_key=first.directory / "users_key")
     assert answer.boot_id == told["boot_id"] != told["deployment_boot_id"]
     assert answer.root_device == "/dev/vda3"
     assert "kadeploy.token=" in answer.kernel_command_line
@@ -262,10 +265,10 @@ def test_kexec_started_the_new_system_and_the_user_s_key_opens_it(story: Story, 
     assert "BOOT_IMAGE" not in answer.kernel_command_line
 
 
-def test_a_later_reboot_boots_the_same_over_the_network(story: Story, first: Ended) -> None:
+def test_a_later_reboot_boots_the_same_over_the_network(scenario: Scenario, first: Ended) -> None:
     assert first.node("node-1")["state"] == "deployed"
-    name = f"01-{story.lab.node('node-1').mac.replace(':', '-').lower()}"
-    entries = [path.read_text() for path in story.lab.tftp_root.rglob(name)]
+    name = f"01-{scenario.lab.node('node-1').mac.replace(':', '-').lower()}"
+    entries = [path.read_text() for path in scenario.lab.tftp_root.rglob(name)]
     assert entries
     assert all("root=/dev/vda3" in entry and "kadeploy.token=" in entry for entry in entries)
 
@@ -281,20 +284,20 @@ def test_each_node_has_its_own_seconds(first: Ended) -> None:
     assert len({seconds[name]["boot_deployment_environment"] for name in NAMES}) == len(NAMES)
 
 
-def test_the_tmp_partition_was_made_anew_and_is_used(story: Story, first: Ended) -> None:
+def test_the_tmp_partition_was_made_anew_and_is_used(scenario: Scenario, first: Ended) -> None:
     assert first.node("node-1")["state"] == "deployed"
-    mounted = story.user.run("karemote", "-m", "node-1", "-c", "grep ' /tmp ' /proc/mounts")
+    mounted = scenario.user.run("karemote", "-m", "node-1", "-c", "grep ' /tmp ' /proc/mounts")
     assert mounted.startswith("node-1: /dev/vda4 /tmp ext4 rw")
 
 
 @pytest.fixture(scope="module")
-def hopeless(story: Story, first: Ended, second: Future[int]) -> Ended:
+def hopeless(scenario: Scenario, first: Ended, second: Future[int]) -> Ended:
     """The second deployment at its end."""
     status = second.result(BOUND)
-    for entry in story.user.read_json("ka", "deployment", "list", "-o", "json"):
+    for entry in scenario.user.read_json("ka", "deployment", "list", "-o", "json"):
         if entry["id"] != first.shown["id"]:
-            shown = story.user.read_json("ka", "deployment", "show", entry["id"], "-o", "json")
-            return Ended(status=status, shown=shown, directory=story.directory)
+            shown = scenario.user.read_json("ka", "deployment", "show", entry["id"], "-o", "json")
+            return Ended(status=status, shown=shown, directory=scenario.directory)
     raise AssertionError("there was no second deployment")
 
 
@@ -313,7 +316,7 @@ def test_each_node_that_cannot_be_deployed_has_its_own_reason(hopeless: Ended) -
     assert "power on (waited 20 s), hard reboot (waited 20 s)" in unplugged
 
 
-def test_nothing_was_written_to_the_disk_that_is_too_small(story: Story, hopeless: Ended) -> None:
+def test_nothing_was_written_to_the_disk_that_is_too_small(scenario: Scenario, hopeless: Ended) -> None:
     assert hopeless.node(SMALL)["step_durations"]
-    with story.lab.node(SMALL).disk.open("rb") as disk:
+    with scenario.lab.node(SMALL).disk.open("rb") as disk:
         assert disk.read(512) == bytes(512)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_demo.story import partition
+from kadeploy_demo.scenario import partition
 from kadeploy_lab.hardware import Hardware
 from tests.real_site import HARDWARE, real_site
 
@@ -46,11 +46,11 @@ def test_two_machines_of_one_kind_are_deployed(name: str, tmp_path: Path) -> Non
         firmware={"node-2": "uefi"},
         hardware={"node-1": parts.hardware, "node-2": parts.hardware},
         device=parts.device,
-    ) as story:
-        status = story.deploy()
-        report = story.verify()
-        consoles = {node.name: node.serial_log.read_text(errors="replace") for node in story.lab.nodes}
-        untouched = [disk.stat().st_blocks for node in story.lab.nodes for disk in node.disks[:-1]]
+    ) as scenario:
+        status = scenario.deploy()
+        report = scenario.verify()
+        consoles = {node.name: node.serial_log.read_text(errors="replace") for node in scenario.lab.nodes}
+        untouched = [disk.stat().st_blocks for node in scenario.lab.nodes for disk in node.disks[:-1]]
     assert [(node.name, node.problem) for node in report.nodes] == [("node-1", ""), ("node-2", "")], consoles
     assert (status, report.succeeded) == (0, True)
     assert {node.root_device for node in report.nodes} == {f"/dev/{partition(parts.device, 3)}"}

@@ -1,4 +1,4 @@
-"""A deployer that tells a written story behind the real contract: for tests of whoever calls the deployer over gRPC."""
+"""A deployer that plays a written scenario behind the real contract, for tests of its callers."""
 
 import asyncio
 import threading
@@ -57,7 +57,7 @@ class DeployerServices(
         busy: nodes that another deployment holds.
         breaks: sequences after which a stream breaks, once each.
         gone: sequences that cannot be resumed from, once each.
-        hold: when cleared, the story stops before its last event until it is set or the deployment is cancelled.
+        hold: when cleared, the scenario stops before its last event until it is set or the deployment is cancelled.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class DeployerServices(
         deployment = self._made(f"D-{len(self.deployments) + 1}", request.spec, names)
         self.deployments[deployment.id] = deployment
         self.by_request_id[request.request_id] = deployment.id
-        self.events[deployment.id] = self._story(deployment, [name for name in names if name not in self.busy])
+        self.events[deployment.id] = self._scenario(deployment, [name for name in names if name not in self.busy])
         if self.lost_answers:
             self.lost_answers -= 1
             raise GoingAway("the deployer is going away")
@@ -130,7 +130,7 @@ class DeployerServices(
                 one.description = "held by deployment D-0"
         return deployment
 
-    def _story(self, deployment: deployment_pb2.Deployment, names: Sequence[str]) -> list[Any]:
+    def _scenario(self, deployment: deployment_pb2.Deployment, names: Sequence[str]) -> list[Any]:
         events: list[deployment_event_pb2.DeploymentEvent] = []
 
         def tell(node: str = "", **kind: Any) -> None:

@@ -37,7 +37,7 @@ def create(session: Session, spec: deployment_pb2.DeploymentSpec) -> deployment_
 def _asked(deployer: Deployer, request: deployer_service_pb2.CreateDeploymentRequest) -> deployment_pb2.Deployment:
     deadline = deployer.deadlines.call + request.spec.wait_timeout.ToTimedelta().total_seconds()
     items: SimpleQueue[Any] = SimpleQueue()
-    told = ""
+    last_shown = ""
     with interrupts.caught(items):
         call = deployer.deployments.CreateDeployment.future(request, timeout=deadline)
         call.add_done_callback(items.put)
@@ -45,7 +45,7 @@ def _asked(deployer: Deployer, request: deployer_service_pb2.CreateDeploymentReq
             try:
                 item = items.get(timeout=LOOK_SECONDS)
             except Empty:
-                told = _tell_who_waits(deployer, told)
+                last_shown = _tell_who_waits(deployer, last_shown)
                 continue
             if isinstance(item, Interrupted):
                 call.cancel()
@@ -61,7 +61,7 @@ def _asked(deployer: Deployer, request: deployer_service_pb2.CreateDeploymentReq
     return deployment
 
 
-def _tell_who_waits(deployer: Deployer, told: str) -> str:
+def _tell_who_waits(deployer: Deployer, last_shown: str) -> str:
     """Says which deployment holds the place, if that was not said before, and returns its id."""
     waiting = deployer_service_pb2.DeploymentFilter(states=[deployment_pb2.DEPLOYMENT_STATE_WAITING])
     request = deployer_service_pb2.ListDeploymentsRequest(filter=waiting, page_size=1)
@@ -69,12 +69,12 @@ def _tell_who_waits(deployer: Deployer, told: str) -> str:
         found = deployer.call(deployer.deployments.ListDeployments, request)
     except Failure:
         # What is wrong is told by the call that matters.
-        return told
+        return last_shown
     for one in found.deployments:
-        if one.id != told:
+        if one.id != last_shown:
             output.say(
                 f"in the queue for its nodes; first, deployment {one.id} of {one.owner} waits for its own "
                 f"({one.spec.nodes}); one at a time does (Ctrl-C gives up)"
             )
         return one.id
-    return told
+    return last_shown

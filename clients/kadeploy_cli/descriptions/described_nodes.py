@@ -48,10 +48,10 @@ class DescribedNodes:
         sentences = {(position, _without_node(each)) for position, each in found}
         position, first = min(sentences, key=lambda one: (one[0].source, one[0].line, one[1]))
         others = sorted(sentences - {(position, first)}, key=lambda one: (one[0].source, one[0].line, one[1]))
-        told = [first, *(f"{other.source}, line {other.line}: {sentence}" for other, sentence in others[:MOST])]
+        texts = [first, *(f"{other.source}, line {other.line}: {sentence}" for other, sentence in others[:MOST])]
         if len(others) > MOST:
-            told.append(f"and {len(others) - MOST} more")
-        return DescriptionFailure(position.source, position.line, "\n  ".join(told))
+            texts.append(f"and {len(others) - MOST} more")
+        return DescriptionFailure(position.source, position.line, "\n  ".join(texts))
 
     def _position(self, path: str) -> Position | None:
         match = FIELD.fullmatch(path)

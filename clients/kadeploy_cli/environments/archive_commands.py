@@ -10,9 +10,10 @@ from kadeploy.inventory.v1 import environment_pb2
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
 from kadeploy_cli.environments import archiving, image_files
-from kadeploy_cli.environments.archiving import COMPRESSORS, Wish
+from kadeploy_cli.environments.archiving import COMPRESSORS, ArchiveRequest
 from kadeploy_cli.environments.classic_commands import recording_options
 from kadeploy_cli.terminal import output
+from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -54,12 +55,12 @@ def archiving_options(function: Function) -> Function:
     return function
 
 
-def wish(options: dict[str, Any]) -> Wish:
-    """Takes the options of an archive out of a command's and returns what they wish for."""
+def archive_request(options: dict[str, Any]) -> ArchiveRequest:
+    """Takes the options of an archive out of a command's and returns what they ask for."""
     gzip, zstd = options.pop("gzip"), options.pop("zstd")
     if gzip and zstd:
         raise UsageFailure("--gzip and --zstd exclude each other")
-    return Wish(
+    return ArchiveRequest(
         root=_directory("--root-directory", options.pop("root")),
         directory=_directory("--output-directory", options.pop("directory")),
         name=options.pop("image"),
@@ -75,33 +76,33 @@ def _directory(option: str, name: str) -> Path:
     return Path(name).resolve()
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @archiving_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options(form=None)
 def kaarchive(_session: Session, /, **options: Any) -> None:
     """Makes an image of a system: one file system, owners as numbers, with extended attributes.
 
     What the kernel fills (/proc, /sys, /run, …) is left out. The image appears when it is whole.
     """
-    image = archiving.make(wish(options))
+    image = archiving.make(archive_request(options))
     output.say(f"{image} is made: {output.size(image.stat().st_size)}")
     finish(ExitCode.OK)
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @recording_options
 @archiving_options
 @click.option("--initrdpath", metavar="PATH", help="The initrd in the image (-i names the image here).")
 @click.option("--cluster", metavar="NAME", help="The cluster that it is made for (-z compresses here).")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options(form=None)
 def kacreateenv(session: Session, /, *, file: str | None, owner: str, **options: Any) -> None:
     """Makes an image of a system and records it as an environment: kaarchive and karecordenv in one step.
 
     The description, and whether its version is still free, are checked before the image is made.
     """
-    wanted = wish(options)
+    wanted = archive_request(options)
     archiving.check(wanted)
     options["filebase"] = str(wanted.image)
     planned = environments.described(file=file, options=options, owner=owner, read_image=_planned_image)

@@ -53,7 +53,7 @@ COMPRESSORS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ArchiveRequest:
     """What is to be archived, and where to."""
 
     root: Path
@@ -70,25 +70,27 @@ class Wish:
         return self.directory / whole
 
 
-def check(wish: Wish) -> None:
-    """Raises UsageFailure when the wish cannot be fulfilled, before any work is done."""
-    if not wish.root.is_dir():
-        raise UsageFailure(f"--root-directory {wish.root} is not a directory")
-    if not wish.directory.is_dir():
-        raise UsageFailure(f"--output-directory {wish.directory} is not a directory")
-    if Path(wish.name).name != wish.name or wish.name in {"", ".", ".."}:
-        raise UsageFailure(f"--image {wish.name!r} is not a file name", advice="--output-directory says where it goes.")
-    known = image_files.kind_of(wish.image.name.removesuffix(wish.compressor.suffix))
+def check(request: ArchiveRequest) -> None:
+    """Raises UsageFailure when the request cannot be fulfilled, before any work is done."""
+    if not request.root.is_dir():
+        raise UsageFailure(f"--root-directory {request.root} is not a directory")
+    if not request.directory.is_dir():
+        raise UsageFailure(f"--output-directory {request.directory} is not a directory")
+    if Path(request.name).name != request.name or request.name in {"", ".", ".."}:
+        raise UsageFailure(
+            f"--image {request.name!r} is not a file name", advice="--output-directory says where it goes."
+        )
+    known = image_files.kind_of(request.image.name.removesuffix(request.compressor.suffix))
     if known is not None:
         raise UsageFailure(
-            f"--image {wish.name} names another compression than {wish.compressor.suffix}",
+            f"--image {request.name} names another compression than {request.compressor.suffix}",
             advice="-z makes .tar.gz, --zstd makes .tar.zst, neither makes .tar.",
         )
-    programs = ["tar", *wish.compressor.command[:1]]
+    programs = ["tar", *request.compressor.command[:1]]
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         raise UsageFailure(f"{missing[0]} is not installed here", advice=f"Install the package {missing[0]}.")
-    patterns(wish.exclude_files)
+    patterns(request.exclude_files)
 
 
 def patterns(files: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -108,29 +110,31 @@ def patterns(files: Sequence[str]) -> tuple[list[str], list[str]]:
     return rooted, anywhere
 
 
-def make(wish: Wish) -> Path:
+def make(request: ArchiveRequest) -> Path:
     """Archives the system and returns the image, which is there whole or not at all."""
-    check(wish)
-    for mounted in left_out(wish.root):
+    check(request)
+    for mounted in left_out(request.root):
         output.say(f"notice: {mounted} is another file system and is left out")
     try:
-        handle, partial = tempfile.mkstemp(dir=wish.directory, prefix=f".{wish.image.name}.", suffix=".partial")
+        handle, partial = tempfile.mkstemp(dir=request.directory, prefix=f".{request.image.name}.", suffix=".partial")
     except OSError as error:
-        raise Failure(f"{wish.image} cannot be written: {error.strerror}", exit_code=ExitCode.USAGE) from None
+        raise Failure(f"{request.image} cannot be written: {error.strerror}", exit_code=ExitCode.USAGE) from None
     try:
         with os.fdopen(handle, "wb") as stream, _ended_by_signals():
-            _write(wish, stream.fileno(), Path(partial))
+            _write(request, stream.fileno(), Path(partial))
             # As the umask would have made it; mkstemp lets nobody else read.
             mask = os.umask(0)
             os.umask(mask)
             os.fchmod(stream.fileno(), 0o666 & ~mask)
             os.fsync(stream.fileno())
-        Path(partial).replace(wish.image)
+        Path(partial).replace(request.image)
     except OSError as error:
-        raise Failure(f"{wish.image} cannot be written: {error.strerror or error}", exit_code=ExitCode.FAILED) from None
+        raise Failure(
+            f"{request.image} cannot be written: {error.strerror or error}", exit_code=ExitCode.FAILED
+        ) from None
     finally:
         Path(partial).unlink(missing_ok=True)
-    return wish.image
+    return request.image
 
 
 def left_out(root: Path) -> list[str]:
@@ -164,13 +168,13 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _excluding(wish: Wish, partial: Path) -> Iterator[list[str]]:
+def _excluding(request: ArchiveRequest, partial: Path) -> Iterator[list[str]]:
     """Gives tar's arguments for what is left out."""
-    rooted, anywhere = patterns(wish.exclude_files)
+    rooted, anywhere = patterns(request.exclude_files)
     rooted += PSEUDO
-    for written in (partial, wish.image):
-        if written.is_relative_to(wish.root):
-            inside = str(written.relative_to(wish.root))
+    for written in (partial, request.image):
+        if written.is_relative_to(request.root):
+            inside = str(written.relative_to(request.root))
             rooted.append("./" + "".join(f"\\{letter}" if letter in "\\*?[" else letter for letter in inside))
     with tempfile.TemporaryDirectory(prefix="kaarchive-") as directory:
         arguments = []
@@ -181,21 +185,28 @@ def _excluding(wish: Wish, partial: Path) -> Iterator[list[str]]:
         yield arguments
 
 
-def _write(wish: Wish, descriptor: int, partial: Path) -> None:
-    with _excluding(wish, partial) as excluding, tempfile.TemporaryFile() as complaints:
-        arguments = ["tar", "--create", "--file=-", f"--directory={wish.root}", "--numeric-owner", "--one-file-system"]
+def _write(request: ArchiveRequest, descriptor: int, partial: Path) -> None:
+    with _excluding(request, partial) as excluding, tempfile.TemporaryFile() as complaints:
+        arguments = [
+            "tar",
+            "--create",
+            "--file=-",
+            f"--directory={request.root}",
+            "--numeric-owner",
+            "--one-file-system",
+        ]
         arguments += ["--sparse", "--xattrs", "--xattrs-include=*", "--acls", *excluding, "."]
         packer = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if wish.compressor.command else descriptor,
+            stdout=subprocess.PIPE if request.compressor.command else descriptor,
             stderr=complaints,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
         running = [packer]
         try:
-            if wish.compressor.command:
-                command = wish.compressor.command
+            if request.compressor.command:
+                command = request.compressor.command
                 running.append(subprocess.Popen(command, stdin=packer.stdout, stdout=descriptor, stderr=complaints))
                 if packer.stdout is not None:
                     # The compressor alone holds it now: when that dies, tar learns of it.

@@ -120,12 +120,12 @@ def register(
     for notice in (*described.notices, *answer.notices):
         output.say(f"notice: {notice}")
     created, unchanged = len(answer.created), len(nodes) - len(answer.created)
-    told = f"{created} {_nodes(created)} {'would be ' if dry_run else ''}registered"
+    summary = f"{created} {_nodes(created)} {'would be ' if dry_run else ''}registered"
     if created:
-        told += f": {fold(answer.created)}"
+        summary += f": {fold(answer.created)}"
     if unchanged:
-        told += f"; {unchanged} {'stand' if unchanged > 1 else 'stands'} there already"
-    output.say(told)
+        summary += f"; {unchanged} {'stand' if unchanged > 1 else 'stands'} there already"
+    output.say(summary)
     return ExitCode.OK
 
 

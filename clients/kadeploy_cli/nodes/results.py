@@ -29,8 +29,8 @@ class NodeOutcome:
     @property
     def sentence(self) -> str:
         """What became of the node, its name in front once."""
-        told = self.failure.message if self.failure else "ok"
-        return told if told.startswith(f"{self.node} ") else f"{self.node}: {told}"
+        text = self.failure.message if self.failure else "ok"
+        return text if text.startswith(f"{self.node} ") else f"{self.node}: {text}"
 
     @property
     def data(self) -> dict[str, Any]:

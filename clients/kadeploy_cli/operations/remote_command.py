@@ -43,12 +43,12 @@ def run(
     request.timeout.FromNanoseconds(int(seconds * 1e9))
     deployer = session.deployer
     patience = deployer.deadlines.call + seconds * math.ceil(len(nodes) / NODES_AT_ONCE)
-    story = _Story(quiet=session.form is not output.Format.TABLE)
+    results = _CommandResults(quiet=session.form is not output.Format.TABLE)
     with streamed(deployer) as reading:
         for answer in reading.answers(deployer.control.RunCommand(request, timeout=patience)):
-            story.hear(answer)
-    story.finish(session)
-    return node_results.exit_code(story.outcomes)
+            results.hear(answer)
+    results.finish(session)
+    return node_results.exit_code(results.outcomes)
 
 
 def add_keys(session: Session, nodes: NodeSet, keys: Sequence[str]) -> ExitCode:
@@ -57,7 +57,7 @@ def add_keys(session: Session, nodes: NodeSet, keys: Sequence[str]) -> ExitCode:
     return run(session, nodes, ["sh", "-c", ADD_KEYS, "add-keys"], stdin=text.encode())
 
 
-class _Story:
+class _CommandResults:
     """What nodes have said so far. Each whole line is printed with the node's name before it, unless it is quiet."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -99,8 +99,8 @@ class _Story:
             return
         bad = [each for each in self.outcomes if each.failure]
         good = len(self.outcomes) - len(bad)
-        told = "; ".join(each.sentence for each in bad)
-        output.say(f"{good} of {len(self.outcomes)} nodes OK" + (f"; failed: {told}" if bad else ""))
+        text = "; ".join(each.sentence for each in bad)
+        output.say(f"{good} of {len(self.outcomes)} nodes OK" + (f"; failed: {text}" if bad else ""))
         if advice := next((each.failure.advice for each in bad if each.failure and each.failure.advice), ""):
             output.say(advice)
 

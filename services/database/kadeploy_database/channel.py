@@ -2,7 +2,7 @@
 
 The rule is the one for calls between services. Over TCP the server proves with its certificate that it is the host of
 the settings, and the service shows its own, which its accounts demand (`accounts.py`). Plain text on loopback has to be
-asked for by `insecure = true`, and is told about in the log. Renewed files count from the next connection on.
+asked for by `insecure = true`, and is logged. Renewed files count from the next connection on.
 """
 
 import logging
@@ -62,7 +62,7 @@ class Channel:
     def subject(self) -> str:
         """The subject of our certificate as the server writes it, which accounts demand; empty without TLS.
 
-        Raises UnusableCertificate, also for a subject that cannot be told to a server.
+        Raises UnusableCertificate, also for a subject that no server can be asked for.
         """
         if self._tls is None:
             return ""
@@ -82,7 +82,7 @@ class Channel:
             logger.warning("INSECURE: %s is reached at %s in plain text", self._setting, self.server)
 
     def connect(self, **options: Any) -> Any:
-        """Returns a connection of the driver. What fails because of certificates is told in words of the settings."""
+        """Returns a connection of the driver. What fails because of certificates is said in the settings' words."""
         context = self._context()
         # Without either the driver would encrypt when the server offers it, and believe whoever answers.
         protection = {"ssl_disabled": True} if context is None else {"ssl": context}
@@ -188,5 +188,5 @@ def lead(engine: Engine, channel: Channel | None) -> Engine:
 def last_words(error: BaseException | None) -> str:
     """Returns what a driver said when it failed, without the number of the error."""
     arguments = error.args if error is not None else ()
-    told = str(arguments[-1]) if arguments else str(error)
-    return f"{told}; `db init` makes it" if arguments and arguments[0] == ER.BAD_DB_ERROR else told
+    text = str(arguments[-1]) if arguments else str(error)
+    return f"{text}; `db init` makes it" if arguments and arguments[0] == ER.BAD_DB_ERROR else text

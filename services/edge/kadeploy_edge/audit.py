@@ -1,6 +1,6 @@
 """The audit log: a JSON line for every refused, changing or audited call: who, what, on which nodes, when, the end.
 
-The line is made from the request's descriptor: the fields of `SUBJECTS` are told, everything else (scripts, keys,
+The line is made from the request's descriptor: the fields of `SUBJECTS` are written, everything else (scripts, keys,
 commands, file contents) is not. Texts and lists are cut, so that no request can fill the disk with one line.
 """
 
@@ -119,12 +119,12 @@ def subjects_of(request: Message | None) -> dict[str, object]:
     """Returns what else a request is about: the fields of SUBJECTS, by path."""
     if request is None:
         return {}
-    told: dict[str, object] = {}
+    subjects: dict[str, object] = {}
     for path, value in _subjects(request, "", 0):
-        if len(told) == MOST_SUBJECTS:
+        if len(subjects) == MOST_SUBJECTS:
             break
-        told[path] = value
-    return told
+        subjects[path] = value
+    return subjects
 
 
 def _nodes(message: Message, depth: int, visits: Iterator[int]) -> Iterator[str]:
@@ -162,8 +162,8 @@ def _subjects(message: Message, prefix: str, depth: int) -> Iterator[tuple[str, 
                 yield from _subjects(value, f"{prefix}{field.name}.", depth + 1)
         elif field.name in SUBJECTS:
             several = (_cut(str(each), LONGEST_TEXT) for each in value[:MOST_SUBJECTS]) if field.is_repeated else ()
-            told = ",".join(several) if field.is_repeated else value
-            yield f"{prefix}{field.name}", _cut(told, LONGEST_TEXT) if isinstance(told, str) else told
+            shown = ",".join(several) if field.is_repeated else value
+            yield f"{prefix}{field.name}", _cut(shown, LONGEST_TEXT) if isinstance(shown, str) else shown
 
 
 def _is_map(field: Any) -> bool:

@@ -193,7 +193,7 @@ def test_sigterm_ends_the_programs_and_leaves_nothing_behind(system: Path, tmp_p
         [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     deadline = time.monotonic() + 20
-    # The compressor runs when it has a child: a signal before that is another story.
+    # The compressor runs when it has a child: a signal before that is another scenario.
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while len(children.read_text().split()) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)

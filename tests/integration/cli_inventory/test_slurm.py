@@ -133,7 +133,7 @@ def test_without_the_inventory_no_job_begins(site: Site, jobs: Jobs, scheduler: 
     assert interactive.returncode != 0
     assert "PrologSlurmctld failed, job killed" in interactive.stderr
     state = jobs.slurm.run("squeue", "--noheader", "--jobs", batch, "--format=%T")
-    assert state.stdout.strip() == "PENDING", jobs.slurm.story()
+    assert state.stdout.strip() == "PENDING", jobs.slurm.scenario()
     assert not jobs.began("a")
     assert allowed(site.address, jobs.slurm.user) == []
 

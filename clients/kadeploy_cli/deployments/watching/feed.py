@@ -12,7 +12,7 @@ from kadeploy_edge.status import RemoteError, from_rpc_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Answered:
     """The stream told something."""
 
     feed: "Feed"
@@ -41,7 +41,7 @@ class Interrupted:
     signal: int
 
 
-Item = Told | Ended | Lost | Interrupted
+Item = Answered | Ended | Lost | Interrupted
 
 
 class Feed:
@@ -66,7 +66,7 @@ class Feed:
     def _read(self) -> None:
         try:
             for response in self._call:
-                self._items.put(Told(feed=self, response=response))
+                self._items.put(Answered(feed=self, response=response))
         except grpc.RpcError as error:
             self._items.put(Lost(feed=self, error=from_rpc_error(error)))
         else:

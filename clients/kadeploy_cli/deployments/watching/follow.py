@@ -10,9 +10,9 @@ import grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
 from kadeploy_cli.connection.connect import Deployer
 from kadeploy_cli.deployments.watching import interrupts
-from kadeploy_cli.deployments.watching.feed import Ended, Feed, Interrupted, Item, Lost, Told
+from kadeploy_cli.deployments.watching.feed import Answered, Ended, Feed, Interrupted, Item, Lost
 from kadeploy_cli.deployments.watching.interrupts import Choice
-from kadeploy_cli.deployments.watching.story import FINISHED, Story
+from kadeploy_cli.deployments.watching.progress import FINISHED, DeploymentProgress
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure
 from kadeploy_edge import errors
@@ -28,15 +28,15 @@ PASSING_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.St
 
 
 class View(Protocol):
-    """How the story is shown."""
+    """How the progress is shown."""
 
-    def snapshot(self, story: Story) -> None:
+    def snapshot(self, progress: DeploymentProgress) -> None:
         """Shows where things stand when the watch begins, or begins anew."""
 
-    def event(self, story: Story, event: deployment_event_pb2.DeploymentEvent) -> None:
-        """Shows what happened; the story has taken it in already."""
+    def event(self, progress: DeploymentProgress, event: deployment_event_pb2.DeploymentEvent) -> None:
+        """Shows what happened; the progress has taken it in already."""
 
-    def tick(self, story: Story) -> None:
+    def tick(self, progress: DeploymentProgress) -> None:
         """Shows that time passes."""
 
     def say(self, text: str) -> None:
@@ -72,13 +72,13 @@ class Follower:
         *,
         view: View,
         owns: bool,
-        see: Callable[[Story], None] = lambda _: None,
+        see: Callable[[DeploymentProgress], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._see = see
         self._deployer, self._view, self._owns, self._clock = deployer, view, owns, clock
         self._id = deployment.id
-        self._story = Story(deployment, clock())
+        self._progress = DeploymentProgress(deployment, clock(), epoch=time.time())
         self._items: SimpleQueue[Item] = SimpleQueue()
         self._feed: Feed | None = None
         self._after_sequence = 0
@@ -114,8 +114,8 @@ class Follower:
         """Takes one item in; returns the deployment when that was the end."""
         if isinstance(item, Interrupted):
             self._interrupted()
-        elif isinstance(item, Told) and item.feed is self._feed:
-            self._told(item.response)
+        elif isinstance(item, Answered) and item.feed is self._feed:
+            self._take_response(item.response)
         elif isinstance(item, Ended) and item.feed is self._feed:
             return self._ended()
         elif isinstance(item, Lost) and item.feed is self._feed:
@@ -127,7 +127,7 @@ class Follower:
         self._heard = self._clock()
         self._feed = Feed(self._deployer, self._id, after_sequence=self._after_sequence, items=self._items)
 
-    def _told(self, response: deployer_service_pb2.WatchDeploymentResponse) -> None:
+    def _take_response(self, response: deployer_service_pb2.WatchDeploymentResponse) -> None:
         now = self._clock()
         self._heard = now
         if self._lost_since is not None:
@@ -135,13 +135,15 @@ class Follower:
             self._lost_since, self._pause = None, FIRST_PAUSE
         kind = response.WhichOneof("kind")
         if kind == "snapshot":
-            self._story.take_snapshot(response.snapshot, now)
-            self._view.snapshot(self._story)
-        elif kind == "event" and self._story.take_event(response.event, now):
-            self._view.event(self._story, response.event)
-        self._after_sequence = self._story.sequence
-        self._view.tick(self._story)
-        self._see(self._story)
+            self._progress.take_snapshot(response.snapshot)
+            self._view.snapshot(self._progress)
+        elif kind == "event" and self._progress.take_event(response.event, now):
+            self._view.event(self._progress, response.event)
+        elif kind == "heartbeat":
+            self._progress.hear(response.heartbeat.time, now)
+        self._after_sequence = self._progress.sequence
+        self._view.tick(self._progress)
+        self._see(self._progress)
 
     def _ended(self) -> deployment_pb2.Deployment | None:
         """Returns the deployment if it has ended; a stream that ends before it was cut by the server's own end."""
@@ -195,14 +197,14 @@ class Follower:
         if self._lost_since is not None and now - self._lost_since > self._deployer.deadlines.reconnect:
             raise Failure(
                 f"the deployer at {self._deployer.address} has not come back after "
-                f"{self._deployer.deadlines.reconnect:g} s; deployment {self._id} was {self._story.state_word} "
+                f"{self._deployer.deadlines.reconnect:g} s; deployment {self._id} was {self._progress.state_word} "
                 "when last seen",
                 exit_code=ExitCode.UNREACHABLE,
                 advice=f"`ka deployment watch {self._id}` follows it again when the deployer is back.",
             )
         if self._feed is None and now >= self._next_try:
             self._open()
-        self._view.tick(self._story)
+        self._view.tick(self._progress)
 
     def _interrupted(self) -> None:
         if not self._owns or self._cancel_until is not None:

@@ -1,48 +1,40 @@
-"""Progress as plain lines on stderr: for logs, pipes and programs that read along."""
-
-import time
-from collections.abc import Callable
+"""Progress of a few nodes as plain lines on stderr, one for all that happens: for logs and pipes."""
 
 from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
-from kadeploy_cli.deployments.watching.story import Story
+from kadeploy_cli.deployments.watching.progress import DeploymentProgress
+from kadeploy_cli.deployments.watching.steps import step_words
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.plain import word
 
 QUARTERS = 4
 
 
-def step_words(step: str) -> str:
-    """Returns a step's name for people."""
-    return step.replace("_", " ")
-
-
 class LineView:
     """Prints a line for everything that happens; of a long copy every quarter."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._started: dict[tuple[str, str], float] = {}
         self._quarters: dict[tuple[str, str], int] = {}
         # The last description of each node, so that the same is not said twice.
-        self._told: dict[str, str] = {}
+        self._described: dict[str, str] = {}
 
-    def snapshot(self, story: Story) -> None:
+    def snapshot(self, progress: DeploymentProgress) -> None:
         """Prints the nodes that are on their way already."""
-        for view in story.nodes.values():
+        for view in progress.nodes.values():
             if view.step and not view.settled:
                 output.say(f"         -  {view.name}: {view.state_word}, {step_words(view.step)}")
             elif view.description:
                 output.say(f"         -  {view.name}: {_with(view.state_word, view.description)}")
-                self._told[view.name] = view.description
+                self._described[view.name] = view.description
 
-    def event(self, story: Story, event: deployment_event_pb2.DeploymentEvent) -> None:
+    def event(self, progress: DeploymentProgress, event: deployment_event_pb2.DeploymentEvent) -> None:
         """Prints what happened."""
-        text = self._text(story, event)
+        text = self._text(progress, event)
         if text:
             subject = event.node or "deployment"
-            output.say(f"{story.seconds(event):7.1f} s  {subject}: {text}")
+            output.say(f"{progress.seconds(event):7.1f} s  {subject}: {text}")
 
-    def tick(self, story: Story) -> None:
+    def tick(self, progress: DeploymentProgress) -> None:
         """Prints nothing: time passes by itself."""
 
     def say(self, text: str) -> None:
@@ -55,7 +47,7 @@ class LineView:
     def close(self) -> None:
         """Does nothing: lines stay where they are."""
 
-    def _text(self, story: Story, event: deployment_event_pb2.DeploymentEvent) -> str:
+    def _text(self, progress: DeploymentProgress, event: deployment_event_pb2.DeploymentEvent) -> str:
         kind = event.WhichOneof("kind")
         if kind == "deployment_state_changed":
             changed = event.deployment_state_changed
@@ -66,10 +58,10 @@ class LineView:
             return _with(state, self._news(event.node, partition.description))
         if kind == "remark":
             return event.remark.text
-        return self._step_text(story, event, kind or "")
+        return self._step_text(progress, event, kind or "")
 
-    def _step_text(self, story: Story, event: deployment_event_pb2.DeploymentEvent, kind: str) -> str:
-        seconds = story.seconds(event)
+    def _step_text(self, progress: DeploymentProgress, event: deployment_event_pb2.DeploymentEvent, kind: str) -> str:
+        seconds = progress.seconds(event)
         if kind == "step_started":
             started = event.step_started
             self._started[event.node, started.step] = seconds
@@ -87,19 +79,19 @@ class LineView:
         return ""
 
     def _news(self, node: str, description: str) -> str:
-        known = description and self._told.get(node) == description
-        self._told[node] = description
+        known = description and self._described.get(node) == description
+        self._described[node] = description
         return "" if known else description
 
     def _progress_text(self, event: deployment_event_pb2.DeploymentEvent) -> str:
-        told = event.step_progressed
-        if told.total <= 0:
+        progressed = event.step_progressed
+        if progressed.total <= 0:
             return ""
-        key, quarter = (event.node, told.step), min(QUARTERS, told.done * QUARTERS // told.total)
+        key, quarter = (event.node, progressed.step), min(QUARTERS, progressed.done * QUARTERS // progressed.total)
         if quarter <= self._quarters.get(key, 0):
             return ""
         self._quarters[key] = quarter
-        return f"{step_words(told.step)} {quarter * 100 // QUARTERS} % of {output.size(told.total)}"
+        return f"{step_words(progressed.step)} {quarter * 100 // QUARTERS} % of {output.size(progressed.total)}"
 
 
 def _with(text: str, description: str) -> str:

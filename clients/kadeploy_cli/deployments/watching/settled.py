@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kadeploy.deployer.v1 import deployment_pb2
-from kadeploy_cli.deployments.watching.story import Story
+from kadeploy_cli.deployments.watching.progress import DeploymentProgress
 from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_cli.wait_for import WaitFor
 
@@ -37,15 +37,15 @@ class Settled:
         for name in self._files:
             _write(name, lambda path: path.write_text("", encoding="utf-8"))
 
-    def see(self, story: Story) -> None:
+    def see(self, progress: DeploymentProgress) -> None:
         """Looks at what is true now. Raises Enough."""
-        for view in story.nodes.values():
+        for view in progress.nodes.values():
             if view.settled and view.name not in self._known:
                 self._known.add(view.name)
                 is_good = view.state == DEPLOYED
                 self._good += is_good
                 _append(self._files[0] if is_good else self._files[1], view.name)
-        if self._needed is not None and self._good >= self._needed and not story.finished:
+        if self._needed is not None and self._good >= self._needed and not progress.finished:
             raise Enough(self._good)
 
 

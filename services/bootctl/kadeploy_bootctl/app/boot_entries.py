@@ -25,7 +25,7 @@ PORTION = 1000
 
 T = TypeVar("T")
 
-Wish = BootEntry | DomainError
+EntryRequest = BootEntry | DomainError
 """One entry of a request, or why it is none."""
 
 
@@ -38,7 +38,7 @@ class Requester:
 
 
 def set_boot_entries(
-    wishes: Sequence[Wish],
+    requests: Sequence[EntryRequest],
     *,
     requester: Requester,
     entries: EntryStore,
@@ -49,18 +49,18 @@ def set_boot_entries(
 ) -> list[DomainError | None]:
     """Writes entries; returns for each, in order, what went wrong or None. A bad entry does not stop the others."""
     outcomes: list[DomainError | None] = []
-    for portion in _portions(wishes):
+    for portion in _portions(requests):
         # Before the lock: an image takes a tenth of a second.
         with_images = _make_images(portion, images)
         with entries.exclusive():
             preparation = _Preparation(files=files, site=site)
-            prepared = [preparation.attempt(wish, requester) for wish in with_images]
+            prepared = [preparation.attempt(request, requester) for request in with_images]
             outcomes += _put(with_images, prepared, entries=entries, clock=clock)
     return outcomes
 
 
 def render_boot_entries(
-    wishes: Sequence[Wish], *, entries: EntryStore, files: FileStore, site: Site
+    requests: Sequence[EntryRequest], *, entries: EntryStore, files: FileStore, site: Site
 ) -> list[DomainError | list[tuple[str, str]]]:
     """Returns for each entry, in order, the paths and texts that set_boot_entries would write, or why it would not.
 
@@ -68,12 +68,12 @@ def render_boot_entries(
     """
     preparation = _Preparation(files=files, site=site, files_may_follow=True)
     results: list[DomainError | list[tuple[str, str]]] = []
-    for wish in wishes:
-        text = preparation.attempt(wish)
-        if isinstance(text, DomainError) or isinstance(wish, DomainError):
+    for request in requests:
+        text = preparation.attempt(request)
+        if isinstance(text, DomainError) or isinstance(request, DomainError):
             results.append(text if isinstance(text, DomainError) else [])
         else:
-            results.append([(path, text) for path in entries.paths(wish.node)])
+            results.append([(path, text) for path in entries.paths(request.node)])
     return results
 
 
@@ -117,14 +117,14 @@ class _Preparation:
         self._present: dict[str, bool] = {}
         self._label_problems: dict[str, str] = {}
 
-    def attempt(self, wish: Wish, requester: Requester | None = None) -> str | DomainError:
+    def attempt(self, request: EntryRequest, requester: Requester | None = None) -> str | DomainError:
         """Returns the text of the entry's files, or what is wrong with it; without a requester nothing is written."""
-        if isinstance(wish, DomainError):
-            return wish
-        if requester and isinstance(wish.target, CustomTarget) and not requester.is_administrator:
+        if isinstance(request, DomainError):
+            return request
+        if requester and isinstance(request.target, CustomTarget) and not requester.is_administrator:
             return CustomTargetDenied(requester.name)
         try:
-            return self._text(wish)
+            return self._text(request)
         except DomainError as error:
             return error
 
@@ -148,20 +148,20 @@ class _Preparation:
             raise LabelNotFound(name, f"is not installed ({missing}): run kadeploy-bootctl label install {name}")
 
 
-def _make_images(wishes: Sequence[Wish], images: GrubImages) -> list[Wish]:
-    """Makes the images that the entries name, and returns the wishes, with the error for those without their image."""
+def _make_images(requests: Sequence[EntryRequest], images: GrubImages) -> list[EntryRequest]:
+    """Makes the images that the entries name; returns the requests, with the error for those without."""
     made: dict[str, DomainError | None] = {}
-    results: list[Wish] = []
-    for wish in wishes:
+    results: list[EntryRequest] = []
+    for request in requests:
         problem: DomainError | None = None
         try:
-            image = image_of(wish) if isinstance(wish, BootEntry) else None
+            image = image_of(request) if isinstance(request, BootEntry) else None
             if image and image.name not in made:
                 made[image.name] = _attempt(images, image)
             problem = made[image.name] if image else None
         except DomainError as error:
             problem = error
-        results.append(problem or wish)
+        results.append(problem or request)
     return results
 
 
@@ -174,13 +174,13 @@ def _attempt(images: GrubImages, image: GrubImage) -> DomainError | None:
 
 
 def _put(
-    wishes: Sequence[Wish], prepared: Sequence[str | DomainError], *, entries: EntryStore, clock: Clock
+    requests: Sequence[EntryRequest], prepared: Sequence[str | DomainError], *, entries: EntryStore, clock: Clock
 ) -> list[DomainError | None]:
     now = clock()
     good = [
-        WrittenEntry(entry=replace(wish, update_time=now), text=text)
-        for wish, text in zip(wishes, prepared, strict=True)
-        if isinstance(wish, BootEntry) and isinstance(text, str)
+        WrittenEntry(entry=replace(request, update_time=now), text=text)
+        for request, text in zip(requests, prepared, strict=True)
+        if isinstance(request, BootEntry) and isinstance(text, str)
     ]
     written: Iterator[DomainError | None] = iter(entries.put(good))
     return [text if isinstance(text, DomainError) else next(written) for text in prepared]

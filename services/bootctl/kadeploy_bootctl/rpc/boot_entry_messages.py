@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from kadeploy.bootctl.v1 import boot_entry_pb2
-from kadeploy_bootctl.app.boot_entries import Wish
+from kadeploy_bootctl.app.boot_entries import EntryRequest
 from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode, Firmware
 from kadeploy_bootctl.domain.boot_target import (
     BootTarget,
@@ -31,7 +31,7 @@ _FIRMWARE_NUMBERS = {
 }
 
 
-def wish_of(message: boot_entry_pb2.BootEntry) -> Wish:
+def entry_from_message(message: boot_entry_pb2.BootEntry) -> EntryRequest:
     """Returns the entry, or the error that says why it is none."""
     try:
         return BootEntry(node=_node_of(message.node), target=_target_of(message.target), owner=message.owner)

@@ -6,7 +6,7 @@ from google.rpc import status_pb2
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_bootctl.app import boot_entries
 from kadeploy_bootctl.app.boot_entries import Requester
-from kadeploy_bootctl.rpc.boot_entry_messages import entry_message, wish_of
+from kadeploy_bootctl.rpc.boot_entry_messages import entry_from_message, entry_message
 from kadeploy_bootctl.rpc.runtime import Runtime
 from kadeploy_edge import page_token
 from kadeploy_edge.caller import current_caller
@@ -29,7 +29,7 @@ class BootServicer(bootctl_service_pb2_grpc.BootServiceServicer):
         """Writes entries."""
         caller = current_caller.get()
         outcomes = boot_entries.set_boot_entries(
-            [wish_of(entry) for entry in request.entries],
+            [entry_from_message(entry) for entry in request.entries],
             requester=Requester(name=caller.name, is_administrator=self._runtime.is_administrator(caller)),
             entries=self._runtime.entries,
             files=self._runtime.files,
@@ -83,7 +83,7 @@ class BootServicer(bootctl_service_pb2_grpc.BootServiceServicer):
     ) -> bootctl_service_pb2.RenderBootEntriesResponse:
         """Shows the files of entries without writing them."""
         outcomes = boot_entries.render_boot_entries(
-            [wish_of(entry) for entry in request.entries],
+            [entry_from_message(entry) for entry in request.entries],
             entries=self._runtime.entries,
             files=self._runtime.files,
             site=self._runtime.site,

@@ -41,8 +41,8 @@ class CommandConsole(Console):
             )
         except OSError as error:
             os.close(ours)
-            told = f"{arguments[0]}: {error.strerror}"
-            raise ConsoleError(f"the console command of {node.name} cannot be run: {told}") from error
+            text = f"{arguments[0]}: {error.strerror}"
+            raise ConsoleError(f"the console command of {node.name} cannot be run: {text}") from error
         except BaseException:
             os.close(ours)
             raise

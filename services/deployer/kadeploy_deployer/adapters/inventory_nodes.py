@@ -55,10 +55,10 @@ class NodeReader:
 
     def read(self, response: inventory_service_pb2.ResolveDeploymentResponse) -> tuple[ResolvedNode, ...]:
         """Returns the nodes of an answer, in its order."""
-        told = inventory_service_pb2.ResolveDeploymentResponse()
+        profiles = inventory_service_pb2.ResolveDeploymentResponse()
         for cluster in response.clusters:
-            told.clusters.add(name=cluster.name).profile.commands.CopyFrom(cluster.profile.commands)
-        commands = told.SerializeToString(deterministic=True)
+            profiles.clusters.add(name=cluster.name).profile.commands.CopyFrom(cluster.profile.commands)
+        commands = profiles.SerializeToString(deterministic=True)
         known, new = self._known, dict[tuple[bytes, bytes], ResolvedNode]()
         shared = _Shared({cluster.name: cluster.profile for cluster in response.clusters})
         nodes = []

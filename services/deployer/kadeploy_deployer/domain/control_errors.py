@@ -78,8 +78,8 @@ class WrongSystemBooted(Unreachable):
 
     reason = "WRONG_SYSTEM_BOOTED"
 
-    def __init__(self, node: str, story: str) -> None:
-        super().__init__(f"{node} did not boot what it should: {story}", metadata={"node": node})
+    def __init__(self, node: str, description: str) -> None:
+        super().__init__(f"{node} did not boot what it should: {description}", metadata={"node": node})
 
 
 class RunsOutOfTime(Exhausted):

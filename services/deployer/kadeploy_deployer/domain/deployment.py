@@ -106,20 +106,20 @@ class Lease:
 def verdict(nodes: Sequence[NodeDeployment]) -> tuple[bool, str]:
     """Returns whether every node of a deployment was deployed, and one sentence on how it ended.
 
-    Nodes that were left out (at the creation, or while it waited) are told, but are no failure of the deployment.
+    Nodes that were left out (at the creation, or while it waited) are named, but are no failure of the deployment.
     """
     included = [node for node in nodes if node.included]
     failed = [node for node in included if node.state is not PartitionState.DEPLOYED]
     left_out = [node for node in nodes if not node.included]
     text = f"{len(included) - len(failed)} of {len(included)} nodes deployed"
     if failed:
-        text += f"; failed: {_told(failed)}"
+        text += f"; failed: {_list_of(failed)}"
     if left_out:
-        text += f"; left out: {_told(left_out)}"
+        text += f"; left out: {_list_of(left_out)}"
     return not failed, text
 
 
-def _told(nodes: Sequence[NodeDeployment], most: int = 10) -> str:
+def _list_of(nodes: Sequence[NodeDeployment], most: int = 10) -> str:
     words = [f"{node.node} ({(node.reason or FailureReason.INTERNAL).replace('_', ' ')})" for node in nodes[:most]]
     more = len(nodes) - most
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")

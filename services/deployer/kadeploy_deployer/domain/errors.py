@@ -89,8 +89,8 @@ class InvalidDeployment(Invalid):
     reason = "INVALID_DEPLOYMENT"
 
     def __init__(self, violations: Sequence[FieldViolation]) -> None:
-        told = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
-        super().__init__(f"the deployment cannot be accepted: {told}", violations=tuple(violations))
+        text = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
+        super().__init__(f"the deployment cannot be accepted: {text}", violations=tuple(violations))
 
 
 def check_fingerprint(known: str | None, fingerprint: str) -> None:
@@ -239,9 +239,9 @@ class NoNodeLeft(NotInState):
     reason = "NO_NODE_LEFT"
 
     def __init__(self, causes: Mapping[str, str]) -> None:
-        told = [f"{node}: {cause}" for node, cause in causes.items()]
+        texts = [f"{node}: {cause}" for node, cause in causes.items()]
         super().__init__(
-            f"no node is left to deploy ({_some(told)})",
+            f"no node is left to deploy ({_some(texts)})",
             metadata={"nodes": ",".join(causes)},
         )
 

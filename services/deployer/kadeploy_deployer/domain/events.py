@@ -1,4 +1,4 @@
-"""Events: the story of a deployment, in order. Watchers read them; nothing is derived from them."""
+"""The events of a deployment, in order. Watchers read them; nothing is derived from them."""
 
 from dataclasses import dataclass
 

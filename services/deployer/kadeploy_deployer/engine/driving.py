@@ -115,7 +115,7 @@ class Driving:
             except Exception as error:
                 logger.exception("deployment=%s attempt=%d broke off", name, attempt)
                 if attempt == TRIES:
-                    text = f"the deployer broke off: {_told(error)}"
+                    text = f"the deployer broke off: {_text_of(error)}"
                     self._runner = self._make_runner(self.lease)
                     await self._give_up(Failure(reason=FailureReason.INTERNAL, description=text))
                     return
@@ -187,5 +187,5 @@ def _doom(lease: Lease) -> Failure | None:
     return Failure(reason=FailureReason.LEASE_LOST, description=text)
 
 
-def _told(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no text'])[0][:200]}"

@@ -1,6 +1,6 @@
-"""Watching: the stored story as it grows, and progress that is told once and not kept.
+"""Watching: the stored events as it grows, and progress that is sent once and not kept.
 
-Watchers read the story from the store at their own pace, so nothing is buffered for a slow one, and a deployment that
+Watchers read the events from the store at their own pace, so nothing is buffered for a slow one, and a deployment that
 another process drives is watched just as well. What is said here only wakes them early.
 """
 
@@ -64,7 +64,7 @@ class EventLog:
         self._closed = False
 
     def wake(self, deployment_id: str) -> None:
-        """Tells the watchers of a deployment that its story has grown."""
+        """Tells the watchers of a deployment that it has new events."""
         for watcher in self._watchers.get(deployment_id, ()):
             watcher.bell.set()
 
@@ -130,8 +130,8 @@ class EventLog:
                 spoken = clock.monotonic()
             if position.state in FINISHED:
                 return
-            told, watcher.progress = watcher.progress, {}
-            for (node, _), (time, kind) in told.items():
+            latest, watcher.progress = watcher.progress, {}
+            for (node, _), (time, kind) in latest.items():
                 yield Event(sequence=seen, time=time, node=node, kind=kind)
                 spoken = clock.monotonic()
             if clock.monotonic() - spoken >= self._heartbeat:

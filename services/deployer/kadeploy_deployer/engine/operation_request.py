@@ -51,7 +51,7 @@ class Operations:
         Args:
             request: what was asked for.
             work: does it, with `operation.with_locks`.
-            tell: told of every node.
+            tell: called for every node.
 
         Raises:
             InvalidControl: the name was given to another request.
@@ -62,11 +62,11 @@ class Operations:
         if name is None:
             await work(tell)
             return
-        told: set[str] = set()
+        reported: set[str] = set()
 
         def tell_once(node: str, error: DomainError | None) -> None:
-            if node not in told:
-                told.add(node)
+            if node not in reported:
+                reported.add(node)
                 tell(node, error)
 
         while not await self._try(request, name, work, tell_once):
@@ -131,5 +131,5 @@ class Operations:
     def _ended(self, task: asyncio.Task[None]) -> None:
         request = self._running.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, AskedBefore):
-            # Its caller may be gone; if not, he is told too.
+            # Its caller may be gone; if not, they see it too.
             logger.info("an operation of %s ended early: %s", request.owner, error)

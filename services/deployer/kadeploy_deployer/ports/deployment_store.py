@@ -152,7 +152,7 @@ class DeploymentStore(Protocol):
         ...
 
     async def position(self, deployment_id: str) -> Position:
-        """Returns where the story is. Raises DeploymentNotFound."""
+        """Returns where the events are. Raises DeploymentNotFound."""
         ...
 
     async def events(self, deployment_id: str, *, after: int, limit: int) -> Sequence[Event]:

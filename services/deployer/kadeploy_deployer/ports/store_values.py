@@ -124,7 +124,7 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where the story of a deployment is. `first_sequence`: of the oldest event that is kept, or of the next."""
+    """Where the events of a deployment are. `first_sequence`: of the oldest event that is kept, or of the next."""
 
     state: DeploymentState
     first_sequence: int

@@ -52,7 +52,7 @@ async def set_power(
         actor: who calls.
         parts: the world.
         request: how the operation is known.
-        tell: told of every node.
+        tell: called for every node.
 
     Raises:
         InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`. A right that ends later leaves its node alone.
@@ -109,11 +109,11 @@ async def get_power(nodes: str, *, actor: Actor, parts: ControlParts) -> Mapping
     async def one(name: str) -> None:
         found[name] = await parts.ports.power.is_on(allowed.nodes[name])
 
-    async def told(node: str, error: DomainError | None) -> None:
+    async def report(node: str, error: DomainError | None) -> None:
         if error is not None:
             found[node] = error
 
-    await on_each(list(allowed.nodes), one, told)
+    await on_each(list(allowed.nodes), one, report)
     return found
 
 
@@ -126,5 +126,5 @@ async def _shut_down(machine: NodeSnapshot, host: ShellHost, parts: ControlParts
     deadline = clock.monotonic() + OFF_SECONDS
     while await parts.ports.power.is_on(machine):
         if clock.monotonic() >= deadline:
-            raise NodeFailed(f"{machine.name} still has power {OFF_SECONDS:g} s after it was told to shut down")
+            raise NodeFailed(f"{machine.name} still has power {OFF_SECONDS:g} s after it was asked to shut down")
         await clock.sleep(POLL_PAUSE)

@@ -58,7 +58,7 @@ async def run_command(
         actor: who calls.
         parts: the world.
         show: shows what was printed; waits when the caller does not read.
-        tell: told how it ended.
+        tell: called with how it ended.
 
     Raises:
         InvalidNodeSet, RightMissing: see `allowed_nodes`. A right that ends later ends the command on its node alone.
@@ -75,7 +75,7 @@ async def run_command(
     known = await parts.lease_holder.store.knowledge(list(allowed.nodes))
     ended: dict[str, int] = {}
 
-    def told(node: str, error: DomainError | None) -> None:
+    def report(node: str, error: DomainError | None) -> None:
         tell(CommandEnd(node=node, exit_status=ended.get(node, 0), error=error))
 
     async def one(name: str) -> None:
@@ -106,5 +106,5 @@ async def run_command(
         nodes=list(allowed.nodes),
         refused=allowed.refused,
         work=work,
-        tell=told,
+        tell=report,
     )

@@ -55,7 +55,7 @@ def deployment_state(state: DeploymentState) -> "deployment_pb2.DeploymentState.
 
 
 def partition_state(state: PartitionState | None) -> "deployment_pb2.PartitionState.ValueType":
-    """Returns the enum value of a state. A node that was left out is told as in error: it will not be deployed."""
+    """Returns the enum value of a state. A node that was left out is shown as in error: it will not be deployed."""
     return deployment_pb2.PartitionState.Value(f"PARTITION_STATE_{(state or PartitionState.ERROR).upper()}")
 
 
@@ -174,19 +174,19 @@ def deployment_message(deployment: Deployment) -> deployment_pb2.Deployment:
         etag=str(deployment.version),
         driver=deployment.driver,
     )
-    # Of thousands of nodes that are in no step, most are told alike: all but the name is written once.
+    # Of thousands of nodes that are in no step, most are described alike: all but the name is written once.
     alike: dict[tuple[object, ...], deployment_pb2.NodeDeployment] = {}
     for node in deployment.nodes:
-        told = _node_message(node, alike)
-        told.node = node.node
-        message.nodes.append(told)
+        described = _node_message(node, alike)
+        described.node = node.node
+        message.nodes.append(described)
     return message
 
 
 def _node_message(
     node: NodeDeployment, alike: dict[tuple[object, ...], deployment_pb2.NodeDeployment]
 ) -> deployment_pb2.NodeDeployment:
-    """Returns what is told of a node, but for its name."""
+    """Returns the description of a node, but for its name."""
     key = (node.state, node.device, node.partition, node.start_time, node.end_time, node.reason, node.description)
     if (known := alike.get(key)) is None:
         known = alike[key] = _standing_message(node)

@@ -119,12 +119,12 @@ def node_power(node: str, power: bool | DomainError | None) -> deployer_service_
     return deployer_service_pb2.NodePower(node=node, status=ok_status(), state=_POWER[power])
 
 
-def command_message(told: CommandOutput | CommandEnd) -> deployer_service_pb2.RunCommandResponse:
-    """Returns a piece of a command's story."""
-    if isinstance(told, CommandOutput):
-        if told.is_error:
-            return deployer_service_pb2.RunCommandResponse(node=told.node, error_output=told.content)
-        return deployer_service_pb2.RunCommandResponse(node=told.node, output=told.content)
-    status = ok_status() if told.error is None else to_status(told.error, domain=DOMAIN)
-    ended = deployer_service_pb2.CommandEnded(status=status, exit_status=told.exit_status)
-    return deployer_service_pb2.RunCommandResponse(node=told.node, ended=ended)
+def command_message(part: CommandOutput | CommandEnd) -> deployer_service_pb2.RunCommandResponse:
+    """Returns a part of a command's output, or its end."""
+    if isinstance(part, CommandOutput):
+        if part.is_error:
+            return deployer_service_pb2.RunCommandResponse(node=part.node, error_output=part.content)
+        return deployer_service_pb2.RunCommandResponse(node=part.node, output=part.content)
+    status = ok_status() if part.error is None else to_status(part.error, domain=DOMAIN)
+    ended = deployer_service_pb2.CommandEnded(status=status, exit_status=part.exit_status)
+    return deployer_service_pb2.RunCommandResponse(node=part.node, ended=ended)

@@ -6,10 +6,10 @@ from kadeploy_deployer.store.tables import deployments, events, step_outputs
 
 
 def prune_one(connection: Connection, *, before: float) -> bool:
-    """Drops the story and the outputs of one deployment that ended before a time; returns whether there was one."""
-    told = exists().where(events.c.deployment_id == deployments.c.id)
+    """Drops the events and the outputs of one deployment that ended before a time; returns whether there was one."""
+    has_events = exists().where(events.c.deployment_id == deployments.c.id)
     printed = exists().where(step_outputs.c.deployment_id == deployments.c.id)
-    old = select(deployments.c.id).where(deployments.c.end_time < before, or_(told, printed))
+    old = select(deployments.c.id).where(deployments.c.end_time < before, or_(has_events, printed))
     found = connection.execute(old.order_by(deployments.c.end_time).limit(1)).scalar_one_or_none()
     if found is None:
         return False

@@ -163,7 +163,7 @@ def release(connection: Connection, leases: Sequence[Lease]) -> None:
 
 
 def request_cancel(connection: Connection, deployment_id: str, *, reason: str, now: float) -> None:
-    """Marks an unfinished deployment to be cancelled and says so in its story; the first reason stays."""
+    """Marks an unfinished deployment to be cancelled and records an event; the first reason stays."""
     mine = deployments.c.id == deployment_id
     unfinished = deployments.c.state.in_(sorted(UNFINISHED))
     change = update(deployments).where(mine, unfinished, deployments.c.cancel_requested.is_(False))

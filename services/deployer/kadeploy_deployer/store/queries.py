@@ -103,7 +103,7 @@ def list_deployments(
 
 
 def position(connection: Connection, deployment_id: str) -> Position:
-    """Returns where the story of a deployment is."""
+    """Returns where the events of a deployment are."""
     query = select(deployments.c.state, deployments.c.last_sequence).where(deployments.c.id == deployment_id)
     row = connection.execute(query).one_or_none()
     if row is None:

@@ -1,4 +1,4 @@
-"""Watching: snapshot, story, heartbeats, slow watchers."""
+"""Watching: snapshot, scenario, heartbeats, slow watchers."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -48,7 +48,7 @@ class Build:
 
 
 @dataclass(slots=True, kw_only=True)
-class Story:
+class Scenario:
     """One run. `directory` takes everything that it writes; `say` is told each thing as it happens.
 
     `device` is what the target's disk is called on the nodes.
@@ -133,8 +133,8 @@ class Story:
             raise DemoError("the deployer knows no deployment: kadeploy was refused")
         deployment = self.user.read_json("ka", "deployment", "show", deployments[0]["id"], "-o", "json")
         with self._phase("verify"):
-            told = {entry["node"]: entry for entry in deployment["nodes"]}
-            nodes = [self._verify_node(node, told.get(node.name, {})) for node in self.lab.nodes]
+            described = {entry["node"]: entry for entry in deployment["nodes"]}
+            nodes = [self._verify_node(node, described.get(node.name, {})) for node in self.lab.nodes]
         return Report(
             deployment=deployment["id"],
             state=deployment["state"],
@@ -144,24 +144,24 @@ class Story:
             seconds=self.seconds,
         )
 
-    def _verify_node(self, node: LabNode, told: Mapping[str, Any]) -> NodeReport:
-        steps = {step["step"]: step["duration"] for step in told.get("step_durations", [])}
+    def _verify_node(self, node: LabNode, described: Mapping[str, Any]) -> NodeReport:
+        steps = {step["step"]: step["duration"] for step in described.get("step_durations", [])}
         seen = NodeReport(
             name=node.name,
-            state=told.get("state", ""),
-            deployenv_boot_id=told.get("deployment_boot_id", ""),
+            state=described.get("state", ""),
+            deployenv_boot_id=described.get("deployment_boot_id", ""),
             boot_id="",
             root_device="",
             kernel_command_line="",
-            image_digest=told.get("image_digest", ""),
+            image_digest=described.get("image_digest", ""),
             seconds=steps,
         )
         if seen.state != "deployed":
-            return replace(seen, problem=told.get("description", "it took no part in the deployment"))
+            return replace(seen, problem=described.get("description", "it took no part in the deployment"))
         try:
             answer = ask_node(
                 node.ip,
-                host_keys=told.get("host_keys", []),
+                host_keys=described.get("host_keys", []),
                 private_key=self.build.cluster_key,
                 known_hosts=self.directory / f"known_hosts.{node.name}",
                 wrap=self.lab.exec_argv,
@@ -171,7 +171,7 @@ class Story:
         problems = {
             f"its root is {answer.root_device}": answer.root_device != f"/dev/{partition(self.device, PARTITION)}",
             "it runs the deployment environment still": answer.boot_id == seen.deployenv_boot_id,
-            "it has booted again since the deployer saw it": answer.boot_id != told.get("boot_id"),
+            "it has booted again since the deployer saw it": answer.boot_id != described.get("boot_id"),
             f"it calls itself {answer.host_name}": answer.host_name != node.name,
         }
         problem = "; ".join(sentence for sentence, wrong in problems.items() if wrong)
