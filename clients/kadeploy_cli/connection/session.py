@@ -60,13 +60,14 @@ PeerKind = TypeVar("PeerKind", bound=Peer)
 
 
 def command_options(
-    *output_names: str, form: Format | None = Format.TABLE
+    *output_names: str, form: Format | None = Format.TABLE, follows: bool = False
 ) -> Callable[[Callable[Concatenate[Session, Parameters], Result]], Callable[Parameters, Result]]:
     """Gives a command the options that all have, and its function a Session as first argument.
 
     Args:
         output_names: how the output form is called: "-o" and "--output" unless said otherwise.
         form: the default output form; None for a command that prints no result.
+        follows: it follows something that goes on, and can print each event as a line of JSON.
     """
 
     def decorate(
@@ -92,7 +93,7 @@ def command_options(
             decorated = click.option(
                 *(output_names or ("-o", "--output")),
                 "output_form",
-                type=click.Choice([str(choice) for choice in _choices(form)]),
+                type=click.Choice([str(choice) for choice in (*_choices(form), *([Format.NDJSON] if follows else []))]),
                 default=str(form),
                 show_default=True,
                 help="How the result is printed.",

@@ -21,7 +21,7 @@ def deployment() -> None:
 @deployment.command()
 @wanted_options
 @click.option("--wait", is_flag=True, help="Follow it to its end.")
-@command_options()
+@command_options(follows=True)
 def start(session: Session, /, *, wait: bool, **options: Any) -> None:
     """Starts a deployment and prints its id."""
     spec = deployment_spec.build(wanted(options))
@@ -58,7 +58,7 @@ def show(session: Session, /, *, deployment_id: str) -> None:
 
 @deployment.command()
 @click.argument("deployment_id", metavar="ID")
-@command_options()
+@command_options(follows=True)
 def watch(session: Session, /, *, deployment_id: str) -> None:
     """Follows a deployment to its end. Ctrl-C ends the watch, not the deployment."""
     finish(deploy.watch(session, deployment_id))

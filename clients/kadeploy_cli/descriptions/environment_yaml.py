@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kadeploy.inventory.v1 import environment_pb2
@@ -202,7 +203,8 @@ class _Description:
     def _postinstalls(self) -> list[DescribedArchive]:
         if not self._has("postinstalls"):
             return []
-        places = self._problems.take(self._fields["postinstalls"].items, [])
+        none: list[Place] = []
+        places = self._problems.take(self._fields["postinstalls"].items, none)
         if len(places) > MAXIMUM_POSTINSTALLS:
             self._problems.add(self._fields["postinstalls"].failure(f"there are at most {MAXIMUM_POSTINSTALLS}"))
         return [read_archive(place, self._problems) for place in places]
@@ -219,9 +221,10 @@ class _Description:
         read = problems.take(lambda: files.read_image(image, files.directory, kind), environment_pb2.Image())
         read.whole_disk = self._whole_disk
         environment.image.CopyFrom(read)
-        made = [problems.take(lambda each=each: self._archive(each), None) for each in (*before, *after)]
+        archives: list[environment_pb2.ScriptArchive] = []
+        for described in (*before, *after):
+            archives.append(problems.take(partial(self._archive, described), environment_pb2.ScriptArchive()))
         problems.raise_found()
-        archives = [archive for archive in made if archive is not None]
         if before:
             environment.preinstall.CopyFrom(archives.pop(0))
         environment.postinstalls.extend(archives)

@@ -8,7 +8,13 @@ from kadeploy_cli.rights import actions as rights
 
 USERS = click.option("-l", "--user", "users", multiple=True, metavar="USER", help='A user, "*" for all. Repeatable.')
 PARTITIONS = click.option(
-    "-p", "--partition", "parts", multiple=True, metavar="PARTITION", help='Such as sda3, "*" for all. Repeatable.'
+    "-p",
+    "--partition",
+    "--part",
+    "parts",
+    multiple=True,
+    metavar="PARTITION",
+    help='Such as sda3 or /dev/sda3, "*" for all. Repeatable.',
 )
 
 

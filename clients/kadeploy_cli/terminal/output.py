@@ -30,6 +30,13 @@ class Format(StrEnum):
     NAME = "name"
     # What kadeploy calls a table.
     TEXT = "text"
+    # One JSON document per line, as it happens: of commands that follow something.
+    NDJSON = "ndjson"
+
+    @property
+    def for_programs(self) -> bool:
+        """True when a program reads the result."""
+        return self in (Format.JSON, Format.NDJSON)
 
 
 def show(
@@ -41,7 +48,9 @@ def show(
     names: Iterable[str],
 ) -> None:
     """Prints one result in the form that was asked for."""
-    if form is Format.JSON:
+    if form is Format.NDJSON:
+        click.echo(json.dumps(data, ensure_ascii=False))
+    elif form is Format.JSON:
         show_json(data)
     elif form is Format.NAME:
         for name in names:

@@ -70,7 +70,8 @@ def merged_keys(present: str, wanted: Iterable[str]) -> str:
     """Returns an authorized_keys file with the wanted keys after those that are there, none twice."""
     lines = [line.rstrip() for line in present.splitlines() if line.strip()]
     for key in wanted:
-        line = " ".join(key.split())
+        # Blanks in the quotes of an option belong to it.
+        line = key.strip() if '"' in key else " ".join(key.split())
         if line and line not in lines:
             lines.append(line)
     return "".join(f"{line}\n" for line in lines)
