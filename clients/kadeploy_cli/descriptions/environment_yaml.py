@@ -221,9 +221,8 @@ class _Description:
         read = problems.take(lambda: files.read_image(image, files.directory, kind), environment_pb2.Image())
         read.whole_disk = self._whole_disk
         environment.image.CopyFrom(read)
-        archives: list[environment_pb2.ScriptArchive] = []
-        for described in (*before, *after):
-            archives.append(problems.take(partial(self._archive, described), environment_pb2.ScriptArchive()))
+        empty = environment_pb2.ScriptArchive()
+        archives = [problems.take(partial(self._archive, described), empty) for described in (*before, *after)]
         problems.raise_found()
         if before:
             environment.preinstall.CopyFrom(archives.pop(0))
