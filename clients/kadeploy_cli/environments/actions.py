@@ -83,14 +83,10 @@ def _from_yaml(
     # The options are checked as the classic file's values are.
     options = {key: Setting(value=value, source=f"option for {key}", line=0) for key, value in given.items()}
     environment_file.check_overrides(options)
-    return environment_yaml.parse(
-        text,
-        source,
-        overrides=given,
-        directory=directory,
-        read_image=read_image,
-        read_archive=image_files.script_archive,
+    files = environment_yaml.Files(
+        directory=directory, read_image=read_image, read_archive=image_files.script_archive, note=output.say
     )
+    return environment_yaml.parse(text, source, given, files)
 
 
 def send(session: Session, environment: environment_pb2.Environment) -> ExitCode:
