@@ -62,6 +62,11 @@ class Node:
         """Where the management controller answers."""
         return self.bmc_address or f"{self.name}-bmc"
 
+    @property
+    def only_device(self) -> str:
+        """The device of the node's disk where it has one disk; empty for none and for several."""
+        return self.disks[0].device if len(self.disks) == 1 else ""
+
     def disk(self, device: str) -> Disk | None:
         """Returns the disk of that device name, or None."""
         return next((disk for disk in self.disks if disk.device == device), None)
