@@ -40,6 +40,12 @@ WANTED = (
         help="Write the partition table first. EVERYTHING ON THE DISK IS LOST.",
     ),
     click.option(
+        "--whole-disk",
+        "whole_disk",
+        is_flag=True,
+        help="Write an image of a whole disk over the device. EVERYTHING ON THE DISK IS LOST.",
+    ),
+    click.option(
         "-k",
         "--keys",
         "--key",

@@ -50,6 +50,7 @@ class Options:
     last_check_timeout: float | None = None
     kernel_arguments: str = ""
     user: str = ""
+    whole_disk: bool = False
 
 
 def build(options: Options) -> deployment_pb2.DeploymentSpec:
@@ -80,6 +81,7 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
         first_check_timeout=_duration(options.first_check_timeout),
         last_check_timeout=_duration(options.last_check_timeout),
         user=options.user,
+        whole_disk=options.whole_disk,
     )
     if options.version is not None:
         spec.environment_version = options.version

@@ -31,7 +31,7 @@ CHECKSUMS = {
     "--update-postinstalls-checksum", "postinstalls", metavar="NAME", help="Accept the post-install archives."
 )
 @version_option
-@command_options()
+@command_options(lists=True)
 def kaenv(
     session: Session,
     /,

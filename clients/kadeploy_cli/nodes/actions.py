@@ -24,6 +24,8 @@ from kadeploy_edge.status import from_status
 from kadeploy_nodeset import NodeSet, fold
 
 COLUMNS = ("NODE", "MAC ADDRESS", "IP ADDRESS", "CLUSTER", "FIRMWARE", "DISKS")
+LEAST = ("UUID", "FIRMWARE", "CLUSTER")
+"""Columns that are left out first where there is no room."""
 UUID = "UUID"
 
 
@@ -171,6 +173,7 @@ def show_list(session: Session, nodes: str, cluster: str = "") -> ExitCode:
         rows=[(*_row(node), node.uuid) if uuids else _row(node) for node in found],
         data=[plain(node) for node in found],
         names=[node.name for node in found],
+        least=LEAST,
     )
     tell_missing(session, found, nodes, cluster)
     return ExitCode.OK

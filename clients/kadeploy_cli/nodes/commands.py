@@ -53,7 +53,7 @@ def node() -> None:
 @node.command("list")
 @click.argument("node_set", default="", metavar="[NODES]")
 @click.option("--cluster", default="", metavar="NAME", help="Only the nodes of this cluster.")
-@command_options()
+@command_options(lists=True)
 def list_nodes(session: Session, /, *, node_set: str, cluster: str) -> None:
     """Lists nodes."""
     wanted = str(node_names.parse(node_set, "NODES")) if node_set else ""
