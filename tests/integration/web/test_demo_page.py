@@ -22,9 +22,8 @@ def test_the_page_of_a_site_says_its_address_and_ends_with_it(tmp_path: Path) ->
         image_directories=(),
     )
     page = Page(site=site)
-    with page.served() as address:
-        with urlopen(address, timeout=10) as answer:  # noqa: S310 - loopback
-            assert answer.status == 200
+    with page.served() as address, urlopen(address, timeout=10) as answer:  # noqa: S310 - loopback
+        assert answer.status == 200
     assert not page.stop()
     with pytest.raises(URLError):
         urlopen(address, timeout=10)  # noqa: S310 - loopback
