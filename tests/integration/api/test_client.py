@@ -81,7 +81,6 @@ def test_waiting_has_a_bound_and_a_watch_can_be_closed(site: WebSite, alice: Kad
     assert not [update for update in watch if update.view.finished]
     cancelled = alice.cancel(made.id, "enough")
     assert cancelled.id == made.id
-    site.pace(seconds=0.0)
     assert "cancelled" in alice.wait(made.id, seconds=20).description
 
 
