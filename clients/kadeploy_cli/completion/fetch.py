@@ -21,7 +21,10 @@ NODES_WITH_PARTITIONS = 500
 
 
 def main() -> int:
-    """Writes the names of the kind that the command line names, with the settings behind it. Services that cannot be asked leave the old names, which count as new again."""
+    """Writes the names of one kind. Arguments: the kind, and the settings.
+
+    Services that cannot be asked leave the old names, which count as new again.
+    """
     kind, config = sys.argv[1:3]
     # Nobody sees this process; it must not stay.
     signal.alarm(SECONDS)
