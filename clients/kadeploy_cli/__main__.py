@@ -1,17 +1,23 @@
 """The entry points: `ka` and the classic names."""
 
+import sys
+
 from kadeploy_cli.completion import answer
+
+INTERRUPTED = 130
 
 
 def _run(command: str, name: str) -> None:
     """Runs a command, or answers a shell that completes its command line."""
-    shell = answer.asked(name)
-    if shell:
-        answer.answer(name, shell)
-        return
-    # The rest takes a shell that waits for an answer too long.
-    from kadeploy_cli.terminal import guard  # noqa: PLC0415
-
+    try:
+        shell = answer.asked(name)
+        if shell:
+            answer.answer(name, shell)
+            return
+        # The rest takes a shell that waits for an answer too long.
+        from kadeploy_cli.terminal import guard  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     guard.run(command, name)
 
 
