@@ -29,7 +29,7 @@ def list_entries(session: Session, /, *, node_set: str) -> None:
 @command_options()
 def show(session: Session, /, *, name: str) -> None:
     """Shows a node's boot entry and the files that it stands in."""
-    finish(boot_entries.show_one(session, name))
+    finish(boot_entries.show_one(session, node_names.single(name) if name else name))
 
 
 @boot.command("set")

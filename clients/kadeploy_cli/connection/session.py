@@ -100,7 +100,9 @@ def command_options(
                 form=Format.TABLE if chosen == Format.TEXT else Format(chosen),
                 insecure=insecure,
             )
-            click.get_current_context().call_on_close(session.close)
+            context = click.get_current_context()
+            context.obj = session
+            context.call_on_close(session.close)
             return function(session, *args, **kwargs)
 
         decorated: Any = with_session
