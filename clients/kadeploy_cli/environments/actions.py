@@ -19,6 +19,8 @@ from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain, word
 
 COLUMNS = ("NAME", "VERSION", "OWNER", "VISIBILITY", "IMAGE", "SIZE", "DESCRIPTION")
+LEAST = ("IMAGE", "VISIBILITY")
+"""Columns that are left out first where there is no room."""
 
 
 # The files of an environment, by the paths of an update.
@@ -74,6 +76,7 @@ def show_list(
         rows=[_row(environment) for environment in found],
         data=[plain(environment) for environment in found],
         names=dict.fromkeys(environment.name for environment in found),
+        least=LEAST,
     )
     return ExitCode.OK
 

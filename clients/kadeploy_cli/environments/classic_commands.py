@@ -68,7 +68,7 @@ def karecordenv(session: Session, /, *, file: str | None, owner: str, **options:
 @click.option("-z", "--cluster", default="", metavar="NAME", help="Those made for this cluster.")
 @node_options
 @version_option
-@command_options()
+@command_options(lists=True)
 def kaenvironments(
     session: Session,
     /,

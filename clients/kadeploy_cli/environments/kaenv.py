@@ -64,7 +64,7 @@ CHECKSUMS = {
     help="With --move-files: beginnings of addresses and what stands there from now on.",
 )
 @version_option
-@command_options()
+@command_options(lists=True)
 def kaenv(
     session: Session,
     /,

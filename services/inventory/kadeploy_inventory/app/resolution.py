@@ -21,13 +21,23 @@ from kadeploy_inventory.domain.problems import Problems
 
 
 class ResolvedNode(NamedTuple):
-    """One node of the set. No node: it is not registered. A tuple, for thousands are made at a time."""
+    """One node of the set. No node: it is not registered. A tuple, for thousands are made at a time.
+
+    Attributes:
+        name: as it was asked for.
+        node: as it stands.
+        allowed: whether the user may deploy the target.
+        device: of the target.
+        partition: of the target.
+        controller: where the management controller answers.
+    """
 
     name: str
     node: Node | None
     allowed: bool
     device: str
     partition: int
+    controller: str = ""
 
 
 class _Target(NamedTuple):
@@ -90,7 +100,8 @@ def resolve_deployment(
             of_node = described[node.cluster].profile.default_device or node.only_device
             target = targets[kind] = _target(profiles[node.cluster].profile, node, device or of_node, partition)
         allowed = granted.allows(name, target.word, is_production=target.is_production)
-        resolved.append(ResolvedNode(name, node, allowed, target.device, target.partition))
+        controller = node.controller(profiles[node.cluster].profile.bmc_address)
+        resolved.append(ResolvedNode(name, node, allowed, target.device, target.partition, controller))
     used = {node.cluster for node in present.values()}
     return Resolution(
         nodes=tuple(resolved),
