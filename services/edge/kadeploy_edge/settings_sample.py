@@ -132,8 +132,8 @@ def _lines(table: SampleTable) -> Iterator[str]:
 
 def _toml(value: object) -> str:
     """Returns a value on one line. JSON's texts, numbers, booleans and lists are TOML's, too."""
-    whole = isinstance(value, float) and value.is_integer()
-    return json.dumps(int(value) if whole else value, ensure_ascii=False)
+    shown = int(value) if isinstance(value, float) and value.is_integer() else value
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def _comment(text: str) -> Iterator[str]:
