@@ -26,6 +26,7 @@ KEYS = {
     "bootctl": {"address"},
     "deadlines": {"call", "silence", "reconnect"},
     "tls": {"certificate", "private_key", "ca"},
+    "login": {"address", "socket"},
 }
 
 
@@ -46,6 +47,14 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginPlace:
+    """Where `ka login` gets certificates: at the inventory's login address, by MUNGE, or from this host's agent."""
+
+    address: str = ""
+    socket: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What client.toml says.
 
@@ -57,6 +66,7 @@ class Settings:
         tls: the user's certificate, its key, and the site's authority.
         insecure: plain text on loopback.
         http_proxy: calls go through the proxy of the environment.
+        login: where certificates of some hours come from; None where the site issues none.
     """
 
     path: Path
@@ -66,6 +76,7 @@ class Settings:
     tls: TlsFiles | None = None
     insecure: bool = False
     http_proxy: bool = False
+    login: LoginPlace | None = None
 
     def address(self, service: str) -> str:
         """Returns where a service answers, or says which section is missing."""
@@ -108,6 +119,7 @@ class Settings:
         addresses: dict[str, str] = {}
         deadlines: dict[str, float] = {}
         certificates: dict[str, Path] = {}
+        login: LoginPlace | None = None
         for section, values in content.items():
             if section not in KEYS or not isinstance(values, dict):
                 known = "user, insecure, http_proxy, " + ", ".join(f"[{name}]" for name in KEYS)
@@ -119,7 +131,9 @@ class Settings:
                 if section == "deadlines":
                     deadlines[key] = _seconds(path, key, value)
                 elif section == "tls":
-                    certificates[key] = _file(path, key, value)
+                    certificates[key] = _file(path, section, key, value)
+                elif section == "login":
+                    login = _login_place(path, values)
                 else:
                     addresses[section] = _address(path, section, value)
         missing = sorted(KEYS["tls"] - set(certificates))
@@ -133,6 +147,7 @@ class Settings:
             tls=TlsFiles(**certificates) if certificates else None,
             insecure=insecure,
             http_proxy=http_proxy,
+            login=login,
         )
 
 
@@ -148,10 +163,18 @@ def _seconds(path: Path, key: str, value: object) -> float:
     return float(value)
 
 
-def _file(path: Path, key: str, value: object) -> Path:
+def _login_place(path: Path, values: Mapping[str, object]) -> LoginPlace:
+    if len(values) != 1:
+        raise SettingsFailure(f"{path}: [login] has one key: address (for MUNGE), or socket (of this host's agent)")
+    if "socket" in values:
+        return LoginPlace(socket=_file(path, "login", "socket", values["socket"]))
+    return LoginPlace(address=_address(path, "login", values["address"]))
+
+
+def _file(path: Path, section: str, key: str, value: object) -> Path:
     """Returns a file's path; a relative one begins where the settings are."""
     if not isinstance(value, str) or not value:
-        raise SettingsFailure(f"{path}: [tls] {key} must be a file's name in quotes")
+        raise SettingsFailure(f"{path}: [{section}] {key} must be a file's name in quotes")
     return path.absolute().parent / Path(value).expanduser()
 
 
