@@ -59,7 +59,7 @@ test-compose: root setup proto ## The images and compose.yaml, on a container en
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: test-packages
-test-packages: root deb ## The Debian packages and docs/install.md, in a Debian of its own (5 minutes)
+test-packages: root deb deployenv ## The Debian packages and docs/install.md, in a Debian of its own (5 minutes)
 	$(AS_ROOT) $(BIN)/python -m pytest -m packages $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -188,7 +188,8 @@ deployenv-hardware: setup $(KEY) ## The same for real hardware, in build/deploye
 	$(BIN)/kadeploy-deployenv build --profile hardware --output build/deployenv-hardware --authorized-key $(KEY).pub \
 	  --cache build/cache/deployenv
 
-ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian
+ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian \
+  environment-debian-host
 .PHONY: $(ENVIRONMENTS)
 $(ENVIRONMENTS): environment-%: setup ## An environment to deploy
 	$(AS_ROOT) $(BIN)/python lab/environments/build.py $* --output build/environments/$*

@@ -19,7 +19,7 @@ CHECKOUT = HERE.parent
 OLDEST_PYTHON = "3.11"
 LOCK_SECONDS = 600
 # What a host installs, by the name of its file; each file has what the distribution needs, through ours that it needs.
-ROLES = ("inventory", "deployer", "bootctl", "client")
+ROLES = ("inventory", "deployer", "bootctl", "client", "deployenv")
 BUILD, DEVELOPMENT = "build", "development"
 OURS = "kadeploy-"
 # What hatchling wants for `pip install --editable` besides itself.

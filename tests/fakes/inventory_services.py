@@ -145,6 +145,14 @@ class InventoryServices(
         node.MergeFrom(picked)
         return node
 
+    def ResolveNodeNames(self, request: Any, context: Any) -> Any:
+        answer = inventory_service_pb2.ResolveNodeNamesResponse()
+        for word in expand(request.nodes):
+            names = [name for name in self.nodes if name.startswith(f"{word}.")]
+            if word not in self.nodes and names:
+                answer.found.add(word=word, names=names)
+        return answer
+
     def DeleteNodes(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         results = []

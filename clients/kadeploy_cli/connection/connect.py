@@ -183,6 +183,7 @@ def remote_failure(error: RemoteError) -> Failure:
         exit_code=KIND_CODES.get(error.kind, ExitCode.FAILED),
         advice=advice.for_reason(error.reason),
         details=tuple(f"{name} = {value}" for name, value in sorted(error.metadata.items())),
+        reason=error.reason,
     )
 
 

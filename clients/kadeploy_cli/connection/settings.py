@@ -26,8 +26,10 @@ KEYS = {
     "bootctl": {"address"},
     "deadlines": {"call", "silence", "reconnect"},
     "tls": {"certificate", "private_key", "ca"},
-    "login": {"address", "socket"},
 }
+
+
+LOGIN_KEYS = {"address", "socket"}
 
 
 class SettingsFailure(UsageFailure):
@@ -67,6 +69,7 @@ class Settings:
         insecure: plain text on loopback.
         http_proxy: calls go through the proxy of the environment.
         login: where certificates of some hours come from; None where the site issues none.
+        domain: where a node is looked for first that is named without one; empty: nowhere rather than elsewhere.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class Settings:
     insecure: bool = False
     http_proxy: bool = False
     login: LoginPlace | None = None
+    domain: str = ""
 
     def address(self, service: str) -> str:
         """Returns where a service answers, or says which section is missing."""
@@ -115,14 +119,17 @@ class Settings:
         user = content.pop("user", "")
         if not isinstance(user, str):
             raise SettingsFailure(f"{path}: user must be a name in quotes")
+        domain = content.pop("domain", "")
+        if not isinstance(domain, str):
+            raise SettingsFailure(f"{path}: domain must be a domain's name in quotes")
         insecure, http_proxy = (_flag(path, key, content.pop(key, False)) for key in ("insecure", "http_proxy"))
         addresses: dict[str, str] = {}
         deadlines: dict[str, float] = {}
         certificates: dict[str, Path] = {}
-        login: LoginPlace | None = None
+        login = _login_place(path, content.pop("login")) if "login" in content else None
         for section, values in content.items():
             if section not in KEYS or not isinstance(values, dict):
-                known = "user, insecure, http_proxy, " + ", ".join(f"[{name}]" for name in KEYS)
+                known = "user, domain, insecure, http_proxy, " + ", ".join(f"[{name}]" for name in (*KEYS, "login"))
                 raise SettingsFailure(f"{path}: {section} is not known here; known are {known}")
             for key, value in values.items():
                 if key not in KEYS[section]:
@@ -132,8 +139,6 @@ class Settings:
                     deadlines[key] = _seconds(path, key, value)
                 elif section == "tls":
                     certificates[key] = _file(path, section, key, value)
-                elif section == "login":
-                    login = _login_place(path, values)
                 else:
                     addresses[section] = _address(path, section, value)
         missing = sorted(KEYS["tls"] - set(certificates))
@@ -148,6 +153,7 @@ class Settings:
             insecure=insecure,
             http_proxy=http_proxy,
             login=login,
+            domain=domain.strip("."),
         )
 
 
@@ -163,8 +169,8 @@ def _seconds(path: Path, key: str, value: object) -> float:
     return float(value)
 
 
-def _login_place(path: Path, values: Mapping[str, object]) -> LoginPlace:
-    if len(values) != 1:
+def _login_place(path: Path, values: object) -> LoginPlace:
+    if not isinstance(values, dict) or len(values) != 1 or not LOGIN_KEYS & set(values):
         raise SettingsFailure(f"{path}: [login] has one key: address (for MUNGE), or socket (of this host's agent)")
     if "socket" in values:
         return LoginPlace(socket=_file(path, "login", "socket", values["socket"]))

@@ -22,6 +22,8 @@ from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain, word
 
 COLUMNS = ("NAME", "VERSION", "OWNER", "VISIBILITY", "IMAGE", "SIZE", "DESCRIPTION")
+LEAST = ("IMAGE", "VISIBILITY")
+"""Columns that are left out first where there is no room."""
 
 
 # The files of an environment, by the paths of an update.
@@ -81,14 +83,10 @@ def _from_yaml(
     # The options are checked as the classic file's values are.
     options = {key: Setting(value=value, source=f"option for {key}", line=0) for key, value in given.items()}
     environment_file.check_overrides(options)
-    return environment_yaml.parse(
-        text,
-        source,
-        overrides=given,
-        directory=directory,
-        read_image=read_image,
-        read_archive=image_files.script_archive,
+    files = environment_yaml.Files(
+        directory=directory, read_image=read_image, read_archive=image_files.script_archive, note=output.say
     )
+    return environment_yaml.parse(text, source, given, files)
 
 
 def send(session: Session, environment: environment_pb2.Environment) -> ExitCode:
@@ -130,6 +128,7 @@ def show_list(
         rows=[_row(environment) for environment in found],
         data=[plain(environment) for environment in found],
         names=dict.fromkeys(environment.name for environment in found),
+        least=LEAST,
     )
     return ExitCode.OK
 

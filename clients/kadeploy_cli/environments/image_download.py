@@ -4,9 +4,9 @@ import hashlib
 import http.client
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
+from kadeploy_cli.connection.http_opener import http_opener
 from kadeploy_cli.terminal.failures import UsageFailure
 
 CHUNK = 1 << 20
@@ -36,7 +36,7 @@ def digest_and_size(url: str) -> tuple[str, int]:
 
 def _parts(url: str) -> Iterator[bytes]:
     deadline = time.monotonic() + MAXIMUM_SECONDS
-    with _opener().open(url, timeout=SILENCE_SECONDS) as answer:
+    with http_opener().open(url, timeout=SILENCE_SECONDS) as answer:
         announced = answer.headers["Content-Length"] or ""
         count = 0
         while part := answer.read(CHUNK):
@@ -46,19 +46,3 @@ def _parts(url: str) -> Iterator[bytes]:
                 raise UsageFailure(f"{url} was not read to its end in {MAXIMUM_SECONDS / 3600:g} hours")
         if announced.isdigit() and count < int(announced):
             raise UsageFailure(f"{url} cannot be fetched: it broke off after {count} of {announced} bytes")
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Returns an opener that knows HTTP alone, so that no redirection leads elsewhere."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPRedirectHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-        urllib.request.UnknownHandler,
-    ):
-        opener.add_handler(handler())
-    return opener

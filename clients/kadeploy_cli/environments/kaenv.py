@@ -4,6 +4,7 @@ import click
 
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
+from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.failures import UsageFailure
 
 VISIBILITY = click.Choice(["private", "shared", "public"])
@@ -14,7 +15,7 @@ CHECKSUMS = {
 }
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.option("-a", "--add", "added", metavar="FILE", help='Record the environment of a YAML file ("-" for stdin).')
 @click.option("-d", "--delete", "removed", metavar="NAME", help="Remove it.")
 @click.option("-l", "--list", "listed", is_flag=True, help="List those that you may use.")
@@ -29,8 +30,8 @@ CHECKSUMS = {
 @click.option(
     "--update-postinstalls-checksum", "postinstalls", metavar="NAME", help="Accept the post-install archives."
 )
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options()
+@version_option
+@command_options(lists=True)
 def kaenv(
     session: Session,
     /,

@@ -44,7 +44,7 @@ def read_settings(table: Table) -> Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     set_up_logging(options.log_level)
     try:
         settings = load(options.config, read_settings)
@@ -73,7 +73,8 @@ async def _serve(settings: Settings, *, insecure: bool) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line."""
     parser = service_parser(PROGRAM, "The agent of `ka login` on a login host.", distribution=DISTRIBUTION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

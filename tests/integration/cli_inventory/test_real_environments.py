@@ -85,15 +85,50 @@ def test_a_kadeploy_3_description_is_recorded_with_every_field(run: Run, describ
         "compression": "xz",
         "digest": digest(b"image"),
         "size_bytes": 5,
+        "whole_disk": False,
     }
     assert (found["preinstall"]["script"], found["preinstall"]["digest"]) == ("none", digest(b"pre.tgz"))
     scripts = [(each["script"], each["compression"], each["digest"]) for each in found["postinstalls"]]
     assert scripts == [
         ("traitement.ash", "gzip", digest(b"post.tgz")),
-        ("traitement.ash", "zstd", digest(b"second.tar.zst")),
+        ("none", "zstd", digest(b"second.tar.zst")),
     ]
     assert found["boot"]["kernel_arguments"] == "console=ttyS0"
     assert (found["file_system"], found["partition_type_id"]) == ("ext4", 0x83)
+
+
+def test_a_description_of_version_3_7_is_recorded_with_all_that_it_says(run: Run, described: Path) -> None:
+    more = (
+        "alias: debian-x64\narch: x86_64\ncustom_variables: {BOOTLOADER: '1'}\n"
+        "options: {kexec: false, trust_previous_env: false}\n"
+    )
+    text = described.read_text().replace("script: traitement.ash /rambin", "script: postinstall --net debian")
+    described.write_text(text.replace("destructive: false", "destructive: true") + more)
+    assert run(kaenv, ["-a", str(described)]).exit_code == 0
+    found = shown(run, "debian-x64")
+    assert (found["name"], found["alias"], found["architecture"]) == ("debian", "debian-x64", "x86_64")
+    assert (found["custom_variables"], found["destructive"]) == ({"BOOTLOADER": "1"}, True)
+    assert (found["boot"]["kexec_refused"], found["running_system_refused"]) == (True, True)
+    assert found["postinstalls"][0]["script_arguments"] == ["--net", "debian"]
+
+
+def test_variables_that_the_deployer_sets_itself_are_refused(run: Run, described: Path) -> None:
+    described.write_text(f"{described.read_text()}custom_variables: {{KADEPLOY_NODE: x, 'a b': y}}\n")
+    result = run(kaenv, ["-a", str(described)])
+    assert result.exit_code == 2
+    assert "KADEPLOY_NODE: what begins with KADEPLOY_ is set by the deployer" in result.stderr
+    assert "no name of a variable such as BOOTLOADER: 'a b'" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["file:/{}", "file://{}", "file://localhost{}", "file:{}"])
+def test_the_addresses_of_version_2_are_absolute(run: Run, described: Path, form: str) -> None:
+    image = described.parent / "image.tgz"
+    image.write_bytes(b"image")
+    address = form.format(str(image).removeprefix("/") if form == "file://{}" else image)
+    text = f"name = v2\nkernelpath = /vmlinuz\nfilebase = {address}\n"
+    assert run(karecordenv, ["-fe", "-", "-size", "650"], stdin=text).exit_code == 0
+    found = shown(run, "v2")
+    assert (found["image"]["uri"], found["required_size_bytes"]) == (f"file://{image}", 650 << 20)
 
 
 def test_xen_is_a_hypervisor_with_a_kernel(run: Run, described: Path) -> None:
@@ -130,7 +165,7 @@ def test_every_kind_and_compression_can_be_recorded(run: Run, described: Path, k
         ("os: linux", "os: xen", 21, "hypervisor is missing: xen needs it"),
         ("multipart: false", "multipart: true", 26, "several partitions are not offered"),
         ("  initrd: /initrd.img", "  block_device: sda", 22, "several partitions are not offered"),
-        ("script: none", "script: a b", 16, "one path inside the archive"),
+        ("script: none", "script: none b", 16, "none runs nothing"),
     ],
 )
 def test_a_wrong_line_of_a_yaml_description_is_named(  # noqa: PLR0917

@@ -10,7 +10,7 @@ from kadeploy_deployer.domain.feasibility import impossible
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
-from kadeploy_deployer.engine.rights import RightsQuery
+from kadeploy_deployer.engine.rights import RightsQuery, find_missing_rights, overwritten_partitions
 from kadeploy_deployer.ports import Inventory, Resolution
 from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_edge.errors import FieldViolation
@@ -48,10 +48,11 @@ class Prepared:
     @property
     def rights_query(self) -> RightsQuery:
         """Whose right is asked for, on which targets."""
-        nodes = (node.snapshot for node in self.resolution.nodes if node.snapshot is not None)
+        nodes = {node.name: node.snapshot for node in self.resolution.nodes if node.snapshot is not None}
         return RightsQuery(
             user=self.owner if self.needs_right else "",
-            partitions={node.name: node.target_word for node in nodes},
+            partitions={name: node.target_word for name, node in nodes.items()},
+            more=overwritten_partitions(self.spec, nodes),
         )
 
     @property
@@ -91,6 +92,10 @@ async def prepare(
     _check(spec, longest_wait)
     await expand_aside(spec.nodes)
     resolution = await inventory.resolve(spec, user=owner)
+    if spec.whole_disk and not spec.partition:
+        # Which partition the system is on then, its environment says.
+        spec = replace(spec, partition=resolution.environment.system_partition or 1)
+        resolution = await inventory.resolve(spec, user=owner)
     # Administrators need no right of their own; on behalf of somebody else, that user's rights count.
     needs_right = not (actor.is_administrator and owner == actor.user)
     if needs_right:
@@ -99,7 +104,7 @@ async def prepare(
             raise RightMissing(owner, forbidden)
     left_out = {}
     for node in resolution.nodes:
-        failure = obstacle(node.snapshot, resolution.environment)
+        failure = obstacle(node.snapshot, resolution.environment, whole_disk=spec.whole_disk)
         if failure is None and node.snapshot is not None and node.snapshot.cluster not in resolution.profiles:
             text = f"its cluster {node.snapshot.cluster} has no profile"
             failure = Failure(reason=FailureReason.UNKNOWN_NODE, description=text)
@@ -107,13 +112,18 @@ async def prepare(
             left_out[node.name] = failure
     spec = replace(spec, boot_method=_boot_method(spec, resolution, left_out))
     _check_possible(spec, resolution)
-    return Prepared(
+    prepared = Prepared(
         owner=owner,
         needs_right=needs_right,
         spec=spec,
         resolution=resolution,
         left_out=left_out,
     )
+    if spec.whole_disk:
+        missing = await find_missing_rights(prepared.rights_query, list(prepared.included), inventory=inventory)
+        if missing:
+            raise RightMissing(owner, sorted(missing))
+    return prepared
 
 
 def _boot_method(spec: DeploymentSpec, resolution: Resolution, left_out: Mapping[str, Failure]) -> BootMethod:

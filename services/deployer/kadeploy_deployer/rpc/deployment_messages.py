@@ -117,6 +117,7 @@ def read_spec(message: deployment_pb2.DeploymentSpec) -> DeploymentSpec:
         if message.HasField("last_check_timeout")
         else None,
         user=message.user,
+        whole_disk=message.whole_disk,
     )
 
 
@@ -145,6 +146,7 @@ def spec_message(spec: DeploymentSpec) -> deployment_pb2.DeploymentSpec:
         first_check_timeout=None if spec.first_check_timeout is None else duration(spec.first_check_timeout),
         last_check_timeout=None if spec.last_check_timeout is None else duration(spec.last_check_timeout),
         user=spec.user,
+        whole_disk=spec.whole_disk,
     )
 
 

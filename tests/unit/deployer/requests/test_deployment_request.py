@@ -67,7 +67,7 @@ async def test_nodes_of_clusters_that_boot_differently_are_not_deployed_together
         (BootMethod.NETWORK, OWN_LOADER, "cannot be network: debian brings its own loader"),
         (BootMethod.GRUB, OWN_LOADER, "cannot be grub: debian names no kernel"),
         (BootMethod.KEXEC, OWN_LOADER, "cannot be kexec: debian names no kernel"),
-        (None, RAW | {"file_system": "ntfs"}, "cannot be grub: GRUB cannot read ntfs"),
+        (BootMethod.GRUB, RAW | {"file_system": "ntfs"}, "cannot be grub: debian has a file system that nothing"),
     ],
 )
 async def test_a_way_that_does_not_fit_the_environment_is_refused_with_the_field(
