@@ -16,7 +16,6 @@ from kadeploy_edge.log_lines import set_up_logging
 from kadeploy_edge.settings_file import BadSettings, Table, load
 from kadeploy_edge.stopping import stop_signal
 from kadeploy_edge.tls import TlsFiles
-from kadeploy_edge.tls_settings import read_tls
 
 PROGRAM, DISTRIBUTION = "kadeploy-login-agent", "kadeploy-client"
 DEFAULT_SOCKET = Path("/run/kadeploy-login/socket")
@@ -38,8 +37,17 @@ def read_settings(table: Table) -> Settings:
     return Settings(
         socket=table.path("socket", DEFAULT_SOCKET),
         inventory_address=table.text("inventory_address"),
-        tls=read_tls(table.table("tls")),
+        tls=_read_tls(table.table("tls")),
     )
+
+
+def _read_tls(table: Table) -> TlsFiles | None:
+    if not table.is_there:
+        return None
+    # The agent calls, and is called by nobody: it needs no revocation list.
+    names = ("certificate", "private_key", "ca")
+    certificate, private_key, ca = (table.path(name) for name in names)
+    return TlsFiles(certificate=certificate, private_key=private_key, ca=ca)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

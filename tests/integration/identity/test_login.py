@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
-from kadeploy_cli.ka import ka
 from kadeploy_cli.connection.settings import VARIABLE
+from kadeploy_cli.ka import ka
 from kadeploy_cli.login.agent import LoginAgent
 from kadeploy_cli.login.key_files import make_request
 from kadeploy_cli.terminal.exit_codes import ExitCode
