@@ -1,4 +1,4 @@
-"""`ka pki` signs requests of keys that somebody else keeps, and renews an authority of an earlier release for logins."""
+"""`ka pki` signs requests of keys that somebody else keeps, and renews an authority of an earlier release."""
 
 import subprocess
 from datetime import timedelta
