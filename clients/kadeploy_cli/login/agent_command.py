@@ -17,6 +17,7 @@ from kadeploy_edge.settings_file import BadSettings, Table, load
 from kadeploy_edge.stopping import stop_signal
 from kadeploy_edge.tls import TlsFiles
 
+TITLE = "Settings of the agent of a login host: kadeploy-login-agent serve --config THIS-FILE"
 PROGRAM, DISTRIBUTION = "kadeploy-login-agent", "kadeploy-client"
 DEFAULT_SOCKET = Path("/run/kadeploy-login/socket")
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
@@ -35,19 +36,29 @@ class Settings:
 def read_settings(table: Table) -> Settings:
     """Returns what the file says."""
     return Settings(
-        socket=table.path("socket", DEFAULT_SOCKET),
-        inventory_address=table.text("inventory_address"),
+        socket=table.path(
+            "socket", DEFAULT_SOCKET, doc="Where users reach it: a Unix socket, which everybody on the host may open."
+        ),
+        inventory_address=table.text("inventory_address", doc="Where the inventory answers.", example="127.0.0.1:7401"),
         tls=_read_tls(table.table("tls")),
     )
 
 
 def _read_tls(table: Table) -> TlsFiles | None:
+    table.describe(
+        "The certificate of this host's agent, as `ka pki issue agent HOST` makes it (docs/identity.md). Renewed ones "
+        "are read without a restart.",
+        optional=True,
+    )
     if not table.is_there:
         return None
     # The agent calls, and is called by nobody: it needs no revocation list.
-    names = ("certificate", "private_key", "ca")
-    certificate, private_key, ca = (table.path(name) for name in names)
-    return TlsFiles(certificate=certificate, private_key=private_key, ca=ca)
+    place = "/etc/kadeploy/tls/login-agent"
+    return TlsFiles(
+        certificate=table.path("certificate", doc="The agent's certificate.", example=f"{place}/certificate.pem"),
+        private_key=table.path("private_key", doc="Its key.", example=f"{place}/private_key.pem"),
+        ca=table.path("ca", doc="The site's authority.", example=f"{place}/ca.pem"),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
