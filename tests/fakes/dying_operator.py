@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import override
 
@@ -56,7 +57,7 @@ async def reboot(url: str, directory: Path, clock: Clock, *, fatal: str = "") ->
     power = FatalPower(directory, SqlDeploymentStore(database), fatal=fatal)
     names = ("node-1", "node-2", "node-3")
     # Two nodes at a time, for ten minutes: the third waits for its turn.
-    windows = {"reboot_window_size": 2, "reboot_window_pause": 600.0 if fatal else 0.0}
+    windows: dict[str, Any] = {"reboot_window_size": 2, "reboot_window_pause": 600.0 if fatal else 0.0}
     room = ControlRoom(directory, *names, database=database, clock=clock, power=power, **windows)
     for name in names:
         # Of a system that nobody knows nothing has to be proved.

@@ -21,7 +21,7 @@ from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.journal import DeploymentJournal
 from kadeploy_deployer.engine.node_walk import Walks, recover, walk
 from kadeploy_deployer.engine.racing import Stopped, all_of
-from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery
+from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery, overwritten_partitions
 from kadeploy_deployer.engine.shared_context import RunnerSettings, Walking, open_walks
 from kadeploy_deployer.engine.waiting import Waiting, cancel_reason
 from kadeploy_deployer.ports import Inventory
@@ -141,6 +141,8 @@ def _rights_query(data: RunData) -> RightsQuery:
     user = operation.owner if operation.needs_right else ""
     partitions = {name: node.target_word for name, node in data.snapshots.items()}
     if not isinstance(operation, Operation):
-        return RightsQuery(user=user, partitions=partitions)
+        return RightsQuery(
+            user=user, partitions=partitions, more=overwritten_partitions(operation.spec, data.snapshots)
+        )
     on_partition = isinstance(operation.spec.reboot.target, DeployedEnvironment | DeployedPartition)
     return RightsQuery(user=user, partitions=partitions if on_partition else {}, to=operation.spec.verb)
