@@ -44,7 +44,9 @@ def read_cluster(text: str) -> None:
 def read_environment(text: str) -> None:
     files = environment_yaml.Files(
         directory=Path("/"),
-        read_image=lambda _name, _directory, kind: environment_pb2.Image(kind=kind[0] if kind else None),
+        read_image=lambda _name, _directory, kind: environment_pb2.Image(
+            kind=kind[0] if kind else environment_pb2.IMAGE_KIND_TAR
+        ),
         read_archive=lambda *_: environment_pb2.ScriptArchive(),
         note=lambda _sentence: None,
     )
