@@ -25,8 +25,8 @@ PROTOS := $(shell find protos/kadeploy -name '*.proto')
 NODE_SCRIPTS := $(addprefix deployenv/kadeploy_deployenv/rootfs/,init usr/sbin/kadeploy-release-disk \
   $(addprefix usr/lib/kadeploy/,announce boot-order console console-line dhcp disks network start))
 # What is released, each with a pyproject.toml of its own. The lab is beside them: part of a checkout alone.
-DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients deployenv)))
-SOURCES := protos/generate.py protos/hatch_build.py requirements/lock.py debian/manual.py services clients lab \
+DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients clients3 deployenv)))
+SOURCES := protos/generate.py protos/hatch_build.py requirements/lock.py debian/manual.py services clients clients3 lab \
   deployenv tests
 
 ##@ The two commands
