@@ -25,8 +25,8 @@ PROTOS := $(shell find protos/kadeploy -name '*.proto')
 NODE_SCRIPTS := $(addprefix deployenv/kadeploy_deployenv/rootfs/,init usr/sbin/kadeploy-release-disk \
   $(addprefix usr/lib/kadeploy/,announce boot-order console console-line dhcp disks network start))
 # What is released, each with a pyproject.toml of its own. The lab is beside them: part of a checkout alone.
-DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients clients3 deployenv)))
-SOURCES := protos/generate.py protos/hatch_build.py requirements/lock.py debian/manual.py services clients clients3 lab \
+DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients clients/* deployenv)))
+SOURCES := protos/generate.py protos/hatch_build.py requirements/lock.py debian/manual.py services clients lab \
   deployenv tests
 
 ##@ The two commands
@@ -161,7 +161,7 @@ bench-attack: setup proto ## How long a client waits while a service is attacked
 ##@ Services alone
 
 .PHONY: run
-run: ready ## The three services on loopback; data in build/run, client settings in build/run/client.toml
+run: ready ## The three services and the page on loopback; data in build/run, client settings in build/run/client.toml
 	$(BIN)/python -m kadeploy_demo start
 
 .PHONY: stop

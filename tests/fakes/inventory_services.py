@@ -216,7 +216,8 @@ class InventoryServices(
         if wanted.HasField("version"):
             found = [one for one in found if one.version == wanted.version]
         if not found:
-            raise EnvironmentNotFound(f"there is no environment {wanted.name} that {owner} may use")
+            message = f"there is no environment {wanted.name} that {owner} may use"
+            raise EnvironmentNotFound(message, metadata={"environment": wanted.name})
         return sorted(found, key=lambda one: -one.version)
 
     def ListEnvironments(self, request: Any, context: Any) -> Any:

@@ -77,7 +77,7 @@ def check_commands(root: DebianRoot) -> None:
     version = root.run("dpkg-query --show --showformat='${Version}' kadeploy-client").partition("+")[0]
     for folder, section in (
         ("clients", 1),
-        ("clients3", 1),
+        ("clients/version3", 1),
         ("deployenv", 8),
         *((f"services/{name}", 8) for name in SERVICES),
     ):

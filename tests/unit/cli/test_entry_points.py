@@ -12,7 +12,7 @@ from kadeploy_cli.terminal import guard
 CHECKOUT = Path(__file__).parents[3]
 SCRIPTS = {
     name: target
-    for folder in ("clients", "clients3")
+    for folder in ("clients", "clients/version3")
     for name, target in tomllib.loads((CHECKOUT / folder / "pyproject.toml").read_text())["project"]["scripts"].items()
 }
 

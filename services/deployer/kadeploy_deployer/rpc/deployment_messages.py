@@ -121,6 +121,13 @@ def read_spec(message: deployment_pb2.DeploymentSpec) -> DeploymentSpec:
     )
 
 
+def read_described(message: deployment_pb2.DeploymentSpec) -> bytes:
+    """Returns the environment that a request describes, in the inventory's form; empty where it describes none."""
+    if not message.HasField("described_environment"):
+        return b""
+    return message.described_environment.SerializeToString(deterministic=True)
+
+
 def read_boot_method(value: "deployment_pb2.BootMethod.ValueType", field: str) -> BootMethod | None:
     """Returns how the new system is to be booted, None when nothing was said; or raises InvalidDeployment."""
     return _word(value, deployment_pb2.BootMethod.DESCRIPTOR, "BOOT_METHOD_", BootMethod, field) if value else None
@@ -158,6 +165,7 @@ def environment_message(environment: EnvironmentSnapshot) -> deployment_pb2.Reso
         owner=environment.owner,
         image_digest=environment.image.digest,
         image_size_bytes=environment.image.size_bytes,
+        described=environment.described,
     )
 
 
