@@ -20,8 +20,6 @@ from kadeploy_cli.terminal.output import Format
 
 INSTEAD: Mapping[str, str] = {
     **options.INSTEAD,
-    "-a": "record the description first: kaenv3 -a FILE; then -e NAME",
-    "--env-file": "record the description first: kaenv3 -a FILE; then -e NAME",
     "-c": "the partition that is deployed is the one that boots: -p NUMBER",
     "--boot-partition": "the partition that is deployed is the one that boots: -p NUMBER",
     "--force-steps": "the cluster's profile has the timeouts and retries of steps; --reboot-classical-timeout changes "
@@ -31,11 +29,25 @@ PARTITION_STEP = "partition"
 
 
 @click.command(cls=ClassicCommand, instead=INSTEAD)
-@click.option("-e", "--env-name", "environment", required=True, metavar="NAME", help="The recorded environment.")
+@click.argument("bare_environment", required=False, metavar="[NAME]")
+@click.option("-e", "--env-name", "environment", metavar="NAME", help="The recorded environment; NAME says the same.")
+@click.option(
+    "-a",
+    "--env-file",
+    "environment_file",
+    metavar="FILE|URL",
+    help="Deploy the environment of a description, which is not recorded.",
+)
 @click.option("-u", "--env-user", "owner", default="", metavar="USER", help="Its owner.")
 @click.option("--env-version", "version", type=click.IntRange(1), metavar="N", help="Its version.")
 @click.option("-p", "--partition-number", "partition", metavar="NUMBER", help="The target: 3.")
-@click.option("-b", "--block-device", "device", metavar="DEVICE", help="The target's disk: /dev/sda.")
+@click.option(
+    "-b",
+    "--block-device",
+    "device",
+    metavar="DEVICE",
+    help="The target's disk: /dev/sda. Without -p, the image is written over all of it.",
+)
 @click.option(
     "-k",
     "--key",
@@ -62,7 +74,7 @@ PARTITION_STEP = "partition"
 @options.workflow_options
 @command_options("--output", form=Format.TEXT, follows=True, verbose_names=options.VERBOSE_NAMES)
 def kadeploy3(session: Session, /, *, wait: bool, dry_run: bool, **given: Any) -> None:
-    """Deploys a recorded environment on nodes, and says how it went for each of them.
+    """Deploys an environment on nodes, and says how it went for each of them.
 
     Exit status: 0 every node is deployed; 6 some are, 1 none is; 2, 4 and 5 nothing was started; 3 a service does not
     answer.
@@ -79,11 +91,7 @@ def kadeploy3(session: Session, /, *, wait: bool, dry_run: bool, **given: Any) -
 
 def _spec(session: Session, given: dict[str, Any]) -> deployment_pb2.DeploymentSpec:
     """Returns what is asked of the deployer."""
-    if given["device"] and not given["partition"]:
-        raise UsageFailure(
-            f"-b {given['device']} without -p is the whole disk, which is not deployed",
-            advice="Name the partition on it: -p NUMBER.",
-        )
+    given["whole_disk"] = bool(given["device"]) and not given["partition"]
     no_kexec, no_table = given.pop("no_kexec"), given.pop("disable_disk_partitioning")
     # No loader is installed on a disk of itself: the network boots the kernel, or GRUB.
     given.pop("disable_bootloader_install")

@@ -58,6 +58,7 @@ Check = Callable[[Any], bool]
         ("kadeploy3 -e NAME -u OWNER --env-version 3 -m node-1", lambda spec: spec.environment_owner == "OWNER"),
         ("kadeploy3 -e NAME -k -d -f nodes", lambda spec: not spec.use_production_system and not spec.device),
         ("kadeploy3 -e NAME -b /dev/sda -p 3 -m node-1", lambda spec: (spec.device, spec.partition) == ("sda", 3)),
+        ("kadeploy3 NAME -b /dev/sda -m node-1", lambda spec: spec.whole_disk and spec.environment_name == "NAME"),
         ("kadeploy3 -e NAME -r ext3 -m node-1", lambda spec: spec.reformat_tmp == "ext3"),
         ("kadeploy3 -e NAME --no-kexec -m node-1", lambda spec: not spec.boot_method),
         ("kadeploy3 -e NAME --disable-disk-partitioning -m node-1", lambda spec: not spec.write_partition_table),
@@ -158,7 +159,6 @@ def test_a_node_that_did_not_take_the_keys_has_failed(site: Site, run: Run) -> N
     [
         ("kadeploy3 -v -e NAME -m node-1", ["stands alone"]),
         ("kadeploy3 -V 9 -e NAME -m node-1", ["-V"]),
-        ("kadeploy3 -e NAME -b /dev/sda -m node-1", ["-p NUMBER"]),
         ("kadeploy3 -e NAME --force -m node-1", ["ka deployment cancel"]),
         ("kadeploy3 -e NAME --hook -m node-1", ["-s FILE"]),
         ("kadeploy3 -e NAME --no-secure -m node-1", ["encrypted"]),
