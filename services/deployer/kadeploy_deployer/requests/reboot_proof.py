@@ -206,6 +206,7 @@ class _Climber:
             keys = self._any_keys()
         return Awaited(
             host_keys=keys,
+            secret=system.facts.marker_secret if system else "",
             other_keys=tuple(key for key in self._any_keys() if key not in keys),
             left=self._boot_id,
             token=wanted.token,
