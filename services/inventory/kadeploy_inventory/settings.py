@@ -8,10 +8,11 @@ from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
+from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log, read_workers
 from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 
+TITLE = "Settings of the inventory: kadeploy-inventory serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7401"
-MOST_WORKERS = 256
 MOST_ENVIRONMENTS = 1_000_000
 
 
@@ -51,17 +52,33 @@ class Settings:
 
 def read_settings(table: Table) -> Settings:
     """Returns what the file says."""
-    databases, tls = table.table("database"), read_tls(table.table("tls"))
+    databases, tls = table.table("database"), read_tls(table.table("tls"), service="inventory")
     settings = Settings(
-        deploy_database=read_access(databases, "deploy", user="kadeploy_inventory", tls=tls),
-        deploy_right_database=read_access(databases, "deploy_right", user="kadeploy_rights", tls=tls),
-        address=table.text("address", DEFAULT_ADDRESS),
-        administrators=table.names("administrators", {"root"}),
-        maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
-        limits=read_limits(table.table("limits")),
-        tls=tls,
-        audit_log=table.optional_path("audit_log"),
+        address=read_address(table, DEFAULT_ADDRESS),
+        administrators=read_administrators(
+            table, who="they register nodes, grant rights and record public environments"
+        ),
+        audit_log=read_audit_log(table, service="inventory"),
+        maximum_workers=read_workers(table),
         environment_quota=_read_quota(table.table("quotas")),
+        limits=read_limits(table.table("limits")),
+        deploy_database=read_access(
+            databases,
+            "deploy",
+            user="kadeploy_inventory",
+            tls=tls,
+            service="inventory",
+            contents="The database of nodes, disks, partitions, clusters and environments.",
+        ),
+        deploy_right_database=read_access(
+            databases,
+            "deploy_right",
+            user="kadeploy_rights",
+            tls=tls,
+            service="inventory",
+            contents="The database of rights, another one than deploy.",
+        ),
+        tls=tls,
     )
     if settings.deploy_database == settings.deploy_right_database:
         raise databases.complaint("deploy_right", "database.deploy and database.deploy_right must be two databases")
@@ -69,11 +86,22 @@ def read_settings(table: Table) -> Settings:
 
 
 def _read_quota(table: Table) -> EnvironmentQuota:
+    table.describe("What each user may have. Administrators have no quotas.")
     return EnvironmentQuota(
         environments=table.whole(
-            "environments_per_user", DEFAULT_QUOTA.environments, least=1, most=MOST_ENVIRONMENTS, unit="environments"
+            "environments_per_user",
+            DEFAULT_QUOTA.environments,
+            least=1,
+            most=MOST_ENVIRONMENTS,
+            unit="environments",
+            doc="Environments of all names, each version counted.",
         ),
         versions=table.whole(
-            "versions_per_environment", DEFAULT_QUOTA.versions, least=1, most=MOST_ENVIRONMENTS, unit="versions"
+            "versions_per_environment",
+            DEFAULT_QUOTA.versions,
+            least=1,
+            most=MOST_ENVIRONMENTS,
+            unit="versions",
+            doc="Versions of one name.",
         ),
     )
