@@ -1,4 +1,4 @@
-"""What a deployment learns about one node on the way. Frozen, plain and durable: a resumed step knows it too."""
+"""What a deployment or operation learns about one node. Frozen, plain and durable: a resumed step knows it too."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,6 +14,8 @@ class NodeFacts:
     `marker_secret` stands in the marker file and nowhere else: not on a command line that the network carries.
     The secrets are made from the deployment's; they are empty where a node is only shown.
     `previous_host_keys`: of the system that ran before, if we deployed it.
+    `begun`: whether an operation may have done what must not be done twice; it is durable before that is done.
+    `left_boot_id`: of what ran on the node before an operation rebooted it; empty: nobody could look.
     """
 
     deployment_token: str = ""
@@ -26,6 +28,8 @@ class NodeFacts:
     boot_id: str = ""
     root_device: str = ""
     kernel_command_line: str = ""
+    begun: bool = False
+    left_boot_id: str = ""
 
 
 NO_FACTS: Final = NodeFacts()
