@@ -16,6 +16,7 @@ from kadeploy_cli.overview.commands import status
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
 from kadeploy_cli.terminal.classic_command import DISTRIBUTION, VersionedGroup, version_option
+from kadeploy_cli.web.commands import web
 
 
 @click.group(cls=VersionedGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,7 +35,7 @@ def version() -> None:
     click.echo(importlib.metadata.version(DISTRIBUTION))
 
 
-for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki):
+for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki, web):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):

@@ -13,9 +13,17 @@ SERVICES = frozenset({"inventory", "deployer", "bootctl"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The subject of a call: `user:alice`, or a service by its name. Empty name: nobody said who."""
+    """The subject of a call: `user:alice`, or a service by its name. Empty name: nobody said who.
+
+    Attributes:
+        name: on whose behalf the call is made.
+        via: who makes it with a delegation of theirs; empty when they call themselves.
+        may_change: whether the delegation allows calls that change something.
+    """
 
     name: str
+    via: str = ""
+    may_change: bool = True
 
     @property
     def user(self) -> str:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from cryptography import x509
 
 from kadeploy_edge.caller import METADATA_KEY, NOBODY, Caller
+from kadeploy_edge.delegation import METADATA_KEY as DELEGATION_KEY
+from kadeploy_edge.delegation import Delegation, DelegationReader, InvalidDelegation
 from kadeploy_edge.errors import Denied
 from kadeploy_edge.revocation import RevocationList
 from kadeploy_edge.tls import common_name
@@ -49,21 +51,36 @@ class NamedCallers:
         return NOBODY
 
     def admit(self, context: Any) -> None:
-        """As in the protocol: whoever can open the socket is heard."""
+        """As in the protocol: whoever can open the socket is heard. Nothing there proves who presents a delegation."""
+        if _delegation_of(context):
+            raise InvalidDelegation("a delegation counts only where certificates say who calls")
 
 
 class CertifiedCallers:
-    """On TLS: the subject of the certificate is the caller, whatever the metadata says."""
+    """On TLS: the subject of the certificate is the caller, or the user whose delegation they present."""
 
     def __init__(
-        self, revocations: RevocationList | None, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        revocations: RevocationList | None,
+        delegations: DelegationReader | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._revocations = revocations
+        self._delegations = delegations
         self._clock = clock
 
     def name(self, context: Any) -> Caller:
-        """As in the protocol."""
-        return _caller(common_name(_certificate(context)))
+        """As in the protocol. A delegation that does not count is left for `admit` to refuse."""
+        caller = _caller(common_name(_certificate(context)))
+        token = _delegation_of(context)
+        if not token:
+            return caller
+        try:
+            delegation = self._read(token, caller)
+        except InvalidDelegation:
+            return caller
+        return Caller(name=_caller(delegation.user).name, via=caller.name, may_change=delegation.may_change)
 
     def admit(self, context: Any) -> None:
         """As in the protocol. TLS looked at the dates when the connection began, and never at the revocations."""
@@ -76,6 +93,20 @@ class CertifiedCallers:
             )
         if self._revocations is not None and self._revocations.holds(certificate):
             raise CertificateRevoked(f"the certificate {serial} was revoked", metadata={"serial": serial})
+        if token := _delegation_of(context):
+            self._read(token, _caller(common_name(certificate)))
+
+    def _read(self, token: str, presenter: Caller) -> Delegation:
+        if self._delegations is None or not presenter.user:
+            raise InvalidDelegation(f"{presenter.name or 'an unnamed caller'} cannot call for others")
+        return self._delegations.read(token, presenter=presenter.name)
+
+
+def _delegation_of(context: Any) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == DELEGATION_KEY:
+            return value if isinstance(value, str) else "damaged"
+    return ""
 
 
 def _certificate(context: Any) -> x509.Certificate:

@@ -175,6 +175,7 @@ class RunningCall:
             record: dict[str, object] = {
                 "request_id": self._request_id,
                 "caller": self.caller.name,
+                "via": self.caller.via,
                 "peer": self.peer,
                 "method": self.method,
                 "nodes": "",

@@ -26,6 +26,7 @@ from kadeploy_edge.connection_guard import (
     raise_file_limit,
 )
 from kadeploy_edge.connection_table import ConnectionTable
+from kadeploy_edge.delegation import DelegationReader
 from kadeploy_edge.garbage import settle
 from kadeploy_edge.guarded_handlers import GuardedHandlers
 from kadeploy_edge.health import Health
@@ -204,7 +205,7 @@ def _identity(settings: ServerSettings, transport: Transport) -> tuple[Identity,
     if transport is Transport.TLS and settings.tls is not None:
         tls = settings.tls
         revocations = RevocationList(tls.revocation_list, ca=tls.ca) if tls.revocation_list else None
-        return CertifiedCallers(revocations), server_credentials(tls)
+        return CertifiedCallers(revocations, DelegationReader(tls.ca, revocations)), server_credentials(tls)
     if transport is Transport.PLAIN:
         where = f"{settings.service} listens on {settings.address}"
         warning = f"INSECURE: {where} in plain text and believes every process of this host"
