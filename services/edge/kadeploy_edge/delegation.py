@@ -9,21 +9,19 @@ nothing of theirs. The contract says of each method whether it can be delegated 
 
 import base64
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import jwt
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from kadeploy_edge.errors import Denied
-from kadeploy_edge.revocation import RevocationList
-from kadeploy_edge.tls import Fingerprint, TlsFiles, common_name, file_fingerprint, read_certificates, read_material
+from kadeploy_edge.tls import TlsFiles, common_name, read_material
 
 METADATA_KEY = "kadeploy-delegation"
 LONGEST_BYTES = 6144
@@ -33,6 +31,7 @@ LEEWAY = timedelta(seconds=60)
 AUDIENCE, TYPE = "kadeploy", "kadeploy-delegation"
 USER = "user:"
 MOST_KNOWN = 512
+MOST_CERTIFICATES = 4
 
 
 class InvalidDelegation(Denied):
@@ -51,7 +50,8 @@ class Delegation:
         may_change: whether calls that change something are allowed.
         begin: when it was made.
         end: when it ends.
-        certificate: of the user.
+        certificate: of the user, PEM.
+        chain: the same and those above it, as the user sent them.
     """
 
     user: str
@@ -59,7 +59,8 @@ class Delegation:
     may_change: bool
     begin: datetime
     end: datetime
-    certificate: x509.Certificate
+    certificate: bytes
+    chain: bytes
 
 
 def make_delegation(files: TlsFiles, *, presenter: str, lifetime: timedelta, may_change: bool) -> str:
@@ -68,7 +69,7 @@ def make_delegation(files: TlsFiles, *, presenter: str, lifetime: timedelta, may
     Args:
         files: the user's certificate and key.
         presenter: who may call with it: "user:web".
-        lifetime: until it ends; at most LONGEST.
+        lifetime: until it ends, at most LONGEST; a certificate that ends before ends it.
         may_change: whether it allows calls that change something.
 
     Raises:
@@ -79,18 +80,20 @@ def make_delegation(files: TlsFiles, *, presenter: str, lifetime: timedelta, may
         raise ValueError(f"a delegation lasts at most {LONGEST}")
     material = read_material(files)
     now = datetime.now(UTC)
+    end = min(now + lifetime, material.leaf.not_valid_after_utc)
     claims = {
         "iss": common_name(material.leaf),
         "aud": AUDIENCE,
         "azp": presenter,
         "iat": int(now.timestamp()),
-        "exp": int((now + lifetime).timestamp()),
+        "exp": int(end.timestamp()),
         "change": may_change,
         "jti": secrets.token_hex(8),
     }
     key: Any = load_pem_private_key(material.private_key, password=None)
-    encoded = base64.b64encode(material.leaf.public_bytes(Encoding.DER)).decode()
-    return jwt.encode(claims, key, algorithm=_algorithm(material.leaf), headers={"typ": TYPE, "x5c": [encoded]})
+    chain = x509.load_pem_x509_certificates(material.certificate)
+    encoded = [base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in chain]
+    return jwt.encode(claims, key, algorithm=_algorithm(material.leaf), headers={"typ": TYPE, "x5c": encoded})
 
 
 def unchecked_claims(token: str) -> tuple[str, bool, float] | None:
@@ -101,7 +104,7 @@ def unchecked_claims(token: str) -> tuple[str, bool, float] | None:
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
         user, end = claims["iss"], float(claims["exp"])
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError):
+    except _DAMAGED:
         return None
     if not isinstance(user, str):
         return None
@@ -109,28 +112,24 @@ def unchecked_claims(token: str) -> tuple[str, bool, float] | None:
 
 
 class DelegationReader:
-    """Checks tokens against the site's authority. What was found once is remembered; its end is looked at each time."""
+    """Checks tokens as connections are checked. Signatures are remembered; all else is looked at on each use."""
 
     def __init__(
         self,
-        ca: Path,
-        revocations: RevocationList | None,
+        check_certificate: Callable[[bytes, bytes], None],
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Reads nothing yet.
+        """Has read nothing yet.
 
         Args:
-            ca: the authorities that users' certificates come from.
-            revocations: which certificates count no more.
+            check_certificate: raises Denied for a user's certificate (PEM) that does not count; its second argument
+                are all the certificates that came with it.
             clock: the present time.
         """
-        self._ca = ca
-        self._revocations = revocations
+        self._check_certificate = check_certificate
         self._clock = clock
         self._known: dict[str, Delegation] = {}
-        self._authorities: list[x509.Certificate] = []
-        self._fingerprint: Fingerprint = ()
 
     def read(self, token: str, *, presenter: str) -> Delegation:
         """Returns what a token says, or raises InvalidDelegation.
@@ -139,61 +138,62 @@ class DelegationReader:
             token: as it came.
             presenter: who calls with it, as proved by their own certificate.
         """
-        self._follow_authorities()
         found = self._known.get(token)
         if found is None:
-            found = self._checked(token)
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[token] = found
-        now, certificate = self._clock(), found.certificate
+            found = _signed(token)
         if found.presenter != presenter:
             raise InvalidDelegation(f"the delegation is for {found.presenter}, not for {presenter}")
-        if not found.begin - LEEWAY <= now < found.end:
+        now = self._clock()
+        if now >= found.end:
             raise InvalidDelegation(
                 f"the delegation of {found.user} ended on {found.end:%Y-%m-%d %H:%M} UTC: log in anew"
             )
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise InvalidDelegation(f"the certificate of {found.user} has ended: have it renewed")
-        if self._revocations is not None and self._revocations.holds(certificate):
-            raise InvalidDelegation(f"the certificate of {found.user} was revoked")
+        if now < found.begin - LEEWAY:
+            raise InvalidDelegation(f"the delegation of {found.user} has not begun; are the clocks of the hosts right?")
+        try:
+            self._check_certificate(found.certificate, found.chain)
+        except Denied as error:
+            raise InvalidDelegation(f"the delegation of {found.user} does not count: {error.message}") from error
+        except _UNKNOWN as error:
+            raise InvalidDelegation(f"the certificate of {found.user} cannot be read") from error
+        # Only of certificates of this site: what anybody can make takes no room.
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[token] = found
         return found
 
-    def _follow_authorities(self) -> None:
-        fingerprint = (file_fingerprint(self._ca),)
-        if fingerprint != self._fingerprint:
-            self._authorities = read_certificates(self._ca)
-            self._known.clear()
-            self._fingerprint = fingerprint
 
-    def _checked(self, token: str) -> Delegation:
-        """Returns what a token says whose signature, certificate and form are right."""
-        if len(token) > LONGEST_BYTES:
-            raise InvalidDelegation(f"the delegation is longer than {LONGEST_BYTES} bytes")
-        try:
-            header = jwt.get_unverified_header(token)
-            if header.get("typ") != TYPE:
-                raise InvalidDelegation("the token is no delegation")
-            (encoded,) = header["x5c"]
-            certificate = x509.load_der_x509_certificate(base64.b64decode(encoded, validate=True))
-            if not any(_is_issuer(authority, certificate) for authority in self._authorities):
-                raise InvalidDelegation("the certificate in the delegation is not of this site's authority")
-            key: Any = certificate.public_key()
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[_algorithm(certificate)],
-                audience=AUDIENCE,
-                # The dates are looked at on each use, by the clock of whoever reads.
-                options={"require": ["iss", "aud", "azp", "iat", "exp"], "verify_exp": False, "verify_iat": False},
-            )
-            return _delegation(claims, certificate)
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, OSError) as error:
-            raise InvalidDelegation("the delegation is damaged or was not signed by its user") from error
+_DAMAGED = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, OSError)
+# What the library says of certificates that it cannot read.
+_UNKNOWN = (UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
-def _delegation(claims: dict[str, Any], certificate: x509.Certificate) -> Delegation:
-    name = common_name(certificate)
+def _signed(token: str) -> Delegation:
+    """Returns what a token says whose form is right and which the key of its certificate has signed."""
+    if len(token) > LONGEST_BYTES:
+        raise InvalidDelegation(f"the delegation is longer than {LONGEST_BYTES} bytes")
+    try:
+        header = jwt.get_unverified_header(token)
+        encoded = header["x5c"]
+        if header.get("typ") != TYPE or not isinstance(encoded, list) or not 0 < len(encoded) <= MOST_CERTIFICATES:
+            raise InvalidDelegation("the token is no delegation")
+        chain = [x509.load_der_x509_certificate(base64.b64decode(one, validate=True)) for one in encoded]
+        key: Any = chain[0].public_key()
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[_algorithm(chain[0])],
+            audience=AUDIENCE,
+            # The dates are looked at on each use, by the clock of whoever reads.
+            options={"require": ["iss", "aud", "azp", "iat", "exp"], "verify_exp": False, "verify_iat": False},
+        )
+        return _delegation(claims, chain)
+    except (*_DAMAGED, *_UNKNOWN) as error:
+        raise InvalidDelegation("the delegation is damaged or was not signed by its user") from error
+
+
+def _delegation(claims: dict[str, Any], chain: Sequence[x509.Certificate]) -> Delegation:
+    name = common_name(chain[0])
     if claims["iss"] != name or not name.startswith(USER) or len(name) == len(USER):
         raise InvalidDelegation("only users can delegate, in their own name")
     begin, end = (datetime.fromtimestamp(int(claims[key]), UTC) for key in ("iat", "exp"))
@@ -202,8 +202,15 @@ def _delegation(claims: dict[str, Any], certificate: x509.Certificate) -> Delega
     presenter, may_change = claims["azp"], claims.get("change", False)
     if not isinstance(presenter, str) or not isinstance(may_change, bool):
         raise InvalidDelegation("the delegation is damaged")
+    leaf, *_ = encoded = [one.public_bytes(Encoding.PEM) for one in chain]
     return Delegation(
-        user=name, presenter=presenter, may_change=may_change, begin=begin, end=end, certificate=certificate
+        user=name,
+        presenter=presenter,
+        may_change=may_change,
+        begin=begin,
+        end=end,
+        certificate=leaf,
+        chain=b"".join(encoded),
     )
 
 
@@ -220,11 +227,3 @@ def _algorithm(certificate: x509.Certificate) -> str:
 
 
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
-
-
-def _is_issuer(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
