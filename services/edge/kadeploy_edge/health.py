@@ -6,6 +6,7 @@ reason: it comes as trailing metadata of `Check`, in the key of REASON_KEY.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -17,7 +18,10 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
+VERSION_KEY = "kadeploy-version"
+"""The metadata in which a server says its version with each check of its health."""
 REASON_KEY = "kadeploy-health"
+"""The metadata in which it says why something does not serve."""
 LONGEST_REASON = 500
 STOPPING = "the service is being stopped"
 
@@ -51,6 +55,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
         """Returns the state of a service or dependency, or raises UnknownService."""
         if not self._is_known(request.service):
             raise UnknownService(f"there is no service {request.service[:80]!r}")
+        await context.send_initial_metadata(((VERSION_KEY, version("kadeploy-edge")),))
         problem = self._problem_of(request.service)
         if problem:
             reason = problem.encode("ascii", "replace").decode("ascii").replace("\n", " ")
