@@ -68,7 +68,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
         while True:
             changed, is_last = self._changed, self._stopping
             state = self._state_of(request.service)
-            if state != said:
+            if state != said or is_last:
                 said = state
                 yield health_pb2.HealthCheckResponse(status=state)
             if is_last:
