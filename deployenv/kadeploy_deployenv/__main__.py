@@ -72,7 +72,7 @@ def module_names(text: str) -> tuple[str, ...]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kadeploy-deployenv", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"kadeploy-deployenv {version('kadeploy')}")
+    parser.add_argument("--version", action="version", version=f"kadeploy-deployenv {version('kadeploy-deployenv')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser(
         "build",

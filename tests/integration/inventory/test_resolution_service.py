@@ -4,9 +4,10 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from kadeploy.inventory.v1 import cluster_pb2, environment_pb2, inventory_service_pb2
+from kadeploy.inventory.v1 import cluster_pb2, environment_pb2, inventory_service_pb2, node_pb2
 from tests.integration.inventory.conftest import Site
 from tests.integration.inventory.requests import (
+    SDA,
     a_node,
     an_environment,
     recording,
@@ -63,6 +64,19 @@ def test_a_deployment_is_resolved_in_one_call(site: Site) -> None:
     assert [cluster.name for cluster in response.clusters] == ["big", "default"]
     assert response.clusters[0].profile.first_check_timeout == Duration(seconds=210)
     assert response.clusters[0].profile.default_device == "vda"
+
+
+@pytest.mark.parametrize(("devices", "expected"), [(["nvme0n1"], "nvme0n1"), (["sdb", "nvme0n1"], "sda"), ([], "sda")])
+def test_the_only_disk_of_a_node_is_its_target_where_nobody_names_one(
+    site: Site, devices: list[str], expected: str
+) -> None:
+    disks = [node_pb2.Disk(device=device, size_bytes=SDA.size_bytes, partitions=SDA.partitions) for device in devices]
+    site.root.nodes.RegisterNodes(registering(a_node(20, disks=disks), a_node(21, disks=disks, cluster="big")))
+    grant(site, "node-20", f"{expected}p3" if expected[-1].isdigit() else f"{expected}3")
+    ours, big = resolve(site, "node-[20-21]").nodes
+    assert (ours.device, ours.partition, ours.allowed) == (expected, 3, True)
+    assert (big.device, big.partition) == ("vda", 1)
+    assert resolve(site, "node-20", device="sdb").nodes[0].device == "sdb"
 
 
 def test_a_deployment_is_told_how_nodes_and_rights_stand_now_although_it_was_told_before(site: Site) -> None:

@@ -5,7 +5,13 @@ from typing import Final
 
 from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2
 from kadeploy_deployer.adapters.enum_words import word
-from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot, PartitionSnapshot
+from kadeploy_deployer.domain.snapshot import (
+    CommandSnapshot,
+    DiskIdentity,
+    DiskSnapshot,
+    NodeSnapshot,
+    PartitionSnapshot,
+)
 from kadeploy_deployer.domain.vocabulary import Firmware, PartitionRole, PartitionTable, PartitionType
 from kadeploy_deployer.ports import ResolvedNode
 
@@ -140,6 +146,13 @@ def _disk(message: node_pb2.Disk) -> DiskSnapshot:
                 role=word(_ROLES, part.role, "partition.role", unspecified=PartitionRole.DEPLOY),
             )
             for part in sorted(message.partitions, key=lambda part: part.number)
+        ),
+        identity=DiskIdentity(
+            serial=message.identity.serial,
+            wwn=message.identity.wwn,
+            link=message.identity.link,
+            kernel_name=message.identity.kernel_name,
+            size_bytes=message.identity.size_bytes,
         ),
     )
 

@@ -13,12 +13,16 @@ class NodeFacts:
 
     The two tokens are made from the deployment's secret; they are empty where a node is only shown.
     `previous_host_keys`: of the system that ran before, if we deployed it.
+    `disk`: the device file of the target's disk without "/dev/", as the deployment environment names it.
+    `partition_uuid`: of the target in its partition table; empty where the table has none.
     """
 
     deployment_token: str = ""
     system_token: str = ""
     previous_host_keys: tuple[str, ...] = ()
     deployment_boot_id: str = ""
+    disk: str = ""
+    partition_uuid: str = ""
     image_digest: str = ""
     host_keys: tuple[str, ...] = ()
     boot_id: str = ""

@@ -36,13 +36,25 @@ class PartitionSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskIdentity:
+    """What tells a disk from the others of its machine; empty and 0 say nothing, all else holds together."""
+
+    serial: str = ""
+    wwn: str = ""
+    link: str = ""
+    kernel_name: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSnapshot:
-    """One disk. `device` without "/dev/"; partitions in ascending order."""
+    """One disk. `device`: its name in the inventory, without "/dev/"; partitions in ascending order."""
 
     device: str
     size_bytes: int
     partition_table: PartitionTable = PartitionTable.MBR
     partitions: tuple[PartitionSnapshot, ...] = ()
+    identity: DiskIdentity = DiskIdentity()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +72,12 @@ class CommandSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSnapshot:
-    """One node with its target. `uuid` is empty where nobody knows it."""
+    """One node with its target. `uuid` is empty where nobody knows it.
+
+    `device` is the disk's name in the inventory. What the deployment environment found out about it stands in
+    `found_device`, the name of its device file without "/dev/", and `partition_uuid`, of the target partition; both are
+    empty until then.
+    """
 
     name: str
     mac_address: str
@@ -74,6 +91,8 @@ class NodeSnapshot:
     labels: Mapping[str, str] = field(default_factory=dict)
     disks: tuple[DiskSnapshot, ...] = ()
     commands: CommandSnapshot = CommandSnapshot()
+    found_device: str = ""
+    partition_uuid: str = ""
 
     @property
     def disk(self) -> DiskSnapshot | None:
@@ -93,12 +112,34 @@ class NodeSnapshot:
     @property
     def target_word(self) -> str:
         """The target partition as rights name it: "vda3", "nvme0n1p3"."""
-        return self.partition_device(self.partition).removeprefix("/dev/")
+        return partition_name(self.device, self.partition)
+
+    @property
+    def disk_device(self) -> str:
+        """The device file of the target disk."""
+        return f"/dev/{self.found_device or self.device}"
+
+    @property
+    def target_device(self) -> str:
+        """The device file of the target partition."""
+        return self.partition_device(self.partition)
+
+    @property
+    def root(self) -> str:
+        """The target partition as `root=` names it."""
+        return f"PARTUUID={self.partition_uuid}" if self.partition_uuid else self.target_device
 
     def partition_device(self, number: int) -> str:
         """Returns the device file of a partition of the target disk: "/dev/vda3", "/dev/nvme0n1p3"."""
-        infix = "p" if self.device[-1:].isdigit() else ""
-        return f"/dev/{self.device}{infix}{number}"
+        return f"/dev/{partition_name(self.found_device or self.device, number)}"
+
+
+def partition_name(device: str, number: int) -> str:
+    """Returns the name of a partition: "vda3", "nvme0n1p3", "cciss/c0d0p3", "mapper/mpatha-part3"."""
+    if device.startswith("mapper/"):
+        return f"{device}-part{number}"
+    infix = "p" if device[-1:].isdigit() else ""
+    return f"{device}{infix}{number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

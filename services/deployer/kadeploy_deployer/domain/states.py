@@ -53,6 +53,7 @@ class FailureReason(StrEnum):
     CANCELLED = "cancelled"
     LEASE_LOST = "lease_lost"
     INTERNAL = "internal"
+    DISK_NOT_FOUND = "disk_not_found"
 
 
 class BusyPolicy(StrEnum):

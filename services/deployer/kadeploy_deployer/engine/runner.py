@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from kadeploy_deployer.domain.deployment import Lease, verdict
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger, given_up
+from kadeploy_deployer.domain.located_nodes import LocatedNodes
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason
 from kadeploy_deployer.domain.transition import fail
@@ -159,7 +160,7 @@ async def _shared(
         owner=deployment.owner,
         spec=deployment.spec,
         environment=deployment.environment,
-        nodes=data.snapshots,
+        nodes=LocatedNodes(data.snapshots, journal.facts),
         profiles=data.profiles,
         facts=journal.facts,
         ports=replace(settings.ports, images=images, boot=BatchingBoot(settings.ports.boot)),

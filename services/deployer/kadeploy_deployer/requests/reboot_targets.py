@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from kadeploy_deployer.domain.located_nodes import located
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod
 from kadeploy_deployer.nodes.probe import NODE_ARGUMENT, TOKEN_ARGUMENT
@@ -76,7 +77,7 @@ def in_words(target: Target, machine: NodeSnapshot) -> str:
 
 def on_its_partition(machine: NodeSnapshot, system: DeployedSystem) -> NodeSnapshot:
     """Returns the node with the partition of a system as its target."""
-    return replace(machine, device=system.device, partition=system.partition)
+    return located(replace(machine, device=system.device, partition=system.partition), system.facts)
 
 
 def deployment_kernel_targets(

@@ -1,6 +1,8 @@
 """Step: makes sure that the target is there and large enough, and makes the file systems."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import override
 
@@ -12,6 +14,7 @@ from kadeploy_deployer.domain.vocabulary import ImageKind, PartitionRole
 from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
+from kadeploy_deployer.steps.find_disk import check_disk
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition import writes_table
 from kadeploy_deployer.steps.step import Step, StepContext
@@ -25,6 +28,15 @@ MKFS_OPTIONS = {
     "vfat": (),
 }
 """The file systems of `domain.feasibility.MAKEABLE`, with the options that keep mkfs from asking."""
+
+
+PARTITION_UUID = re.compile(r"[0-9A-Fa-f-]{4,40}")
+# A copy of a disk has the UUIDs of the original: what two partitions have names none.
+_PARTITION_UUID = """
+uuid=$(blkid -p -o value -s PART_ENTRY_UUID "$1") || exit 0
+[ -n "$uuid" ] && [ "$(blkid -t "PARTUUID=$uuid" -o device | wc -l)" -le 1 ] && printf '%s\\n' "$uuid"
+exit 0
+"""
 
 
 class Format(Step):
@@ -50,10 +62,11 @@ class Format(Step):
     @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
         await _format(context, node)
-        return context.facts[node]
+        return replace(context.facts[node], partition_uuid=await _partition_uuid(context, node))
 
 
 async def _format(context: StepContext, node: str) -> None:
+    await check_disk(context, node)
     machine, environment = context.nodes[node], context.environment
     target = machine.partition_device(machine.partition)
     result = await try_command(context, node, ("blockdev", "--getsize64", target))
@@ -78,6 +91,14 @@ async def _format(context: StepContext, node: str) -> None:
     for device, arguments in commands:
         what = f"{arguments[0]} of {device}"
         await command(context, node, arguments, what=what, timeout=context.timeout)
+
+
+async def _partition_uuid(context: StepContext, node: str) -> str:
+    """Returns the UUID of the target in its partition table; empty where it has none of its own."""
+    target = context.nodes[node].target_device
+    arguments = ("sh", "-c", _PARTITION_UUID, "partition-uuid", target)
+    text = (await command(context, node, arguments, what=f"asking for the UUID of {target}")).strip()
+    return text if PARTITION_UUID.fullmatch(text) else ""
 
 
 def _commands(context: StepContext, node: str) -> list[tuple[str, tuple[str, ...]]]:

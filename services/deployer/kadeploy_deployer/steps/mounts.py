@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kadeploy_deployer.domain.snapshot import partition_name
 from kadeploy_deployer.steps.deployment_shell import command
 from kadeploy_deployer.steps.step import StepContext
 
@@ -35,7 +36,7 @@ def parse_swaps(text: str) -> list[str]:
 
 def is_on_disk(device: str, disk: str) -> bool:
     """Returns whether a device file is the given disk or one of its partitions; both with "/dev/"."""
-    infix = "p" if disk[-1:].isdigit() else ""
+    infix = partition_name(disk.removeprefix("/dev/"), 0)[len(disk.removeprefix("/dev/")) : -1]
     return re.fullmatch(rf"{re.escape(disk)}({infix}\d+)?", device) is not None
 
 

@@ -44,7 +44,7 @@ async def take_over(context: StepContext, node: str, *, timeout: float) -> Runni
     running = await look(context.ports.shell, host, device=target.removeprefix("/dev/"), timeout=timeout)
     if running.root_is_device:
         raise NodeFailed(f"it runs from {target}, which is the target; deploy without -u")
-    disk = f"/dev/{machine.device}"
+    disk = machine.disk_device
     if writes_table(context, node) and (running.root_source == "/dev/root" or is_on_disk(running.root_source, disk)):
         raise NodeFailed(f"it runs from {running.root_source}, so the table of {disk} cannot be written under it")
     programs = needed_programs(context, node)

@@ -67,15 +67,13 @@ def resolve_deployment(
     present = work.nodes.named(names)
     # The target of a node that is not registered is that of the default cluster.
     wanted = {DEFAULT_CLUSTER, *(node.cluster for node in present.values())}
-    profiles = {
-        name: replace(cluster, profile=cluster.profile.with_defaults())
-        for name, cluster in work.clusters.named(wanted).items()
-    }
+    clusters = work.clusters.named(wanted)
+    profiles = {name: replace(cluster, profile=cluster.profile.with_defaults()) for name, cluster in clusters.items()}
     environment = None if reference is None else get_environment(reference, asker=Asker(user=user), work=work)
     granted = work.rights.granted(user=user, nodes=names, now=clock())
     # By the identity of their disks: the nodes of a cluster share them, and thousands are of few kinds.
     targets: dict[tuple[int, str], _Target] = {}
-    elsewhere = _target(profiles[DEFAULT_CLUSTER].profile, None, device, partition)
+    elsewhere = _target(clusters[DEFAULT_CLUSTER].profile, None, device, partition)
     resolved = []
     for name in names:
         node = present.get(name)
@@ -85,7 +83,7 @@ def resolve_deployment(
         kind = id(node.disks), node.cluster
         target = targets.get(kind)
         if target is None:
-            target = targets[kind] = _target(profiles[node.cluster].profile, node, device, partition)
+            target = targets[kind] = _target(clusters[node.cluster].profile, node, device, partition)
         allowed = granted.allows(name, target.word, is_production=target.is_production)
         resolved.append(ResolvedNode(name, node, allowed, target.device, target.partition))
     used = {node.cluster for node in present.values()}
@@ -97,9 +95,16 @@ def resolve_deployment(
 
 
 def _target(profile: ClusterProfile, node: Node | None, device: str, partition: int) -> _Target:
-    device, partition = device or profile.default_device, partition or profile.default_partition
+    device = device or profile.default_device or _only_disk(node)
+    full = profile.with_defaults()
+    device, partition = device or full.default_device, partition or full.default_partition
     word = partition_word(device, partition)
     return _Target(device, partition, word, is_production(node, word))
+
+
+def _only_disk(node: Node | None) -> str:
+    """Returns the disk of a node that has one alone; empty for all others."""
+    return node.disks[0].device if node is not None and len(node.disks) == 1 else ""
 
 
 def _check(*, user: str, device: str, partition: int) -> None:
