@@ -17,6 +17,7 @@ from kadeploy_deployer.domain.vocabulary import (
     PartitionRole,
     PartitionTable,
     PartitionType,
+    PowerDriverKind,
 )
 
 LISTED_NODES = 1000
@@ -71,6 +72,24 @@ class CommandSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerDriverSnapshot:
+    """How a node's management controller is reached, where no command says. `address` and `system` are templates."""
+
+    kind: PowerDriverKind
+    user: str
+    password_file: str
+    address: str = "{bmc}"
+    cipher_suite: int = 0
+    ca_file: str = ""
+    accept_any_certificate: bool = False
+    system: str = ""
+
+
+DRIVEN = frozenset({"hard_reboot", "very_hard_reboot", "power_on", "power_off", "power_status"})
+"""What a power driver can do, in the words of the command templates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSnapshot:
     """One node with its target. `uuid` is empty where nobody knows it.
 
@@ -91,6 +110,7 @@ class NodeSnapshot:
     labels: Mapping[str, str] = field(default_factory=dict)
     disks: tuple[DiskSnapshot, ...] = ()
     commands: CommandSnapshot = CommandSnapshot()
+    power_driver: PowerDriverSnapshot | None = None
     found_device: str = ""
     partition_uuid: str = ""
 
@@ -128,6 +148,10 @@ class NodeSnapshot:
     def root(self) -> str:
         """The target partition as `root=` names it."""
         return f"PARTUUID={self.partition_uuid}" if self.partition_uuid else self.target_device
+
+    def can(self, word: str) -> bool:
+        """Returns whether the site has a way to do something to the node, in a command template's word."""
+        return bool(getattr(self.commands, word)) or (self.power_driver is not None and word in DRIVEN)
 
     def partition_device(self, number: int) -> str:
         """Returns the device file of a partition of the target disk: "/dev/vda3", "/dev/nvme0n1p3"."""
