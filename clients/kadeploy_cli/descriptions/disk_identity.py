@@ -16,7 +16,8 @@ PLAIN = re.compile(r"[a-z][a-z0-9]{0,30}")
 FILE = re.compile(r"((?:cciss|ida|rd)/c[0-9]{1,2}d[0-9]{1,3}|mapper/[A-Za-z0-9][\w.+-]{0,99})")
 LINK = re.compile(r"(?:disk/)?(by-(?:id|path)/[A-Za-z0-9][!-.0-~]{0,199})")
 MATCH_KEYS = ("serial", "wwn", "link", "kernel", "size")
-EXPECTED = "a device is expected, such as sda, cciss/c0d0, mapper/mpatha or disk/by-path/pci-0000:17:00.0-scsi-0:0:0:0"
+FILES = "cciss/c0d0 and mapper/mpatha are others"
+LINKS = "disk/by-path/… and disk/by-id/… as well"
 LETTERS = 26
 
 
@@ -45,7 +46,7 @@ def read_device(text: str, *, place: int, failure: Callable[[str], DescriptionFa
         return NamedDisk(name=chosen, identity=node_pb2.DiskIdentity(kernel_name=name))
     if link := LINK.fullmatch(name):
         return NamedDisk(name=plain_name(place), identity=node_pb2.DiskIdentity(link=link[1]))
-    raise failure(f"{EXPECTED}, not {shown(text)}")
+    raise failure(f"a device is expected, such as sda, not {shown(text)} ({FILES}, {LINKS})")
 
 
 def plain_name(place: int) -> str:
@@ -70,7 +71,7 @@ def read_match(place: Place, size: Callable[[Place], int]) -> node_pb2.DiskIdent
     if "kernel" in fields:
         name = fields["kernel"].text().removeprefix("/dev/")
         if not PLAIN.fullmatch(name) and not FILE.fullmatch(name):
-            raise fields["kernel"].failure(f"{EXPECTED.partition(' or disk')[0]}, not {shown(name)}")
+            raise fields["kernel"].failure(f"a device is expected, such as sda, not {shown(name)} ({FILES})")
         identity.kernel_name = name
     if "size" in fields:
         identity.size_bytes = size(fields["size"])

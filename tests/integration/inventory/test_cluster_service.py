@@ -56,7 +56,11 @@ def test_a_cluster_is_created_and_read_and_counts_its_nodes(site: Site) -> None:
     assert dict(read.profile.mkfs_options) == {"ext4": "-q"}
 
 
-IPMI = {"kind": power_driver_pb2.POWER_DRIVER_KIND_IPMI, "user": "admin", "password_file": "/etc/kadeploy/bmc"}
+IPMI: dict[str, Any] = {
+    "kind": power_driver_pb2.POWER_DRIVER_KIND_IPMI,
+    "user": "admin",
+    "password_file": "/etc/kadeploy/bmc",
+}
 
 
 def test_a_power_driver_is_kept_and_reaches_the_deployer(site: Site) -> None:
@@ -88,7 +92,7 @@ def test_a_power_driver_is_kept_and_reaches_the_deployer(site: Site) -> None:
 def test_a_power_driver_that_cannot_work_is_refused(site: Site, changes: dict[str, Any], field: str) -> None:
     driver = power_driver_pb2.PowerDriver(**{**IPMI, **changes})
     refused = refusal(lambda: create(site, "big", power_driver=driver))
-    assert f"profile.power_driver.{field}" in {violation.field for violation in refused.violations}
+    assert f"cluster.profile.power_driver.{field}" in {violation.field for violation in refused.violations}
 
 
 def test_a_second_cluster_of_that_name_is_refused(site: Site) -> None:

@@ -32,6 +32,7 @@ default_device: /dev/vda
 default_partition: 0x3
 partition_on_deploy: yes
 boot_method: grub
+power: {driver: ipmi, user: admin, password_file: /etc/kadeploy/bmc, cipher_suite: 17}
 """
 
 

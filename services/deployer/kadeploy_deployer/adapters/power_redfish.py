@@ -104,7 +104,7 @@ class RedfishController(Controller):
                 raise PowerError(f"{word} of {node.name} failed: {_first_line(error)}") from error
             raise PowerError(
                 f"{word} of {node.name} is not run: the certificate of its controller is not signed by "
-                f"{driver.ca_file or 'an authority of this host'}; name the right one as ca_file in the cluster's profile"
+                f"{driver.ca_file or 'an authority of this host'}; the cluster's profile names the right one (ca_file)"
             ) from error
         except (sushy.exceptions.SushyError, requests.RequestException, OSError) as error:
             raise PowerError(f"{word} of {node.name} failed: {_first_line(error)}") from error

@@ -22,7 +22,9 @@ _LOOK = """
 uuid=$1; shift
 grep -sH "" "$@"
 found=$(readlink -f "/dev/disk/by-partuuid/$uuid")
-[ -b "$found" ] || found=$(blkid -t "PARTUUID=$uuid" -o device 2>/dev/null | head -n 1)
+for program in /usr/sbin/blkid /sbin/blkid; do
+  [ -b "$found" ] || found=$("$program" -t "PARTUUID=$uuid" -o device 2>/dev/null | head -n 1)
+done
 [ -b "$found" ] || exit 0
 found=$(readlink -f "$found")
 number=$(cat "/sys/class/block/${found##*/}/dev") || exit 0
