@@ -12,14 +12,14 @@ from kadeploy_cli.environments.commands import environment
 from kadeploy_cli.nodes.commands import node
 from kadeploy_cli.nodes.partition_commands import partition
 from kadeploy_cli.operations.commands import console, keys, power, reboot, run, statistics
+from kadeploy_cli.overview.commands import status
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
+from kadeploy_cli.terminal.classic_command import DISTRIBUTION, VersionedGroup, version_option
 
-DISTRIBUTION = "kadeploy-client"
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(None, "-V", "--version", "show_version", package_name=DISTRIBUTION)
+@click.group(cls=VersionedGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@version_option
 def ka() -> None:
     """Installs operating systems on the nodes of a cluster.
 
@@ -40,3 +40,4 @@ for group in (node, cluster, environment, right, deployment, partition, boot, la
 for command in (reboot, power, console, run, keys):
     node.add_command(command)
 ka.add_command(statistics)
+ka.add_command(status)

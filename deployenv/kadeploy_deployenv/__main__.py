@@ -13,19 +13,20 @@ from kadeploy_deployenv.profiles import PROFILES
 from kadeploy_deployenv.workspace import hand_over, read_manifest
 
 FAILURE = 1
+_NAME = "kadeploy-deployenv"
 _CACHE = Path("~/.cache/kadeploy-deployenv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         return _build(options)
     except BuildFailure as failure:
-        print(f"kadeploy-deployenv: {failure}", file=sys.stderr)
+        print(f"{_NAME}: {failure}", file=sys.stderr)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"kadeploy-deployenv: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"{_NAME}: {where}{error.strerror or error}", file=sys.stderr)
     return FAILURE
 
 
@@ -70,9 +71,12 @@ def module_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kadeploy-deployenv", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"kadeploy-deployenv {version('kadeploy-deployenv')}")
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line; the man page is made from it, too."""
+    parser = argparse.ArgumentParser(
+        prog=_NAME, description="Builds the system that nodes boot while they are deployed."
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"{_NAME} {version(_NAME)}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser(
         "build",

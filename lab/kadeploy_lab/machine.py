@@ -64,7 +64,7 @@ def machine_argv(spec: MachineSpec, *, first: str = "", swapped: bool = False) -
         *(_uefi(node) if uefi else ()),
         *spec.accelerator.arguments,
         *("-m", str(spec.memory_mib)),
-        *("-smp", "1"),
+        *("-smp", str(node.hardware.processors)),
         *("-display", "none"),
         *card_arguments(node.hardware, tap=spec.tap, mac=node.mac, indexes=indexes),
         *disk_arguments(

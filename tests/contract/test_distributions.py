@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).parents[2]
-FILES = [*CHECKOUT.glob("*/pyproject.toml"), *CHECKOUT.glob("services/*/pyproject.toml")]
+FILES = [file for depth in ("*", "services/*", "clients/*") for file in CHECKOUT.glob(f"{depth}/pyproject.toml")]
 ALL = {path.parent: tomllib.loads(path.read_text()) for path in sorted(FILES)}
 RELEASED = {folder: each for folder, each in ALL.items() if folder.name != "lab"}
 # The folder google is shared by several distributions; its first two names say whose it is.
@@ -118,3 +119,13 @@ def test_the_stubs_are_made_by_the_release_that_the_metadata_demands() -> None:
         each for one in requirements(project) if one.name == "grpcio" for each in one.specifier if each.operator == ">="
     ]
     assert (generator.operator, generator.version) == ("==", least.version)
+
+
+@pytest.mark.parametrize(
+    "folder", [folder for folder, each in RELEASED.items() if "scripts" in each["project"]], ids=name
+)
+def test_a_command_says_the_version_of_its_distribution(folder: Path) -> None:
+    project = RELEASED[folder]["project"]
+    command = Path(sys.executable).with_name(next(iter(project["scripts"])))
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.split()[-1:]) == (0, [project["version"]]), done.stderr

@@ -57,6 +57,7 @@ class Settings:
         tls: the user's certificate, its key, and the site's authority.
         insecure: plain text on loopback.
         http_proxy: calls go through the proxy of the environment.
+        domain: where a node is looked for first that is named without one; empty: nowhere rather than elsewhere.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Settings:
     tls: TlsFiles | None = None
     insecure: bool = False
     http_proxy: bool = False
+    domain: str = ""
 
     def address(self, service: str) -> str:
         """Returns where a service answers, or says which section is missing."""
@@ -104,13 +106,16 @@ class Settings:
         user = content.pop("user", "")
         if not isinstance(user, str):
             raise SettingsFailure(f"{path}: user must be a name in quotes")
+        domain = content.pop("domain", "")
+        if not isinstance(domain, str):
+            raise SettingsFailure(f"{path}: domain must be a domain's name in quotes")
         insecure, http_proxy = (_flag(path, key, content.pop(key, False)) for key in ("insecure", "http_proxy"))
         addresses: dict[str, str] = {}
         deadlines: dict[str, float] = {}
         certificates: dict[str, Path] = {}
         for section, values in content.items():
             if section not in KEYS or not isinstance(values, dict):
-                known = "user, insecure, http_proxy, " + ", ".join(f"[{name}]" for name in KEYS)
+                known = "user, domain, insecure, http_proxy, " + ", ".join(f"[{name}]" for name in KEYS)
                 raise SettingsFailure(f"{path}: {section} is not known here; known are {known}")
             for key, value in values.items():
                 if key not in KEYS[section]:
@@ -133,6 +138,7 @@ class Settings:
             tls=TlsFiles(**certificates) if certificates else None,
             insecure=insecure,
             http_proxy=http_proxy,
+            domain=domain.strip("."),
         )
 
 

@@ -6,13 +6,15 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli.boot import entries as boot
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments.watching import report
-from kadeploy_cli.deployments.watching.lines import step_words
+from kadeploy_cli.deployments.watching.steps import step_words
 from kadeploy_cli.nodes.actions import partition_name
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import plain, word
 
 COLUMNS = ("DEPLOYMENT", "STATE", "OWNER", "ENVIRONMENT", "NODES", "CREATED", "ENDED", "DESCRIPTION")
+LEAST = ("ENDED", "DESCRIPTION", "OWNER", "CREATED")
+"""Columns that are left out first where there is no room."""
 STATES = {
     word(deployment_pb2.DeploymentState.DESCRIPTOR, number): number
     for number in deployment_pb2.DeploymentState.values()
@@ -37,6 +39,7 @@ def show_list(session: Session, *, owner: str, states: tuple[str, ...], nodes: s
         rows=[_row(deployment) for deployment in found],
         data=[plain(deployment) for deployment in found],
         names=[deployment.id for deployment in found],
+        least=LEAST,
     )
     return ExitCode.OK
 
@@ -144,8 +147,8 @@ def show_plan(session: Session, spec: deployment_pb2.DeploymentSpec) -> ExitCode
     """Prints what a deployment would do to each node; the exit status tells whether all would take part."""
     request = deployer_service_pb2.PlanDeploymentRequest(spec=spec)
     plan = session.deployer.call(session.deployer.deployments.PlanDeployment, request)
-    if session.form is output.Format.JSON:
-        output.show_json(plain(plan))
+    if session.form.for_programs:
+        output.show(session.form, columns=(), rows=(), data=plain(plan), names=())
     else:
         environment = plan.environment
         output.show_fields(

@@ -10,11 +10,13 @@ from kadeploy_cli.deployments import deploy
 from kadeploy_cli.deployments import spec as deployment_spec
 from kadeploy_cli.deployments.deploy import Aftermath
 from kadeploy_cli.deployments.deploy_options import wanted, wanted_options
+from kadeploy_cli.terminal import foreign_words
+from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.output import Format
 from kadeploy_cli.wait_for import parse
 
 
-@click.command()
+@click.command(cls=ClassicCommand, instead=foreign_words.DEPLOY, elsewhere=foreign_words.DEPLOY_ELSEWHERE)
 @wanted_options
 @click.option(
     "-o", "--output-ok-nodes", "good_file", metavar="FILE", help="Write the deployed nodes there, each when it is."
@@ -27,9 +29,10 @@ from kadeploy_cli.wait_for import parse
 )
 @click.option("-s", "--script", metavar="FILE", help="A program to run when the deployment has ended.")
 @click.option("--plan", is_flag=True, help="Say what would happen, and touch nothing.")
-@click.option("--detach", is_flag=True, help="Print the deployment's id and do not wait.")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options("--output", form=Format.TEXT)
+@click.option("--detach", "--no-wait", "detach", is_flag=True, help="Print the deployment's id and do not wait.")
+@click.option("--write-workflow-id", "id_file", metavar="FILE", help="Write the deployment's id there at its start.")
+@version_option
+@command_options("--output", form=Format.TEXT, follows=True)
 def kadeploy(
     session: Session,
     /,
@@ -40,6 +43,7 @@ def kadeploy(
     wait_for: str | None,
     plan: bool,
     detach: bool,
+    id_file: str | None,
     **options: Any,
 ) -> None:
     """Deploys an environment on nodes, and tells how it went for each of them.
@@ -54,6 +58,7 @@ def kadeploy(
         good_file=good_file,
         bad_file=bad_file,
         script=script,
+        id_file=id_file,
         wait_for=None if wait_for is None else parse(wait_for),
     )
     finish(deploy.run(session, spec, detach=detach, aftermath=aftermath))

@@ -21,7 +21,7 @@ def deployment() -> None:
 @deployment.command()
 @wanted_options
 @click.option("--wait", is_flag=True, help="Follow it to its end.")
-@command_options()
+@command_options(follows=True)
 def start(session: Session, /, *, wait: bool, **options: Any) -> None:
     """Starts a deployment and prints its id."""
     spec = deployment_spec.build(wanted(options))
@@ -41,7 +41,7 @@ def plan(session: Session, /, **options: Any) -> None:
 @click.option("-l", "--owner", default="", metavar="USER", help="Only those of this user.")
 @click.option("--state", "states", multiple=True, type=click.Choice(list(deployments.STATES)), help="Repeatable.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="At most so many.")
-@command_options()
+@command_options(lists=True)
 def list_deployments(session: Session, /, *, node_set: str, owner: str, states: tuple[str, ...], limit: int) -> None:
     """Lists deployments, the latest first."""
     nodes = str(node_names.parse(node_set, "NODES")) if node_set else ""
@@ -58,7 +58,7 @@ def show(session: Session, /, *, deployment_id: str) -> None:
 
 @deployment.command()
 @click.argument("deployment_id", metavar="ID")
-@command_options()
+@command_options(follows=True)
 def watch(session: Session, /, *, deployment_id: str) -> None:
     """Follows a deployment to its end. Ctrl-C ends the watch, not the deployment."""
     finish(deploy.watch(session, deployment_id))

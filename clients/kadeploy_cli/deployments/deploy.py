@@ -11,11 +11,14 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments import creation
 from kadeploy_cli.deployments.watching import report
+from kadeploy_cli.deployments.watching.event_stream import EventStreamView, show_deployment
+from kadeploy_cli.deployments.watching.folded_lines import FoldedLineView
 from kadeploy_cli.deployments.watching.follow import Detached, Follower, View
 from kadeploy_cli.deployments.watching.lines import LineView
 from kadeploy_cli.deployments.watching.live import LiveView
 from kadeploy_cli.deployments.watching.progress import DeploymentProgress
 from kadeploy_cli.deployments.watching.settled import Enough, Settled
+from kadeploy_cli.deployments.watching.step_history import StepHistory
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
@@ -23,6 +26,8 @@ from kadeploy_cli.terminal.plain import plain
 from kadeploy_cli.wait_for import WaitFor
 
 SCRIPT_PATIENCE = 3600.0
+NODES_WITH_LINES = 4
+"""Of more nodes than these, what happens to several stands on one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +39,22 @@ class Aftermath:
         bad_file: gets the names of the others.
         script: a program that runs at the end.
         wait_for: how many nodes have to be deployed; None: all of them have to end.
+        id_file: gets the deployment's id as soon as there is one.
     """
 
     good_file: str | None = None
     bad_file: str | None = None
     script: str | None = None
     wait_for: WaitFor | None = None
+    id_file: str | None = None
 
 
 def run(session: Session, spec: deployment_pb2.DeploymentSpec, *, detach: bool, aftermath: Aftermath) -> ExitCode:
     """Deploys and returns the exit status: 0 only if as many nodes as were asked for are deployed."""
     check(aftermath)
     deployment = creation.create(session, spec)
+    if aftermath.id_file:
+        write_names(aftermath.id_file, [deployment.id])
     if detach:
         names = [deployment.id]
         output.show(session.form, columns=("DEPLOYMENT",), rows=[names], data=plain(deployment), names=names)
@@ -106,7 +115,7 @@ def follow(
     see: Callable[[DeploymentProgress], None] = lambda _: None,
 ) -> deployment_pb2.Deployment | None:
     """Returns the deployment as it ended, or None when the user left before. `see`: see Follower."""
-    view = chosen_view(session)
+    view = chosen_view(session, deployment)
     try:
         return Follower(session.deployer, deployment, view=view, owns=owns, see=see).run()
     except Detached:
@@ -114,15 +123,20 @@ def follow(
         return None
 
 
-def chosen_view(session: Session) -> View:
-    """Returns a table that redraws itself for people, lines for everything else."""
-    people = sys.stdout.isatty() and sys.stderr.isatty() and session.form is not output.Format.JSON
-    return LiveView() if people else LineView()
+def chosen_view(session: Session, deployment: deployment_pb2.Deployment) -> View:
+    """Returns a screen that redraws itself for people, JSON for programs that ask for it, lines for everything else."""
+    if session.form is output.Format.NDJSON:
+        return EventStreamView()
+    if sys.stdout.isatty() and sys.stderr.isatty() and not session.form.for_programs:
+        return LiveView(medians=StepHistory(session.deployer).medians)
+    return LineView() if len(deployment.nodes) <= NODES_WITH_LINES else FoldedLineView()
 
 
 def tell(session: Session, final: deployment_pb2.Deployment) -> None:
     """Prints how a deployment ended."""
-    if session.form is output.Format.JSON:
+    if session.form is output.Format.NDJSON:
+        show_deployment("result", final)
+    elif session.form is output.Format.JSON:
         output.show_json(plain(final))
     elif session.form is output.Format.NAME:
         output.show(session.form, columns=(), rows=(), data=None, names=[final.id])
@@ -132,7 +146,7 @@ def tell(session: Session, final: deployment_pb2.Deployment) -> None:
 
 def check(aftermath: Aftermath) -> None:
     """Refuses files that cannot be written and scripts that cannot be run, before anything is deployed."""
-    for name in (aftermath.good_file, aftermath.bad_file):
+    for name in (aftermath.good_file, aftermath.bad_file, aftermath.id_file):
         if name in tuple(output.Format):
             advice = f"--output {name} is how the result is printed; a file of that name is ./{name}."
             raise UsageFailure(f"-o and --output-ko-nodes name files, and {name} is hardly one", advice=advice)
@@ -150,7 +164,7 @@ def write_files(final: deployment_pb2.Deployment, aftermath: Aftermath) -> None:
 
 
 def write_names(name: str, nodes: Sequence[str]) -> None:
-    """Writes names of nodes into a file, one a line."""
+    """Writes names into a file, one a line."""
     try:
         Path(name).write_text("".join(f"{node}\n" for node in nodes), encoding="utf-8")
     except OSError as error:

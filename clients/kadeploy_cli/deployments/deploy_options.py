@@ -5,22 +5,42 @@ from typing import Any, TypeVar
 
 import click
 
-from kadeploy_cli.deployments.spec import BOOT_METHODS, BUSY_POLICIES, DEFAULT_KEY, Options
+from kadeploy_cli.deployments.public_keys import DEFAULT_KEY
+from kadeploy_cli.deployments.spec import BOOT_METHODS, BUSY_POLICIES, Options
 from kadeploy_cli.nodes.names import node_options
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 SECONDS = click.FloatRange(0, 86_400, min_open=True)
+TMP_FILE_SYSTEM = "ext4"
 WAIT_SECONDS = click.FloatRange(0, 30 * 86_400, min_open=True)
 
 WANTED = (
-    click.option("-e", "--environment", required=True, metavar="NAME", help="What to deploy."),
-    click.option("-l", "--login", "owner", default="", metavar="USER", help="Whose environment it is."),
+    click.argument("bare_environment", required=False, metavar="[NAME]"),
+    click.option("-e", "--environment", "--env-name", metavar="NAME", help="What to deploy; NAME alone says the same."),
+    click.option(
+        "-a",
+        "--env-file",
+        "environment_file",
+        metavar="FILE",
+        help="Deploy the environment of a description (a file, its URL), which is not recorded.",
+    ),
+    click.option("-l", "--login", "--env-user", "owner", default="", metavar="USER", help="Whose environment it is."),
     click.option(
         "--env-version", "version", type=click.IntRange(1), metavar="N", help="Its version; the latest when left out."
     ),
     node_options,
-    click.option("-p", "--partition", metavar="PARTITION", help="The target: 3, sda3; the cluster's when left out."),
-    click.option("-d", "--device", metavar="DEVICE", help="The target's disk; the cluster's when left out."),
+    click.option(
+        "-p", "--partition", metavar="PARTITION", help="The target: 3, sda3, /dev/sda3; the cluster's when left out."
+    ),
+    click.option(
+        "-d",
+        "-b",
+        "--device",
+        "--block-device",
+        "device",
+        metavar="DEVICE",
+        help="The target's disk: sda, /dev/sda; the cluster's when left out.",
+    ),
     click.option(
         "--partition-disk",
         "write_partition_table",
@@ -28,17 +48,31 @@ WANTED = (
         help="Write the partition table first. EVERYTHING ON THE DISK IS LOST.",
     ),
     click.option(
+        "--whole-disk",
+        "whole_disk",
+        is_flag=True,
+        help="Write an image of a whole disk over the device. EVERYTHING ON THE DISK IS LOST.",
+    ),
+    click.option(
         "-k",
         "--keys",
+        "--key",
         "key_files",
         multiple=True,
         is_flag=False,
         flag_value=DEFAULT_KEY,
-        metavar="[FILE]",
-        help="Let the owner of this public key log in as root; your own in ~/.ssh without FILE. Repeatable.",
+        metavar="[FILE|URL]",
+        help="Let the owners of these public keys log in as root; without FILE those of your own in ~/.ssh: id_*.pub "
+        "and authorized_keys. Repeatable.",
     ),
     click.option(
-        "-r", "--reformat-tmp", default="", metavar="FS", help="Format the tmp partition with this file system."
+        "-r",
+        "--reformat-tmp",
+        default="",
+        is_flag=False,
+        flag_value=TMP_FILE_SYSTEM,
+        metavar="[FS]",
+        help=f"Format the tmp partition with this file system; {TMP_FILE_SYSTEM} without FS.",
     ),
     click.option(
         "--boot-method",

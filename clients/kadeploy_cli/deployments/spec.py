@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployment_pb2
+from kadeploy_cli.deployments.public_keys import read_keys
+from kadeploy_cli.environments import describing
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -15,9 +16,6 @@ PARTITION = re.compile(r"(?:/dev/)?(?P<device>(?:nvme\d+n\d+|mmcblk\d+|c\d+d\d+)
 DEVICE = re.compile(r"(?:/dev/)?([a-z][a-z0-9]*)")
 CONTROLLER = re.compile(r"^(/dev/)?(cciss|ida|rd|mapper)/")
 """Folders of device files, which are no part of a disk's name: /dev/cciss/c0d0 is the disk c0d0."""
-KEY = re.compile(r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+")
-DEFAULT_KEYS = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub", "id_dsa.pub")
-DEFAULT_KEY = "default"
 BUSY_POLICIES = {
     "exclude": deployment_pb2.BUSY_POLICY_EXCLUDE,
     "fail": deployment_pb2.BUSY_POLICY_FAIL,
@@ -35,7 +33,9 @@ BOOT_METHODS = {
 class Options:
     """The options that say what is wanted, as they were typed."""
 
-    environment: str
+    environment: str | None = None
+    bare_environment: str | None = None
+    environment_file: str | None = None
     version: int | None = None
     owner: str = ""
     machines: Sequence[str] = ()
@@ -55,6 +55,7 @@ class Options:
     last_check_timeout: float | None = None
     kernel_arguments: str = ""
     user: str = ""
+    whole_disk: bool = False
 
 
 def build(options: Options) -> deployment_pb2.DeploymentSpec:
@@ -64,7 +65,7 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
     device, number = target(options.partition, options.device)
     spec = deployment_pb2.DeploymentSpec(
         nodes=str(node_names.required(options.machines, options.node_file)),
-        environment_name=options.environment,
+        environment_name=environment_name(options),
         environment_owner=options.owner,
         device=device,
         partition=number,
@@ -80,15 +81,39 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
             }
         ),
         use_production_system=options.use_production_system,
-        authorized_keys=[key for file in options.key_files for key in read_keys(file)],
+        authorized_keys=list(dict.fromkeys(key for source in options.key_files for key in read_keys(source))),
         kernel_arguments=options.kernel_arguments,
         first_check_timeout=_duration(options.first_check_timeout),
         last_check_timeout=_duration(options.last_check_timeout),
         user=options.user,
+        whole_disk=options.whole_disk,
     )
     if options.version is not None:
         spec.environment_version = options.version
+    if options.environment_file is not None:
+        environment = describing.described(file=options.environment_file, options={}, owner="")
+        spec.described_environment.CopyFrom(environment)
     return spec
+
+
+def environment_name(options: Options) -> str:
+    """Returns the name of the recorded environment, empty where a description stands for it."""
+    said = {
+        "-e": options.environment,
+        "NAME": options.bare_environment,
+        "-a": options.environment_file,
+    }
+    given = [option for option, word in said.items() if word is not None]
+    if not given:
+        advice = "Name it with -e NAME, or its description with -a FILE; `kaenv -l` lists those that are recorded."
+        raise UsageFailure("no environment is named", advice=advice)
+    if len(given) > 1:
+        raise UsageFailure(f"{' and '.join(given)} each name an environment: one is deployed")
+    if options.environment_file is None:
+        return options.environment or options.bare_environment or ""
+    if options.version is not None or options.owner:
+        raise UsageFailure("the description of -a says version and owner: -l and --env-version are for recorded ones")
+    return ""
 
 
 def boot_method(said: Mapping[str, str | None]) -> "deployment_pb2.BootMethod.ValueType":
@@ -116,29 +141,6 @@ def target(partition: str | None, device: str | None) -> tuple[str, int]:
     if of_partition and chosen and of_partition != chosen:
         raise UsageFailure(f"-p {partition} is not on -d {chosen}")
     return chosen or of_partition, int(found["number"])
-
-
-def read_keys(file: str) -> list[str]:
-    """Returns the public keys of a file, one a line; of the user's own when none is named."""
-    path = _own_key() if file == DEFAULT_KEY else Path(file)
-    text = node_names.read_file(str(path)).decode("utf-8", errors="replace")
-    if "PRIVATE KEY" in text:
-        raise UsageFailure(
-            f"{path} is a private key, which nobody else may see", advice=f"Name the public one: -k {path}.pub"
-        )
-    keys = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    wrong = next((key for key in keys if not KEY.match(key)), None)
-    if not keys or wrong is not None:
-        raise UsageFailure(f"{path} is not a file of public keys, one a line, such as ssh-ed25519 AAAA… name")
-    return keys
-
-
-def _own_key() -> Path:
-    directory = Path("~/.ssh").expanduser()
-    for name in DEFAULT_KEYS:
-        if (directory / name).is_file():
-            return directory / name
-    raise UsageFailure(f"there is no public key in {directory}", advice="ssh-keygen makes one; -k FILE names another.")
 
 
 def _duration(seconds: float | None) -> Duration | None:

@@ -9,10 +9,11 @@ import click
 from kadeploy.inventory.v1 import environment_pb2
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
-from kadeploy_cli.environments import archiving, image_files
+from kadeploy_cli.environments import archiving, describing, image_files
 from kadeploy_cli.environments.archiving import COMPRESSORS, ArchiveRequest
 from kadeploy_cli.environments.classic_commands import recording_options
 from kadeploy_cli.terminal import output
+from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -75,9 +76,9 @@ def _directory(option: str, name: str) -> Path:
     return Path(name).resolve()
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @archiving_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options(form=None)
 def kaarchive(_session: Session, /, **options: Any) -> None:
     """Makes an image of a system: one file system, owners as numbers, with extended attributes.
@@ -89,12 +90,12 @@ def kaarchive(_session: Session, /, **options: Any) -> None:
     finish(ExitCode.OK)
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @recording_options
 @archiving_options
 @click.option("--initrdpath", metavar="PATH", help="The initrd in the image (-i names the image here).")
 @click.option("--cluster", metavar="NAME", help="The cluster that it is made for (-z compresses here).")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options(form=None)
 def kacreateenv(session: Session, /, *, file: str | None, owner: str, **options: Any) -> None:
     """Makes an image of a system and records it as an environment: kaarchive and karecordenv in one step.
@@ -104,7 +105,7 @@ def kacreateenv(session: Session, /, *, file: str | None, owner: str, **options:
     wanted = archive_request(options)
     archiving.check(wanted)
     options["filebase"] = str(wanted.image)
-    planned = environments.described(file=file, options=options, owner=owner, read_image=_planned_image)
+    planned = describing.described(file=file, options=options, owner=owner, read_image=_planned_image)
     environments.refuse_unrecordable(session, planned)
     image = archiving.make(wanted)
     output.say(f"{image} is made: {output.size(image.stat().st_size)}")

@@ -9,6 +9,7 @@ from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.nodes.names import node_options
+from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -20,7 +21,7 @@ RECORDING = (
     click.option("-v", "--env-version", "version", metavar="N", help="Its version.  [default: 1]"),
     click.option("-d", "--description", metavar="TEXT", help="A word about it."),
     click.option("-a", "--author", metavar="ADDRESS", help="Whom to ask."),
-    click.option("-s", "--size", metavar="MB", help="The least size of the partition."),
+    click.option("-s", "-size", "--size", metavar="MB", help="The least size of the partition."),
     click.option("-k", "--kernelpath", metavar="PATH", help='The kernel in the image; "chainload"; "mboot.c32".'),
     click.option("-p", "--kernelparam", metavar="TEXT", help="The kernel's arguments; the cluster's when left out."),
     click.option("-ft", "--filesite", metavar="FILE", help="The archive of the post-install script."),
@@ -42,12 +43,12 @@ def recording_options(function: Function) -> Function:
     return function
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @recording_options
 @click.option("-i", "--initrdpath", metavar="PATH", help="The initrd in the image.")
 @click.option("-fb", "--filebase", metavar="FILE", help="The image: .tar.gz .tar.zst .dd.gz and the like, or its URL.")
 @click.option("-z", "--cluster", metavar="NAME", help="The cluster that it is made for.")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options(form=None)
 def karecordenv(session: Session, /, *, file: str | None, owner: str, **options: str | None) -> None:
     """Records an environment, with size and SHA-256 of its files.
@@ -57,7 +58,7 @@ def karecordenv(session: Session, /, *, file: str | None, owner: str, **options:
     finish(environments.record(session, file=file, options=options, owner=owner))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.option("-e", "--environment", "name", metavar="NAME", help="Show this environment.")
 @click.option("--env-version", "version", type=click.IntRange(1), metavar="N", help="With -e or -d: this version.")
 @click.option("-a", "--add", "file", metavar="FILE", help="Record the environment of a description file.")
@@ -66,8 +67,8 @@ def karecordenv(session: Session, /, *, file: str | None, owner: str, **options:
 @click.option("--listlogin", is_flag=True, help="List who owns environments that you may use.")
 @click.option("-z", "--cluster", default="", metavar="NAME", help="Those made for this cluster.")
 @node_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options()
+@version_option
+@command_options(lists=True)
 def kaenvironments(
     session: Session,
     /,

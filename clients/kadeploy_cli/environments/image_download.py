@@ -4,9 +4,9 @@ import hashlib
 import http.client
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
+from kadeploy_cli.connection.http_opener import http_opener
 from kadeploy_cli.terminal.failures import UsageFailure
 
 CHUNK = 1 << 20
@@ -18,12 +18,28 @@ MAXIMUM_BYTES = 1 << 40
 def digest_and_size(url: str) -> tuple[str, int]:
     """Returns "sha256:<hex>" and the size of what an http(s) address gives, or says why it cannot."""
     whole, size = hashlib.sha256(), 0
+    for part in _fetched(url):
+        whole.update(part)
+        size += len(part)
+        if size > MAXIMUM_BYTES:
+            raise UsageFailure(f"{url} has more than {MAXIMUM_BYTES >> 30} GiB")
+    return f"sha256:{whole.hexdigest()}", size
+
+
+def content(url: str, *, most: int) -> bytes:
+    """Returns the first bytes of what an http(s) address gives, or says why it cannot."""
+    found = b""
+    for part in _fetched(url):
+        found += part
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _fetched(url: str) -> Iterator[bytes]:
+    """Gives what an address gives, in parts. Raises UsageFailure."""
     try:
-        for part in _parts(url):
-            whole.update(part)
-            size += len(part)
-            if size > MAXIMUM_BYTES:
-                raise UsageFailure(f"{url} has more than {MAXIMUM_BYTES >> 30} GiB")
+        yield from _parts(url)
     except urllib.error.HTTPError as error:
         with error:
             raise UsageFailure(f"{url} cannot be fetched: the server answered {error.code} {error.reason}") from None
@@ -31,12 +47,11 @@ def digest_and_size(url: str) -> tuple[str, int]:
         raise UsageFailure(f"{url} cannot be fetched: {error.reason}") from None
     except (http.client.HTTPException, OSError, ValueError) as error:
         raise UsageFailure(f"{url} cannot be fetched: {str(error) or type(error).__name__}") from None
-    return f"sha256:{whole.hexdigest()}", size
 
 
 def _parts(url: str) -> Iterator[bytes]:
     deadline = time.monotonic() + MAXIMUM_SECONDS
-    with _opener().open(url, timeout=SILENCE_SECONDS) as answer:
+    with http_opener().open(url, timeout=SILENCE_SECONDS) as answer:
         announced = answer.headers["Content-Length"] or ""
         count = 0
         while part := answer.read(CHUNK):
@@ -46,19 +61,3 @@ def _parts(url: str) -> Iterator[bytes]:
                 raise UsageFailure(f"{url} was not read to its end in {MAXIMUM_SECONDS / 3600:g} hours")
         if announced.isdigit() and count < int(announced):
             raise UsageFailure(f"{url} cannot be fetched: it broke off after {count} of {announced} bytes")
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Returns an opener that knows HTTP alone, so that no redirection leads elsewhere."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPRedirectHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-        urllib.request.UnknownHandler,
-    ):
-        opener.add_handler(handler())
-    return opener

@@ -11,13 +11,14 @@ from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.nodes import partitions
 from kadeploy_cli.nodes.commands import chosen, registration_options
 from kadeploy_cli.nodes.names import node_options
+from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.failures import UsageFailure
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.argument("file")
 @registration_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options(form=None)
 def kaaddnode(session: Session, /, *, file: str, dry_run: bool, **options: Any) -> None:
     r"""Registers the nodes of a description file ("-" for stdin), all or none.
@@ -29,17 +30,17 @@ def kaaddnode(session: Session, /, *, file: str, dry_run: bool, **options: Any) 
     finish(nodes.register(session, nodes.described(file, **chosen(options)), dry_run=dry_run))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.argument("names", nargs=-1, metavar="[NODES]...")
 @node_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options(form=None)
 def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[str, ...], node_file: str | None) -> None:
     """Removes nodes with their disks and partitions."""
     finish(nodes.delete(session, node_names.required((*names, *machines), node_file)))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.option("-listnode", "--listnode", "list_nodes", is_flag=True, help="List the nodes.")
 @click.option(
     "-listpartition",
@@ -74,8 +75,8 @@ def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[st
     help="Only this cluster; with -add, the files with its name in theirs.",
 )
 @node_options
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options()
+@version_option
+@command_options(lists=True)
 def kanodes(
     session: Session,
     /,

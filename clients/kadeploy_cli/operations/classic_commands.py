@@ -6,20 +6,27 @@ from typing import Any
 import click
 
 from kadeploy_cli.connection.session import Session, command_options, finish
-from kadeploy_cli.deployments import spec as deployment_spec
 from kadeploy_cli.deployments import statistics
+from kadeploy_cli.deployments.public_keys import DEFAULT_KEY, read_keys
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.nodes.names import node_options
 from kadeploy_cli.operations import console, node_control, remote_command
 from kadeploy_cli.operations.control_options import (
+    KINDS,
+    LEVEL,
     SECONDS,
     classic_list_options,
+    id_file_option,
     lists,
+    no_wait_option,
     one_node,
+    power_list_options,
     reboot_options,
     reboot_request,
 )
 from kadeploy_cli.operations.node_control import Lists
+from kadeploy_cli.terminal import foreign_words
+from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.failures import UsageFailure
 
 
@@ -41,30 +48,46 @@ class Day(click.DateTime):
 
 DAY = Day()
 
-version_option = click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
 
-
-@click.command()
+@click.command(cls=ClassicCommand, instead=foreign_words.REBOOT, elsewhere=foreign_words.REBOOT_ELSEWHERE)
+@click.argument("word", required=False, metavar="[KIND]", type=click.Choice(list(KINDS)))
 @reboot_options
 @node_options
 @classic_list_options
+@no_wait_option
+@id_file_option
 @version_option
 @command_options("--output")
-def kareboot(session: Session, /, *, machines: tuple[str, ...], node_file: str | None, **options: Any) -> None:
+def kareboot(
+    session: Session,
+    /,
+    *,
+    word: str | None,
+    machines: tuple[str, ...],
+    node_file: str | None,
+    no_wait: bool,
+    **options: Any,
+) -> None:
     """Reboots nodes and waits until each of them runs what it should.
 
     Without -d, -e and -p they boot what their boot entry says. Without -s, -h and --very-hard the cluster's ladder
     decides: soft first, harder for those that do not come back. A node on which nothing was ever deployed cannot be
     asked what it runs; it counts as rebooted when the command has worked.
 
+    KIND says it in Kadeploy 3's words, as -r does: simple, deploy_env, recorded_env.
+
     -p and -e need the right on the very partition; anything else any right on the node.
     """
+    if word is not None and options["kind"] not in (None, word):
+        raise UsageFailure(f"{word} and -r {options['kind']} say different things")
+    options["kind"] = word or options["kind"]
     nodes = node_names.required(machines, node_file)
     files = lists(options)
-    finish(node_control.reboot(session, reboot_request(str(nodes), options), files))
+    finish(node_control.reboot(session, reboot_request(str(nodes), options), files, wait=not no_wait))
 
 
-@click.command()
+@click.command(cls=ClassicCommand, instead=foreign_words.POWER)
+@click.argument("word", required=False, metavar="[ACTION]", type=click.Choice([*node_control.ACTIONS, "status"]))
 @click.option("--on", "actions", flag_value="on", multiple=True, help="Switch on.")
 @click.option("--off", "actions", flag_value="off", multiple=True, help="Switch off.")
 @click.option("--cycle", "actions", flag_value="cycle", multiple=True, help="Off and on again.")
@@ -72,36 +95,47 @@ def kareboot(session: Session, /, *, machines: tuple[str, ...], node_file: str |
 @click.option(
     "-l",
     "--level",
-    type=click.Choice(list(node_control.LEVELS)),
+    type=LEVEL,
     help="How hard: --off soft shuts the system down, --cycle hard resets. At once when left out.",
 )
 @node_options
-@classic_list_options
+@power_list_options
+@no_wait_option
+@id_file_option
 @version_option
 @command_options("--output")
 def kapower(
     session: Session,
     /,
     *,
+    word: str | None,
+    no_wait: bool,
     actions: tuple[str, ...],
     level: str | None,
     machines: tuple[str, ...],
     node_file: str | None,
     **options: Any,
 ) -> None:
-    """Switches the power of nodes, or says whether it is on."""
-    if len(set(actions)) != 1:
+    """Switches the power of nodes, or says whether it is on.
+
+    ACTION is the same as the option of that name: on, off, cycle, status.
+    """
+    chosen = {*actions, word} - {None}
+    if len(chosen) != 1:
         raise UsageFailure("one of --on, --off, --cycle and --status is needed")
+    action = str(chosen.pop())
     nodes = node_names.required(machines, node_file)
     files = lists(options)
-    if actions[0] == "status":
-        if files != Lists():
-            raise UsageFailure("-o and --output-ko-nodes say nothing with --status: nothing is done to any node")
+    if action == "status":
+        if files != Lists() or no_wait:
+            raise UsageFailure(
+                "-o, -n, --write-workflow-id and --no-wait say nothing with --status: nothing is done to any node"
+            )
         finish(node_control.show_power(session, nodes))
-    finish(node_control.set_power(session, nodes, actions[0], level, files))
+    finish(node_control.set_power(session, nodes, action, level, files, wait=not no_wait))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.option("-m", "--machine", "machines", multiple=True, metavar="NODE", help="The node.")
 @version_option
 @command_options(form=None)
@@ -114,7 +148,7 @@ def kaconsole(session: Session, /, *, machines: tuple[str, ...]) -> None:
     finish(console.attach(session, one_node(machines)))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.option("-c", "--command", "command", default="true", show_default=True, metavar="TEXT", help="What to run.")
 @click.option("--timeout", type=SECONDS, metavar="S", help="Seconds for each node.  [default: 600]")
 @node_options
@@ -137,13 +171,13 @@ def karemote(
     finish(remote_command.run(session, nodes, ["sh", "-c", command], timeout=timeout))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.option(
     "-k",
     "--key-file",
     "key_files",
     multiple=True,
-    metavar="FILE",
+    metavar="FILE|URL",
     help="Public keys, one a line; your own in ~/.ssh when left out. Repeatable.",
 )
 @node_options
@@ -154,12 +188,12 @@ def kaaddkeys(
 ) -> None:
     """Lets the owners of public keys log in on nodes as root. The same again changes nothing."""
     nodes = node_names.required(machines, node_file)
-    files = key_files or (deployment_spec.DEFAULT_KEY,)
-    keys = [key for file in files for key in deployment_spec.read_keys(file)]
+    files = key_files or (DEFAULT_KEY,)
+    keys = [key for file in files for key in read_keys(file)]
     finish(remote_command.add_keys(session, nodes, keys))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.option("--since", type=DAY, metavar="DATE", help="Only deployments from this day on: 2026-11-22, 2026-11.")
 @click.option("--until", type=DAY, metavar="DATE", help="Only deployments before this day.")
 @node_options

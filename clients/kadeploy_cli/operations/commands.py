@@ -6,13 +6,14 @@ from typing import Any
 import click
 
 from kadeploy_cli.connection.session import Session, command_options, finish
-from kadeploy_cli.deployments import spec as deployment_spec
 from kadeploy_cli.deployments import statistics as histories
+from kadeploy_cli.deployments.public_keys import DEFAULT_KEY, read_keys
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.operations import console as consoles
 from kadeploy_cli.operations import node_control, remote_command
 from kadeploy_cli.operations.classic_commands import DAY
 from kadeploy_cli.operations.control_options import (
+    LEVEL,
     SECONDS,
     list_options,
     lists,
@@ -38,7 +39,7 @@ def reboot(session: Session, /, *, node_set: str, **options: Any) -> None:
 @click.command()
 @click.argument("node_set", metavar="NODES")
 @click.argument("action", type=click.Choice([*node_control.ACTIONS, "status"]))
-@click.option("-l", "--level", type=click.Choice(list(node_control.LEVELS)), help="How hard; at once when left out.")
+@click.option("-l", "--level", type=LEVEL, help="How hard; at once when left out.")
 @list_options
 @command_options()
 def power(session: Session, /, *, node_set: str, action: str, level: str | None, **options: Any) -> None:
@@ -79,8 +80,8 @@ def run(session: Session, /, *, node_set: str, arguments: tuple[str, ...], timeo
 def keys(session: Session, /, *, node_set: str, key_files: tuple[str, ...]) -> None:
     """Lets the owners of public keys log in on nodes as root; your own keys when no file is named."""
     wanted = node_names.required([node_set], None)
-    files = key_files or (deployment_spec.DEFAULT_KEY,)
-    finish(remote_command.add_keys(session, wanted, [key for file in files for key in deployment_spec.read_keys(file)]))
+    files = key_files or (DEFAULT_KEY,)
+    finish(remote_command.add_keys(session, wanted, [key for file in files for key in read_keys(file)]))
 
 
 @click.command()

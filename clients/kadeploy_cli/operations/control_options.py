@@ -15,6 +15,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # A kexec needs the deployment environment.
 METHODS = [word for word in deployment_spec.BOOT_METHODS if word != "kexec"]
 SECONDS = click.FloatRange(0, 86_400, min_open=True)
+# Kadeploy 3's kinds of reboots, and the options here that may stand beside each.
+KINDS: dict[str, tuple[str, ...]] = {
+    "simple": (),
+    "deploy_env": ("deployment_kernel",),
+    "recorded_env": ("environment", "partition"),
+    "set_pxe": (),
+}
 
 REBOOT = (
     click.option("-d", "--deploy", "deployment_kernel", is_flag=True, help="Into the deployment environment."),
@@ -27,7 +34,18 @@ REBOOT = (
     click.option("--env-version", "version", type=click.IntRange(1), metavar="N", help="With -e: its version."),
     click.option("-l", "--login", "owner", default="", metavar="USER", help="With -e: whose environment it is."),
     click.option(
-        "-p", "--partition", default="", metavar="PARTITION", help="Into what was deployed on this partition: 3, sda3."
+        "-p",
+        "--partition",
+        default="",
+        metavar="PARTITION",
+        help="Into what was deployed on this partition: 3, sda3, /dev/sda3.",
+    ),
+    click.option(
+        "-r",
+        "--reboot-kind",
+        "kind",
+        type=click.Choice(list(KINDS)),
+        help="As Kadeploy 3 says it: simple, deploy_env (-d), recorded_env (with -e or -p).",
     ),
     click.option("-s", "--soft", "soft", is_flag=True, help="Log in and reboot, and try nothing harder."),
     click.option("-h", "--hard", "hard", is_flag=True, help="Reset at once, and try nothing else."),
@@ -46,6 +64,11 @@ REBOOT = (
 OK_HELP = "Write the nodes that did it there."
 BAD_LIST = click.option("--output-ko-nodes", "bad_file", metavar="FILE", help="Write the other nodes there.")
 CLASSIC_LISTS = (click.option("-o", "--output-ok-nodes", "good_file", metavar="FILE", help=OK_HELP), BAD_LIST)
+# kareboot's -n is another.
+POWER_LISTS = (
+    CLASSIC_LISTS[0],
+    click.option("-n", "--output-ko-nodes", "bad_file", metavar="FILE", help="Write the other nodes there."),
+)
 # With `ka`, -o is the form of the result, as everywhere.
 LISTS = (click.option("--output-ok-nodes", "good_file", metavar="FILE", help=OK_HELP), BAD_LIST)
 
@@ -62,21 +85,41 @@ def _given(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Fu
 reboot_options = _given(REBOOT)
 list_options = _given(LISTS)
 classic_list_options = _given(CLASSIC_LISTS)
+power_list_options = _given(POWER_LISTS)
+no_wait_option = click.option("--no-wait", is_flag=True, help="Print the operation's id, and do not wait.")
+id_file_option = click.option("--write-workflow-id", "id_file", metavar="FILE", help="Write the operation's id there.")
+
+
+class Level(click.Choice[str]):
+    """How hard, with a hyphen or, as Kadeploy 3 has it, an underscore."""
+
+    name = "level"
+
+    def __init__(self) -> None:
+        super().__init__(list(LEVELS))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As click, with very_hard for very-hard."""
+        return super().convert(str(value).replace("_", "-"), param, ctx)
+
+
+LEVEL = Level()
 
 
 def lists(options: dict[str, Any]) -> Lists:
     """Takes the files for the lists out of the options."""
-    return Lists(good_file=options.pop("good_file"), bad_file=options.pop("bad_file"))
+    return Lists(
+        good_file=options.pop("good_file"), bad_file=options.pop("bad_file"), id_file=options.pop("id_file", None)
+    )
 
 
 def reboot_request(nodes: str, options: dict[str, Any]) -> deployer_service_pb2.RebootNodesRequest:
     """Returns what the options ask for, or says which of them exclude each other."""
+    _apply_kind(options)
     wanted = [name for name in ("deployment_kernel", "environment", "partition") if options[name]]
     if len(wanted) > 1:
         raise UsageFailure("of -d, -e and -p only one can be given: a node boots one system")
-    for option, word, needs in (("label", "--label", "deployment_kernel"), ("owner", "-l", "environment")):
-        if options[option] and not options[needs]:
-            raise UsageFailure(f"{word} says nothing without {'-d' if needs == 'deployment_kernel' else '-e'}")
+    _check_companions(options)
     if not wanted and (options["prepare_only"] or options["kernel_arguments"]):
         word = "-n" if options["prepare_only"] else "-kp"
         raise UsageFailure(f"{word} says nothing without -d, -e or -p: a simple reboot boots what the entry says")
@@ -102,6 +145,35 @@ def reboot_request(nodes: str, options: dict[str, Any]) -> deployer_service_pb2.
     else:
         request.simple.SetInParent()
     return request
+
+
+def _check_companions(options: dict[str, Any]) -> None:
+    """Refuses options that say nothing without another one."""
+    if options["label"] and not options["deployment_kernel"]:
+        raise UsageFailure("--label says nothing without -d")
+    if options["owner"] and not options["environment"]:
+        is_level = options["owner"].replace("_", "-") in LEVELS
+        advice = "The level is --soft (-s), --hard (-h) or --very-hard." if is_level else ""
+        raise UsageFailure("-l says nothing without -e: it names the owner of the environment", advice=advice)
+
+
+def _apply_kind(options: dict[str, Any]) -> None:
+    """Checks the kind of Kadeploy 3 against the options that say the same here, and adds what it alone says."""
+    kind = options.pop("kind")
+    if kind is None:
+        return
+    if kind == "set_pxe":
+        raise UsageFailure(
+            "set_pxe boots files of the user's own, which no command here writes",
+            advice="-n with -d, -e or -p writes the boot files of a system and does not reboot.",
+        )
+    if kind == "deploy_env":
+        options["deployment_kernel"] = True
+    given = [name for name in ("deployment_kernel", "environment", "partition") if options[name]]
+    if kind == "recorded_env" and not given:
+        raise UsageFailure("recorded_env needs -e NAME, or -p PARTITION for what was deployed there")
+    if any(name not in KINDS[kind] for name in given):
+        raise UsageFailure(f"{kind} and -d, -e or -p say different things: a node boots one system")
 
 
 def _boot_method(options: dict[str, Any]) -> "deployment_pb2.BootMethod.ValueType":

@@ -35,7 +35,13 @@ class Operation:
     interrupted: bool = False
 
 
-def carry_out(deployer: Deployer, method: Any, request: Any, tell: Callable[[NodeOutcome], None]) -> Operation:
+def carry_out(
+    deployer: Deployer,
+    method: Any,
+    request: Any,
+    tell: Callable[[NodeOutcome], None],
+    begun: Callable[[str], None] = lambda _: None,
+) -> Operation:
     """Has an operation carried out, tells of each node once, and returns when it is over.
 
     Args:
@@ -43,10 +49,27 @@ def carry_out(deployer: Deployer, method: Any, request: Any, tell: Callable[[Nod
         method: RebootNodes or SetPower.
         request: what is asked; gets its request_id here.
         tell: told of each node.
+        begun: called with the operation's id before it is asked for.
     """
     request.request_id = str(uuid.uuid4())
+    begun(request.request_id)
     with reader() as reading:
         return _Asking(deployer, method, request, tell, reading).run()
+
+
+def begin(deployer: Deployer, method: Any, request: Any) -> str:
+    """Has an operation begun, returns its id, and leaves it to itself."""
+    request.request_id = str(uuid.uuid4())
+    call = method(request, timeout=deployer.deadlines.call)
+    try:
+        if ACCEPTED not in dict(call.initial_metadata() or ()):
+            for _ in call:  # It ends with the reason of the refusal.
+                pass
+    except grpc.RpcError as error:
+        raise deployer.failure(from_rpc_error(error)) from None
+    call.cancel()
+    request_id: str = request.request_id
+    return request_id
 
 
 class _Asking:

@@ -1,6 +1,7 @@
 """Reboots and power: what is done to nodes from outside."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli.connection.session import Session
@@ -10,6 +11,7 @@ from kadeploy_cli.nodes.results import NodeOutcome, outcome
 from kadeploy_cli.operations import named_operations as operations
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
+from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_cli.terminal.plain import word
 from kadeploy_nodeset import NodeSet
 
@@ -27,35 +29,39 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lists:
-    """Files that take the names of the nodes that succeeded and of those that did not."""
+    """Files that take the names of the nodes that succeeded and of those that did not, and the operation's id."""
 
     good_file: str | None = None
     bad_file: str | None = None
+    id_file: str | None = None
 
     def check(self) -> None:
         """Refuses files that cannot be written, before anything is done."""
-        deploy.check(deploy.Aftermath(good_file=self.good_file, bad_file=self.bad_file))
+        deploy.check(deploy.Aftermath(good_file=self.good_file, bad_file=self.bad_file, id_file=self.id_file))
+
+    def write_id(self, name: str) -> None:
+        """Writes the operation's id into its file, where one is named."""
+        if self.id_file:
+            deploy.write_names(self.id_file, [name])
 
 
-def reboot(session: Session, request: deployer_service_pb2.RebootNodesRequest, lists: Lists) -> ExitCode:
+def reboot(
+    session: Session, request: deployer_service_pb2.RebootNodesRequest, lists: Lists, *, wait: bool = True
+) -> ExitCode:
     """Reboots nodes, says of each when it is there, and returns the exit status."""
-    lists.check()
-    return _finish(
-        session, operations.carry_out(session.deployer, session.deployer.control.RebootNodes, request, _say), lists
-    )
+    return _carry_out(session, session.deployer.control.RebootNodes, request, lists, wait=wait)
 
 
-def set_power(session: Session, nodes: NodeSet, action: str, level: str | None, lists: Lists) -> ExitCode:
+def set_power(
+    session: Session, nodes: NodeSet, action: str, level: str | None, lists: Lists, *, wait: bool = True
+) -> ExitCode:
     """Switches the power of nodes and returns the exit status."""
-    lists.check()
     request = deployer_service_pb2.SetPowerRequest(
         nodes=str(nodes),
         action=ACTIONS[action],
         level=LEVELS[level] if level else deployer_service_pb2.CONTROL_LEVEL_UNSPECIFIED,
     )
-    return _finish(
-        session, operations.carry_out(session.deployer, session.deployer.control.SetPower, request, _say), lists
-    )
+    return _carry_out(session, session.deployer.control.SetPower, request, lists, wait=wait)
 
 
 def show_power(session: Session, nodes: NodeSet) -> ExitCode:
@@ -82,8 +88,17 @@ def _say(found: NodeOutcome) -> None:
     output.say(found.sentence)
 
 
-def _finish(session: Session, operation: operations.Operation, lists: Lists) -> ExitCode:
-    """Prints what became of all nodes and returns the exit status."""
+def _carry_out(session: Session, method: Any, request: Any, lists: Lists, *, wait: bool) -> ExitCode:
+    """Has an operation carried out, prints what became of all nodes and returns the exit status."""
+    lists.check()
+    if not wait:
+        if lists.good_file or lists.bad_file:
+            raise UsageFailure("--no-wait knows no results: -o and --output-ko-nodes say nothing beside it")
+        name = operations.begin(session.deployer, method, request)
+        lists.write_id(name)
+        output.show(session.form, columns=("OPERATION",), rows=[[name]], data={"id": name}, names=[name])
+        return ExitCode.OK
+    operation = operations.carry_out(session.deployer, method, request, _say, begun=lists.write_id)
     outcomes = list(operation.outcomes.values())
     code = node_results.show(session, outcomes, good_file=lists.good_file, bad_file=lists.bad_file)
     return ExitCode.INTERRUPTED if operation.interrupted else code

@@ -39,30 +39,44 @@ def moment(text: str | None) -> Timestamp | None:
     return stamp
 
 
+def partition_words(parts: Sequence[str]) -> list[str]:
+    """Returns partitions as rights name them: without "/dev/"."""
+    return [part.removeprefix("/dev/") for part in parts]
+
+
 def grant(
-    session: Session, *, users: Sequence[str], nodes: str, parts: Sequence[str], until: Timestamp | None
+    session: Session,
+    *,
+    users: Sequence[str],
+    nodes: str,
+    parts: Sequence[str],
+    until: Timestamp | None,
+    user_option: str = "-l",
 ) -> ExitCode:
-    """Grants every user the partitions on the nodes."""
+    """Grants every user the partitions on the nodes. `user_option`: how the command names users."""
     if not users or not nodes:
         raise UsageFailure(
-            "a right needs a user and a node", advice='Name them with -l USER and -m NODES ("*" for all).'
+            "a right needs a user and a node", advice=f'Name them with {user_option} USER and -m NODES ("*" for all).'
         )
     inventory = session.inventory
     request = inventory_service_pb2.GrantRightsRequest(
-        users=users, nodes=nodes, partitions=parts or [EVERYTHING], expire_time=until
+        users=users, nodes=nodes, partitions=partition_words(parts) or [EVERYTHING], expire_time=until
     )
     answer = inventory.call(inventory.rights.GrantRights, request)
     return _show(session, "granted", list(answer.rights))
 
 
-def revoke(session: Session, *, users: Sequence[str], nodes: str, parts: Sequence[str]) -> ExitCode:
+def revoke(
+    session: Session, *, users: Sequence[str], nodes: str, parts: Sequence[str], user_option: str = "-l"
+) -> ExitCode:
     """Takes away every right that fits; what is not named fits all, but something must be named."""
     if not (users or nodes or parts):
         raise UsageFailure(
-            "this would take away every right there is", advice="Name a user (-l), nodes (-m) or partitions (-p)."
+            "this would take away every right there is",
+            advice=f"Name a user ({user_option}), nodes (-m) or partitions (-p).",
         )
     inventory = session.inventory
-    request = inventory_service_pb2.RevokeRightsRequest(users=users, nodes=nodes, partitions=parts)
+    request = inventory_service_pb2.RevokeRightsRequest(users=users, nodes=nodes, partitions=partition_words(parts))
     answer = inventory.call(inventory.rights.RevokeRights, request)
     return _show(session, "revoked", list(answer.rights))
 

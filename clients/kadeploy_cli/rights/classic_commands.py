@@ -6,15 +6,16 @@ from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.nodes.names import node_options
 from kadeploy_cli.rights import actions as rights
 from kadeploy_cli.rights.commands import PARTITIONS, USERS
+from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.failures import UsageFailure
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @USERS
 @node_options
 @PARTITIONS
 @click.option("--until", metavar="TIME", help="The right ends then, such as 2030-01-31T18:00.")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options()
 def kaadduser(
     session: Session,
@@ -31,11 +32,11 @@ def kaadduser(
     finish(rights.grant(session, users=users, nodes=nodes, parts=parts, until=rights.moment(until)))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @USERS
 @node_options
 @PARTITIONS
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
+@version_option
 @command_options()
 def kadeluser(
     session: Session,
@@ -50,10 +51,18 @@ def kadeluser(
     finish(rights.revoke(session, users=users, nodes=rights.node_words(machines, node_file), parts=parts))
 
 
-@click.command()
+@click.command(cls=ClassicCommand)
 @click.option("-a", "--add", "added", is_flag=True, help="Grant the user the partitions of the nodes.")
 @click.option("-d", "--delete", "removed", is_flag=True, help="Take those rights away.")
-@click.option("-l", "--list", "listed", is_flag=True, help="List rights: of the user, on the nodes, or all.")
+@click.option(
+    "-l",
+    "-s",
+    "--list",
+    "--show-rights",
+    "listed",
+    is_flag=True,
+    help="List rights: of the user, on the nodes, or all.",
+)
 @click.option("-u", "--user", "user", default="", metavar="USER", help='The user, "*" for all.')
 @node_options
 @PARTITIONS
@@ -65,8 +74,8 @@ def kadeluser(
     help="With -a: take away what other users have on these nodes, instead of refusing.",
 )
 @click.option("--until", metavar="TIME", help="With -a: the right ends then, such as 2030-01-31T18:00.")
-@click.version_option(None, "-V", "--version", "show_version", package_name="kadeploy-client")
-@command_options("--output")
+@version_option
+@command_options("--output", lists=True)
 def karights(
     session: Session,
     /,
@@ -92,8 +101,8 @@ def karights(
         finish(rights.show_list(session, user=user, nodes="" if nodes == rights.EVERYTHING else nodes))
     users = [user] if user else []
     if removed:
-        finish(rights.revoke(session, users=users, nodes=nodes, parts=parts))
+        finish(rights.revoke(session, users=users, nodes=nodes, parts=parts, user_option="-u"))
     moment = rights.moment(until)
     if users and nodes:
         rights.clear_others(session, user=user, nodes=nodes, overwrite=overwrite)
-    finish(rights.grant(session, users=users, nodes=nodes, parts=parts, until=moment))
+    finish(rights.grant(session, users=users, nodes=nodes, parts=parts, until=moment, user_option="-u"))

@@ -8,7 +8,13 @@ from kadeploy_cli.rights import actions as rights
 
 USERS = click.option("-l", "--user", "users", multiple=True, metavar="USER", help='A user, "*" for all. Repeatable.')
 PARTITIONS = click.option(
-    "-p", "--partition", "parts", multiple=True, metavar="PARTITION", help='Such as sda3, "*" for all. Repeatable.'
+    "-p",
+    "--partition",
+    "--part",
+    "parts",
+    multiple=True,
+    metavar="PARTITION",
+    help='Such as sda3 or /dev/sda3, "*" for all. Repeatable.',
 )
 
 
@@ -59,7 +65,7 @@ def revoke(
 @right.command("list")
 @click.option("-l", "--user", default="", metavar="USER", help="Only the rights of this user.")
 @node_options
-@command_options()
+@command_options(lists=True)
 def list_rights(session: Session, /, *, user: str, machines: tuple[str, ...], node_file: str | None) -> None:
     """Lists rights."""
     finish(rights.show_list(session, user=user, nodes=rights.node_words(machines, node_file)))

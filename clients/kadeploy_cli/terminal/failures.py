@@ -3,12 +3,15 @@
 Every failure that a user can meet ends as a `Failure`; click prints it and exits with its code.
 """
 
+import json
 import sys
 from typing import IO, Any
 
 import click
 
 from kadeploy_cli.terminal.exit_codes import ExitCode
+
+FORMS_FOR_PROGRAMS = ("json", "ndjson")
 
 
 class Failure(click.ClickException):
@@ -21,8 +24,11 @@ class Failure(click.ClickException):
         exit_code: ExitCode,
         advice: str = "",
         details: tuple[str, ...] = (),
+        reason: str = "",
     ) -> None:
         super().__init__(message)
+        # The word that a service gives for it; empty for what went wrong on this side.
+        self.reason = reason
         # click declares it for the class; each failure has its own.
         self.exit_code = int(exit_code)  # type: ignore[misc]
         self.advice = advice
@@ -32,16 +38,28 @@ class Failure(click.ClickException):
         context = click.get_current_context(silent=True)
         self.program = (context.find_root().info_name if context else None) or "ka"
         self.verbose = bool(context and context.params.get("verbose"))
+        self.as_json = bool(context and context.params.get("output_form") in FORMS_FOR_PROGRAMS)
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Prints the message, the advice and, when asked for, the details to stderr."""
+        """Prints the message, the advice and, when asked for, the details to stderr; under `-o json` as JSON."""
         stream = file if file is not None else sys.stderr
+        if self.as_json:
+            show_as_json(self.message, self.exit_code, reason=self.reason, advice=self.advice, details=self.details)
+            return
         click.echo(f"{self.program}: {self.message}", file=stream)
         if self.advice:
             click.echo(f"  {self.advice}", file=stream)
         if self.verbose:
             for line in self.details:
                 click.echo(f"  {line}", file=stream)
+
+
+def show_as_json(
+    message: str, exit_code: int, *, reason: str = "", advice: str = "", details: tuple[str, ...] = ()
+) -> None:
+    """Prints why a command ended, for programs, as one line on stderr."""
+    error = {"message": message, "reason": reason, "advice": advice, "details": list(details), "exit_status": exit_code}
+    click.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
 
 
 class UsageFailure(Failure):

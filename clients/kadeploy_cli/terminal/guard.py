@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from importlib import import_module
 
 import click
 
+from kadeploy_cli.terminal import failures
 from kadeploy_cli.terminal.exit_codes import ExitCode
 
 REPORT = "This is a mistake in the command itself; --verbose shows where. Please report it."
@@ -28,7 +30,7 @@ def run(command: click.Command | str, name: str) -> None:
     """
     _open_standard_streams()
     try:
-        _loaded(command).main(prog_name=name)
+        _main(_loaded(command), name)
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
     except SystemExit as end:
@@ -44,6 +46,33 @@ def run(command: click.Command | str, name: str) -> None:
         _report(name, error)
     except Exception as error:  # noqa: BLE001
         _report(name, error)
+
+
+def _main(command: click.Command, name: str) -> None:
+    """Runs the command. What click has to say of the command line is JSON where the command line asks for it."""
+    if not _wants_json(sys.argv[1:]):
+        command.main(prog_name=name)
+    try:
+        status = command.main(prog_name=name, standalone_mode=False)
+    except click.UsageError as error:
+        failures.show_as_json(error.format_message(), ExitCode.USAGE)
+        sys.exit(ExitCode.USAGE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        failures.show_as_json("stopped", INTERRUPTED)
+        sys.exit(INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """Returns whether a command line asks for JSON, also one that cannot be understood."""
+    forms = failures.FORMS_FOR_PROGRAMS
+    pairs = itertools.pairwise(arguments)
+    return any(one in ("-o", "--output") and two in forms for one, two in pairs) or any(
+        one in (f"--output={form}", f"-o{form}") for one in arguments for form in forms
+    )
 
 
 def _open_standard_streams() -> None:
@@ -64,6 +93,9 @@ def _loaded(command: click.Command | str) -> click.Command:
 
 
 def _report(name: str, error: Exception) -> None:
+    if _wants_json(sys.argv[1:]):
+        failures.show_as_json(f"unexpected {type(error).__name__}: {_one_line(error)}", ExitCode.FAILED, advice=REPORT)
+        sys.exit(ExitCode.FAILED)
     click.echo(f"{name}: unexpected {type(error).__name__}: {_one_line(error)}", err=True)
     if "--verbose" in sys.argv:
         for frame in traceback.extract_tb(error.__traceback__):

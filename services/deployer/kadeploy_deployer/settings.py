@@ -13,6 +13,7 @@ from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
 
 DEFAULT_ADDRESS = "127.0.0.1:7402"
+DEFAULT_BROADCAST_PORT = 7404
 SHORTEST_LEASE = 3.0
 HOUR = 3600.0
 MOST_HOURS = 30 * 24.0
@@ -28,7 +29,7 @@ class BroadcastSettings:
 
     Attributes:
         address: where the deployer listens for nodes; empty for every address of the host.
-        port: its port; 0 for any that is free.
+        port: its port, for all images at once; 0 for any that is free.
         node_port: where nodes listen for one another.
         method: "chain", or "http": every node fetches from the deployer.
         chains: how many chains there are; 0 for as many as the links' speeds ask for.
@@ -37,7 +38,7 @@ class BroadcastSettings:
     """
 
     address: str = ""
-    port: int = 0
+    port: int = DEFAULT_BROADCAST_PORT
     node_port: int = 7301
     method: str = "chain"
     chains: int = 0
@@ -148,7 +149,7 @@ def _own_files(table: Table, settings: Settings) -> dict[str, Path | None]:
 def _broadcast(table: Table) -> BroadcastSettings:
     return BroadcastSettings(
         address=table.text("address", ""),
-        port=table.whole("port", 0, least=0, most=LAST_PORT),
+        port=table.whole("port", DEFAULT_BROADCAST_PORT, least=0, most=LAST_PORT),
         node_port=table.whole("node_port", 7301, least=1, most=LAST_PORT),
         method=table.choice("method", ("chain", "http"), "chain"),
         chains=table.whole("chains", 0, least=0, most=MOST_CHAINS),

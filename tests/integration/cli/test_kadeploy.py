@@ -36,6 +36,22 @@ def test_kadeploy_of_good_nodes_reports_each_and_exits_with_0(run: Run) -> None:
     assert "deployment: unlocking the nodes" in result.stderr
 
 
+def test_an_environment_is_named_alone_or_described_by_a_file(site: Site, run: Run, tmp_path: Path) -> None:
+    assert run(kadeploy, ["debian", "-m", "node-1"]).exit_code == 0
+    assert site.deployer.requests[-1].spec.environment_name == "debian"
+    (tmp_path / "image.tgz").write_bytes(b"image")
+    file = tmp_path / "mine.dsc"
+    text = "name: mine\nos: linux\nimage: {file: image.tgz, kind: tar, compression: gzip}\nboot: {kernel: /k}\n"
+    file.write_text(f"{text}filesystem: ext4\n")
+    assert run(kadeploy, ["-a", str(file), "-m", "node-1"]).exit_code == 0
+    spec = site.deployer.requests[-1].spec
+    assert (spec.environment_name, spec.described_environment.name) == ("", "mine")
+    assert spec.described_environment.image.size_bytes == 5
+    for words in (["-e", "debian", "mine"], ["-a", str(file), "debian"], ["-a", str(file), "-l", "root"], []):
+        refused = run(kadeploy, [*words, "-m", "node-1"])
+        assert (refused.exit_code, refused.stdout) == (2, "")
+
+
 def test_kadeploy_hands_every_option_on(site: Site, run: Run, tmp_path: Path) -> None:
     key = tmp_path / "key.pub"
     key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@here\n")
@@ -90,6 +106,69 @@ def test_json_is_one_document_with_everything(run: Run) -> None:
     assert document["state"] == "terminated"
     assert document["nodes"][0]["boot_id"] == "boot-of-node-1"
     assert document["nodes"][0]["step_durations"][0] == {"step": "boot_deployment_environment", "duration": 1.5}
+
+
+def test_300_nodes_are_at_most_60_lines_away_from_a_terminal(run: Run) -> None:
+    result = run(kadeploy, ["-e", "debian", "-m", "node-[1-300]"])
+    assert result.exit_code == 0, result.output
+    assert len(result.output.splitlines()) <= 60
+    assert "node-[1-300]: format done, median " in result.stderr
+    assert "300 of 300 nodes deployed" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["kadeploy", "watch"])
+def test_ndjson_is_a_line_for_each_event_as_it_happens(site: Site, run: Run, command: str) -> None:
+    site.deployer.failing = {"node-2": "no space"}
+    arguments = ["-e", "debian", "-m", "node-[1-2]"]
+    if command == "kadeploy":
+        result = run(kadeploy, [*arguments, "--output", "ndjson"])
+    else:
+        assert run(kadeploy, [*arguments, "--detach"]).exit_code == 0
+        result = run(ka, ["deployment", "watch", "D-1", "-o", "ndjson"])
+    assert result.exit_code == 6
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert lines[0]["kind"] == "snapshot"
+    assert lines[0]["deployment"]["id"] == "D-1"
+    assert lines[-1]["kind"] == "result"
+    assert lines[-1]["deployment"]["state"] == "error"
+    failed = next(line for line in lines if line["kind"] == "step_ended" and not line["succeeded"])
+    assert (failed["node"], failed["step"], failed["description"]) == ("node-2", "format", "no space")
+    assert failed["time"].startswith("2023-11-14T22:13:")
+    assert [line["sequence"] for line in lines[1:-1]] == list(range(1, len(lines) - 1))
+
+
+def test_an_error_is_json_where_the_result_is(site: Site, run: Run) -> None:
+    site.deployer.busy = {"node-2"}
+    result = run(kadeploy, ["-e", "debian", "-m", "node-[1-2]", "--busy", "fail", "--output", "json"])
+    error = json.loads(result.stderr)["error"]
+    assert result.exit_code == error["exit_status"] == 5
+    assert error["reason"] == "NODES_BUSY"
+    assert "node-2 is held by deployment D-0" in error["message"]
+    assert error["advice"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["deployment", "show", "-o", "json"], 2, "Missing argument 'ID'"),
+        (["deployment", "show", "D-1", "--output=json", "--nothing"], 2, "No such option"),
+        (["deployment", "show", "D-9", "-o", "json"], 4, "there is no deployment D-9"),
+    ],
+)
+def test_errors_of_a_process_are_json_too(site: Site, arguments: list[str], status: int, words: str) -> None:
+    program = Path(sys.executable).with_name("ka")
+    ended = subprocess.run(
+        [str(program), *arguments],
+        env={**os.environ, "KADEPLOY_CONFIG": str(site.client_file)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (status, "")
+    error = json.loads(ended.stderr)["error"]
+    assert words in error["message"]
+    assert error["exit_status"] == status
 
 
 def test_the_script_runs_afterwards_and_knows_the_nodes(site: Site, run: Run, tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from kadeploy.inventory.v1 import cluster_pb2, environment_pb2, inventory_service_pb2, node_pb2
+from kadeploy.inventory.v1 import cluster_pb2, environment_pb2, inventory_service_pb2
 from tests.integration.inventory.conftest import Site
 from tests.integration.inventory.requests import (
-    SDA,
     a_node,
     an_environment,
     recording,
@@ -66,17 +65,17 @@ def test_a_deployment_is_resolved_in_one_call(site: Site) -> None:
     assert response.clusters[0].profile.default_device == "vda"
 
 
-@pytest.mark.parametrize(("devices", "expected"), [(["nvme0n1"], "nvme0n1"), (["sdb", "nvme0n1"], "sda"), ([], "sda")])
-def test_the_only_disk_of_a_node_is_its_target_where_nobody_names_one(
-    site: Site, devices: list[str], expected: str
-) -> None:
-    disks = [node_pb2.Disk(device=device, size_bytes=SDA.size_bytes, partitions=SDA.partitions) for device in devices]
-    site.root.nodes.RegisterNodes(registering(a_node(20, disks=disks), a_node(21, disks=disks, cluster="big")))
-    grant(site, "node-20", f"{expected}p3" if expected[-1].isdigit() else f"{expected}3")
-    ours, big = resolve(site, "node-[20-21]").nodes
-    assert (ours.device, ours.partition, ours.allowed) == (expected, 3, True)
-    assert (big.device, big.partition) == ("vda", 1)
-    assert resolve(site, "node-20", device="sdb").nodes[0].device == "sdb"
+def test_the_only_disk_of_a_node_is_its_target_where_nobody_names_one(site: Site) -> None:
+    one, two, told = a_node(21), a_node(22), a_node(23, cluster="big")
+    for node in (one, told):
+        node.disks[0].device = "nvme0n1"
+    two.disks.add(device="sdb", size_bytes=two.disks[0].size_bytes)
+    site.root.nodes.RegisterNodes(registering(one, two, told))
+    grant(site, "node-21", "nvme0n1p3")
+    found = {each.name: (each.device, each.partition, each.allowed) for each in resolve(site, "node-[21-23]").nodes}
+    assert found == {"node-21": ("nvme0n1", 3, True), "node-22": ("sda", 3, False), "node-23": ("vda", 1, False)}
+    (chosen,) = resolve(site, "node-21", device="sdb").nodes
+    assert chosen.device == "sdb"
 
 
 def test_a_deployment_is_told_how_nodes_and_rights_stand_now_although_it_was_told_before(site: Site) -> None:
@@ -109,6 +108,18 @@ def test_no_wildcard_opens_the_site_s_own_partition(site: Site) -> None:
 def test_an_environment_is_looked_up_on_the_user_s_behalf(site: Site) -> None:
     error = refusal(lambda: resolve(site, "node-1", user="bob"))
     assert (error.code.name, error.reason) == ("NOT_FOUND", "ENVIRONMENT_NOT_FOUND")
+
+
+def test_an_environment_for_one_deployment_is_checked_and_recorded_nowhere(site: Site) -> None:
+    described = an_environment()
+    described.name, described.owner, described.visibility = "mine", "bob", environment_pb2.VISIBILITY_PUBLIC
+    found = resolve(site, "node-1", environment="", described_environment=described).environment
+    assert (found.name, found.owner, found.version) == ("mine", "alice", 1)
+    assert found.visibility == environment_pb2.VISIBILITY_PRIVATE
+    assert refusal(lambda: resolve(site, "node-1", environment="mine")).reason == "ENVIRONMENT_NOT_FOUND"
+    described.image.digest = "none"
+    error = refusal(lambda: resolve(site, "node-1", environment="", described_environment=described))
+    assert (error.reason, error.violations[0].field) == ("INVALID_ENVIRONMENT", "environment.image.digest")
 
 
 def test_nodes_are_resolved_without_an_environment_too(site: Site) -> None:

@@ -33,6 +33,7 @@ default_partition: 0x3
 partition_on_deploy: yes
 boot_method: grub
 power: {driver: ipmi, user: admin, password_file: /etc/kadeploy/bmc, cipher_suite: 17}
+bmc_address: '{node_short}-bmc'
 """
 
 

@@ -1,6 +1,5 @@
 """How kadeploy's options become a request."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,26 +47,6 @@ def test_any_partition_word_is_read_or_refused(word: str) -> None:
     except UsageFailure:
         return
     assert number >= 0
-
-
-def test_the_users_own_key_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(UsageFailure, match="there is no public key"):
-        deployment_spec.read_keys("default")
-    (tmp_path / ".ssh").mkdir()
-    (tmp_path / ".ssh/id_rsa.pub").write_text("ssh-rsa AAAA me\n")
-    (tmp_path / ".ssh/id_ed25519.pub").write_text("ssh-ed25519 AAAB me\n")
-    assert deployment_spec.read_keys("default") == ["ssh-ed25519 AAAB me"]
-
-
-def test_a_private_key_is_refused(tmp_path: Path) -> None:
-    key = tmp_path / "id"
-    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbn\n")
-    with pytest.raises(UsageFailure, match="is a private key"):
-        deployment_spec.read_keys(str(key))
-    key.write_text("hello\n")
-    with pytest.raises(UsageFailure, match="is not a file of public keys"):
-        deployment_spec.read_keys(str(key))
 
 
 def test_waiting_needs_an_end() -> None:

@@ -8,9 +8,12 @@ from rich.console import Console
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
 from kadeploy_cli.deployments.watching import report
+from kadeploy_cli.deployments.watching.folded_lines import FoldedLineView
 from kadeploy_cli.deployments.watching.lines import LineView
 from kadeploy_cli.deployments.watching.live import LiveView
 from kadeploy_cli.deployments.watching.progress import DeploymentProgress
+from kadeploy_cli.deployments.watching.steps import STEPS
+from tests.fakes import watched_deployment
 
 MIB = 1024 * 1024
 
@@ -50,7 +53,7 @@ def test_a_story_is_folded_from_events_and_an_event_counts_once() -> None:
     assert progress.take_event(progressed(2, "a", 50 * MIB), 6.0)
     assert not progress.take_event(progressed(2, "a", 10), 7.0)
     view = progress.nodes["a"]
-    assert (view.step, view.done, view.since, progress.sequence) == ("broadcast", 50 * MIB, 5.0, 2)
+    assert (view.step, view.done, view.since, progress.sequence) == ("broadcast", 50 * MIB, 1.0, 2)
     final = deployment_event_pb2.DeploymentStateChanged(state=deployment_pb2.DEPLOYMENT_STATE_ERROR)
     progress.take_event(event(3, deployment_state_changed=final), 8.0)
     assert progress.finished
@@ -59,7 +62,7 @@ def test_a_story_is_folded_from_events_and_an_event_counts_once() -> None:
 def test_a_snapshot_replaces_what_was_known() -> None:
     progress = DeploymentProgress(deployment("a"), now=0.0)
     progress.take_event(started(9, "a", "format"), 1.0)
-    progress.take_snapshot(deployer_service_pb2.Snapshot(deployment=deployment("a", "b"), sequence=4), 2.0)
+    progress.take_snapshot(deployer_service_pb2.Snapshot(deployment=deployment("a", "b"), sequence=4))
     assert (progress.sequence, list(progress.nodes), progress.nodes["a"].step) == (4, ["a", "b"], "")
 
 
@@ -92,7 +95,7 @@ def drawn(view: LiveView, progress: DeploymentProgress, now: float, height: int 
     return captured.get()
 
 
-def test_the_live_table_shows_state_step_progress_and_seconds() -> None:
+def test_the_live_view_shows_state_step_progress_and_seconds() -> None:
     progress, view = DeploymentProgress(deployment("a", "b[x]"), now=0.0), LiveView(clock=lambda: 0.0)
     progress.take_event(started(1, "a", "broadcast"), 5.0)
     progress.take_event(progressed(2, "a", 50 * MIB), 6.0)
@@ -105,21 +108,21 @@ def test_the_live_table_shows_state_step_progress_and_seconds() -> None:
     assert "deploying" in line
     assert "broadcast" in line
     assert "50 MiB of 100 MiB" in line
-    assert line.split()[-1] == "12"
+    assert line.endswith("12 s")
     assert "no disk [bold]" in text
     assert "1 deploying, 1 error" in text
 
 
-def test_many_nodes_show_the_failed_ones_first_and_the_others_in_numbers() -> None:
+def test_many_nodes_show_the_failed_ones_and_the_others_in_numbers() -> None:
     names = [f"n{number}" for number in range(300)]
     progress, view = DeploymentProgress(deployment(*names), now=0.0), LiveView(clock=lambda: 0.0)
     failed = deployment_event_pb2.PartitionStateChanged(state=deployment_pb2.PARTITION_STATE_ERROR, description="dead")
     progress.take_event(event(1, "n299", partition_state_changed=failed), 0.0)
     text = drawn(view, progress, 1.0, height=20)
     assert len(text.splitlines()) < 20
-    assert "n299" in text
+    assert "n299: dead" in text
     assert "299 deploying, 1 error" in text
-    assert "288 nodes not shown" in text
+    assert "n[0-298]" in text
 
 
 def settled(*states: "deployment_pb2.PartitionState.ValueType", wanted: str = "") -> deployment_pb2.Deployment:
@@ -162,3 +165,72 @@ def test_times_of_many_nodes_are_summed_up(capsys: pytest.CaptureFixture[str]) -
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["Seconds", "per", "step", "Fastest", "Median", "Slowest"] in rows
     assert ["format", "1.0", "4.0", "7.0"] in rows
+
+
+def test_the_lines_of_300_nodes_are_at_most_60_when_all_goes_well(capsys: pytest.CaptureFixture[str]) -> None:
+    made = watched_deployment.made(300)
+    now = 0.0
+    progress, view = DeploymentProgress(made, 0.0), FoldedLineView(clock=lambda: now)
+    view.snapshot(progress)
+    for one in watched_deployment.good_run(progress):
+        now = progress.seconds(one)
+        view.event(progress, one)
+        view.tick(progress)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) <= 40
+    assert any(line.endswith("s  node-[1-300]: format done, median 1.6 s, slowest node-17 2.4 s") for line in lines), (
+        lines
+    )
+    assert any("node-[1-300]: broadcast 50 % of 300 x 1.2 GiB, " in line for line in lines)
+    assert lines[-2].endswith("s  node-[1-300]: deployed")
+    assert lines[-1].endswith("s  deployment: terminated")
+    for node in made.nodes:
+        node.state = GOOD
+        for step in STEPS:
+            node.step_durations.add(step=step).duration.FromSeconds(2)
+    report.show(made)
+    assert len(lines) + len(capsys.readouterr().out.splitlines()) <= 60
+
+
+def test_each_failure_of_many_nodes_is_a_line_and_a_remark_of_many_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    progress, view = DeploymentProgress(watched_deployment.made(30), 0.0), FoldedLineView(clock=lambda: now)
+    events = watched_deployment.Events(progress)
+    for number in (3, 4):
+        view.event(progress, events.state(5, f"node-{number}", BAD, 6, f"node-{number} is not there"))
+    for number in range(10, 20):
+        remark = deployment_event_pb2.Remark(text="hard reboot follows")
+        view.event(progress, events.send(6, f"node-{number}", remark=remark))
+    now = 10.0
+    view.tick(progress)
+    assert capsys.readouterr().err.splitlines() == [
+        "    5.0 s  node-3: error: node-3 is not there",
+        "    5.0 s  node-4: error: node-4 is not there",
+        "   10.0 s  node-[10-19]: hard reboot follows",
+    ]
+
+
+def test_what_waits_for_slow_nodes_is_printed_in_the_meantime(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    progress, view = DeploymentProgress(watched_deployment.made(10), 0.0), FoldedLineView(clock=lambda: now)
+    events = watched_deployment.Events(progress)
+    for number in range(1, 11):
+        view.event(progress, events.start(1, f"node-{number}", STEPS[0]))
+    for number in range(1, 10):
+        view.event(progress, events.end(2, f"node-{number}", STEPS[0]))
+        view.event(progress, events.start(2, f"node-{number}", STEPS[1]))
+    now = 31.0
+    view.tick(progress)
+    text = "node-[1-9]: boot deployment environment done, median 1.0 s, slowest node-1 1.0 s"
+    assert capsys.readouterr().err == f"   31.0 s  {text}\n"
+
+
+def test_the_report_of_many_nodes_folds_them_by_state_and_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    made = settled(*[GOOD] * 28, BAD, BAD, wanted="n[0-31]")
+    for node in made.nodes[28:]:
+        node.description = f"not there on first check: {node.node} waited 91.3 s"
+    report.show(made)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["n[0-27]", "28", "deployed"] in rows
+    assert ["n[30-31]", "2", "left", "out"] in rows
+    assert rows[3][:4] == ["n[28-29]", "2", "error", "not"]

@@ -1,5 +1,6 @@
 """Following a deployment while it happens.
 
-`progress` folds snapshots and events into what is true now (pure), `feed` reads the stream, `follow` joins the two with
-the user's interrupts and bears a restart of the deployer, `live` and `lines` show it, `report` says how it ended.
+`progress` computes what is true now from snapshots and events (pure), `feed` reads the stream, `follow` joins the two
+with the user's interrupts and a deployer that restarts. `live` shows a `screen` to people, `lines` and `folded_lines`
+print text, `event_stream` prints JSON, `report` says how it ended.
 """

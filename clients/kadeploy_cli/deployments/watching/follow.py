@@ -78,7 +78,7 @@ class Follower:
         self._see = see
         self._deployer, self._view, self._owns, self._clock = deployer, view, owns, clock
         self._id = deployment.id
-        self._progress = DeploymentProgress(deployment, clock())
+        self._progress = DeploymentProgress(deployment, clock(), epoch=time.time())
         self._items: SimpleQueue[Item] = SimpleQueue()
         self._feed: Feed | None = None
         self._after_sequence = 0
@@ -135,10 +135,12 @@ class Follower:
             self._lost_since, self._pause = None, FIRST_PAUSE
         kind = response.WhichOneof("kind")
         if kind == "snapshot":
-            self._progress.take_snapshot(response.snapshot, now)
+            self._progress.take_snapshot(response.snapshot)
             self._view.snapshot(self._progress)
         elif kind == "event" and self._progress.take_event(response.event, now):
             self._view.event(self._progress, response.event)
+        elif kind == "heartbeat":
+            self._progress.hear(response.heartbeat.time, now)
         self._after_sequence = self._progress.sequence
         self._view.tick(self._progress)
         self._see(self._progress)

@@ -1,26 +1,18 @@
-"""Progress as plain lines on stderr: for logs, pipes and programs that read along."""
-
-import time
-from collections.abc import Callable
+"""Progress of a few nodes as plain lines on stderr, one for all that happens: for logs and pipes."""
 
 from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
 from kadeploy_cli.deployments.watching.progress import DeploymentProgress
+from kadeploy_cli.deployments.watching.steps import step_words
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.plain import word
 
 QUARTERS = 4
 
 
-def step_words(step: str) -> str:
-    """Returns a step's name for people."""
-    return step.replace("_", " ")
-
-
 class LineView:
     """Prints a line for everything that happens; of a long copy every quarter."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._started: dict[tuple[str, str], float] = {}
         self._quarters: dict[tuple[str, str], int] = {}
         # The last description of each node, so that the same is not said twice.

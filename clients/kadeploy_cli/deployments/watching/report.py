@@ -3,14 +3,18 @@
 from statistics import median
 
 from kadeploy.deployer.v1 import deployment_pb2
-from kadeploy_cli.deployments.watching.lines import step_words
+from kadeploy_cli.deployments.watching.failure_groups import group_failures
+from kadeploy_cli.deployments.watching.progress import DeploymentProgress
+from kadeploy_cli.deployments.watching.steps import step_words
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import word
-from kadeploy_nodeset import NodeSetError, expand
+from kadeploy_nodeset import NodeSetError, expand, fold
 
 # More nodes than this do not stand beside each other; their times are summed up.
 COLUMNS_AT_MOST = 6
+# More nodes than this do not get a row each: those to which the same happened share one.
+ROWS_AT_MOST = 20
 
 
 def good_nodes(deployment: deployment_pb2.Deployment) -> list[str]:
@@ -47,14 +51,30 @@ def exit_code(deployment: deployment_pb2.Deployment) -> ExitCode:
 
 def show(deployment: deployment_pb2.Deployment) -> None:
     """Prints the report to stdout."""
-    rows = [
-        (node.node, word(deployment_pb2.PartitionState.DESCRIPTOR, node.state), _error(node))
-        for node in deployment.nodes
-    ]
-    rows += [(name, "left out", "") for name in left_out(deployment)]
-    output.show_table(("Node", "State", "Error description"), rows)
+    if len(deployment.nodes) <= ROWS_AT_MOST:
+        rows = [
+            (node.node, word(deployment_pb2.PartitionState.DESCRIPTOR, node.state), _error(node))
+            for node in deployment.nodes
+        ]
+        rows += [(name, "left out", "") for name in left_out(deployment)]
+        output.show_table(("Node", "State", "Error description"), rows)
+    else:
+        output.show_table(("Nodes", "Count", "State", "Error description"), _grouped(deployment))
     show_times(deployment)
     output.show_fields([("\ndeployment", _summary(deployment))])
+
+
+def _grouped(deployment: deployment_pb2.Deployment) -> list[tuple[str, str, str, str]]:
+    """Returns a row for all nodes in one state, and one for all that failed in the same way."""
+    states: dict[str, list[str]] = {}
+    for node in deployment.nodes:
+        if node.state != deployment_pb2.PARTITION_STATE_ERROR:
+            states.setdefault(word(deployment_pb2.PartitionState.DESCRIPTOR, node.state), []).append(node.node)
+    if skipped := left_out(deployment):
+        states["left out"] = skipped
+    rows = [(fold(names), str(len(names)), state, "") for state, names in states.items()]
+    failures = group_failures(DeploymentProgress(deployment, 0.0).nodes.values())
+    return rows + [(group.folded, str(len(group.nodes)), "error", group.text) for group in failures]
 
 
 def _error(node: deployment_pb2.NodeDeployment) -> str:

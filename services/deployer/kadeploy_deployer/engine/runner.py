@@ -17,7 +17,7 @@ from kadeploy_deployer.engine.image_session import ImageSession
 from kadeploy_deployer.engine.journal import DeploymentJournal
 from kadeploy_deployer.engine.node_walk import LeaveBootable, Walks, recover, walk
 from kadeploy_deployer.engine.racing import Stopped, all_of
-from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery
+from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery, overwritten_partitions
 from kadeploy_deployer.engine.shared_images import SharedImages, make_readers
 from kadeploy_deployer.engine.waiting import Waiting, cancel_reason
 from kadeploy_deployer.files.file_threads import FileThreads
@@ -130,6 +130,7 @@ class Runner:
         query = RightsQuery(
             user=data.deployment.owner if data.deployment.needs_right else "",
             partitions={name: node.target_word for name, node in data.snapshots.items()},
+            more=overwritten_partitions(data.deployment.spec, data.snapshots),
         )
         return RightsGuard(query, inventory=self._inventory, clock=self._clock)
 

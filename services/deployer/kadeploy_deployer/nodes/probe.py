@@ -11,6 +11,8 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 MOUNTS = "/proc/self/mountinfo"
 MARKER = "/etc/kadeploy-deployment"
 """Written into the new system: which deployment made it."""
+DISTRUSTED = "destructive"
+"""Stands in the marker of a system from which nothing is deployed."""
 TOKEN_ARGUMENT = "kadeploy.token"  # noqa: S105 - the name of an argument
 NODE_ARGUMENT = "kadeploy.node"
 """Tells the deployment environment, and nothing else that boots, which node it is."""

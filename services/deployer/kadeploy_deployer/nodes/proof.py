@@ -54,6 +54,17 @@ async def look_for(context: ProbeContext, node: str, awaited: Awaited, *, timeou
     return other if isinstance(other, Observation) else _instead(awaited, other, name_of(other))
 
 
+async def look_for_stranger(context: ProbeContext, node: str, awaited: Awaited, *, timeout: float) -> Observation:
+    """Looks whether a system answers that proves none of the known keys: of a system that nobody can look into.
+
+    Its ssh server is the only sign of it, as it was for Kadeploy 3. The arrived system has no boot id.
+    """
+    known = await try_look(context, _host(context, node, awaited.other_keys), timeout=timeout)
+    if isinstance(known, Running):
+        return _instead(awaited, known, name_of(known))
+    return Observation(arrived=Running(command_line="", boot_id="")) if known.wrong else known
+
+
 def name_of(running: Running) -> str:
     """Returns how a sentence names what runs on a node."""
     if is_deployment_environment(running):

@@ -83,9 +83,10 @@ async def plan_deployment(
     store: DeploymentStore,
     settings: RunnerSettings,
     longest_wait: float = LONGEST_WAIT,
+    described: bytes = b"",
 ) -> DeploymentPlan:
-    """Returns what would be done to each node. Errors as for create_deployment."""
-    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
+    """Returns what would be done to each node. Errors as for create_deployment. `described`: as for prepare."""
+    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait, described=described)
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)

@@ -117,7 +117,15 @@ def read_spec(message: deployment_pb2.DeploymentSpec) -> DeploymentSpec:
         if message.HasField("last_check_timeout")
         else None,
         user=message.user,
+        whole_disk=message.whole_disk,
     )
+
+
+def read_described(message: deployment_pb2.DeploymentSpec) -> bytes:
+    """Returns the environment that a request describes, in the inventory's form; empty where it describes none."""
+    if not message.HasField("described_environment"):
+        return b""
+    return message.described_environment.SerializeToString(deterministic=True)
 
 
 def read_boot_method(value: "deployment_pb2.BootMethod.ValueType", field: str) -> BootMethod | None:
@@ -145,6 +153,7 @@ def spec_message(spec: DeploymentSpec) -> deployment_pb2.DeploymentSpec:
         first_check_timeout=None if spec.first_check_timeout is None else duration(spec.first_check_timeout),
         last_check_timeout=None if spec.last_check_timeout is None else duration(spec.last_check_timeout),
         user=spec.user,
+        whole_disk=spec.whole_disk,
     )
 
 
@@ -156,6 +165,7 @@ def environment_message(environment: EnvironmentSnapshot) -> deployment_pb2.Reso
         owner=environment.owner,
         image_digest=environment.image.digest,
         image_size_bytes=environment.image.size_bytes,
+        described=environment.described,
     )
 
 

@@ -20,6 +20,7 @@ from kadeploy_deployer.rpc.deployment_messages import (
     deployment_message,
     environment_message,
     plan_message,
+    read_described,
     read_spec,
     read_state,
     spec_message,
@@ -46,6 +47,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
     ) -> deployment_pb2.Deployment:
         deployment = await deployments.create_deployment(
             read_spec(request.spec),
+            described=read_described(request.spec),
             request_id=request.request_id,
             fingerprint=fingerprint(request),
             actor=self._callers.actor(),
@@ -64,6 +66,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
     ) -> deployer_service_pb2.PlanDeploymentResponse:
         planned = await plan.plan_deployment(
             read_spec(request.spec),
+            described=read_described(request.spec),
             actor=self._callers.actor(),
             inventory=self._parts.inventory,
             store=self._parts.store,

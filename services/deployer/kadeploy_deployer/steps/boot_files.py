@@ -46,7 +46,9 @@ class PrepareBoot(Step, WritesBootFiles):
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         if chainloads(context):
-            return [f"let {node} boot the loader of partition {context.nodes[node].partition}"]
+            machine = context.nodes[node]
+            place = f"disk {machine.device}" if context.environment.whole_disk else f"partition {machine.partition}"
+            return [f"let {node} boot the loader of {place}"]
         environment = context.environment
         if boots_by_grub(context):
             arguments = system_arguments(context, node, token=TOKEN_SHOWN)
@@ -99,7 +101,8 @@ def disk_target(
             initrd_path=environment.initrd_path,
             arguments=arguments,
         )
-    return BootChainload(disk=_place(machine), partition=machine.partition)
+    # The loader of a whole disk is in the disk's own boot record.
+    return BootChainload(disk=_place(machine), partition=0 if environment.whole_disk else machine.partition)
 
 
 def _place(machine: NodeSnapshot) -> int:

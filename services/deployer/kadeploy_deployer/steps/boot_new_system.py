@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
 from kadeploy_deployer.nodes.ladder import Observation, Rung, climb_ladder, power_rungs, reboot_over_ssh, try_look
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running
-from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for
+from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for, look_for_stranger
 from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.steps import kexec
 from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
@@ -50,9 +51,12 @@ class BootNewSystem(Step):
         if context.spec.boot_method is BootMethod.KEXEC:
             arguments = system_arguments(context, node, token=TOKEN_SHOWN)
             leave = f"unmount {DESTINATION} and start {context.environment.kernel_path} by kexec with {arguments}"
+        waiting = f"wait up to {last_check_timeout(context, node):g} s for the new system{then}"
+        if boot_choice.is_opaque(context.environment):
+            return [leave, waiting, "check that an ssh server answers that is none of ours; nothing else can be proved"]
         return [
             leave,
-            f"wait up to {last_check_timeout(context, node):g} s for the new system{then}",
+            waiting,
             f"check its boot id, its token and that it runs from {machine.partition_device(machine.partition)}",
         ]
 
@@ -72,7 +76,8 @@ def _harder(context: StepContext, node: str) -> list[RebootLevel]:
 
 
 async def _boot(context: StepContext, node: str) -> NodeFacts:
-    if not context.facts[node].host_keys:
+    opaque = boot_choice.is_opaque(context.environment)
+    if not opaque and not context.facts[node].host_keys:
         raise NodeFailed(f"no host key of the new system of {node} is known, so nothing could prove it")
 
     async def leave() -> None:
@@ -85,10 +90,18 @@ async def _boot(context: StepContext, node: str) -> NodeFacts:
         node,
         [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
         window=context.window(node),
-        look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
+        look_once=lambda timeout: (
+            look_for_stranger(context, node, awaited, timeout=timeout)
+            if opaque
+            else look_for(context, node, awaited, timeout=timeout)
+        ),
         patience=last_check_timeout(context, node),
     )
     if result.observation.arrived is not None:
+        if opaque:
+            await context.recorder.remark(
+                node, "an ssh server answers that nothing here knows: its system is not proved"
+            )
         return _arrived(context, node, result.observation.arrived)
     wrong = result.observation.wrong
     reason = FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK

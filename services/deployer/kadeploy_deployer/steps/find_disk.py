@@ -76,8 +76,9 @@ async def _refuse_its_root(context: StepContext, node: str, found: str) -> None:
     machine = context.nodes[node]
     target = partition_name(found, machine.partition)
     running = await look(context.ports.shell, working_host(context, node), device=target, timeout=PROGRAM_SECONDS)
-    writes_table = context.spec.write_partition_table or context.profile(node).partition_on_deploy
-    if running.root_is_device or (writes_table and is_on_disk(running.root_source, f"/dev/{found}")):
+    spec = context.spec
+    writes_disk = spec.whole_disk or spec.write_partition_table or context.profile(node).partition_on_deploy
+    if running.root_is_device or (writes_disk and is_on_disk(running.root_source, f"/dev/{found}")):
         raise StepFailed(
             FailureReason.DISK_NOT_FOUND,
             f"it runs from {running.root_source}, which the deployment would overwrite; deploy without -u",

@@ -1,6 +1,5 @@
 """Step: makes sure that the target is there and large enough, and makes the file systems."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,8 +14,9 @@ from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
 from kadeploy_deployer.steps.find_disk import check_disk
-from kadeploy_deployer.steps.mounts import let_go
-from kadeploy_deployer.steps.partition import writes_table
+from kadeploy_deployer.steps.mounts import let_go, target_device
+from kadeploy_deployer.steps.partition import release_disk, writes_table
+from kadeploy_deployer.steps.partition_uuid import read_partition_uuid
 from kadeploy_deployer.steps.step import Step, StepContext
 
 MKFS_OPTIONS = {
@@ -28,15 +28,6 @@ MKFS_OPTIONS = {
     "vfat": (),
 }
 """The file systems of `domain.feasibility.MAKEABLE`, with the options that keep mkfs from asking."""
-
-
-PARTITION_UUID = re.compile(r"[0-9A-Fa-f-]{4,40}")
-# A copy of a disk has the UUIDs of the original: what two partitions have names none.
-_PARTITION_UUID = """
-uuid=$(blkid -p -o value -s PART_ENTRY_UUID "$1") || exit 0
-[ -n "$uuid" ] && [ "$(blkid -t "PARTUUID=$uuid" -o device | wc -l)" -le 1 ] && printf '%s\\n' "$uuid"
-exit 0
-"""
 
 
 class Format(Step):
@@ -55,20 +46,22 @@ class Format(Step):
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         needed = context.environment.required_size_bytes
-        target = context.nodes[node].partition_device(context.nodes[node].partition)
+        target = target_device(context, node)
         check = [f"check that {target} has at least {needed:,} bytes"] if needed else [f"check that {target} exists"]
         return check + [f"run {' '.join(arguments)}" for _, arguments in _commands(context, node)]
 
     @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
         await _format(context, node)
-        return replace(context.facts[node], partition_uuid=await _partition_uuid(context, node))
+        if context.spec.whole_disk:
+            # The table comes with the image.
+            return context.facts[node]
+        return replace(context.facts[node], partition_uuid=await read_partition_uuid(context, node))
 
 
 async def _format(context: StepContext, node: str) -> None:
     await check_disk(context, node)
-    machine, environment = context.nodes[node], context.environment
-    target = machine.partition_device(machine.partition)
+    environment, target = context.environment, target_device(context, node)
     result = await try_command(context, node, ("blockdev", "--getsize64", target))
     if result.exit_status:
         table = "" if writes_table(context, node) else "; was the partition table ever written?"
@@ -88,23 +81,18 @@ async def _format(context: StepContext, node: str) -> None:
         )
     commands = _commands(context, node)
     await let_go(context, node, [target, *(device for device, _ in commands)])
+    if context.spec.whole_disk:
+        await release_disk(context, node, target)
     for device, arguments in commands:
         what = f"{arguments[0]} of {device}"
         await command(context, node, arguments, what=what, timeout=context.timeout)
 
 
-async def _partition_uuid(context: StepContext, node: str) -> str:
-    """Returns the UUID of the target in its partition table; empty where it has none of its own."""
-    target = context.nodes[node].target_device
-    arguments = ("sh", "-c", _PARTITION_UUID, "partition-uuid", target)
-    text = (await command(context, node, arguments, what=f"asking for the UUID of {target}")).strip()
-    return text if PARTITION_UUID.fullmatch(text) else ""
-
-
 def _commands(context: StepContext, node: str) -> list[tuple[str, tuple[str, ...]]]:
     """Returns each device with the command that makes it anew; the target first."""
-    machine = context.nodes[node]
-    made = []
+    machine, made = context.nodes[node], list[tuple[str, tuple[str, ...]]]()
+    if context.spec.whole_disk:
+        return made
     if context.environment.kind is ImageKind.TAR:
         made.append(_mkfs(context, node, context.environment.file_system, machine.partition))
     for part in machine.disk.partitions if machine.disk else ():

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.nodes.host_key import new_host_key, public_keys
 from kadeploy_deployer.nodes.node_failed import NodeFailed
-from kadeploy_deployer.nodes.probe import MARKER
+from kadeploy_deployer.nodes.probe import DISTRUSTED, MARKER
 from kadeploy_deployer.steps.deployment_shell import command, read_file, try_command, write_file
 from kadeploy_deployer.steps.mounts import DESTINATION
 from kadeploy_deployer.steps.step import Step, StepContext
@@ -38,7 +39,7 @@ class Keys(Step):
 
     @override
     def applies(self, context: StepContext, node: str) -> bool:
-        return True
+        return not boot_choice.is_opaque(context.environment)
 
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
@@ -61,14 +62,16 @@ class Keys(Step):
 
 def marker(context: StepContext, node: str) -> str:
     """Returns the text of the marker file."""
-    return f"deployment={context.deployment_id}\ntoken={context.facts[node].system_token}\n"
+    distrusted = f"{DISTRUSTED}=yes\n" if context.environment.destructive else ""
+    return f"deployment={context.deployment_id}\ntoken={context.facts[node].system_token}\n{distrusted}"
 
 
 def merged_keys(present: str, wanted: Iterable[str]) -> str:
     """Returns an authorized_keys file with the wanted keys after those that are there, none twice."""
     lines = [line.rstrip() for line in present.splitlines() if line.strip()]
     for key in wanted:
-        line = " ".join(key.split())
+        # Blanks in the quotes of an option belong to it.
+        line = key.strip() if '"' in key else " ".join(key.split())
         if line and line not in lines:
             lines.append(line)
     return "".join(f"{line}\n" for line in lines)

@@ -27,6 +27,9 @@ class Nodes(Protocol):
     def named(self, names: Collection[str]) -> dict[str, Node]:
         """Returns those of the named nodes that are registered."""
 
+    def addresses(self) -> dict[str, str]:
+        """Returns the IP address of every node, by its name."""
+
     def with_mac_addresses(self, addresses: Collection[str]) -> dict[str, str]:
         """Returns the name of the node at each address that is taken."""
 

@@ -103,6 +103,8 @@ async def test_a_full_disk_is_told(workshop: Workshop, files: dict[str, str]) ->
 def test_keys_are_merged_without_doubles() -> None:
     assert merged_keys("", ["a b"]) == "a b\n"
     assert merged_keys("a b\n\n# note", ["a  b", "c d", "c d", " "]) == "a b\n# note\nc d\n"
+    limited = 'command="echo  a" ssh-rsa AAAA'
+    assert merged_keys("", [f" {limited} ", limited]) == f"{limited}\n"
 
 
 def test_a_new_host_key_is_a_pair() -> None:

@@ -5,8 +5,8 @@ from sqlalchemy import BigInteger, Column
 
 from kadeploy_database.column_types import word
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade(database: str) -> None:
