@@ -1,4 +1,4 @@
-"""What a deployment learns about one node on the way. Frozen, plain and durable: a resumed step knows it too."""
+"""What a deployment or operation learns about one node. Frozen, plain and durable: a resumed step knows it too."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,6 +15,8 @@ class NodeFacts:
     `previous_host_keys`: of the system that ran before, if we deployed it.
     `disk`: the device file of the target's disk without "/dev/", as the deployment environment names it.
     `partition_uuid`: of the target in its partition table; empty where the table has none.
+    `begun`: whether an operation may have done what must not be done twice; it is durable before that is done.
+    `left_boot_id`: of what ran on the node before an operation rebooted it; empty: nobody could look.
     """
 
     deployment_token: str = ""
@@ -28,6 +30,8 @@ class NodeFacts:
     boot_id: str = ""
     root_device: str = ""
     kernel_command_line: str = ""
+    begun: bool = False
+    left_boot_id: str = ""
 
 
 NO_FACTS: Final = NodeFacts()

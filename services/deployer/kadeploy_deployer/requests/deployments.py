@@ -117,7 +117,8 @@ async def create_deployment(
         return created
 
     created = await _in_turn(attempt, deadline=deadline, store=store, clock=clock)
-    return created.deployment or await store.get(created.deployment_id)
+    made = created.deployment
+    return made if isinstance(made, Deployment) else await store.get(created.deployment_id)
 
 
 async def _in_turn(

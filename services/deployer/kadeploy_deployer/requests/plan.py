@@ -10,7 +10,7 @@ from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, StepPolicy
 from kadeploy_deployer.domain.states import BusyPolicy, FailureReason
-from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.shared_images import SharedImages
 from kadeploy_deployer.engine.step_run import policy
 from kadeploy_deployer.ports import BootError, ImageError, ImageStore, Inventory

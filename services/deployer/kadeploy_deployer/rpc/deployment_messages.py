@@ -21,7 +21,7 @@ from kadeploy_deployer.domain.events import (
 )
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
 from kadeploy_deployer.domain.states import BootMethod, BusyPolicy, DeploymentState, FailureReason, PartitionState
-from kadeploy_deployer.engine.event_log import Heartbeat, Snapshot, WatchMessage
+from kadeploy_deployer.engine.event_log import Heartbeat
 from kadeploy_deployer.requests.plan import NodePlan
 from kadeploy_edge.errors import FieldViolation
 
@@ -256,13 +256,16 @@ def plan_message(plan: NodePlan) -> deployment_pb2.NodePlan:
     )
 
 
-def watch_message(message: WatchMessage) -> deployer_service_pb2.WatchDeploymentResponse:
+def snapshot_message(deployment: Deployment) -> deployer_service_pb2.WatchDeploymentResponse:
+    """Returns the first message of a watch."""
+    snapshot = deployer_service_pb2.Snapshot(
+        deployment=deployment_message(deployment), sequence=deployment.last_sequence
+    )
+    return deployer_service_pb2.WatchDeploymentResponse(snapshot=snapshot)
+
+
+def watch_message(message: Event | Heartbeat) -> deployer_service_pb2.WatchDeploymentResponse:
     """Returns one message of a watch."""
-    if isinstance(message, Snapshot):
-        snapshot = deployer_service_pb2.Snapshot(
-            deployment=deployment_message(message.deployment), sequence=message.deployment.last_sequence
-        )
-        return deployer_service_pb2.WatchDeploymentResponse(snapshot=snapshot)
     if isinstance(message, Heartbeat):
         heartbeat = deployer_service_pb2.Heartbeat(time=timestamp(message.time))
         return deployer_service_pb2.WatchDeploymentResponse(heartbeat=heartbeat)
