@@ -73,7 +73,12 @@ class Workshop:
         nodes = changes.pop("nodes", None) or snapshots.nodes(*(names or ("node-1",)))
         environment = changes.pop("environment", None) or snapshots.an_environment(self.image)
         images = SharedImages(self.images, readers=self.readers)
-        facts = {name: NodeFacts(deployment_token=f"deploy-{name}", system_token=f"system-{name}") for name in nodes}
+        facts = {
+            name: NodeFacts(
+                deployment_token=f"deploy-{name}", system_token=f"system-{name}", marker_secret=f"marker-{name}"
+            )
+            for name in nodes
+        }
         given: dict[str, Any] = {
             "deployment_id": "d-1",
             "owner": "alice",

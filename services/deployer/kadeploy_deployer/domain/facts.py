@@ -11,7 +11,8 @@ TOKEN_BYTES = 16
 class NodeFacts:
     """What was learned about one node in this deployment. A step that learns more returns new facts.
 
-    The two tokens are made from the deployment's secret; they are empty where a node is only shown.
+    `marker_secret` stands in the marker file and nowhere else: not on a command line that the network carries.
+    The secrets are made from the deployment's; they are empty where a node is only shown.
     `previous_host_keys`: of the system that ran before, if we deployed it.
     `disk`: the device file of the target's disk without "/dev/", as the deployment environment names it.
     `partition_uuid`: of the target in its partition table; empty where the table has none.
@@ -21,6 +22,7 @@ class NodeFacts:
 
     deployment_token: str = ""
     system_token: str = ""
+    marker_secret: str = ""
     previous_host_keys: tuple[str, ...] = ()
     deployment_boot_id: str = ""
     disk: str = ""
@@ -41,7 +43,9 @@ NO_FACTS: Final = NodeFacts()
 def first_facts(secret: str, node: str) -> NodeFacts:
     """Returns the facts of a node of which nothing was learned yet: its tokens, which nobody can guess."""
     return NodeFacts(
-        deployment_token=_token(secret, f"deployment of {node}"), system_token=_token(secret, f"system of {node}")
+        deployment_token=_token(secret, f"deployment of {node}"),
+        system_token=_token(secret, f"system of {node}"),
+        marker_secret=_token(secret, f"marker of {node}"),
     )
 
 

@@ -11,6 +11,8 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 MOUNTS = "/proc/self/mountinfo"
 MARKER = "/etc/kadeploy-deployment"
 """Written into the new system: which deployment made it."""
+PROOF = "proof"
+"""In the marker: a secret of the deployment and the node, which stands nowhere else."""
 DISTRUSTED = "destructive"
 """Stands in the marker of a system from which nothing is deployed."""
 TOKEN_ARGUMENT = "kadeploy.token"  # noqa: S105 - the name of an argument
@@ -99,16 +101,20 @@ async def look(
         CommandTimedOut: no answer in time.
         NodeFailed: an answer that makes no sense.
     """
-    # Every line comes with the file's name before it; files that are not there are passed over.
-    files = (COMMAND_LINE, BOOT_ID, MOUNTS, MARKER, _number_file(device))
-    command: tuple[str, ...] = ("grep", "-sH", "", *files)
-    if partition_uuid:
-        command = ("sh", "-c", _LOOK, "look", partition_uuid, *files)
-    result = await shell.run(host, command, timeout=timeout)
+    result = await shell.run(host, question(device, partition_uuid), timeout=timeout)
     running = parse(result.stdout, device)
     if not running.boot_id:
         raise NodeFailed(f"{host.name} answers, but does not say what it runs: {result.stderr.strip()[-200:]}")
     return running
+
+
+def question(device: str, partition_uuid: str = "") -> tuple[str, ...]:
+    """Returns the command whose output `parse` reads. Nothing secret stands in it."""
+    # Every line comes with the file's name before it; files that are not there are passed over.
+    files = (COMMAND_LINE, BOOT_ID, MOUNTS, MARKER, _number_file(device))
+    if partition_uuid:
+        return ("sh", "-c", _LOOK, "look", partition_uuid, *files)
+    return ("grep", "-sH", "", *files)
 
 
 def parse(text: str, device: str) -> Running:
