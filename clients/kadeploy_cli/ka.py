@@ -1,6 +1,7 @@
 """`ka`: everything, by noun and verb."""
 
 import importlib.metadata
+import json
 
 import click
 
@@ -8,6 +9,7 @@ from kadeploy_cli.boot.commands import boot, label
 from kadeploy_cli.boot.dhcp_commands import dhcp
 from kadeploy_cli.clusters.commands import cluster
 from kadeploy_cli.deployments.commands import deployment
+from kadeploy_cli.descriptions import schema
 from kadeploy_cli.environments.commands import environment
 from kadeploy_cli.login.commands import login
 from kadeploy_cli.nodes.commands import node
@@ -33,6 +35,13 @@ def ka() -> None:
 def version() -> None:
     """Prints the version of these commands."""
     click.echo(importlib.metadata.version(DISTRIBUTION))
+
+
+@ka.command("schema")
+@click.argument("kind", type=click.Choice(tuple(schema.SCHEMAS)))
+def print_schema(kind: str) -> None:
+    """Prints the JSON schema of a YAML file, for editors and generators."""
+    click.echo(json.dumps(schema.SCHEMAS[kind](), indent=2))
 
 
 for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki):
