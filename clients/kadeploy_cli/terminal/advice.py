@@ -1,4 +1,4 @@
-"""What to try next: the reason that a service gives, and a sentence for it. A reason that is not here gets none."""
+"""What to try next: a sentence for each reason that a service gives. A test compares them with the services."""
 
 FOR_ADMINISTRATORS = "This is for administrators; your certificate (on sockets `user` in client.toml) says who you are."
 
@@ -55,9 +55,87 @@ ADVICE: dict[str, str] = {
     "REQUEST_TOO_LARGE": "Do it in several parts: fewer nodes at once.",
     "CERTIFICATE_REVOKED": "An administrator makes a new one: `ka pki issue user NAME`.",
     "CERTIFICATE_EXPIRED": "An administrator makes a new one: `ka pki renew user NAME`.",
+    "ADDRESS_IN_USE": "Another process has the address: `ss -ltnp` names it; or give the service another `address`.",
+    "ANSWER_UNREAD": "Read answers as they come, or ask for smaller pages.",
+    "BOOT_FILES_FAILED": "`ka boot check` says what is wrong with the TFTP tree.",
+    "BOOT_FILE_NOT_FOUND": "`ka boot files` shows the files; the deployer uploads what it needs with each deployment.",
+    "BOOT_FILE_TOO_LARGE": "`maximum_file_bytes` in bootctl.toml allows larger ones.",
+    "DATABASE_LOST": "An administrator restores it from its backup: docs/databases.md.",
+    "DATABASE_SERVER_UNREACHABLE": "Check that MariaDB runs, and [database] in the settings of the service.",
+    "DATABASE_UNREACHABLE": "An administrator checks the database and its disk; then repeat the command.",
+    "DIGEST_MISMATCH": "The file changed on its way or while it was read: repeat the command.",
+    "GRUB_FAILED": "The log of bootctl has what grub-mkimage said.",
+    "GRUB_MISSING": "An administrator installs grub-pc-bin and grub-efi-amd64-bin on bootctl's host.",
+    "IMMUTABLE_FIELD": "Record the new content under a new version (-v N).",
+    "INTERNAL": "This is a fault of the service: its log has the request's id and more. Please report it.",
+    "INVALID_BOOT_ENTRY": "The field that is named cannot stand in a boot file: correct it.",
+    "INVALID_BOOT_LOG_REQUEST": "Give a time of this era.",
+    "INVALID_CONTROL": "Correct the option that is named; --help shows what it takes.",
+    "INVALID_DATABASE_URL": "docs/databases.md shows the settings of both databases.",
+    "INVALID_DEPLOYMENT": "Correct the option that is named; --help shows what it takes.",
+    "INVALID_DIGEST": "Digests look like sha256: and 64 hexadecimal digits; sha256sum makes them.",
+    "INVALID_INTERVAL": "Give a --since that is before --until.",
+    "INVALID_NODE": "docs/commands.md says what a description of nodes can hold.",
+    "INVALID_PAGE_SIZE": "Ask for a page of 0 (the default) to 500 rows.",
+    "INVALID_PAGE_TOKEN": "Begin the list anew; a page token fits the list and filter that it was given for.",
+    "INVALID_RIGHT": "A right names a user, a node and a partition such as sda3, or * for all.",
+    "INVALID_UPLOAD": "The program that uploads does not follow the contract: report it to its authors.",
+    "INVENTORY_UNREACHABLE": "`ka status` says whether the inventory serves; the deployer's settings have its address.",
+    "LEASE_LOST": "Another deployer goes on with it: `ka deployment show ID`.",
+    "LOADERS_MISSING": "An administrator installs pxelinux and syslinux-common on bootctl's host.",
+    "MALFORMED_REQUEST": "Client and service may be of different releases: `ka version`, `ka status`.",
+    "MIGRATION_RUNNING": "Wait for the other `db upgrade` or service that starts; then repeat the command.",
+    "NOT_DATABASE_ADMINISTRATOR": "`db init` needs an account that may make databases and accounts: docs/databases.md.",
+    "OPERATION_NOT_FOUND": "An operation is known for a day, and to the user who asked for it.",
+    "OUT_OF_BOUNDS": "Do it in several parts, or shorten the field that is named: docs/limits.md.",
+    "REQUEST_MISSING": "The connection broke: repeat the command.",
+    "REQUEST_TOO_SLOW": "The connection is slow or broken: repeat the command.",
+    "SCHEMA_OUTDATED": "An administrator runs `kadeploy-inventory db upgrade` or `kadeploy-deployer db upgrade`.",
+    "SOURCE_UNREADABLE": "Name a file that is there and that you may read.",
+    "STORE_UNREACHABLE": "An administrator checks the deployer's database and its disk. Then repeat the command.",
+    "STREAM_TOO_LONG": "Open the watch again.",
+    "TREE_DAMAGED": "`kadeploy-bootctl check` says what is wrong; `kadeploy-bootctl init` lays the tree out again.",
+    "TREE_IN_USE": "One bootctl writes a tree: stop the other one.",
+    "UNKNOWN_OWNER": "Install the service's package first, or name an account that exists.",
+    "UNKNOWN_SERVICE": "`ka status` asks for the services that there are.",
+    "UNKNOWN_VALUE": "Another service is newer than the deployer: upgrade the deployer.",
+    "UNREADABLE_VALUE": "Client and service may be of different releases: `ka version`, `ka status`.",
+    "UNSAFE_PATH": "Give a bare file name, without slashes and dots at its beginning.",
+    "UNUSABLE_AUDIT_LOG": "Its directory must be there and be writable for the service: docs/privileges.md.",
+    "UNUSABLE_DATABASE": "The path in the settings must lead to a file of its own, in a directory of the service.",
+    "UNUSABLE_KEY_FILE": "`ssh-keygen -y -f KEY` prints the public half; the deployment environment brings its own.",
+    "UNUSABLE_PRIVATE_FILE": "`chmod 600 FILE`, or 640 with the service's group; the service or root must own it.",
+    "UNUSABLE_REVOCATION_LIST": "Copy the list of the site's authority there: `ka pki list` names its directory.",
+    "VERSION_RACE": "Many write the same at once: repeat the command in a moment.",
+    "WATCHER_TOO_SLOW": "Read the watch faster, or resume it from the last sequence.",
+    "WATCH_HISTORY_GONE": "Watch again from the beginning: the first message is the present state.",
 }
 
 
 def for_reason(reason: str) -> str:
     """Returns what a user can try after an error with this reason, empty when there is nothing to say."""
     return ADVICE.get(reason, "")
+
+
+FAILURES: dict[str, str] = {
+    "busy": "`ka status` says who has the node; --busy wait --wait-timeout S waits for it.",
+    "no_right": "An administrator grants the right: kaadduser -l USER -m NODE -p PARTITION.",
+    "unknown_node": "`ka node list` shows the nodes that are registered.",
+    "unknown_partition": "`ka node show NODE` shows its partitions.",
+    "partition_too_small": "Make the partition larger (`ka node update --disks`), or deploy to another one.",
+    "not_there_on_first_check": "`ka node diagnose NODE` says where its boot broke.",
+    "preinstall_failed": "`ka deployment output ID NODE` prints what the script said.",
+    "partitioning_failed": "Check the disk: `ka deployment output ID NODE`, and its name in `ka node show NODE`.",
+    "format_failed": "Check the disk, and the file system of the environment: `ka deployment output ID NODE`.",
+    "mount_failed": "The file system must be one that the deployment environment knows.",
+    "transfer_failed": "Check the network between the nodes (port 7301) and to the deployer (port 7404).",
+    "digest_mismatch": "The image has changed: `ka environment update NAME --accept-digest` registers it as it is.",
+    "postinstall_failed": "`ka deployment output ID NODE` prints what the script said.",
+    "boot_files_failed": "`ka boot check` says what is wrong with the TFTP tree.",
+    "wrong_system_booted": "`ka node diagnose NODE` says what runs there; it must boot from the network first.",
+    "not_there_on_last_check": "`ka node diagnose NODE` says where its boot broke.",
+    "cancelled": "Somebody cancelled it: `ka deployment show ID` says who and why.",
+    "lease_lost": "The deployer died and nobody went on: deploy again.",
+    "internal": "This is a fault of the deployer: its log says more. Please report it.",
+}
+"""By the word for why a node failed or was left out. NODE and ID stand for the node and its deployment."""

@@ -94,7 +94,7 @@ def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc
     callers = Callers(administrators)
     servicers: Sequence[object] = (
         DeploymentServicer(parts, callers),
-        ClusterStateServicer(parts.store),
+        ClusterStateServicer(parts.store, parts.control, callers),
         NodeControlServicer(parts.control, callers),
     )
 
