@@ -94,9 +94,13 @@ golden: proto ## Rewrite the golden boot files; review the diff
 	KADEPLOY_GOLDEN=rewrite $(BIN)/python -m pytest -q tests/unit/bootctl
 
 .PHONY: docs
-docs: proto ## Rewrite the generated parts of the documents
+docs: proto ## Rewrite the generated parts of the documents, and the samples of the settings
 	$(BIN)/python -m kadeploy_cli.reference docs/commands.md
 	$(BIN)/python docs/render_errors.py docs/errors.md
+	for service in inventory deployer bootctl; do \
+	  $(BIN)/python -m kadeploy_edge.settings_sample "kadeploy_$$service.settings" "services/$$service/$$service.toml.sample"; \
+	done
+	$(BIN)/python -m kadeploy_edge.settings_sample kadeploy_cli.login.agent_command clients/login-agent.toml.sample
 
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the stubs

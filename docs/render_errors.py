@@ -47,8 +47,8 @@ def render() -> str:
     lines = [
         "# Errors",
         "",
-        "Written by `make docs` from the services and the client. An error of a command is one sentence with the reason in",
-        "parentheses, then what to try. Programs find the reason in `google.rpc.ErrorInfo`, and under `-o json` in",
+        "Written by `make docs` from the services and the client. An error of a command is a sentence with the reason",
+        "in parentheses, then what to try. Programs find the reason in `google.rpc.ErrorInfo`, and under `-o json` in",
         "`error.reason`. By symptom: [troubleshooting.md](troubleshooting.md).",
         "",
         "## Reasons of the services",

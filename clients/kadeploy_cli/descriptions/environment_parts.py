@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kadeploy.inventory.v1 import environment_pb2
-from kadeploy_cli.descriptions.environment_words import COMPRESSIONS, KINDS, NO_SCRIPT, RAMBIN
+from kadeploy_cli.descriptions.environment_words import CHAINLOAD, COMPRESSIONS, KINDS, NO_SCRIPT, RAMBIN
 from kadeploy_cli.descriptions.problem_list import ProblemList
 from kadeploy_cli.descriptions.yaml_text import Place
 from kadeploy_cli.environments.image_files import Kind
@@ -114,10 +114,11 @@ def read_boot(
     for key in ("block_device", "partition"):
         if key in fields and not image.whole_disk:
             problems.add(fields[key].failure(SEVERAL))
-    boot.kernel_path = text("kernel")
-    if not boot.kernel_path:
+    kernel = text("kernel")
+    if kernel in {"", CHAINLOAD}:
         _check_own_loader(place, fields, image, system, problems)
         return boot
+    boot.kernel_path = kernel
     boot.kind = environment_pb2.BOOT_KIND_LINUX
     boot.initrd_path, boot.kernel_arguments = text("initrd"), text("kernel_params")
     if image.whole_disk and not boot.partition:
@@ -141,7 +142,9 @@ def _check_own_loader(
     problems: ProblemList,
 ) -> None:
     """Adds what speaks against a system without a kernel, which its partition's own loader starts."""
-    if image.kind == environment_pb2.IMAGE_KIND_TAR:
+    if "kernel" in fields and fields["kernel"].text() == CHAINLOAD:
+        pass
+    elif image.kind == environment_pb2.IMAGE_KIND_TAR:
         problems.add(place.failure("kernel is missing: a tar image names the kernel that is in it"))
     elif system == environment_pb2.OPERATING_SYSTEM_XEN:
         problems.add(place.failure("kernel is missing: xen starts a hypervisor with a kernel"))

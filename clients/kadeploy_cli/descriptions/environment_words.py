@@ -16,5 +16,7 @@ COMPRESSIONS = {
     "zstd": environment_pb2.COMPRESSION_ZSTD,
 }
 NO_SCRIPT = "none"
+CHAINLOAD = "chainload"
+"""In the place of a kernel: the loader of the partition, or of the whole disk, starts it."""
 RAMBIN = "/rambin"
 """Where archives are unpacked: the one argument of a script to which its description gives no others."""

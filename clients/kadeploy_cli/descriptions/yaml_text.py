@@ -93,7 +93,7 @@ class Place:
         """Returns a scalar as it was written."""
         if not isinstance(self._node, yaml.ScalarNode):
             raise self.failure("a text is expected (in quotes when it begins with a brace or a bracket)")
-        return "" if self.is_empty else str(self._node.value)
+        return "" if self.is_empty else _paired(str(self._node.value))
 
     def number(self, minimum: int, maximum: int) -> int:
         """Returns a whole number in bounds; 0x83 is one too."""
@@ -134,6 +134,13 @@ class Place:
         if word not in words:
             raise self.failure(f"one of {', '.join(words)} is expected, not {shown(word)}")
         return word
+
+
+def _paired(text: str) -> str:
+    """Joins the two halves in which JSON writes what is beyond 16 bits."""
+    if not any("\ud800" <= letter <= "\udfff" for letter in text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _refuse(problem: DescriptionFailure, problems: ProblemList | None) -> None:

@@ -42,6 +42,7 @@ ADVICE: dict[str, str] = {
     "NOT_YOURS": "Its owner or an administrator can do this.",
     "UNKNOWN_USER": "Your certificate says on whose behalf you call; on sockets `user` in client.toml does.",
     "LABEL_NOT_FOUND": "`ka label list` shows the deployment kernels.",
+    "INVALID_CERTIFICATE_REQUEST": "Run `ka login` again; client and inventory may be of different releases.",
     "INVALID_CLUSTER": "docs/commands.md lists the keys of a profile.",
     "INVALID_PARTITION_TABLE": "docs/commands.md says what a description of nodes can hold.",
     "CONCURRENT_CHANGE": "Repeat the command.",
@@ -50,11 +51,10 @@ ADVICE: dict[str, str] = {
     "DATABASE_DAMAGED": "An administrator restores it: docs/databases.md.",
     "GOING_AWAY": "The service is being restarted: repeat the command in a moment.",
     "UNSAFE_ADDRESS": "Certificates are named in [tls] of client.toml; docs/identity.md says where they come from.",
-    "UNUSABLE_CERTIFICATE": "An administrator makes certificates: `ka pki issue` or `ka pki renew`.",
+    "UNUSABLE_CERTIFICATE": "`ka login` gets one; without it, an administrator does: `ka pki issue` or `ka pki renew`.",
     "TOO_MANY_CALLS": "Try again in a moment; [limits] in the settings of the service says how many are taken.",
     "REQUEST_TOO_LARGE": "Do it in several parts: fewer nodes at once.",
     "CERTIFICATE_REVOKED": "An administrator makes a new one: `ka pki issue user NAME`.",
-    "CERTIFICATE_EXPIRED": "An administrator makes a new one: `ka pki renew user NAME`.",
     "ADDRESS_IN_USE": "Another process has the address: `ss -ltnp` names it; or give the service another `address`.",
     "ANSWER_UNREAD": "Read answers as they come, or ask for smaller pages.",
     "BOOT_FILES_FAILED": "`ka boot check` says what is wrong with the TFTP tree.",
@@ -109,6 +109,13 @@ ADVICE: dict[str, str] = {
     "VERSION_RACE": "Many write the same at once: repeat the command in a moment.",
     "WATCHER_TOO_SLOW": "Read the watch faster, or resume it from the last sequence.",
     "WATCH_HISTORY_GONE": "Watch again from the beginning: the first message is the present state.",
+    "CERTIFICATE_EXPIRED": "`ka login` gets a new one; without it, an administrator does: `ka pki renew user NAME`.",
+    "CERTIFICATE_NOT_BELIEVED": "Run `ka login` again; docs/identity.md says whose certificates count.",
+    "LOGIN_DISABLED": "An administrator switches it on, or makes a certificate: `ka pki issue user NAME`.",
+    "LOGIN_REFUSED": "An administrator makes certificates for other accounts: `ka pki issue user NAME`.",
+    "CREDENTIAL_REFUSED": "If it stays so, an administrator compares clocks and MUNGE keys of both hosts.",
+    "MUNGE_UNREACHABLE": "An administrator looks at `systemctl status munge` on the inventory's host.",
+    "UNUSABLE_LOGIN_AUTHORITY": "An administrator mends it on the inventory's host: docs/identity.md.",
 }
 
 
@@ -137,5 +144,12 @@ FAILURES: dict[str, str] = {
     "cancelled": "Somebody cancelled it: `ka deployment show ID` says who and why.",
     "lease_lost": "The deployer died and nobody went on: deploy again.",
     "internal": "This is a fault of the deployer: its log says more. Please report it.",
+    "nothing_deployed_there": "`kanodes -listpartition` shows what is installed on every partition.",
+    "not_there_after_reboot": "`ka node diagnose NODE` says where its boot broke.",
+    "power_failed": "The commands of the cluster's profile must reach the node's BMC: `ka cluster show NAME`.",
+    "node_unreachable": "`ka node diagnose NODE` says what is known of it.",
+    "command_timed_out": "--timeout S gives it more time.",
+    "outcome_unknown": "`kapower --status -m NODE` shows how the node is; then repeat the command for it.",
+    "inventory_unreachable": "`ka status` says whether the inventory serves; then repeat the command.",
 }
 """By the word for why a node failed or was left out. NODE and ID stand for the node and its deployment."""

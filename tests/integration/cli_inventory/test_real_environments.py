@@ -228,6 +228,47 @@ def test_kaenv_has_the_verbs_of_version_3(run: Run, described: Path) -> None:
     assert run(kaenvironments, ["-o", "name"]).stdout == "debian\n"
 
 
+def test_what_is_printed_is_the_first_step_to_an_environment_of_one_s_own(
+    run: Run, described: Path, tmp_path: Path
+) -> None:
+    assert run(kaenv, ["-a", str(described)]).exit_code == 0
+    printed = run(kaenv, ["-p", "debian"])
+    assert run(kaenv, ["debian"]).stdout == printed.stdout
+    mine = tmp_path / "mine.env"
+    mine.write_text(
+        "".join("name: mine\n" if line.startswith("name:") else f"{line}\n" for line in printed.stdout.splitlines())
+    )
+    assert run(kaenv, ["-a", str(mine)]).exit_code == 0
+    one, other = shown(run, "debian"), shown(run, "mine")
+    made = {"name", "uid", "etag", "create_time"}
+    assert {key: one[key] for key in one if key not in made} == {key: other[key] for key in other if key not in made}
+    as_json = run(kaenv, ["-p", "mine", "-o", "json"])
+    assert run(kaenv, ["-a", "-"], stdin=as_json.stdout).exit_code == 0
+
+
+def test_kaenv_lists_by_a_pattern_turns_the_destructive_flag_over_and_moves_files(
+    run: Run, described: Path, tmp_path: Path
+) -> None:
+    assert run(kaenv, ["-a", str(described)]).exit_code == 0
+    assert "debian" in run(kaenv, ["-l", "deb*"]).stdout
+    assert "debian" not in run(kaenv, ["-l", "ubu*"]).stdout
+    assert run(kaenv, ["--toggle-destructive-tag", "debian"]).exit_code == 0
+    assert shown(run, "debian")["destructive"]
+    assert run(kaenv, ["--toggle-destructive-tag", "debian"]).exit_code == 0
+    assert not shown(run, "debian")["destructive"]
+    before = shown(run, "debian")
+    moved = run(kaenv, ["--move-files", "-m", f"{tmp_path}::/data/images"])
+    assert (moved.exit_code, "1 environments are changed" in moved.stderr) == (0, True), moved.output
+    after = shown(run, "debian")
+    assert after["image"] == before["image"] | {"uri": "file:///data/images/image"}
+    assert after["preinstall"] == before["preinstall"] | {"uri": "file:///data/images/pre.tgz"}
+    assert [each["uri"] for each in after["postinstalls"]] == [
+        "file:///data/images/post.tgz",
+        "file:///data/images/second.tar.zst",
+    ]
+    assert run(kaenv, ["--move-files", "-m", "/data"]).exit_code == 2
+
+
 # --- Images on a web server ---
 
 
@@ -237,6 +278,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "file:///etc/passwd")
             self.end_headers()
+            return
+        if self.path == "/env/debian.dsc":
+            text = b"name: web\nos: linux\nimage: {file: ../image.tar.gz, kind: tar, compression: gzip}\n"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text + b"boot: {kernel: /vmlinuz}\nfilesystem: ext4\n")
             return
         if self.path != "/image.tar.gz":
             self.send_error(404)
@@ -266,6 +313,12 @@ def test_the_digest_of_an_image_on_a_web_server_is_taken_by_reading_it(run: Run,
     assert result.exit_code == 0, result.output
     image = shown(run, "x")["image"]
     assert (image["uri"], image["digest"], image["compression"]) == (f"{web}/image.tar.gz", digest(b"image"), "gzip")
+
+
+def test_a_description_on_a_web_server_names_files_beside_it(run: Run, web: str) -> None:
+    result = run(kaenv, ["-a", f"{web}/env/debian.dsc"])
+    assert result.exit_code == 0, result.output
+    assert shown(run, "web")["image"]["uri"] == f"{web}/image.tar.gz"
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,11 @@ class ArchiveSnapshot:
 class EnvironmentSnapshot:
     """One version of an environment.
 
-    `destructive`: what it leaves on a node is not trusted for a deployment from the running system. `whole_disk`: the
-    image brings a partition table; `system_partition`: the one of it that holds the system, 0 where none is known.
+    Attributes:
+        destructive: what it leaves on a node is not trusted for a deployment from the running system.
+        whole_disk: the image brings a partition table.
+        system_partition: the one of that table that holds the system, 0 where none is known.
+        described: its request described it, and it is recorded nowhere.
     """
 
     name: str
@@ -163,6 +166,7 @@ class EnvironmentSnapshot:
     kexec_refused: bool = False
     whole_disk: bool = False
     system_partition: int = 0
+    described: bool = False
 
     @property
     def least_size_bytes(self) -> int:
@@ -173,7 +177,9 @@ class EnvironmentSnapshot:
     def listed(self) -> "EnvironmentSnapshot":
         """What lists tell of it: its name, version, owner and image."""
         image = FileSnapshot(uri="", digest=self.image.digest, size_bytes=self.image.size_bytes)
-        return EnvironmentSnapshot(name=self.name, version=self.version, owner=self.owner, image=image)
+        return EnvironmentSnapshot(
+            name=self.name, version=self.version, owner=self.owner, image=image, described=self.described
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,12 @@ def owner_of(spec: DeploymentSpec, actor: Actor) -> str:
 
 
 async def prepare(
-    spec: DeploymentSpec, *, actor: Actor, inventory: Inventory, longest_wait: float = LONGEST_WAIT
+    spec: DeploymentSpec,
+    *,
+    actor: Actor,
+    inventory: Inventory,
+    longest_wait: float = LONGEST_WAIT,
+    described: bytes = b"",
 ) -> Prepared:
     """Checks and resolves a request.
 
@@ -82,6 +87,7 @@ async def prepare(
         actor: who asks.
         inventory: knows nodes, environments and rights.
         longest_wait: seconds that a request may want to wait for its turn and its nodes.
+        described: an environment for this deployment alone, in the inventory's own form.
 
     Raises:
         InvalidNodeSet, InvalidDeployment: it can never be carried out.
@@ -89,19 +95,20 @@ async def prepare(
         RightMissing: the user may not deploy to some of the nodes.
     """
     owner = owner_of(spec, actor)
-    _check(spec, longest_wait)
+    _check(spec, longest_wait, described=bool(described))
     await expand_aside(spec.nodes)
-    resolution = await inventory.resolve(spec, user=owner)
+    resolution = await inventory.resolve(spec, user=owner, described=described)
     if spec.whole_disk and not spec.partition:
         # Which partition the system is on then, its environment says.
         spec = replace(spec, partition=resolution.environment.system_partition or 1)
-        resolution = await inventory.resolve(spec, user=owner)
+        resolution = await inventory.resolve(spec, user=owner, described=described)
     # Administrators need no right of their own; on behalf of somebody else, that user's rights count.
     needs_right = not (actor.is_administrator and owner == actor.user)
     if needs_right:
         forbidden = [node.name for node in resolution.nodes if node.snapshot is not None and not node.allowed]
         if forbidden:
             raise RightMissing(owner, forbidden)
+    spec = replace(spec, environment_name=spec.environment_name or resolution.environment.name)
     left_out = {}
     for node in resolution.nodes:
         failure = obstacle(node.snapshot, resolution.environment, whole_disk=spec.whole_disk)
@@ -149,14 +156,15 @@ def _check_possible(spec: DeploymentSpec, resolution: Resolution) -> None:
         raise InvalidDeployment([FieldViolation(field=f"spec.{found.field}", description=text)])
 
 
-def _check(spec: DeploymentSpec, longest_wait: float) -> None:
+def _check(spec: DeploymentSpec, longest_wait: float, *, described: bool) -> None:
     found: list[FieldViolation] = []
 
     def must(holds: bool, field: str, description: str) -> None:
         if not holds:
             found.append(FieldViolation(field=f"spec.{field}", description=description))
 
-    must(bool(spec.environment_name), "environment_name", "names no environment")
+    must(bool(spec.environment_name or described), "environment_name", "names no environment")
+    must(not (spec.environment_name and described), "environment_name", "is named beside a described one")
     must((spec.environment_version or 1) > 0, "environment_version", "must be positive")
     must(spec.partition >= 0, "partition", "must not be negative")
     must("/" not in spec.device, "device", 'is written without "/dev/": vda, nvme0n1')

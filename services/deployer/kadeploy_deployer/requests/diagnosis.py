@@ -68,8 +68,17 @@ class _Look:
     deployment_host_keys: tuple[str, ...]
 
 
-async def diagnose_node(node: str, *, actor: Actor, parts: ControlParts, store: DeploymentStore) -> NodeDiagnosis:
+async def diagnose_node(
+    node: str, *, actor: Actor, parts: ControlParts, store: DeploymentStore, deployment_host_keys: tuple[str, ...]
+) -> NodeDiagnosis:
     """Returns what is known of a node. Changes nothing.
+
+    Args:
+        node: its name.
+        actor: who asks.
+        parts: the world.
+        store: knows the deployments.
+        deployment_host_keys: public keys of the deployment environment's sshd.
 
     Raises:
         InvalidNodeSet, InvalidControl, NodeNotFound: not one node that is known.
@@ -87,7 +96,11 @@ async def diagnose_node(node: str, *, actor: Actor, parts: ControlParts, store: 
     console = await _console(deployment, machine.name, actor=actor, store=store)
     problems = list(log.problems)
     powered = await _power(machine, parts, problems)
-    found = await _look(machine, part, parts) if powered is not False else Observation(seen="it has no power")
+    found = (
+        await _look(machine, part, parts, deployment_host_keys)
+        if powered is not False
+        else Observation(seen="it has no power")
+    )
     answers = found.arrived is not None
     facts = BootFacts(
         mac_address=machine.mac_address,
@@ -152,15 +165,17 @@ async def _power(machine: NodeSnapshot, parts: ControlParts, problems: list[str]
         return None
 
 
-async def _look(machine: NodeSnapshot, part: NodeDeployment | None, parts: ControlParts) -> Observation:
+async def _look(
+    machine: NodeSnapshot, part: NodeDeployment | None, parts: ControlParts, deployment_host_keys: tuple[str, ...]
+) -> Observation:
     """Logs in with all keys that are known of the node; `seen` says who answers."""
-    keys = (*parts.deployment_host_keys, *(part.facts.host_keys if part is not None else ()))
+    keys = (*deployment_host_keys, *(part.facts.host_keys if part is not None else ()))
     host = ShellHost(name=machine.name, address=machine.ip_address, host_keys=keys)
     context = _Look(
         nodes={machine.name: machine},
         ports=parts.ports,
         recorder=NullRecorder(),
-        deployment_host_keys=parts.deployment_host_keys,
+        deployment_host_keys=deployment_host_keys,
     )
     found = await try_look(context, host, timeout=LOOK_SECONDS)
     return found if isinstance(found, Observation) else Observation(arrived=found, seen=name_of(found))

@@ -10,11 +10,9 @@ from typing_extensions import override
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.domain.errors import InvalidInterval
-from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.store_values import Interval, PartitionStatus
 from kadeploy_deployer.requests.diagnosis import diagnose_node
 from kadeploy_deployer.requests.expansion import expand_aside
-from kadeploy_deployer.requests.node_access import ControlParts
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.deployment_messages import (
     duration,
@@ -24,6 +22,7 @@ from kadeploy_deployer.rpc.deployment_messages import (
     timestamp,
 )
 from kadeploy_deployer.rpc.diagnosis_messages import diagnosis_message
+from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_edge import page_token
 from kadeploy_edge.errors import FieldViolation
 from kadeploy_edge.page import filled_page
@@ -34,8 +33,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer):
     """Answers for partitions and nodes."""
 
-    def __init__(self, store: DeploymentStore, control: ControlParts, callers: Callers) -> None:
-        self._store, self._control, self._callers = store, control, callers
+    def __init__(self, parts: Parts, callers: Callers) -> None:
+        self._store, self._parts, self._callers = parts.store, parts, callers
 
     @override
     async def ListPartitionStates(
@@ -84,7 +83,13 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
         self, request: deployer_service_pb2.GetNodeDiagnosisRequest, context: Context
     ) -> deployer_service_pb2.GetNodeDiagnosisResponse:
         actor = self._callers.actor()
-        found = await diagnose_node(request.node, actor=actor, parts=self._control, store=self._store)
+        found = await diagnose_node(
+            request.node,
+            actor=actor,
+            parts=self._parts.control,
+            store=self._store,
+            deployment_host_keys=self._parts.runner_settings.deployment_host_keys,
+        )
         return diagnosis_message(request.node, found)
 
     @override

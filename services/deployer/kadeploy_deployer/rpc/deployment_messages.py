@@ -21,7 +21,7 @@ from kadeploy_deployer.domain.events import (
 )
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
 from kadeploy_deployer.domain.states import BootMethod, BusyPolicy, DeploymentState, FailureReason, PartitionState
-from kadeploy_deployer.engine.event_log import Heartbeat, Snapshot, WatchMessage
+from kadeploy_deployer.engine.event_log import Heartbeat
 from kadeploy_deployer.requests.plan import NodePlan
 from kadeploy_edge.errors import FieldViolation
 
@@ -121,6 +121,13 @@ def read_spec(message: deployment_pb2.DeploymentSpec) -> DeploymentSpec:
     )
 
 
+def read_described(message: deployment_pb2.DeploymentSpec) -> bytes:
+    """Returns the environment that a request describes, in the inventory's form; empty where it describes none."""
+    if not message.HasField("described_environment"):
+        return b""
+    return message.described_environment.SerializeToString(deterministic=True)
+
+
 def read_boot_method(value: "deployment_pb2.BootMethod.ValueType", field: str) -> BootMethod | None:
     """Returns how the new system is to be booted, None when nothing was said; or raises InvalidDeployment."""
     return _word(value, deployment_pb2.BootMethod.DESCRIPTOR, "BOOT_METHOD_", BootMethod, field) if value else None
@@ -158,6 +165,7 @@ def environment_message(environment: EnvironmentSnapshot) -> deployment_pb2.Reso
         owner=environment.owner,
         image_digest=environment.image.digest,
         image_size_bytes=environment.image.size_bytes,
+        described=environment.described,
     )
 
 
@@ -248,13 +256,16 @@ def plan_message(plan: NodePlan) -> deployment_pb2.NodePlan:
     )
 
 
-def watch_message(message: WatchMessage) -> deployer_service_pb2.WatchDeploymentResponse:
+def snapshot_message(deployment: Deployment) -> deployer_service_pb2.WatchDeploymentResponse:
+    """Returns the first message of a watch."""
+    snapshot = deployer_service_pb2.Snapshot(
+        deployment=deployment_message(deployment), sequence=deployment.last_sequence
+    )
+    return deployer_service_pb2.WatchDeploymentResponse(snapshot=snapshot)
+
+
+def watch_message(message: Event | Heartbeat) -> deployer_service_pb2.WatchDeploymentResponse:
     """Returns one message of a watch."""
-    if isinstance(message, Snapshot):
-        snapshot = deployer_service_pb2.Snapshot(
-            deployment=deployment_message(message.deployment), sequence=message.deployment.last_sequence
-        )
-        return deployer_service_pb2.WatchDeploymentResponse(snapshot=snapshot)
     if isinstance(message, Heartbeat):
         heartbeat = deployer_service_pb2.Heartbeat(time=timestamp(message.time))
         return deployer_service_pb2.WatchDeploymentResponse(heartbeat=heartbeat)

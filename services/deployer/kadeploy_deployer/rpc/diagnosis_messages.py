@@ -2,6 +2,7 @@
 
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_deployer.domain.boot_diagnosis import BootPlace
+from kadeploy_deployer.domain.states import PartitionState
 from kadeploy_deployer.requests.diagnosis import NodeDiagnosis
 from kadeploy_deployer.rpc.deployment_messages import failure_reason, partition_state, timestamp
 
@@ -41,7 +42,8 @@ def diagnosis_message(node: str, found: NodeDiagnosis) -> deployer_service_pb2.G
     if found.deployment is not None:
         message.deployment_id = found.deployment.id
     if found.part is not None:
-        message.state = partition_state(found.part.state)
+        state = found.part.state
+        message.state = partition_state(state if isinstance(state, PartitionState) else None)
         message.step, message.failure = found.part.step, found.part.description
         message.reason = failure_reason(found.part.reason)
     return message

@@ -158,7 +158,10 @@ def check_environment(environment: Environment, problems: Problems) -> Environme
     return replace(
         environment,
         version=version,
-        partition_type_id=type_id,
+        operating_system=OperatingSystem.XEN
+        if environment.boot.kind is BootKind.MULTIBOOT
+        else environment.operating_system,
+        partition_type_id=LINUX if environment.image.whole_disk else type_id,
         image=_check_image(environment.image, problems.under("image")),
         preinstall=environment.preinstall
         and check_script_archive(
@@ -205,9 +208,12 @@ def _check_boot(environment: Environment, problems: Problems) -> None:
         problems.take(name, parse_line, getattr(boot, name))
     if boot.kind is not BootKind.CHAINLOAD and not boot.kernel_path:
         problems.add("kernel_path", f"must be named to boot by {boot.kind}")
-    if boot.kind is BootKind.CHAINLOAD and boot.kernel_path:
-        problems.add("kernel_path", "means nothing with chainload: the partition's own loader decides")
+    for name in ("kernel_path", "initrd_path", "kernel_arguments", "hypervisor_path", "hypervisor_arguments"):
+        if boot.kind is BootKind.CHAINLOAD and getattr(boot, name):
+            problems.add(name, "means nothing with chainload: the partition's own loader decides")
+    if boot.kind is BootKind.LINUX and environment.operating_system is OperatingSystem.XEN:
+        problems.add("hypervisor_path", "must be named for the operating system xen, which boots by multiboot")
     if boot.kind is BootKind.MULTIBOOT and not boot.hypervisor_path:
         problems.add("hypervisor_path", "must be named to boot by multiboot")
-    if boot.kind is not BootKind.MULTIBOOT and boot.hypervisor_path:
+    elif boot.kind is BootKind.LINUX and (boot.hypervisor_path or boot.hypervisor_arguments):
         problems.add("hypervisor_path", "is for multiboot alone")

@@ -9,6 +9,8 @@ from kadeploy_inventory.domain.texts import parse_digest, parse_line, parse_scri
 PREINSTALL_SCRIPT = "init.ash"
 POSTINSTALL_SCRIPT = "traitement.ash"
 NO_SCRIPT = "none"
+UNPACKED_IN = "/rambin"
+"""Where archives are unpacked: what scripts without arguments get as their only one."""
 
 
 class Compression(StrEnum):
@@ -49,4 +51,5 @@ def check_script_archive(archive: ScriptArchive, problems: Problems, *, default_
         uri=problems.take("uri", parse_uri, archive.uri),
         digest=problems.take("digest", parse_digest, archive.digest),
         script=problems.take("script", parse_script, archive.script or default_script),
+        script_arguments=() if archive.script_arguments == (UNPACKED_IN,) else archive.script_arguments,
     )

@@ -139,7 +139,7 @@ class EnvironmentRepository:
         """Writes what may change in place of the one with this etag; False when that one is gone."""
         same = update(environments).where(environments.c.uid == environment.uid, environments.c.etag == etag)
         row = _row(environment)
-        mutable = ("visibility", "image", "preinstall", "postinstalls", "etag")
+        mutable = ("visibility", "destructive", "image", "preinstall", "postinstalls", "etag")
         changed = self._connection.execute(same, {name: row[name] for name in mutable})
         return changed.rowcount == 1
 
