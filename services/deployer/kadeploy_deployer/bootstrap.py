@@ -101,8 +101,12 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     await clock.synchronise()
     shell = SshRemoteShell(settings.ssh_private_key)
     # To the two others the deployer shows the certificate that it serves with.
-    boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)
-    inventory = GrpcInventory(settings.inventory_address, tls=settings.tls, insecure=settings.insecure)
+    boot = GrpcBoot(
+        settings.bootctl_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
+    )
+    inventory = GrpcInventory(
+        settings.inventory_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
+    )
     _close_cache(settings.cache_directory)
     power, console = CommandPower(), CommandConsole()
     ports = StepPorts(
