@@ -112,10 +112,9 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         settings.inventory_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
     )
     _close_cache(settings.cache_directory)
-    power, console = CommandPower(), CommandConsole()
+    power, console = node_power(), CommandConsole()
     ports = StepPorts(
         shell=shell,
-        power=node_power(),
         power=power,
         boot=RetryingBoot(boot, clock),
         images=image_store(settings),
