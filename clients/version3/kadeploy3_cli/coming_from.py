@@ -42,8 +42,8 @@ OPTIONS_3: Mapping[str, str] = {
 }
 OPTIONS_2: Mapping[str, str] = {
     "kadeploy": "-m --machine -f --file -e --environment -l --login -d --device -p --partition -r --reformat-tmp -F "
-    "--fast-kernel-reboot -u --use-prod-env --grub --loadpartitionfile --lpf -k --keys -s --script -a --append -z -D -C "
-    "-h -V",
+    "--fast-kernel-reboot -u --use-prod-env --grub --loadpartitionfile --lpf -k --keys -s --script -a --append -z -D "
+    "-C -h -V",
     "kareboot": "-s --soft -h --hard -d --deploy -n --noreboot -m --machine -f --file -e -p -kp --kernel-parameters -v "
     "-C --grub",
     "kaconsole": "-m -C",
