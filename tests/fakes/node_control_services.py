@@ -95,6 +95,18 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.stopped.set()
         return deployer_service_pb2.StopOperationResponse()
 
+    def GetOperation(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    def ListOperations(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    def WatchOperation(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    def CancelOperation(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
     async def AttachConsole(self, requests: Any, context: Any) -> AsyncIterator[Any]:
         self.requests.append(await anext(requests))
         if self.denied:
