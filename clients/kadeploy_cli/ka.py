@@ -12,6 +12,7 @@ from kadeploy_cli.environments.commands import environment
 from kadeploy_cli.nodes.commands import node
 from kadeploy_cli.nodes.partition_commands import partition
 from kadeploy_cli.operations.commands import console, keys, power, reboot, run, statistics
+from kadeploy_cli.operations.operation_commands import operation
 from kadeploy_cli.overview.commands import status
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
@@ -34,7 +35,7 @@ def version() -> None:
     click.echo(importlib.metadata.version(DISTRIBUTION))
 
 
-for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki):
+for group in (node, cluster, environment, right, deployment, operation, partition, boot, label, dhcp, pki):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):

@@ -7,8 +7,8 @@ from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments import deploy
 from kadeploy_cli.nodes import results as node_results
-from kadeploy_cli.nodes.results import NodeOutcome, outcome
-from kadeploy_cli.operations import named_operations as operations
+from kadeploy_cli.nodes.results import outcome
+from kadeploy_cli.operations import actions, named_operations
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
@@ -83,22 +83,16 @@ def show_power(session: Session, nodes: NodeSet) -> ExitCode:
     return node_results.exit_code(outcomes)
 
 
-def _say(found: NodeOutcome) -> None:
-    """Says at once of a node what became of it: the others may take a while."""
-    output.say(found.sentence)
-
-
 def _carry_out(session: Session, method: Any, request: Any, lists: Lists, *, wait: bool) -> ExitCode:
-    """Has an operation carried out, prints what became of all nodes and returns the exit status."""
+    """Has an operation carried out, shows how it goes and what became of all nodes, and returns the exit status."""
     lists.check()
+    if not wait and (lists.good_file or lists.bad_file):
+        raise UsageFailure("--no-wait knows no results: -o and --output-ko-nodes say nothing beside it")
+    name = named_operations.begin(session.deployer, method, request)
+    lists.write_id(name)
     if not wait:
-        if lists.good_file or lists.bad_file:
-            raise UsageFailure("--no-wait knows no results: -o and --output-ko-nodes say nothing beside it")
-        name = operations.begin(session.deployer, method, request)
-        lists.write_id(name)
         output.show(session.form, columns=("OPERATION",), rows=[[name]], data={"id": name}, names=[name])
         return ExitCode.OK
-    operation = operations.carry_out(session.deployer, method, request, _say, begun=lists.write_id)
-    outcomes = list(operation.outcomes.values())
-    code = node_results.show(session, outcomes, good_file=lists.good_file, bad_file=lists.bad_file)
-    return ExitCode.INTERRUPTED if operation.interrupted else code
+    operation = actions.get(session, name)
+    output.say(f"operation {operation.id}: {operation.action} on {operation.nodes}")
+    return actions.follow(session, operation, owns=True, good_file=lists.good_file, bad_file=lists.bad_file)
