@@ -99,6 +99,7 @@ docs: proto ## Rewrite the generated parts of the documents, and the samples of 
 	for service in inventory deployer bootctl; do \
 	  $(BIN)/python -m kadeploy_edge.settings_sample "kadeploy_$$service.settings" "services/$$service/$$service.toml.sample"; \
 	done
+	$(BIN)/python -m kadeploy_edge.settings_sample kadeploy_cli.login.agent_command clients/login-agent.toml.sample
 
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the stubs

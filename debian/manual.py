@@ -10,7 +10,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,8 +20,10 @@ import click_man.core
 import shtab
 from click.shell_completion import get_completion_class
 
+from kadeploy3_cli.commands import VERSION_3
 from kadeploy_bootctl.__main__ import build_parser as bootctl_parser
 from kadeploy_cli.ka import ka
+from kadeploy_cli.login.agent_command import build_parser as agent_parser
 from kadeploy_cli.reference import CLASSIC
 from kadeploy_deployenv.__main__ import build_parser as deployenv_parser
 from kadeploy_deployer.__main__ import build_parser as deployer_parser
@@ -46,19 +48,22 @@ def main() -> int:
         print("usage: python debian/manual.py DIRECTORY", file=sys.stderr)
         return 2
     directory = Path(sys.argv[1])
-    _write_client(directory / CLIENT / "usr" / "share")
+    _write_client((ka, *CLASSIC), directory / CLIENT / "usr" / "share")
+    _write_client(VERSION_3, directory / f"{CLIENT}3" / "usr" / "share")
     for parser in (inventory_parser(), deployer_parser(), bootctl_parser()):
         settings = f"/etc/kadeploy/{parser.prog.removeprefix('kadeploy-')}.toml"
         _write_parser(parser, directory / parser.prog / "usr" / "share", settings=settings)
+    agent_settings = "/etc/kadeploy/login-agent.toml"
+    _write_parser(agent_parser(), directory / CLIENT / "usr" / "share", settings=agent_settings, package=CLIENT)
     builder = deployenv_parser()
     _write_parser(builder, directory / builder.prog / "usr" / "share")
     return 0
 
 
-def _write_client(share: Path) -> None:
+def _write_client(commands: Sequence[click.Command], share: Path) -> None:
     pages = share / "man" / "man1"
     pages.mkdir(parents=True)
-    for command in (ka, *CLASSIC):
+    for command in commands:
         name = command.name or ""
         click_man.core.write_man_pages(name, command, version=version(CLIENT), target_dir=pages, date=_date())
         for shell, place in COMPLETIONS.items():
@@ -77,19 +82,19 @@ def _click_completion(command: click.Command, name: str, shell: str) -> str:
     return completion.source_template % completion.source_vars()
 
 
-def _write_parser(parser: argparse.ArgumentParser, share: Path, *, settings: str = "") -> None:
-    _write(share / "man" / "man8" / f"{parser.prog}.8", man_page(parser, settings=settings))
+def _write_parser(parser: argparse.ArgumentParser, share: Path, *, settings: str = "", package: str = "") -> None:
+    _write(share / "man" / "man8" / f"{parser.prog}.8", man_page(parser, settings=settings, package=package))
     for shell in SERVICE_SHELLS:
         _write(share / COMPLETIONS[shell].format(parser.prog), shtab.complete(parser, shell=shell))
 
 
-def man_page(parser: argparse.ArgumentParser, *, settings: str = "") -> str:
+def man_page(parser: argparse.ArgumentParser, *, settings: str = "", package: str = "") -> str:
     """Returns the man page of a program, with a section for each of its commands.
 
-    `settings` is the path of its file of settings, if it has one.
+    `settings` is the path of its file of settings, if it has one; `package` that brings it, if it has another name.
     """
     name, description = parser.prog, parser.description or ""
-    title = f'.TH {name.upper()} 8 {_date()} "{version(name)}" "System administration"'
+    title = f'.TH {name.upper()} 8 {_date()} "{version(package or name)}" "System administration"'
     lines = [
         title,
         ".SH NAME",

@@ -82,6 +82,9 @@ class DeployerServices(
         self.lost_answers = 0
         self.control = NodeControlServices()
         self.statistics = deployer_service_pb2.GetStatisticsResponse()
+        # What a plan says of the boot, and a step that it has besides.
+        self.planned_method = deployment_pb2.BOOT_METHOD_NETWORK
+        self.planned_step = ""
         self._cancelled = threading.Event()
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -244,13 +247,15 @@ class DeployerServices(
         self.requests.append(request)
         plan = deployer_service_pb2.PlanDeploymentResponse()
         plan.environment.name, plan.environment.version = request.spec.environment_name, 1
-        plan.boot_method = deployment_pb2.BOOT_METHOD_NETWORK
+        plan.boot_method = self.planned_method
         for name in expand(request.spec.nodes):
             busy = name in self.busy
             node = plan.nodes.add(node=name, included=not busy, held_by="D-0" if busy else "")
             if busy:
                 node.reason = deployment_pb2.FAILURE_REASON_BUSY
                 continue
+            if self.planned_step:
+                node.steps.add(step=self.planned_step)
             step = node.steps.add(step="boot_deployment_environment", retries=1, actions=["reboot softly"])
             step.timeout.FromSeconds(210)
             for path in ("pxelinux.cfg/01-52", "pxelinux.cfg/AC1F000B"):

@@ -17,6 +17,8 @@ BY_NAME = {
     "deployment_id": "deployment",
     "operation_id": "operation",
     "environment": "environment",
+    "bare": "environment",
+    "bare_environment": "environment",
     "cluster": "cluster",
     "owner": "user",
     "user": "user",

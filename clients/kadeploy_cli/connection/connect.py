@@ -9,6 +9,7 @@ from kadeploy.bootctl.v1 import bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import inventory_service_pb2_grpc
 from kadeploy_cli.connection import suggestions
+from kadeploy_cli.connection.certificate_end import warn_of_end
 from kadeploy_cli.connection.settings import Settings
 from kadeploy_cli.terminal import advice
 from kadeploy_cli.terminal.exit_codes import ExitCode
@@ -72,6 +73,8 @@ class Peer:
                 f"{settings.path}: [{service}] address: {error.message}",
                 advice=advice.for_reason(error.reason),
             ) from None
+        if self.has_tls and settings.tls is not None and not quiet:
+            warn_of_end(settings.tls.certificate)
         if settings.insecure and not quiet and not self.address.startswith("unix:"):
             say(f"INSECURE: {self.address} is called in plain text; nobody proves who he is")
 

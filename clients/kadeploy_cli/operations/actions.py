@@ -1,6 +1,7 @@
 """Operations as the deployer remembers them: lists, details, following one, and stopping one."""
 
 import time
+from dataclasses import dataclass
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2, operation_pb2
 from kadeploy_cli.connection.session import Session
@@ -8,7 +9,7 @@ from kadeploy_cli.deployments import deploy
 from kadeploy_cli.deployments.watching.follow import Detached, Follower
 from kadeploy_cli.deployments.watching.steps import step_words
 from kadeploy_cli.nodes import results as node_results
-from kadeploy_cli.nodes.results import outcome
+from kadeploy_cli.nodes.results import NodeOutcome, outcome
 from kadeploy_cli.operations.operation_subject import OperationSubject, as_deployment
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
@@ -98,28 +99,22 @@ def cancel(session: Session, name: str, reason: str) -> ExitCode:
     return ExitCode.OK
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """An operation that was followed to its end. `cancelled`: by an interrupt of its user."""
+
+    outcomes: list[NodeOutcome]
+    cancelled: bool
+
+
 def watch(session: Session, name: str) -> ExitCode:
     """Follows an operation that is there already; an interrupt ends the watch and not the operation."""
-    return follow(session, get(session, name), owns=False)
+    followed = follow(session, get(session, name), owns=False)
+    return ExitCode.INTERRUPTED if followed is None else node_results.show(session, followed.outcomes)
 
 
-def follow(
-    session: Session,
-    operation: operation_pb2.Operation,
-    *,
-    owns: bool,
-    good_file: str | None = None,
-    bad_file: str | None = None,
-) -> ExitCode:
-    """Follows an operation to its end, prints what became of its nodes, and returns the exit status.
-
-    Args:
-        session: of the command.
-        operation: as it is.
-        owns: whether an interrupt may cancel it; else it only ends the watch.
-        good_file: gets the names of the nodes that succeeded.
-        bad_file: gets the names of the others.
-    """
+def follow(session: Session, operation: operation_pb2.Operation, *, owns: bool) -> Followed | None:
+    """Follows an operation to its end; None: the user left before. `owns`: whether an interrupt may cancel it."""
     subject = OperationSubject(deployer=session.deployer, id=operation.id)
     deployment = as_deployment(operation)
     view = deploy.chosen_view(session, deployment)
@@ -128,10 +123,9 @@ def follow(
         follower.run()
     except Detached:
         output.say(f"the operation goes on; `ka operation watch {operation.id}` follows it again")
-        return ExitCode.INTERRUPTED
+        return None
     outcomes = [outcome(node.node, node.status) for node in subject.get_operation().node_states]
-    code = node_results.show(session, outcomes, good_file=good_file, bad_file=bad_file)
-    return ExitCode.INTERRUPTED if follower.cancelled else code
+    return Followed(outcomes=outcomes, cancelled=follower.cancelled)
 
 
 def get(session: Session, name: str) -> operation_pb2.Operation:

@@ -1,6 +1,6 @@
 """Where real adapters are chosen and servicers are put on a server. The one module that knows all the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import grpc
@@ -20,9 +20,11 @@ from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_bootctl.tree.file_store import TftpFileStore
 from kadeploy_bootctl.tree.grub_images import TftpGrubImages
 from kadeploy_bootctl.tree.grub_mkimage import GrubMkimage
+from kadeploy_bootctl.tree.health import check_writable
 from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout, repository
 from kadeploy_bootctl.tree.loaders import Sources
 from kadeploy_bootctl.tree.reconcile import TftpTreeInspector
+from kadeploy_edge.dependencies import Dependency
 from kadeploy_edge.server import ServerSettings
 
 SERVICE = "bootctl"
@@ -127,6 +129,12 @@ def collector(runtime: Runtime, *, pause: float = PAUSE_SECONDS) -> Collector:
         )
 
     return Collector(collect, pause=pause)
+
+
+def dependencies(settings: Settings) -> Sequence[Dependency]:
+    """Returns what the health of the service depends on: the tree."""
+    layout = layout_of(settings)
+    return [Dependency(name="tree", check=lambda: check_writable(layout))]
 
 
 def registration(runtime: Runtime) -> Callable[[grpc.aio.Server], None]:

@@ -2,11 +2,12 @@
 
 import logging
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from kadeploy_database.database_commands import mark_files, prepare_files
+from kadeploy_database.database_health import DatabaseProbe, check_tables
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
@@ -30,9 +31,12 @@ from kadeploy_deployer.settings import HOUR, BroadcastSettings, Settings
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
 from kadeploy_deployer.store import schema
-from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.database import Database, make_engine
 from kadeploy_deployer.store.database_clock import DatabaseClock
+from kadeploy_deployer.store.tables import metadata
+from kadeploy_edge.dependencies import Dependency
 from kadeploy_edge.errors import Invalid
+from kadeploy_edge.remote_health import RemoteHealth
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +65,32 @@ def prepare_schema(settings: Settings, database: Database) -> None:
     if database.is_sqlite:
         schema.upgrade(database.engine)
     schema.check(database.engine)
+    check_tables(database.engine, NAME, metadata, wanted=schema.newest())
     mark_files({NAME: settings.database})
     database.reserve_space()
+
+
+@asynccontextmanager
+async def open_dependencies(settings: Settings) -> AsyncIterator[Sequence[Dependency]]:
+    """Yields what the health of the service depends on, each by its name: its database, and the other services.
+
+    Deployments that run go on for a while without the others, and can be watched: those are not vital.
+    """
+    probe = DatabaseProbe(NAME, settings.database, make_engine, metadata, wanted=schema.newest)
+    addresses = {"inventory": settings.inventory_address, "bootctl": settings.bootctl_address}
+    others = {
+        name: RemoteHealth(name, address, caller="deployer", tls=settings.tls, insecure=settings.insecure)
+        for name, address in addresses.items()
+    }
+    try:
+        yield [
+            Dependency(name=NAME, check=probe.check),
+            *(Dependency(name=name, check=each.check, is_vital=False) for name, each in others.items()),
+        ]
+    finally:
+        probe.close()
+        for each in others.values():
+            await each.close()
 
 
 @asynccontextmanager
@@ -72,8 +100,12 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     await clock.synchronise()
     shell = SshRemoteShell(settings.ssh_private_key)
     # To the two others the deployer shows the certificate that it serves with.
-    boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)
-    inventory = GrpcInventory(settings.inventory_address, tls=settings.tls, insecure=settings.insecure)
+    boot = GrpcBoot(
+        settings.bootctl_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
+    )
+    inventory = GrpcInventory(
+        settings.inventory_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
+    )
     _close_cache(settings.cache_directory)
     ports = StepPorts(
         shell=shell,

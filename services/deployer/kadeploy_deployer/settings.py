@@ -61,6 +61,7 @@ class Settings:
         address: where to listen.
         inventory_address: where the inventory listens.
         bootctl_address: where bootctl listens.
+        http_proxy: calls of both go through the proxy of the environment.
         administrators: users who administrate the site.
         lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
         longest_wait_hours: how long a request may want to wait for its nodes.
@@ -81,6 +82,7 @@ class Settings:
     address: str = DEFAULT_ADDRESS
     inventory_address: str = "127.0.0.1:7401"
     bootctl_address: str = "127.0.0.1:7403"
+    http_proxy: bool = False
     administrators: frozenset[str] = frozenset({"root"})
     lease_seconds: float = 30.0
     longest_wait_hours: float = LONGEST_WAIT / HOUR
@@ -127,6 +129,11 @@ def read_settings(table: Table) -> Settings:
         address=read_address(table, DEFAULT_ADDRESS),
         inventory_address=table.text("inventory_address", "127.0.0.1:7401", doc="Where the inventory listens."),
         bootctl_address=table.text("bootctl_address", "127.0.0.1:7403", doc="Where bootctl listens."),
+        http_proxy=table.flag(
+            "http_proxy",
+            False,
+            doc="Whether the way to both leads through the environment's proxy (https_proxy, http_proxy, no_proxy).",
+        ),
         administrators=read_administrators(
             table, who="they deploy on behalf of others and cancel anybody's deployment"
         ),

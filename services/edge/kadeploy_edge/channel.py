@@ -1,12 +1,14 @@
 """How a client reaches a service: by its certificate on TCP, by its own word on a Unix socket."""
 
+from pathlib import Path
 from typing import Any
 
 import grpc
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kadeploy_edge.caller import METADATA_KEY
 from kadeploy_edge.following_channel import FollowingChannel
-from kadeploy_edge.tls import TlsFiles, channel_credentials
+from kadeploy_edge.tls import TlsFiles, channel_credentials, read_certificates
 from kadeploy_edge.transport import Transport, choose_transport
 
 OPTIONS = (
@@ -47,14 +49,33 @@ def open_channel(
     return grpc.intercept_channel(channel, _CallerInterceptor(caller))
 
 
+def open_login_channel(address: str, *, ca: Path, insecure: bool = False) -> grpc.Channel:
+    """Returns a channel of a caller who has no certificate yet; the service proves itself all the same.
+
+    Args:
+        address: "host:port".
+        ca: the authority that the service's certificate comes from.
+        insecure: plain text on loopback.
+
+    Raises:
+        UnsafeAddress, UnusableCertificate: as open_channel.
+    """
+    content = b"".join(each.public_bytes(Encoding.PEM) for each in read_certificates(ca))
+    files = TlsFiles(certificate=ca, private_key=ca, ca=ca)
+    if choose_transport(address, tls=files, insecure=insecure) is Transport.TLS:
+        return grpc.secure_channel(address, grpc.ssl_channel_credentials(root_certificates=content), options=_options())
+    return grpc.insecure_channel(address, options=_options())
+
+
 def open_aio_channel(
-    address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False
+    address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False, http_proxy: bool = False
 ) -> grpc.aio.Channel:
     """Returns an aio channel to a service, which follows renewed files. Arguments and errors as for open_channel."""
+    options = _options(http_proxy=http_proxy)
     if tls is not None and choose_transport(address, tls=tls, insecure=insecure) is Transport.TLS:
         files = tls
         return FollowingChannel(
-            files, lambda: grpc.aio.secure_channel(address, channel_credentials(files), options=_options())
+            files, lambda: grpc.aio.secure_channel(address, channel_credentials(files), options=options)
         )
     choose_transport(address, tls=tls, insecure=insecure)
     interceptors = [
@@ -63,7 +84,7 @@ def open_aio_channel(
         _AioStreamUnary(caller),
         _AioStreamStream(caller),
     ]
-    return grpc.aio.insecure_channel(address, options=_options(), interceptors=interceptors)
+    return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
 
 
 def _options(*, http_proxy: bool = False) -> tuple[tuple[str, int], ...]:

@@ -55,6 +55,7 @@ class GrpcBoot(Boot):
         upload_seconds: float = UPLOAD_SECONDS,
         tls: TlsFiles | None = None,
         insecure: bool = False,
+        http_proxy: bool = False,
     ) -> None:
         """Opens the channel; nothing is sent yet.
 
@@ -64,12 +65,13 @@ class GrpcBoot(Boot):
             upload_seconds: deadline of an upload.
             tls: the deployer's own certificate, for TCP.
             insecure: plain text on loopback.
+            http_proxy: go through the proxy of the environment.
         """
         self._address = address
         self._call_seconds = call_seconds
         self._upload_seconds = upload_seconds
         self._threads = FileThreads(in_all=UPLOADS, per_user=UPLOADS)
-        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
+        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure, http_proxy=http_proxy)
         self._boot = bootctl_service_pb2_grpc.BootServiceStub(self._channel)
         self._files = bootctl_service_pb2_grpc.BootFileServiceStub(self._channel)
 

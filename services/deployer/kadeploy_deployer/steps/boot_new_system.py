@@ -13,15 +13,17 @@ from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
+from kadeploy_deployer.nodes.host_key import public_keys
 from kadeploy_deployer.nodes.ladder import Observation, Rung, climb_ladder, power_rungs, reboot_over_ssh, try_look
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running
 from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for, look_for_stranger
-from kadeploy_deployer.ports import ShellError
+from kadeploy_deployer.ports import ShellError, ShellHost
 from kadeploy_deployer.steps import kexec
 from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
 from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.feasibility import chainloads
+from kadeploy_deployer.steps.keys import PUBLIC_KEYS
 from kadeploy_deployer.steps.mounts import DESTINATION, let_go
 from kadeploy_deployer.steps.step import Step, StepContext
 
@@ -102,10 +104,28 @@ async def _boot(context: StepContext, node: str) -> NodeFacts:
             await context.recorder.remark(
                 node, "an ssh server answers that nothing here knows: its system is not proved"
             )
-        return _arrived(context, node, result.observation.arrived)
+        arrived = _arrived(context, node, result.observation.arrived)
+        if result.observation.host_key:
+            keys = await _new_host_keys(context, node, result.observation.host_key)
+            await context.recorder.remark(
+                node, "has other host keys than its image; they are recorded, for it proved itself"
+            )
+            return replace(arrived, host_keys=keys)
+        return arrived
     wrong = result.observation.wrong
     reason = FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK
     raise StepFailed(reason, result.summary())
+
+
+async def _new_host_keys(context: StepContext, node: str, proved: str) -> tuple[str, ...]:
+    """Returns the host keys of a system that proved itself by its marker: the one that it showed, and its others."""
+    host = ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=(proved,))
+    arguments = ("sh", "-c", PUBLIC_KEYS, "host-keys", "/etc/ssh")
+    try:
+        result = await context.ports.shell.run(host, arguments, timeout=WHO_SECONDS)
+    except ShellError:
+        return (proved,)
+    return tuple(dict.fromkeys((proved, *public_keys(result.stdout))))
 
 
 async def _leave_deployment_environment(context: StepContext, node: str) -> None:
@@ -158,6 +178,7 @@ def _awaited(context: StepContext, node: str) -> Awaited:
     facts = context.facts[node]
     return Awaited(
         host_keys=facts.host_keys,
+        secret=facts.marker_secret,
         other_keys=(*context.deployment_host_keys, *facts.previous_host_keys),
         left=facts.deployment_boot_id,
         # A loader on the disk passes on no token; the marker has it.

@@ -64,7 +64,7 @@ async def take_over(context: StepContext, node: str, *, timeout: float) -> Runni
 def needed_programs(context: StepContext, node: str) -> tuple[str, ...]:
     """Returns the programs that a running system must have."""
     environment = context.environment
-    programs = ["blockdev", "mount", "umount", "tar", BROADCAST_PROGRAM]
+    programs = ["blockdev", "mount", "umount", "tar", "python3", BROADCAST_PROGRAM]
     if writes_table(context, node):
         programs += ["sfdisk", "mkswap"]
     if environment.kind is ImageKind.TAR:

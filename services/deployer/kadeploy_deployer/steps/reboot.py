@@ -110,7 +110,7 @@ class _Climber:
             patience=profile.first_check_timeout if is_deployment_kernel else profile.last_check_timeout,
         )
         if result.observation.arrived is not None:
-            return self._facts_of(result.observation.arrived)
+            return self._facts_of(result.observation.arrived, result.observation.host_key)
         if result.observation.wrong:
             text = f"{node} did not boot what it should: {result.summary()}"
             raise StepFailed(FailureReason.WRONG_SYSTEM_BOOTED, text, retriable=False)
@@ -125,9 +125,12 @@ class _Climber:
             return ""
         return self._context.facts[self._name].system_token
 
-    def _facts_of(self, running: Running) -> NodeFacts:
+    def _facts_of(self, running: Running, new_key: str) -> NodeFacts:
+        """`new_key`: of a system that proved itself by its marker and with another key than before; else empty."""
         facts = replace(self._context.facts[self._name], boot_id=running.boot_id)
-        return replace(facts, host_keys=self._system.facts.host_keys) if self._system else facts
+        if self._system is None:
+            return facts
+        return replace(facts, host_keys=(new_key,) if new_key else self._system.facts.host_keys)
 
     async def _go_down(self) -> None:
         # A window may open long after the call was allowed.
@@ -185,6 +188,7 @@ class _Climber:
             keys = self._any_keys()
         return Awaited(
             host_keys=keys,
+            secret=system.facts.marker_secret if system else "",
             other_keys=tuple(key for key in self._any_keys() if key not in keys),
             left=self._boot_id,
             token=self._token,
