@@ -123,7 +123,8 @@ async def test_operations_are_listed_page_by_page_and_filtered(site: Site) -> No
     ):
         found = await control.ListOperations(deployer_service_pb2.ListOperationsRequest(filter=wanted))
         assert len(found.operations) == count, wanted
-    unknown = deployer_service_pb2.OperationFilter(states=[9])
+    strange: Any = 9
+    unknown = deployer_service_pb2.OperationFilter(states=[strange])
     call = control.ListOperations(deployer_service_pb2.ListOperationsRequest(filter=unknown))
     assert await refusal(call) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_CONTROL")
 
