@@ -156,5 +156,6 @@ FAILURES: dict[str, str] = {
     "command_timed_out": "--timeout S gives it more time.",
     "outcome_unknown": "`kapower --status -m NODE` shows how the node is; then repeat the command for it.",
     "inventory_unreachable": "`ka status` says whether the inventory serves; then repeat the command.",
+    "disk_not_found": "`ka node show NODE` shows what its disks are said to be; compare with those that it has.",
 }
 """By the word for why a node failed or was left out. NODE and ID stand for the node and its deployment."""
