@@ -10,6 +10,7 @@ from kadeploy_cli.boot.dhcp_commands import dhcp
 from kadeploy_cli.clusters.commands import cluster
 from kadeploy_cli.deployments.commands import deployment
 from kadeploy_cli.descriptions import schema
+from kadeploy_cli.doctor.commands import doctor
 from kadeploy_cli.environments.commands import environment
 from kadeploy_cli.imports.commands import import_
 from kadeploy_cli.login.commands import login
@@ -69,3 +70,4 @@ for command in (reboot, power, console, run, keys):
 ka.add_command(statistics)
 ka.add_command(login)
 ka.add_command(status)
+ka.add_command(doctor)
