@@ -15,6 +15,7 @@ from kadeploy_cli.descriptions import cluster_files, disk_layout, nodes_file, no
 from kadeploy_cli.descriptions.described_nodes import DescribedNodes, Position
 from kadeploy_cli.descriptions.nodes_file import NodeLine
 from kadeploy_cli.descriptions.text import decode, looks_like_yaml
+from kadeploy_cli.nodes import holders
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal import advice, output
 from kadeploy_cli.terminal.exit_codes import ExitCode
@@ -218,11 +219,23 @@ def show_one(session: Session, name: str) -> ExitCode:
             ),
             ("registered", output.local_time(node.create_time)),
             ("changed", output.local_time(node.update_time)),
+            ("held by", _holder(session, node.name)),
         ]
     )
+    identified = [disk for disk in node.disks if disk.HasField("identity")]
+    if identified:
+        output.show_table(("DISK", "IS THE ONE WITH"), [(disk.device, identity_in_words(disk)) for disk in identified])
     rows = [_partition_row(disk, partition) for disk in node.disks for partition in disk.partitions]
     output.show_table(("PARTITION", "SIZE", "TABLE", "TYPE", "ROLE", "ENVIRONMENT"), rows)
     return ExitCode.OK
+
+
+def _holder(session: Session, name: str) -> str:
+    """Returns who holds a node; of a deployer that does not answer, why that is not known."""
+    try:
+        return holders.sentence(holders.fetch_holders(session, name).get(name))
+    except Failure as failure:
+        return f"not known: {failure.message}"
 
 
 def _partition_row(disk: node_pb2.Disk, partition: node_pb2.Partition) -> tuple[str, ...]:
@@ -233,6 +246,15 @@ def _partition_row(disk: node_pb2.Disk, partition: node_pb2.Partition) -> tuple[
         f"{word(node_pb2.PartitionType.DESCRIPTOR, partition.type)} {partition.type_id:#04x}",
         word(node_pb2.PartitionRole.DESCRIPTOR, partition.role),
         partition.environment,
+    )
+
+
+def identity_in_words(disk: node_pb2.Disk) -> str:
+    """Returns what tells a disk from the others of its machine: "serial S3Z9, link by-path/pci-0000:17:00.0"."""
+    return ", ".join(
+        f"{field.name.replace('_', ' ').removesuffix(' bytes')} "
+        f"{output.size(value) if field.name == 'size_bytes' else value}"
+        for field, value in disk.identity.ListFields()
     )
 
 
