@@ -111,7 +111,7 @@ def test_what_a_node_is_made_of_is_read_in_the_deployment_environment(scenario: 
     assert (node.mac_address, node.ip_address, node.uuid) == (lab_node.mac, lab_node.ip, lab_node.uuid)
     assert sorted(disk.identity.serial for disk in node.disks) == ["kalab0", "kalab1"]
     assert "virtio_net" in text
-    with pytest.raises(DemoError, match="(?s)status 1: .*disk vda: no disk here has the serial number kalab7"):
+    with pytest.raises(DemoError, match=r"(?s)status 1: .*disk vda: no disk here has the serial number kalab7"):
         scenario.user.run("ka", "node", "inspect", "node-1", "--no-reboot", "--check")
 
 

@@ -1,6 +1,7 @@
 """In what a machine differs from its description."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_a_machine_as_described_differs_in_nothing() -> None:
         ),
     ],
 )
-def test_each_difference_is_one_sentence(changes: dict[str, object], sentence: str) -> None:
+def test_each_difference_is_one_sentence(changes: dict[str, Any], sentence: str) -> None:
     assert differences(MACHINE, a_node(**changes))[0].startswith(sentence)
 
 
