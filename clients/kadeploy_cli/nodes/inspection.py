@@ -9,8 +9,9 @@ from kadeploy_cli.descriptions import machine_yaml
 from kadeploy_cli.descriptions.machine_yaml import Described
 from kadeploy_cli.nodes import actions
 from kadeploy_cli.nodes import results as node_results
-from kadeploy_cli.nodes.results import NodeOutcome, outcome
-from kadeploy_cli.operations import named_operations as operations
+from kadeploy_cli.nodes.results import outcome
+from kadeploy_cli.operations import actions as following
+from kadeploy_cli.operations import named_operations
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import plain
@@ -97,14 +98,11 @@ def _boot(session: Session, nodes: NodeSet) -> dict[str, machine_pb2.NodeInspect
     output.say(f"booting into the deployment environment: {nodes}")
     request = deployer_service_pb2.RebootNodesRequest(nodes=str(nodes))
     request.deployment_kernel.SetInParent()
-    told = (lambda _: None) if session.quiet else _say
-    outcomes = operations.carry_out(deployer, deployer.control.RebootNodes, request, told).outcomes
-    there = NodeSet(name for name, each in outcomes.items() if each.failure is None)
+    name = named_operations.begin(deployer, deployer.control.RebootNodes, request)
+    followed = following.follow(session, following.get(session, name), owns=True)
+    outcomes = followed.outcomes if followed is not None else ()
+    there = NodeSet(each.node for each in outcomes if each.failure is None)
     return _inspected(session, there) if there else {}
-
-
-def _say(found: NodeOutcome) -> None:
-    output.say(found.sentence)
 
 
 def _reason(each: machine_pb2.NodeInspection) -> str:
