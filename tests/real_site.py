@@ -54,6 +54,7 @@ def real_site(
     device: str = DEVICE,
     deployer_settings: str = "",
     bootctl_settings: str = "",
+    bootctl_keys: str = "",
 ) -> Iterator[Scenario]:
     """Yields a site whose machines are off, with blank disks, and whose cluster is described.
 
@@ -69,7 +70,8 @@ def real_site(
         tftp_servers: by node, for those that boot from another TFTP server than the lab's.
         device: what the target's disk is called on the nodes.
         deployer_settings: lines at the top of the deployer's settings.
-        bootctl_settings: the same for bootctl.
+        bootctl_settings: tables at the end of bootctl's settings.
+        bootctl_keys: lines at their top.
     """
     lab = Lab.up(
         name,
@@ -87,9 +89,10 @@ def real_site(
     site = replace(lab_site(lab, build, directory / "services"), image_directories=(ENVIRONMENTS, images))
     try:
         site.write_settings()
-        for service, lines in (("deployer", deployer_settings), ("bootctl", bootctl_settings)):
-            settings = site.settings_file(service)
-            settings.write_text(lines + settings.read_text())
+        settings = site.settings_file("deployer")
+        settings.write_text(deployer_settings + settings.read_text())
+        settings = site.settings_file("bootctl")
+        settings.write_text(bootctl_keys + settings.read_text() + bootctl_settings)
         site.write_client_settings("root")
         site.prepare_tree()
         site.start()
