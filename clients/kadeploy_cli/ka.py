@@ -11,6 +11,7 @@ from kadeploy_cli.clusters.commands import cluster
 from kadeploy_cli.deployments.commands import deployment
 from kadeploy_cli.descriptions import schema
 from kadeploy_cli.environments.commands import environment
+from kadeploy_cli.environments.upload_commands import upload
 from kadeploy_cli.login.commands import login
 from kadeploy_cli.nodes.commands import node
 from kadeploy_cli.nodes.partition_commands import partition
@@ -44,7 +45,7 @@ def print_schema(kind: str) -> None:
     click.echo(json.dumps(schema.SCHEMAS[kind](), indent=2))
 
 
-for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki):
+for group in (node, cluster, environment, upload, right, deployment, partition, boot, label, dhcp, pki):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployment_pb2
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments.public_keys import read_keys
-from kadeploy_cli.environments import describing
+from kadeploy_cli.environments import describing, uploading
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -56,8 +57,11 @@ class Options:
     whole_disk: bool = False
 
 
-def build(options: Options) -> deployment_pb2.DeploymentSpec:
-    """Returns what the options ask for, or says which of them cannot be accepted."""
+def build(options: Options, session: Session | None = None) -> deployment_pb2.DeploymentSpec:
+    """Returns what the options ask for, or says which of them cannot be accepted.
+
+    `session`: brings the files of a described environment to the deployer where it cannot read them; None: they stay.
+    """
     if options.wait_timeout is None and options.busy == "wait":
         raise UsageFailure("--busy wait needs --wait-timeout SECONDS", advice="So that the wait has an end.")
     device, number = target(options.partition, options.device)
@@ -90,6 +94,10 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
         spec.environment_version = options.version
     if options.environment_file is not None:
         environment = describing.described(file=options.environment_file, options={}, owner="")
+        if session is not None:
+            environment.owner = options.user
+            uploading.bring_files(session, environment)
+            environment.owner = ""
         spec.described_environment.CopyFrom(environment)
     return spec
 

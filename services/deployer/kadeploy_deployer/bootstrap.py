@@ -18,6 +18,7 @@ from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
+from kadeploy_deployer.adapters.upload_store import UploadStore
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
@@ -103,11 +104,12 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)
     inventory = GrpcInventory(settings.inventory_address, tls=settings.tls, insecure=settings.insecure)
     _close_cache(settings.cache_directory)
+    uploads = upload_store(settings)
     ports = StepPorts(
         shell=shell,
         power=CommandPower(),
         boot=RetryingBoot(boot, clock),
-        images=image_store(settings),
+        images=image_store(settings, uploads),
         broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
         clock=clock,
     )
@@ -129,6 +131,8 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             lease_seconds=settings.lease_seconds,
             history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
+            uploads=uploads,
+            keep_upload_hours=settings.uploads.keep_hours,
         ) as parts:
             yield parts
     finally:
@@ -146,8 +150,19 @@ def _close_cache(directory: Path) -> None:
         logger.warning("path=%s was open to others (%04o) and is %04o now", directory, mode, mode & CACHE_MODE)
 
 
-def image_store(settings: Settings) -> FileImageStore:
-    """Returns the store of images as the site wants it."""
+def upload_store(settings: Settings) -> UploadStore | None:
+    """Returns where uploads are kept, None where the site takes none. Raises OSError."""
+    wanted = settings.uploads
+    largest, quota = int(wanted.max_gib * GIBIBYTE), int(wanted.quota_gib * GIBIBYTE)
+    if not largest or not quota:
+        return None
+    store = UploadStore(wanted.directory or settings.cache_directory / "uploads", largest=largest, quota=quota)
+    store.prepare()
+    return store
+
+
+def image_store(settings: Settings, uploads: UploadStore | None = None) -> FileImageStore:
+    """Returns the store of images as the site wants it. `uploads`: where users' own are."""
     images = settings.images
     hosts = ImageHosts(images.servers, networks=images.networks, proxy=images.proxy)
     limits = DownloadLimits(
@@ -157,6 +172,7 @@ def image_store(settings: Settings) -> FileImageStore:
         settings.cache_directory,
         directories=ImageDirectories(images.directories, groups=images.groups),
         downloads=ImageDownloads(hosts, limits),
+        uploads=uploads,
     )
 
 

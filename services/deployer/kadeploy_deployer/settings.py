@@ -7,6 +7,7 @@ from kadeploy_database.access import DatabaseAccess, SqliteAccess, read_access
 from kadeploy_deployer.domain.lease_record import LONGEST_LEASE
 from kadeploy_deployer.image_settings import ImageSettings, check_separation, read_images
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
+from kadeploy_deployer.upload_settings import UploadSettings, read_uploads
 from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
@@ -66,6 +67,7 @@ class Settings:
         longest_wait_hours: how long a request may want to wait for its nodes.
         history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
         images: where the files of environments may be.
+        uploads: how users may bring files.
         broadcast: how the image reaches the nodes.
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
@@ -86,6 +88,7 @@ class Settings:
     longest_wait_hours: float = LONGEST_WAIT / HOUR
     history_days: float = 365.0
     images: ImageSettings = field(default_factory=ImageSettings)
+    uploads: UploadSettings = field(default_factory=UploadSettings)
     broadcast: BroadcastSettings = BroadcastSettings()
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
@@ -106,6 +109,11 @@ def read_settings(table: Table) -> Settings:
         example="/etc/kadeploy/cluster_ed25519",
     )
     tls = read_tls(table.table("tls"), service="deployer")
+    cache = table.path(
+        "cache_directory",
+        doc="Where images, archives, and the kernels and initrds taken out of images are kept.",
+        example="/var/cache/kadeploy/deployer",
+    )
     settings = Settings(
         ssh_private_key=private_key,
         ssh_public_key=table.path(
@@ -119,11 +127,7 @@ def read_settings(table: Table) -> Settings:
             "host is believed.",
             example="/etc/kadeploy/deployment_host_keys.pub",
         ),
-        cache_directory=table.path(
-            "cache_directory",
-            doc="Where images, archives, and the kernels and initrds taken out of images are kept.",
-            example="/var/cache/kadeploy/deployer",
-        ),
+        cache_directory=cache,
         address=read_address(table, DEFAULT_ADDRESS),
         inventory_address=table.text("inventory_address", "127.0.0.1:7401", doc="Where the inventory listens."),
         bootctl_address=table.text("bootctl_address", "127.0.0.1:7403", doc="Where bootctl listens."),
@@ -163,6 +167,7 @@ def read_settings(table: Table) -> Settings:
             "ever. Who deployed what where, the end of each node and the times that `kastats` counts stay.",
         ),
         images=read_images(table),
+        uploads=read_uploads(table, cache),
         broadcast=_broadcast(table.table("broadcast")),
         limits=read_limits(table.table("limits")),
         database=read_access(
@@ -189,6 +194,9 @@ def _own_files(table: Table, settings: Settings) -> dict[str, Path | None]:
         "deployment_host_keys": settings.deployment_host_keys,
         "audit_log": settings.audit_log,
     }
+    uploads = settings.uploads.directory
+    if uploads is not None and not uploads.is_relative_to(settings.cache_directory):
+        own["upload_directory"] = uploads
     if isinstance(database, SqliteAccess):
         own["database.deploy_state"] = database.path
     else:

@@ -169,6 +169,12 @@ class EnvironmentSnapshot:
     described: bool = False
 
     @property
+    def files(self) -> tuple[FileSnapshot, ...]:
+        """The files that are sent to nodes."""
+        archives = (*self.postinstalls, *([self.preinstall] if self.preinstall else []))
+        return (self.image, *(archive.file for archive in archives))
+
+    @property
     def least_size_bytes(self) -> int:
         """How large a partition must be at least."""
         return max(self.required_size_bytes, self.image.size_bytes)
