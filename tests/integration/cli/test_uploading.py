@@ -40,6 +40,16 @@ class Uploads(deployer_service_pb2_grpc.ImageUploadServiceServicer):
             uri=uri, received_bytes=len(self.content), uploads_allowed=self.allowed
         )
 
+    def ListUploadedImages(
+        self, request: deployer_service_pb2.ListUploadedImagesRequest, context: grpc.ServicerContext
+    ) -> deployer_service_pb2.ListUploadedImagesResponse:
+        raise NotImplementedError
+
+    def DeleteUploadedImage(
+        self, request: deployer_service_pb2.DeleteUploadedImageRequest, context: grpc.ServicerContext
+    ) -> deployer_service_pb2.DeleteUploadedImageResponse:
+        raise NotImplementedError
+
     def UploadImage(
         self,
         request_iterator: Iterator[deployer_service_pb2.UploadImageRequest],
