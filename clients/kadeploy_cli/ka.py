@@ -16,6 +16,7 @@ from kadeploy_cli.login.commands import login
 from kadeploy_cli.nodes.commands import node
 from kadeploy_cli.nodes.partition_commands import partition
 from kadeploy_cli.operations.commands import console, keys, power, reboot, run, statistics
+from kadeploy_cli.operations.operation_commands import operation
 from kadeploy_cli.overview.commands import status
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
@@ -46,11 +47,12 @@ def print_schema(kind: str) -> None:
     click.echo(json.dumps(schema.SCHEMAS[kind](), indent=2))
 
 
-for group in (node, cluster, environment, upload, right, deployment, partition, boot, label, dhcp, pki, web):
+for group in (node, cluster, environment, right, deployment, operation, partition, boot, label, dhcp, pki, web):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):
     node.add_command(command)
 ka.add_command(statistics)
+ka.add_command(upload)
 ka.add_command(login)
 ka.add_command(status)
