@@ -1,4 +1,4 @@
-"""`ka upload`: files that were brought to the deployer."""
+"""`ka environment upload`: files that were brought to the deployer."""
 
 import click
 

@@ -11,6 +11,7 @@ from functools import partial
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.domain.host_finding import HostFinding
 from kadeploy_deployer.engine.console_lease import ConsoleLeases
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.history_pruner import HistoryPruner
@@ -50,8 +51,12 @@ async def run_parts(
     lease_seconds: float,
     longest_wait: float = LONGEST_WAIT,
     history_days: float = 0.0,
+<<<<<<< HEAD
     uploads: UploadKeeper | None = None,
     keep_upload_hours: float = 24.0,
+=======
+    check_host: Callable[[], Sequence[HostFinding]] = tuple,
+>>>>>>> main
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
@@ -85,7 +90,11 @@ async def run_parts(
             clock=clock,
             runner_settings=runner_settings,
             longest_wait=longest_wait,
+<<<<<<< HEAD
             uploads=Uploads(keeper=uploads, images=runner_settings.ports.images, named=named),
+=======
+            check_host=check_host,
+>>>>>>> main
             control=ControlParts(
                 inventory=inventory,
                 store=store,
