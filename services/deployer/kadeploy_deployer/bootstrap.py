@@ -149,12 +149,9 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             lease_seconds=settings.lease_seconds,
             history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
-<<<<<<< HEAD
             uploads=uploads,
             keep_upload_hours=settings.uploads.keep_hours,
-=======
             check_host=lambda: check_host(settings, database_time=clock.now()),
->>>>>>> main
         ) as parts:
             yield parts
     finally:

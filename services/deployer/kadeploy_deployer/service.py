@@ -51,12 +51,9 @@ async def run_parts(
     lease_seconds: float,
     longest_wait: float = LONGEST_WAIT,
     history_days: float = 0.0,
-<<<<<<< HEAD
     uploads: UploadKeeper | None = None,
     keep_upload_hours: float = 24.0,
-=======
     check_host: Callable[[], Sequence[HostFinding]] = tuple,
->>>>>>> main
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
@@ -90,11 +87,8 @@ async def run_parts(
             clock=clock,
             runner_settings=runner_settings,
             longest_wait=longest_wait,
-<<<<<<< HEAD
             uploads=Uploads(keeper=uploads, images=runner_settings.ports.images, named=named),
-=======
             check_host=check_host,
->>>>>>> main
             control=ControlParts(
                 inventory=inventory,
                 store=store,

@@ -25,8 +25,5 @@ class Parts:
     runner_settings: RunnerSettings
     control: ControlParts
     longest_wait: float
-<<<<<<< HEAD
     uploads: Uploads
-=======
     check_host: Callable[[], Sequence[HostFinding]] = tuple
->>>>>>> main
