@@ -51,11 +51,11 @@ def bring_files(session: Session, environment: environment_pb2.Environment) -> N
 def _bring(session: Session, file: File, owner: str) -> bool:
     """Brings one file; False if nobody could say where it can be read."""
     deployer = session.deployer
-    request = deployer_service_pb2.FindImageRequest(
+    request = deployer_service_pb2.ResolveImageRequest(
         uri=file.uri, digest=file.digest, size_bytes=file.size_bytes, owner=owner
     )
     try:
-        found = deployer.uploads.FindImage(request, timeout=LOOK_SECONDS)
+        found = deployer.uploads.ResolveImage(request, timeout=LOOK_SECONDS)
     except grpc.RpcError as error:
         remote = from_rpc_error(error)
         if remote.code not in SILENT:
@@ -104,10 +104,10 @@ def _may_go_on(error: RemoteError) -> bool:
 
 def _received(session: Session, file: File, owner: str) -> int:
     """Returns how much the deployer has of a file; it may be starting anew."""
-    request = deployer_service_pb2.FindImageRequest(digest=file.digest, size_bytes=file.size_bytes, owner=owner)
+    request = deployer_service_pb2.ResolveImageRequest(digest=file.digest, size_bytes=file.size_bytes, owner=owner)
     for tries in range(MOST_BREAKS):
         try:
-            found = session.deployer.call(session.deployer.uploads.FindImage, request)
+            found = session.deployer.call(session.deployer.uploads.ResolveImage, request)
         except Failure as failure:
             if failure.exit_code != ExitCode.UNREACHABLE or tries == MOST_BREAKS - 1:
                 raise

@@ -30,13 +30,13 @@ class Uploads(deployer_service_pb2_grpc.ImageUploadServiceServicer):
         self.breaks: list[int] = []
         self.offsets: list[int] = []
 
-    def FindImage(
-        self, request: deployer_service_pb2.FindImageRequest, context: grpc.ServicerContext
-    ) -> deployer_service_pb2.FindImageResponse:
+    def ResolveImage(
+        self, request: deployer_service_pb2.ResolveImageRequest, context: grpc.ServicerContext
+    ) -> deployer_service_pb2.ResolveImageResponse:
         uri = request.uri if request.uri in self.readable else ""
         if len(self.content) == request.size_bytes:
             uri = uri or f"upload:///alice/{request.digest}"
-        return deployer_service_pb2.FindImageResponse(
+        return deployer_service_pb2.ResolveImageResponse(
             uri=uri, received_bytes=len(self.content), uploads_allowed=self.allowed
         )
 

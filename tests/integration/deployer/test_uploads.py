@@ -53,9 +53,9 @@ async def refused(site: Site, user: str, *parts: object) -> RemoteError:
     return from_rpc_error(caught.value)
 
 
-async def find(site: Site, user: str, uri: str = "", owner: str = "") -> deployer_service_pb2.FindImageResponse:
-    request = deployer_service_pb2.FindImageRequest(uri=uri, digest=DIGEST, size_bytes=len(CONTENT), owner=owner)
-    return await site.uploads(user).FindImage(request)
+async def find(site: Site, user: str, uri: str = "", owner: str = "") -> deployer_service_pb2.ResolveImageResponse:
+    request = deployer_service_pb2.ResolveImageRequest(uri=uri, digest=DIGEST, size_bytes=len(CONTENT), owner=owner)
+    return await site.uploads(user).ResolveImage(request)
 
 
 async def test_an_upload_in_two_calls_is_whole_and_is_its_owner_s_alone(site: Site) -> None:

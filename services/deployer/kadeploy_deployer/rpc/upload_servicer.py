@@ -24,9 +24,9 @@ class UploadServicer(deployer_service_pb2_grpc.ImageUploadServiceServicer):
         self._callers = callers
 
     @override
-    async def FindImage(
-        self, request: deployer_service_pb2.FindImageRequest, context: Context
-    ) -> deployer_service_pb2.FindImageResponse:
+    async def ResolveImage(
+        self, request: deployer_service_pb2.ResolveImageRequest, context: Context
+    ) -> deployer_service_pb2.ResolveImageResponse:
         found = await self._uploads.find(
             request.uri,
             digest=request.digest,
@@ -34,7 +34,7 @@ class UploadServicer(deployer_service_pb2_grpc.ImageUploadServiceServicer):
             owner=request.owner,
             actor=self._callers.actor(),
         )
-        return deployer_service_pb2.FindImageResponse(
+        return deployer_service_pb2.ResolveImageResponse(
             uri=found.uri, received_bytes=found.received, uploads_allowed=found.uploads_allowed
         )
 
