@@ -58,7 +58,7 @@ ADVICE: dict[str, str] = {
     "UPLOAD_NOT_FOUND": "`ka environment upload list` shows what you have uploaded.",
     "UPLOAD_NO_SPACE": "An administrator makes room on the deployer's host.",
     "UPLOAD_OFFSET": "Run the command again: it goes on from where it broke off.",
-    "UPLOAD_QUOTA_REACHED": "`ka environment upload list` shows what is there; `ka environment upload delete` makes room.",
+    "UPLOAD_QUOTA_REACHED": "`ka environment upload delete DIGEST` makes room; `… list` shows what is there.",
     "UPLOAD_TOO_LARGE": "Make the image smaller (zstd -19), or ask an administrator.",
     "DISK_FULL": "An administrator makes room where the message says; nothing of your call was done.",
     "NO_SPACE": "`ka boot collect` deletes boot files that no entry needs; an administrator makes room.",
