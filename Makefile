@@ -59,7 +59,8 @@ test-compose: root setup proto ## The images and compose.yaml, on a container en
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: test-packages
-test-packages: root deb deployenv ## The Debian packages and docs/install.md, in a Debian of its own (5 minutes)
+test-packages: root deb deployenv ## The Debian packages and docs/install.md, in Debians of their own (6 minutes)
+	$(MAKE) deb SUITE=trixie
 	$(AS_ROOT) $(BIN)/python -m pytest -m packages $(PYTEST_ARGS)
 
 .PHONY: lint
