@@ -14,7 +14,13 @@ from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log, read_workers
+from kadeploy_edge.usual_settings import (
+    read_address,
+    read_administrators,
+    read_audit_log,
+    read_log_format,
+    read_workers,
+)
 
 TITLE = "Settings of bootctl: kadeploy-bootctl serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7403"
@@ -85,6 +91,7 @@ class Settings:
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        log_format: "text" or "json".
         insecure: plain text on loopback; the command line says it, never the file.
     """
 
@@ -109,6 +116,7 @@ class Settings:
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    log_format: str = "text"
     insecure: bool = False
 
     @classmethod
@@ -131,6 +139,7 @@ def read_settings(table: Table) -> Settings:
         http_url=_http_url(table),
         address=read_address(table, DEFAULT_ADDRESS),
         administrators=read_administrators(table, who="they may do everything, custom boot files among it"),
+        log_format=read_log_format(table),
         audit_log=read_audit_log(table, service="bootctl"),
         maximum_workers=read_workers(table),
         maximum_file_bytes=table.whole(

@@ -15,7 +15,7 @@ from kadeploy_deployer.settings import Settings, read_settings
 from kadeploy_deployer.store.database import Database
 from kadeploy_edge.command_line import add_serve, complain, service_parser, shared_options
 from kadeploy_edge.errors import DomainError
-from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.log_lines import set_log_format, set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import ServerSettings, serve
 from kadeploy_edge.settings_file import BadSettings
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return complain(SERVICE, str(error), USAGE)
+    set_log_format(settings.log_format)
     try:
         with closed_to_others():
             status: int = options.run(settings, options)

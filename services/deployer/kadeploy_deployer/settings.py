@@ -11,7 +11,7 @@ from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log
+from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log, read_log_format
 
 TITLE = "Settings of the deployer: kadeploy-deployer serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7402"
@@ -70,6 +70,7 @@ class Settings:
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        log_format: "text" or "json".
         insecure: plain text on loopback; the command line says it, never the file.
     """
 
@@ -90,6 +91,7 @@ class Settings:
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    log_format: str = "text"
     insecure: bool = False
 
     @classmethod
@@ -130,6 +132,7 @@ def read_settings(table: Table) -> Settings:
         administrators=read_administrators(
             table, who="they deploy on behalf of others and cancel anybody's deployment"
         ),
+        log_format=read_log_format(table),
         audit_log=read_audit_log(
             table, service="deployer", records="every refused call, every changing one and every plan"
         ),

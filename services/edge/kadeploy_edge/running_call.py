@@ -7,7 +7,6 @@ import concurrent.futures
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +28,7 @@ from kadeploy_edge.audit import (
 from kadeploy_edge.caller import NOBODY, Caller, current_caller
 from kadeploy_edge.errors import Denied, DomainError
 from kadeploy_edge.identity import Identity
+from kadeploy_edge.request_id import current_request_id, request_id_of
 from kadeploy_edge.status import internal_status, to_status
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,8 @@ class RunningCall:
         self.unread_since: float | None = None
         self._edge = edge
         self._domain = f"{edge.service}.kadeploy"
-        self._request_id = uuid.uuid4().hex[:12]
+        self._request_id = request_id_of(context.invocation_metadata())
+        current_request_id.set(self._request_id)
         self._task = asyncio.current_task()
         self._ended_by: DomainError | None = None
         # The request, or the first message of a stream of them.

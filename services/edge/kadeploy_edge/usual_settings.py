@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kadeploy_edge.log_lines import LOG_FORMATS
 from kadeploy_edge.settings_table import Table
 
 MOST_WORKERS = 256
@@ -30,6 +31,18 @@ def read_audit_log(
         "audit_log",
         doc=f"The file of audit records: {records}, one JSON line each. Default: the service's log.",
         example=f"/var/log/kadeploy/{service}/audit.json",
+    )
+
+
+def read_log_format(table: Table) -> str:
+    """Returns the form of the log: a word of LOG_FORMATS."""
+    log = table.table("log")
+    log.describe("The log, which goes to standard error: to the journal, where systemd runs the service.")
+    return log.choice(
+        "format",
+        LOG_FORMATS,
+        "text",
+        doc='"text": lines for people; "json": an object a line, for programs.',
     )
 
 

@@ -9,7 +9,13 @@ from kadeploy_edge.login_certificate import LONGEST_HOURS, SHORTEST_HOURS
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log, read_workers
+from kadeploy_edge.usual_settings import (
+    read_address,
+    read_administrators,
+    read_audit_log,
+    read_log_format,
+    read_workers,
+)
 from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 
 TITLE = "Settings of the inventory: kadeploy-inventory serve --config THIS-FILE"
@@ -52,6 +58,7 @@ class Settings:
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        log_format: "text" or "json".
         environment_quota: how many environments a user may have.
         login: certificates by login; None: none are issued.
         insecure: plain text on loopback; the command line says it, never the file.
@@ -65,6 +72,7 @@ class Settings:
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    log_format: str = "text"
     environment_quota: EnvironmentQuota = DEFAULT_QUOTA
     login: LoginSettings | None = None
     insecure: bool = False
@@ -83,6 +91,7 @@ def read_settings(table: Table) -> Settings:
         administrators=read_administrators(
             table, who="they register nodes, grant rights and record public environments"
         ),
+        log_format=read_log_format(table),
         audit_log=read_audit_log(table, service="inventory"),
         maximum_workers=read_workers(table),
         environment_quota=_read_quota(table.table("quotas")),

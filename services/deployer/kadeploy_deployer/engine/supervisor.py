@@ -17,6 +17,7 @@ from kadeploy_deployer.engine.driving import Drive, Driving
 from kadeploy_deployer.engine.lease_watch import LeaseWatch
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_edge.request_id import current_request_id
 
 _Answer = TypeVar("_Answer")
 
@@ -84,6 +85,8 @@ class Supervisor:
 
     async def _drive(self, driving: Driving, before: Driving | None) -> None:
         name = driving.lease.deployment_id
+        # What was taken over has no call any more that it was made in.
+        current_request_id.set(current_request_id.get() or name)
         try:
             await driving.run(None if before is None else before.task)
         finally:
