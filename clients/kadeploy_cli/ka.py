@@ -19,6 +19,7 @@ from kadeploy_cli.overview.commands import status
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
 from kadeploy_cli.terminal.classic_command import DISTRIBUTION, VersionedGroup, version_option
+from kadeploy_cli.web.commands import web
 
 
 @click.group(cls=VersionedGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,7 +45,7 @@ def print_schema(kind: str) -> None:
     click.echo(json.dumps(schema.SCHEMAS[kind](), indent=2))
 
 
-for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki):
+for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki, web):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):
