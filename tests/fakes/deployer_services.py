@@ -177,7 +177,7 @@ class DeployerServices(
             if node.node in self.busy:
                 continue
             for step in STEPS:
-                node.step_durations.add(step=step).duration.FromMilliseconds(1500)
+                node.step_durations.add(step=step, attempts=1).duration.FromMilliseconds(1500)
                 if node.node in self.failing and step == "format":
                     break
             if self._cancelled.is_set():

@@ -16,12 +16,16 @@ from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
+from kadeploy_deployer.adapters.power_drivers import DrivenPower
+from kadeploy_deployer.adapters.power_ipmi import IpmiController
+from kadeploy_deployer.adapters.power_redfish import RedfishController
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.adapters.site_boot_watch import SiteBootWatch
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
+from kadeploy_deployer.domain.vocabulary import PowerDriverKind
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
@@ -108,7 +112,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         settings.inventory_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
     )
     _close_cache(settings.cache_directory)
-    power, console = CommandPower(), CommandConsole()
+    power, console = node_power(), CommandConsole()
     ports = StepPorts(
         shell=shell,
         power=power,
@@ -148,6 +152,16 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         await shell.close()
         await boot.close()
         await inventory.close()
+
+
+def node_power() -> DrivenPower:
+    """Returns what reaches nodes from outside: command templates and power drivers."""
+    commands = CommandPower()
+    controllers = {
+        PowerDriverKind.IPMI: IpmiController(commands),
+        PowerDriverKind.REDFISH: RedfishController(),
+    }
+    return DrivenPower(commands, controllers)
 
 
 def _close_cache(directory: Path) -> None:

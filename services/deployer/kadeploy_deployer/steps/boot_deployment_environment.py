@@ -174,6 +174,9 @@ def _rung_in_words(context: StepContext, node: str, level: RebootLevel) -> str:
         return f"{level.value} reboot by {' '.join(template)}{waiting}"
     if level is RebootLevel.SOFT:
         return f"soft reboot by logging in{waiting}"
+    machine = context.nodes[node]
+    if machine.power_driver is not None:
+        return f"{level.value} reboot by {machine.power_driver.kind}{waiting}"
     if level is RebootLevel.VERY_HARD and commands.power_off and commands.power_on:
         return f"power off and on{waiting}"
     return f"nothing, because the site has no command for a {level.value} reboot"

@@ -147,7 +147,7 @@ async def _leave_deployment_environment(context: StepContext, node: str) -> None
     machine = context.nodes[node]
     # The system that a node was deployed from stays on its own partitions until the end.
     stays = context.spec.use_production_system
-    disk = machine.partition_device(machine.partition) if stays else f"/dev/{machine.device}"
+    disk = machine.target_device if stays else machine.disk_device
     try:
         await let_go(context, node, [disk])
     except (NodeFailed, ShellError) as problem:
@@ -174,7 +174,7 @@ def _arrived(context: StepContext, node: str, running: Running) -> NodeFacts:
     return replace(
         context.facts[node],
         boot_id=running.boot_id,
-        root_device=machine.partition_device(machine.partition),
+        root_device=running.partition or machine.target_device,
         kernel_command_line=running.command_line,
     )
 
