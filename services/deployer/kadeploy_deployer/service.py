@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.domain.host_finding import HostFinding
 from kadeploy_deployer.engine.activity_log import ActivityLog
 from kadeploy_deployer.engine.console_lease import ConsoleLeases
 from kadeploy_deployer.engine.event_log import EventLog
@@ -47,6 +48,7 @@ async def run_parts(
     longest_wait: float = LONGEST_WAIT,
     history_days: float = 0.0,
     observers: Sequence[ActivityObserver] = (),
+    check_host: Callable[[], Sequence[HostFinding]] = tuple,
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
@@ -73,6 +75,7 @@ async def run_parts(
             clock=clock,
             runner_settings=runner_settings,
             longest_wait=longest_wait,
+            check_host=check_host,
             control=ControlParts(
                 inventory=inventory,
                 store=store,
