@@ -51,6 +51,7 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
                 bootstrap.registration(runtime),
                 bootstrap.server_settings(settings),
                 dependencies=bootstrap.dependencies(settings),
+                metrics=bootstrap.make_metrics(settings),
             )
         )
 

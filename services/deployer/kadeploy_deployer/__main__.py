@@ -9,6 +9,7 @@ from functools import partial
 
 from kadeploy_database.command_line import add_database_verbs
 from kadeploy_deployer import bootstrap, database_commands, service
+from kadeploy_deployer.adapters.activity_metrics import ActivityMetrics
 from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings, read_settings
@@ -51,9 +52,11 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 async def _serve_until_stopped(settings: Settings, database: Database) -> int:
+    metrics = bootstrap.make_metrics(settings, database)
+    activity = None if metrics is None else ActivityMetrics(metrics.registry)
     async with (
         bootstrap.open_dependencies(settings) as dependencies,
-        bootstrap.open_parts(settings, database) as parts,
+        bootstrap.open_parts(settings, database, activity) as parts,
     ):
         return await serve(
             service.registration(parts, settings.administrators),
@@ -66,9 +69,12 @@ async def _serve_until_stopped(settings: Settings, database: Database) -> int:
                 tls=settings.tls,
                 insecure=settings.insecure,
                 audit_log=settings.audit_log,
+                metrics_address=settings.metrics_address,
+                tracing_endpoint=settings.tracing_endpoint,
             ),
             on_drain=partial(_end_streams, parts),
             dependencies=dependencies,
+            metrics=metrics,
         )
 
 

@@ -53,7 +53,13 @@ async def run_parts(
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
     log = EventLog()
-    store = ReportedStore(database, observers=[ActivityLog(), *observers], on_commit=log.wake)
+    told = [ActivityLog(), *observers]
+    store = ReportedStore(database, observers=told, on_commit=log.wake)
+
+    def say_lost(operation_id: str) -> None:
+        for each in told:
+            each.lost(operation_id)
+
     supervisor = Supervisor(
         store=store,
         clock=clock,
@@ -62,6 +68,7 @@ async def run_parts(
         ),
         driver=driver_name(),
         lease_seconds=lease_seconds,
+        on_lost=say_lost,
     )
     pruner = HistoryPruner(store=store, clock=clock, days=history_days)
     supervisor.open()

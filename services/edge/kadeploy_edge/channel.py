@@ -10,6 +10,7 @@ from kadeploy_edge.caller import METADATA_KEY
 from kadeploy_edge.following_channel import FollowingChannel
 from kadeploy_edge.request_id import passed_on
 from kadeploy_edge.tls import TlsFiles, channel_credentials, read_certificates
+from kadeploy_edge.tracing import outgoing
 from kadeploy_edge.transport import Transport, choose_transport
 
 OPTIONS = (
@@ -99,7 +100,7 @@ def _options(*, http_proxy: bool = False) -> tuple[tuple[str, int], ...]:
 
 def _metadata(caller: str) -> tuple[tuple[str, str], ...]:
     """Returns what every call carries: who calls, where no certificate says it, and for which request."""
-    return (*(((METADATA_KEY, caller),) if caller else ()), *passed_on())
+    return (*(((METADATA_KEY, caller),) if caller else ()), *outgoing())
 
 
 class _SyncDetails(grpc.ClientCallDetails):

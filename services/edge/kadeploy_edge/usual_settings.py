@@ -46,6 +46,24 @@ def read_log_format(table: Table) -> str:
     )
 
 
+def read_tracing_endpoint(table: Table) -> str:
+    """Returns where spans are sent; empty where the settings have no [tracing]. Raises BadSettings."""
+    tracing = table.table("tracing")
+    tracing.describe(
+        "Spans of calls for OpenTelemetry (docs/monitoring.md), which has to be installed: kadeploy-edge[tracing]. "
+        "Default: without this table there are none.",
+        optional=True,
+    )
+    if not tracing.is_there:
+        return ""
+    endpoint = tracing.text(
+        "endpoint", doc="Where a collector takes OTLP over HTTP.", example="http://127.0.0.1:4318/v1/traces"
+    )
+    if not endpoint.startswith(("http://", "https://")):
+        raise tracing.refusal("endpoint", "a URL such as http://127.0.0.1:4318/v1/traces", endpoint)
+    return endpoint
+
+
 def read_workers(table: Table) -> int:
     """Returns how many calls a service with a thread a call answers at once."""
     return table.whole(

@@ -3,15 +3,17 @@
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
-from kadeploy_deployer.domain.operation import AnyOperation, Operation
+from kadeploy_deployer.domain.operation import AnyOperation
 from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_deployer.domain.transition import Transition
-from kadeploy_deployer.ports.activity import ActivityObserver
+from kadeploy_deployer.ports.activity import ActivityObserver, kind_of
 from kadeploy_edge.request_id import current_request_id
 
 logger = logging.getLogger(__name__)
@@ -95,7 +97,11 @@ class ActivityLog(ActivityObserver):
     def left(self, operation_id: str) -> None:
         self._running.pop(operation_id, None)
 
+    @override
+    def lost(self, operation_id: str) -> None:
+        # The supervisor says why.
+        self._running.pop(operation_id, None)
 
-def kind_of(operation: AnyOperation) -> str:
-    """Returns what is done: "deployment", "reboot", "power", "command"."""
-    return operation.spec.kind.value if isinstance(operation, Operation) else "deployment"
+    @override
+    def seen(self, leases: Sequence[LeaseRecord]) -> None:
+        """Nothing of it is logged."""

@@ -41,6 +41,7 @@ class Supervisor:
         driver: the name of this process; no other process may ever have it.
         lease_seconds: how long a lease lasts. It is renewed three times as often.
         look_seconds: how often cancellations and the leases of others are looked for.
+        on_lost: is told of each deployment whose lease this process lost.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Supervisor:
         driver: str,
         lease_seconds: float,
         look_seconds: float = 1.0,
+        on_lost: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.driver = driver
+        self._on_lost = on_lost
         self.lease_seconds = lease_seconds
         self._store = store
         self._clock = clock
@@ -167,6 +170,7 @@ class Supervisor:
     def _stop(self, one: Driving, cause: str) -> None:
         name = one.lease.deployment_id
         logger.warning("deployment=%s is given up: %s", name, cause)
+        self._on_lost(name)
         self._driven.pop(name, None)
         self._given_up[name] = one
         one.fence.close()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing_extensions import override
 
 from kadeploy_deployer.domain.deployment import Lease
+from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.transition import Transition
@@ -61,6 +62,13 @@ class ReportedStore(SqlDeploymentStore):
         )
         for each in self._observers:
             each.ended(lease.deployment_id, trigger, description, now=now)
+
+    @override
+    async def list_leases(self) -> Sequence[LeaseRecord]:
+        found = await super().list_leases()
+        for each in self._observers:
+            each.seen(found)
+        return found
 
     @override
     async def release(self, leases: Sequence[Lease]) -> None:
