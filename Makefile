@@ -59,7 +59,8 @@ test-compose: root setup proto ## The images and compose.yaml, on a container en
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: test-packages
-test-packages: root deb deployenv ## The Debian packages and docs/install.md, in a Debian of its own (5 minutes)
+test-packages: root deb deployenv ## The Debian packages and docs/install.md, in Debians of their own (6 minutes)
+	$(MAKE) deb SUITE=trixie
 	$(AS_ROOT) $(BIN)/python -m pytest -m packages $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -96,6 +97,7 @@ golden: proto ## Rewrite the golden boot files; review the diff
 .PHONY: docs
 docs: proto ## Rewrite the generated parts of the documents, and the samples of the settings
 	$(BIN)/python -m kadeploy_cli.reference docs/commands.md
+	$(BIN)/python -m kadeploy3_cli.coming_from docs/coming-from-kadeploy.md
 	$(BIN)/python docs/render_errors.py docs/errors.md
 	for service in inventory deployer bootctl; do \
 	  $(BIN)/python -m kadeploy_edge.settings_sample "kadeploy_$$service.settings" "services/$$service/$$service.toml.sample"; \
