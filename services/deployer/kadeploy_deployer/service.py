@@ -12,6 +12,7 @@ import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.domain.host_finding import HostFinding
+from kadeploy_deployer.engine.activity_log import ActivityLog
 from kadeploy_deployer.engine.console_lease import ConsoleLeases
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.history_pruner import HistoryPruner
@@ -20,6 +21,7 @@ from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.engine.upload_collector import UploadCollector, named_addresses
 from kadeploy_deployer.ports import Console, Inventory
+from kadeploy_deployer.ports.activity import ActivityObserver
 from kadeploy_deployer.ports.uploads import UploadKeeper
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
 from kadeploy_deployer.requests.node_access import ControlParts
@@ -32,7 +34,7 @@ from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.rpc.upload_servicer import UploadServicer
 from kadeploy_deployer.store.consoles import SqlConsoleStore
 from kadeploy_deployer.store.database import Database
-from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from kadeploy_deployer.store.reported_store import ReportedStore
 
 SERVICE = "deployer"
 SERVICE_NAMES = tuple(
@@ -53,12 +55,19 @@ async def run_parts(
     history_days: float = 0.0,
     uploads: UploadKeeper | None = None,
     keep_upload_hours: float = 24.0,
+    observers: Sequence[ActivityObserver] = (),
     check_host: Callable[[], Sequence[HostFinding]] = tuple,
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
     log = EventLog()
-    store = SqlDeploymentStore(database, on_commit=log.wake)
+    told = [ActivityLog(), *observers]
+    store = ReportedStore(database, observers=told, on_commit=log.wake)
+
+    def say_lost(operation_id: str) -> None:
+        for each in told:
+            each.lost(operation_id)
+
     supervisor = Supervisor(
         store=store,
         clock=clock,
@@ -67,6 +76,7 @@ async def run_parts(
         ),
         driver=driver_name(),
         lease_seconds=lease_seconds,
+        on_lost=say_lost,
     )
     pruner = HistoryPruner(store=store, clock=clock, days=history_days)
     named = partial(named_addresses, inventory=inventory, store=store)
