@@ -165,6 +165,10 @@ bench-boot-http: root ready ## Kernels by TFTP and by HTTP: machines of the lab,
 	lab/setup-host tests/bench/packages.txt
 	$(AS_ROOT) $(BIN)/python -m tests.bench.boot_http
 
+.PHONY: bench-load
+bench-load: setup proto ## 200 watchers and 500 calls a second, then an hour's soak; BENCH_ARGS="--soak 300"; build/bench/load.json
+	$(BIN)/python -m tests.bench.load $(BENCH_ARGS)
+
 .PHONY: bench-attack
 bench-attack: setup proto ## How long a client waits while a service is attacked, beside its limit; build/bench/attack.json
 	$(BIN)/python -m tests.bench.attack
