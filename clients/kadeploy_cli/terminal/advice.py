@@ -32,6 +32,7 @@ ADVICE: dict[str, str] = {
     "BOOT_ENTRY_NOT_FOUND": "`ka boot list` shows the entries; a node without one boots what the default file says.",
     "NODE_BUSY": "`ka deployment list` shows the deployments; an operation ends by itself, so try again in a moment.",
     "NOTHING_DEPLOYED_THERE": "`kanodes -listpartition` shows what is installed on every partition.",
+    "POWER_SHARED": "Name all nodes of the supply, or take their power, too: --force.",
     "POWER_FAILED": "The commands of the cluster's profile reach the nodes: `ka cluster show NAME`.",
     "CONSOLE_NOT_CONFIGURED": "`ka cluster update` gives the cluster a console command: docs/commands.md.",
     "CONSOLE_IN_USE": "One user at a time; ask him to leave it (Ctrl-]).",
