@@ -1,6 +1,7 @@
 """Operations on nodes that share a supply: whose power else would be taken is named, and refused without force."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ GROUP = ("power_off", "very_hard_reboot")
 def room(tmp_path: Path) -> ControlRoom:
     """node-1 and node-2 share their supply with node-3, node-4 with nobody."""
     names = ("node-1", "node-2", "node-3", "node-4")
-    options = {
+    options: dict[str, Any] = {
         name: {"power_sharers": tuple(other for other in names[:3] if other != name), "group_commands": GROUP}
         for name in names[:3]
     }
