@@ -115,7 +115,7 @@ ADVICE: dict[str, str] = {
     "VERSION_RACE": "Many write the same at once: repeat the command in a moment.",
     "WATCHER_TOO_SLOW": "Read the watch faster, or resume it from the last sequence.",
     "WATCH_HISTORY_GONE": "Watch again from the beginning: the first message is the present state.",
-    "METRICS_ADDRESS_IN_USE": "Another process has it: metrics_address in the settings of the service names another one.",
+    "METRICS_ADDRESS_IN_USE": "metrics_address in the settings of the service names another one.",
     "TRACING_UNAVAILABLE": "Install kadeploy-edge[tracing], or take the endpoint of the traces out of the settings.",
     "CERTIFICATE_EXPIRED": "`ka login` gets a new one; without it, an administrator does: `ka pki renew user NAME`.",
     "CERTIFICATE_NOT_BELIEVED": "Run `ka login` again; docs/identity.md says whose certificates count.",
