@@ -230,6 +230,7 @@ class Deployer(Peer):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("deployer", settings)
+        self.uploads = deployer_service_pb2_grpc.ImageUploadServiceStub(self.channel)
         self.deployments = deployer_service_pb2_grpc.DeploymentServiceStub(self.channel)
         self.states = deployer_service_pb2_grpc.ClusterStateServiceStub(self.channel)
         self.control = deployer_service_pb2_grpc.NodeControlServiceStub(self.channel)
