@@ -15,7 +15,7 @@ from kadeploy_deployer.domain.events import Event, StepProgressed
 from kadeploy_deployer.domain.lifecycle import FINISHED
 from kadeploy_deployer.domain.operation import AnyOperation
 from kadeploy_deployer.ports import Clock
-from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.reading_store import ReadingStore
 
 PAGE = 500
 
@@ -86,7 +86,7 @@ class EventLog:
             self.wake(deployment_id)
 
     async def watch(
-        self, deployment_id: str, *, after: int, store: DeploymentStore, clock: Clock
+        self, deployment_id: str, *, after: int, store: ReadingStore, clock: Clock
     ) -> AsyncIterator[WatchMessage]:
         """Yields a snapshot (when `after` is 0), then events as they come; ends after the deployment's last event.
 
@@ -110,7 +110,7 @@ class EventLog:
                 del self._watchers[deployment_id]
 
     async def _follow(
-        self, watcher: _Watcher, deployment_id: str, after: int, store: DeploymentStore, clock: Clock
+        self, watcher: _Watcher, deployment_id: str, after: int, store: ReadingStore, clock: Clock
     ) -> AsyncIterator[WatchMessage]:
         position = await store.position(deployment_id)
         if after < 0 or after > position.last_sequence or (after and after + 1 < position.first_sequence):
