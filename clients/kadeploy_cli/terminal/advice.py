@@ -34,7 +34,7 @@ ADVICE: dict[str, str] = {
     "NOTHING_DEPLOYED_THERE": "`kanodes -listpartition` shows what is installed on every partition.",
     "POWER_FAILED": "The commands of the cluster's profile reach the nodes: `ka cluster show NAME`.",
     "CONSOLE_NOT_CONFIGURED": "`ka cluster update` gives the cluster a console command: docs/commands.md.",
-    "CONSOLE_IN_USE": "One user at a time; ask him to leave it (Ctrl-]).",
+    "CONSOLE_IN_USE": "One user at a time; ask them to leave it (Ctrl-]).",
     "NOT_THERE_AFTER_REBOOT": "`kaconsole -m NODE` shows what the node says.",
     "WRONG_SYSTEM_BOOTED": "`ka boot check` and `kaconsole -m NODE` show why it does not boot what its entry says.",
     "NODE_UNREACHABLE": "The deployer logs in on systems that it deployed; `kaconsole -m NODE` shows what runs there.",
