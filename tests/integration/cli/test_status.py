@@ -35,10 +35,12 @@ def busy(site: Site) -> None:
             deployer_service_pb2.NodeState(node=f"node-{number}", held_by="D-1", held_by_user="alice")
         )
     reboot = deployer_service_pb2.NodeState(node="node-5", held_by="O-7", held_by_user="carol")
-    made = operation_pb2.Operation(id="O-7", kind=operation_pb2.OPERATION_KIND_REBOOT, owner="carol", nodes="node-5")
-    made.state, made.action = operation_pb2.OPERATION_STATE_RUNNING, "reboot, hard"
-    made.create_time.FromSeconds(1_700_000_000)
-    site.deployer.control.operations["O-7"] = made
+    operation = operation_pb2.Operation(
+        id="O-7", kind=operation_pb2.OPERATION_KIND_REBOOT, owner="carol", nodes="node-5"
+    )
+    operation.state, operation.action = operation_pb2.OPERATION_STATE_RUNNING, "reboot, hard"
+    operation.create_time.FromSeconds(1_700_000_000)
+    site.deployer.control.operations["O-7"] = operation
     site.deployer.node_states += [reboot, deployer_service_pb2.NodeState(node="node-9")]
 
 
