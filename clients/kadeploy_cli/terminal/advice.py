@@ -3,8 +3,8 @@
 FOR_ADMINISTRATORS = "This is for administrators; your certificate (on sockets `user` in client.toml) says who you are."
 
 ADVICE: dict[str, str] = {
-    "METRICS_ADDRESS_IN_USE": "Give the metrics an address of their own in the settings: docs/monitoring.md.",
-    "TRACING_UNAVAILABLE": "An administrator installs OpenTelemetry beside the service, or takes [tracing] out: docs/monitoring.md.",
+    "METRICS_ADDRESS_IN_USE": "Give the metrics an address of their own: docs/monitoring.md.",
+    "TRACING_UNAVAILABLE": "Install OpenTelemetry beside the service, or take [tracing] out: docs/monitoring.md.",
     "NODE_NOT_FOUND": "`ka node list` shows the nodes that are registered.",
     "NODE_EXISTS": "`ka node show NAME` shows what stands there; kadelnode removes it, `ka node update` changes it.",
     "ADDRESS_TAKEN": "`ka node list` shows which node has which address.",
@@ -34,6 +34,7 @@ ADVICE: dict[str, str] = {
     "BOOT_ENTRY_NOT_FOUND": "`ka boot list` shows the entries; a node without one boots what the default file says.",
     "NODE_BUSY": "`ka deployment list` shows the deployments; an operation ends by itself, so try again in a moment.",
     "NOTHING_DEPLOYED_THERE": "`kanodes -listpartition` shows what is installed on every partition.",
+    "POWER_SHARED": "Name all nodes of the supply, or take their power, too: --force.",
     "POWER_FAILED": "The commands of the cluster's profile reach the nodes: `ka cluster show NAME`.",
     "CONSOLE_NOT_CONFIGURED": "`ka cluster update` gives the cluster a console command: docs/commands.md.",
     "CONSOLE_IN_USE": "One user at a time; ask them to leave it (Ctrl-]).",
@@ -125,6 +126,8 @@ ADVICE: dict[str, str] = {
     "VERSION_RACE": "Many write the same at once: repeat the command in a moment.",
     "WATCHER_TOO_SLOW": "Read the watch faster, or resume it from the last sequence.",
     "WATCH_HISTORY_GONE": "Watch again from the beginning: the first message is the present state.",
+    "METRICS_ADDRESS_IN_USE": "metrics_address in the settings of the service names another one.",
+    "TRACING_UNAVAILABLE": "Install kadeploy-edge[tracing], or take the endpoint of the traces out of the settings.",
     "CERTIFICATE_EXPIRED": "`ka login` gets a new one; without it, an administrator does: `ka pki renew user NAME`.",
     "CERTIFICATE_NOT_BELIEVED": "Run `ka login` again; docs/identity.md says whose certificates count.",
     "LOGIN_DISABLED": "An administrator switches it on, or makes a certificate: `ka pki issue user NAME`.",
