@@ -3,8 +3,6 @@
 FOR_ADMINISTRATORS = "This is for administrators; your certificate (on sockets `user` in client.toml) says who you are."
 
 ADVICE: dict[str, str] = {
-    "METRICS_ADDRESS_IN_USE": "Give the metrics an address of their own: docs/monitoring.md.",
-    "TRACING_UNAVAILABLE": "Install OpenTelemetry beside the service, or take [tracing] out: docs/monitoring.md.",
     "NODE_NOT_FOUND": "`ka node list` shows the nodes that are registered.",
     "NODE_EXISTS": "`ka node show NAME` shows what stands there; kadelnode removes it, `ka node update` changes it.",
     "ADDRESS_TAKEN": "`ka node list` shows which node has which address.",
