@@ -25,7 +25,7 @@ PROTOS := $(shell find protos/kadeploy -name '*.proto')
 NODE_SCRIPTS := $(addprefix deployenv/kadeploy_deployenv/rootfs/,init usr/sbin/kadeploy-release-disk \
   $(addprefix usr/lib/kadeploy/,announce boot-order console console-line dhcp disks network start))
 # What is released, each with a pyproject.toml of its own. The lab is beside them: part of a checkout alone.
-DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients deployenv)))
+DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients clients/* deployenv)))
 SOURCES := protos/generate.py protos/hatch_build.py requirements/lock.py debian/manual.py services clients lab \
   deployenv tests
 
@@ -59,7 +59,7 @@ test-compose: root setup proto ## The images and compose.yaml, on a container en
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: test-packages
-test-packages: root deb ## The Debian packages and docs/install.md, in a Debian of its own (5 minutes)
+test-packages: root deb deployenv ## The Debian packages and docs/install.md, in a Debian of its own (5 minutes)
 	$(AS_ROOT) $(BIN)/python -m pytest -m packages $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -94,8 +94,12 @@ golden: proto ## Rewrite the golden boot files; review the diff
 	KADEPLOY_GOLDEN=rewrite $(BIN)/python -m pytest -q tests/unit/bootctl
 
 .PHONY: docs
-docs: proto ## Rewrite the generated parts of the documents
+docs: proto ## Rewrite the generated parts of the documents, and the samples of the settings
 	$(BIN)/python -m kadeploy_cli.reference docs/commands.md
+	for service in inventory deployer bootctl; do \
+	  $(BIN)/python -m kadeploy_edge.settings_sample "kadeploy_$$service.settings" "services/$$service/$$service.toml.sample"; \
+	done
+	$(BIN)/python -m kadeploy_edge.settings_sample kadeploy_cli.login.agent_command clients/login-agent.toml.sample
 
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the stubs
@@ -161,7 +165,7 @@ bench-attack: setup proto ## How long a client waits while a service is attacked
 ##@ Services alone
 
 .PHONY: run
-run: ready ## The three services on loopback; data in build/run, client settings in build/run/client.toml
+run: ready ## The three services and the page on loopback; data in build/run, client settings in build/run/client.toml
 	$(BIN)/python -m kadeploy_demo start
 
 .PHONY: stop
@@ -188,7 +192,8 @@ deployenv-hardware: setup $(KEY) ## The same for real hardware, in build/deploye
 	$(BIN)/kadeploy-deployenv build --profile hardware --output build/deployenv-hardware --authorized-key $(KEY).pub \
 	  --cache build/cache/deployenv
 
-ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian
+ENVIRONMENTS := environment-tiny environment-tiny-hardware environment-raw environment-debian \
+  environment-debian-host
 .PHONY: $(ENVIRONMENTS)
 $(ENVIRONMENTS): environment-%: setup ## An environment to deploy
 	$(AS_ROOT) $(BIN)/python lab/environments/build.py $* --output build/environments/$*

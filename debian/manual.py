@@ -3,7 +3,7 @@
     python debian/manual.py DIRECTORY
 
 makes `DIRECTORY/PACKAGE/usr/share/…` for each Debian package. The commands of the client are click's, as in
-`kadeploy_cli.reference`; those of the services are argparse's.
+`kadeploy_cli.reference`; those of the services and of the builder are argparse's.
 """
 
 import argparse
@@ -22,7 +22,9 @@ from click.shell_completion import get_completion_class
 
 from kadeploy_bootctl.__main__ import build_parser as bootctl_parser
 from kadeploy_cli.ka import ka
+from kadeploy_cli.login.agent_command import build_parser as agent_parser
 from kadeploy_cli.reference import CLASSIC
+from kadeploy_deployenv.__main__ import build_parser as deployenv_parser
 from kadeploy_deployer.__main__ import build_parser as deployer_parser
 from kadeploy_inventory.__main__ import build_parser as inventory_parser
 
@@ -47,7 +49,12 @@ def main() -> int:
     directory = Path(sys.argv[1])
     _write_client(directory / CLIENT / "usr" / "share")
     for parser in (inventory_parser(), deployer_parser(), bootctl_parser()):
-        _write_service(parser, directory / parser.prog / "usr" / "share")
+        settings = f"/etc/kadeploy/{parser.prog.removeprefix('kadeploy-')}.toml"
+        _write_parser(parser, directory / parser.prog / "usr" / "share", settings=settings)
+    agent_settings = "/etc/kadeploy/login-agent.toml"
+    _write_parser(agent_parser(), directory / CLIENT / "usr" / "share", settings=agent_settings, package=CLIENT)
+    builder = deployenv_parser()
+    _write_parser(builder, directory / builder.prog / "usr" / "share")
     return 0
 
 
@@ -73,16 +80,19 @@ def _click_completion(command: click.Command, name: str, shell: str) -> str:
     return completion.source_template % completion.source_vars()
 
 
-def _write_service(parser: argparse.ArgumentParser, share: Path) -> None:
-    _write(share / "man" / "man8" / f"{parser.prog}.8", man_page(parser))
+def _write_parser(parser: argparse.ArgumentParser, share: Path, *, settings: str = "", package: str = "") -> None:
+    _write(share / "man" / "man8" / f"{parser.prog}.8", man_page(parser, settings=settings, package=package))
     for shell in SERVICE_SHELLS:
         _write(share / COMPLETIONS[shell].format(parser.prog), shtab.complete(parser, shell=shell))
 
 
-def man_page(parser: argparse.ArgumentParser) -> str:
-    """Returns the man page of a service, with a section for each of its commands."""
+def man_page(parser: argparse.ArgumentParser, *, settings: str = "", package: str = "") -> str:
+    """Returns the man page of a program, with a section for each of its commands.
+
+    `settings` is the path of its file of settings, if it has one; `package` that brings it, if it has another name.
+    """
     name, description = parser.prog, parser.description or ""
-    title = f'.TH {name.upper()} 8 {_date()} "{version(name)}" "System administration"'
+    title = f'.TH {name.upper()} 8 {_date()} "{version(package or name)}" "System administration"'
     lines = [
         title,
         ".SH NAME",
@@ -92,7 +102,8 @@ def man_page(parser: argparse.ArgumentParser) -> str:
     lines += [".SH OPTIONS", *_options(parser), ".SH COMMANDS"]
     for words, help_text, command in _commands(parser):
         lines += [f'.SS "{_escaped(words)}"', _escaped(f"{help_text[:1].upper()}{help_text[1:]}."), *_options(command)]
-    lines += [".SH FILES", ".TP", f".I /etc/kadeploy/{name.removeprefix('kadeploy-')}.toml", "The settings."]
+    if settings:
+        lines += [".SH FILES", ".TP", f".I {settings}", "The settings."]
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ CHECKOUT = HERE.parent
 OLDEST_PYTHON = "3.11"
 LOCK_SECONDS = 600
 # What a host installs, by the name of its file; each file has what the distribution needs, through ours that it needs.
-ROLES = ("inventory", "deployer", "bootctl", "client")
+ROLES = ("inventory", "deployer", "bootctl", "client", "deployenv", "web")
 BUILD, DEVELOPMENT = "build", "development"
 OURS = "kadeploy-"
 # What hatchling wants for `pip install --editable` besides itself.
@@ -30,7 +30,9 @@ Projects = Mapping[str, Mapping[str, Any]]
 
 def read_projects() -> dict[str, dict[str, Any]]:
     """Returns the parsed pyproject.toml of each distribution of the checkout, by its name."""
-    files = sorted([*CHECKOUT.glob("*/pyproject.toml"), *CHECKOUT.glob("services/*/pyproject.toml")])
+    files = sorted(
+        file for depth in ("*", "services/*", "clients/*") for file in CHECKOUT.glob(f"{depth}/pyproject.toml")
+    )
     parsed = [tomllib.loads(file.read_text(encoding="utf-8")) for file in files]
     return {each["project"]["name"]: each for each in parsed}
 

@@ -50,6 +50,7 @@ def real_site(
     firmware: Mapping[str, str] | None = None,
     hardware: Mapping[str, Hardware] | None = None,
     loaders: str = plan.LOADERS,
+    tftp_servers: Mapping[str, str] | None = None,
     device: str = DEVICE,
     deployer_settings: str = "",
 ) -> Iterator[Scenario]:
@@ -64,6 +65,7 @@ def real_site(
         firmware: by node, "uefi" for those that have one.
         hardware: by node, for those that are not built of virtio's parts.
         loaders: below which folder of the TFTP tree DHCP names the loaders.
+        tftp_servers: by node, for those that boot from another TFTP server than the lab's.
         device: what the target's disk is called on the nodes.
         deployer_settings: lines at the top of the deployer's settings.
     """
@@ -75,6 +77,7 @@ def real_site(
         firmware=firmware,
         hardware=hardware,
         loaders=loaders,
+        tftp_servers=tftp_servers,
         owner_pid=os.getpid(),
     )
     images = directory / "images"

@@ -116,7 +116,7 @@ class Slurm:
 
     def wait_for(self, what: str, happened: Callable[[], bool]) -> None:
         """Waits until something has happened, or fails with what the daemons and scripts say."""
-        if not _until(happened, WAIT_SECONDS):
+        if not until(happened, WAIT_SECONDS):
             raise AssertionError(f"{what}: not within {WAIT_SECONDS} s\n{self.scenario()}")
 
     def end_jobs(self) -> None:
@@ -191,13 +191,13 @@ def _daemons(slurm: Slurm) -> Iterator[bool]:
     munge += [f"--pid-file={home}/munge.pid", f"--seed-file={home}/munge.seed"]
     configuration = str(slurm.configuration)
     with ExitStack() as stack:
-        processes = [stack.enter_context(_daemon(munge, home))]
-        if not _until((home / "munge.socket").exists, START_SECONDS):
+        processes = [stack.enter_context(daemon(munge, home))]
+        if not until((home / "munge.socket").exists, START_SECONDS):
             yield False
             return
-        processes.append(stack.enter_context(_daemon(["slurmctld", "-D", "-f", configuration], home)))
+        processes.append(stack.enter_context(daemon(["slurmctld", "-D", "-f", configuration], home)))
         processes += [
-            stack.enter_context(_daemon(["slurmd", "-D", "-N", node, "-f", configuration], home)) for node in NODES
+            stack.enter_context(daemon(["slurmd", "-D", "-N", node, "-f", configuration], home)) for node in NODES
         ]
         yield _work(slurm, ports[0], processes)
 
@@ -216,11 +216,11 @@ def _work(slurm: Slurm, port: int, processes: Sequence["subprocess.Popen[bytes]"
         return any(process.poll() is not None for process in processes)
 
     # Asked without an answer at the port, Slurm's commands try for nine seconds.
-    return _until(lambda: ended() or (answers() and idle()), START_SECONDS) and not ended()
+    return until(lambda: ended() or (answers() and idle()), START_SECONDS) and not ended()
 
 
 @contextmanager
-def _daemon(command: Sequence[str], home: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def daemon(command: Sequence[str], home: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs a daemon, which ends with the tests even when they are killed."""
     with (home / f"{command[0]}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -242,7 +242,8 @@ def _daemon(command: Sequence[str], home: Path) -> Iterator["subprocess.Popen[by
             process.wait()
 
 
-def _until(happened: Callable[[], bool], seconds: float) -> bool:
+def until(happened: Callable[[], bool], seconds: float) -> bool:
+    """Waits until something has happened; False when it has not after so many seconds."""
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:

@@ -47,6 +47,7 @@ class TlsSite:
 
     directory: Path
     certificates: SiteCertificates = field(init=False)
+    deployer_module: str = ""
     addresses: dict[str, str] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
@@ -93,7 +94,12 @@ class TlsSite:
 
 @contextmanager
 def tls_site(
-    directory: Path, *, limits: Mapping[str, float] | None = None, node_count: int = 2, open_files: int | None = None
+    directory: Path,
+    *,
+    limits: Mapping[str, float] | None = None,
+    node_count: int = 2,
+    open_files: int | None = None,
+    deployer_module: str = "",
 ) -> Iterator[TlsSite]:
     """Yields a site whose services run; ends their processes at the end, by force if it must be.
 
@@ -102,8 +108,9 @@ def tls_site(
         limits: what the table [limits] of each service says.
         node_count: how many nodes are registered.
         open_files: the hard limit of open files of each process; None: as here.
+        deployer_module: what is run as the deployer, where it is not the real one.
     """
-    site = TlsSite(directory=directory)
+    site = TlsSite(directory=directory, deployer_module=deployer_module)
     for name in SERVICES:
         site.certificates.issue("service", name)
     for name in USERS:
@@ -161,8 +168,10 @@ def _address(site: TlsSite, service: str) -> str:
 
 
 def _command(site: TlsSite, service: str, *arguments: str) -> list[str]:
-    program = Path(sys.executable).parent / f"kadeploy-{service}"
-    return [str(program), *arguments, "--config", str(site.directory / f"{service}.toml")]
+    program = [str(Path(sys.executable).parent / f"kadeploy-{service}")]
+    if service == "deployer" and site.deployer_module:
+        program = [sys.executable, "-m", site.deployer_module]
+    return [*program, *arguments, "--config", str(site.directory / f"{service}.toml")]
 
 
 def _run(site: TlsSite, service: str, *arguments: str) -> None:

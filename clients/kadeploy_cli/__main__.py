@@ -1,101 +1,119 @@
 """The entry points: `ka` and the classic names."""
 
-from kadeploy_cli.terminal import guard
+import sys
+
+from kadeploy_cli.completion import answer
+
+INTERRUPTED = 130
+
+
+def _run(command: str, name: str) -> None:
+    """Runs a command, or answers a shell that completes its command line."""
+    try:
+        shell = answer.asked(name)
+        if shell:
+            answer.answer(name, shell)
+            return
+        # The rest takes a shell that waits for an answer too long.
+        from kadeploy_cli.terminal import guard  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    guard.run(command, name)
 
 
 def ka() -> None:
     """Everything, by noun and verb."""
-    guard.run("ka:ka", "ka")
+    _run("ka:ka", "ka")
 
 
 def kadeploy() -> None:
     """Deploys."""
-    guard.run("deployments.classic_commands:kadeploy", "kadeploy")
+    _run("deployments.classic_commands:kadeploy", "kadeploy")
 
 
 def kaaddnode() -> None:
     """Registers nodes."""
-    guard.run("nodes.classic_commands:kaaddnode", "kaaddnode")
+    _run("nodes.classic_commands:kaaddnode", "kaaddnode")
 
 
 def kadelnode() -> None:
     """Removes nodes."""
-    guard.run("nodes.classic_commands:kadelnode", "kadelnode")
+    _run("nodes.classic_commands:kadelnode", "kadelnode")
 
 
 def kanodes() -> None:
     """Lists nodes and what is installed on them."""
-    guard.run("nodes.classic_commands:kanodes", "kanodes")
+    _run("nodes.classic_commands:kanodes", "kanodes")
 
 
 def karecordenv() -> None:
     """Records an environment."""
-    guard.run("environments.classic_commands:karecordenv", "karecordenv")
+    _run("environments.classic_commands:karecordenv", "karecordenv")
 
 
 def kaenvironments() -> None:
     """Lists environments."""
-    guard.run("environments.classic_commands:kaenvironments", "kaenvironments")
+    _run("environments.classic_commands:kaenvironments", "kaenvironments")
 
 
 def kaenv() -> None:
     """Handles environments with the options of Kadeploy 3."""
-    guard.run("environments.kaenv:kaenv", "kaenv")
+    _run("environments.kaenv:kaenv", "kaenv")
 
 
 def kaarchive() -> None:
     """Makes an image of a system."""
-    guard.run("environments.archive_commands:kaarchive", "kaarchive")
+    _run("environments.archive_commands:kaarchive", "kaarchive")
 
 
 def kacreateenv() -> None:
     """Makes an image of a system and records it."""
-    guard.run("environments.archive_commands:kacreateenv", "kacreateenv")
+    _run("environments.archive_commands:kacreateenv", "kacreateenv")
 
 
 def kaadduser() -> None:
     """Grants rights."""
-    guard.run("rights.classic_commands:kaadduser", "kaadduser")
+    _run("rights.classic_commands:kaadduser", "kaadduser")
 
 
 def kadeluser() -> None:
     """Takes rights away."""
-    guard.run("rights.classic_commands:kadeluser", "kadeluser")
+    _run("rights.classic_commands:kadeluser", "kadeluser")
 
 
 def karights() -> None:
     """Lists, grants and takes away rights with the options of Kadeploy 3."""
-    guard.run("rights.classic_commands:karights", "karights")
+    _run("rights.classic_commands:karights", "karights")
 
 
 def kareboot() -> None:
     """Reboots nodes."""
-    guard.run("operations.classic_commands:kareboot", "kareboot")
+    _run("operations.classic_commands:kareboot", "kareboot")
 
 
 def kapower() -> None:
     """Switches the power of nodes."""
-    guard.run("operations.classic_commands:kapower", "kapower")
+    _run("operations.classic_commands:kapower", "kapower")
 
 
 def kaconsole() -> None:
     """Attaches to the console of a node."""
-    guard.run("operations.classic_commands:kaconsole", "kaconsole")
+    _run("operations.classic_commands:kaconsole", "kaconsole")
 
 
 def karemote() -> None:
     """Runs a command on nodes."""
-    guard.run("operations.classic_commands:karemote", "karemote")
+    _run("operations.classic_commands:karemote", "karemote")
 
 
 def kaaddkeys() -> None:
     """Puts public keys on nodes."""
-    guard.run("operations.classic_commands:kaaddkeys", "kaaddkeys")
+    _run("operations.classic_commands:kaaddkeys", "kaaddkeys")
 
 
 def kastats() -> None:
     """Shows the history of deployments."""
-    guard.run("operations.classic_commands:kastats", "kastats")
+    _run("operations.classic_commands:kastats", "kastats")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ from kadeploy_cli.boot.dhcp_commands import dhcp
 from kadeploy_cli.clusters.commands import cluster
 from kadeploy_cli.deployments.commands import deployment
 from kadeploy_cli.environments.commands import environment
+from kadeploy_cli.login.commands import login
 from kadeploy_cli.nodes.commands import node
 from kadeploy_cli.nodes.partition_commands import partition
 from kadeploy_cli.operations.commands import console, keys, power, reboot, run, statistics
+from kadeploy_cli.overview.commands import status
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
 from kadeploy_cli.terminal.classic_command import DISTRIBUTION, VersionedGroup, version_option
@@ -39,3 +41,5 @@ for group in (node, cluster, environment, right, deployment, partition, boot, la
 for command in (reboot, power, console, run, keys):
     node.add_command(command)
 ka.add_command(statistics)
+ka.add_command(login)
+ka.add_command(status)

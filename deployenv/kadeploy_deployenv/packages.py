@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ LOADER = f"{LIBRARIES}/ld-linux-x86-64.so.2"
 _FETCH_SECONDS = 1800
 _VERSIONS = "versions.json"
 _CHECKOUT = Path(__file__).resolve().parents[2]
+# A Debian package of this builder brings the wheels along, so that no pip and no package index is needed.
+_BROUGHT_WHEELS = Path(__file__).parent / "wheels"
 # Debian 12's packages still have files in /bin, /sbin and /lib; with these links all is below /usr, as in Debian 13.
 _MERGE_USR = 'cd "$1" && mkdir -p usr/bin usr/sbin usr/lib usr/lib64 && ln -s usr/bin usr/sbin usr/lib usr/lib64 .'
 # The packages' files are still there when this hook runs; their names tell the versions.
@@ -138,17 +140,20 @@ def library_path(root: Path) -> str:
     return ":".join(str(root / folder) for folder in LIBRARY_FOLDERS)
 
 
-def python_wheel(requirement: str, sha256: str, *, version: str, cache: Path) -> Path:
-    """Returns a wheel for the nodes' Python on amd64, fetched by pip and checked against its digest.
+def python_wheel(requirement: str, sha256: str, *, version: str, cache: Path, brought: Path = _BROUGHT_WHEELS) -> Path:
+    """Returns a wheel for the nodes' Python on amd64, checked against its digest; fetched by pip if it is not there.
 
-    `version` is the nodes' Python's, such as "3.11".
+    Args:
+        requirement: such as "blake3==1.0".
+        sha256: the digest of the wheel's file.
+        version: of the nodes' Python, such as "3.11".
+        cache: keeps what is fetched.
+        brought: the folder of the wheels that came with this builder.
     """
     folder = cache.absolute() / f"wheel-{sha256[:16]}"
+    if found := _wheel_with(sha256, (brought, folder)):
+        return found
     folder.mkdir(parents=True, exist_ok=True)
-    for wheel in folder.glob("*.whl"):
-        if hashlib.sha256(wheel.read_bytes()).hexdigest() == sha256:
-            return wheel
-        wheel.unlink()
     print(f"fetching {requirement}", flush=True)
     run(
         [
@@ -159,10 +164,16 @@ def python_wheel(requirement: str, sha256: str, *, version: str, cache: Path) ->
         seconds=_FETCH_SECONDS,
         cwd=folder,
     )  # fmt: skip
-    for wheel in folder.glob("*.whl"):
+    if found := _wheel_with(sha256, (folder,)):
+        return found
+    raise BuildFailure(f"the wheel of {requirement} is not the one that was pinned; check its digest")
+
+
+def _wheel_with(sha256: str, folders: Iterable[Path]) -> Path | None:
+    for wheel in (wheel for folder in folders for wheel in folder.glob("*.whl")):
         if hashlib.sha256(wheel.read_bytes()).hexdigest() == sha256:
             return wheel
-    raise BuildFailure(f"the wheel of {requirement} is not the one that was pinned; check its digest")
+    return None
 
 
 def _pip() -> list[str]:

@@ -34,12 +34,13 @@ CACHE = REPOSITORY / "build/cache"
 
 
 # Where an environment has none of its own.
-_POSTINSTALLS = {"raw": "tiny", "tiny-hardware": "tiny"}
+_POSTINSTALLS = {"raw": "tiny", "tiny-hardware": "tiny", "debian-host": "debian"}
 DESCRIPTIONS = {
     "tiny": "busybox and dropbear on Debian's kernel, for tests",
     "tiny-hardware": "the tiny system with a kernel and drivers for other machines than virtio's, for tests",
     "raw": "the tiny system as a raw image of a partition with its own boot loader, for tests",
     "debian": "Debian 12 with systemd and OpenSSH, as small as it gets",
+    "debian-host": "the same with what Kadeploy's own services need of Debian, for tests",
 }
 
 

@@ -1,8 +1,9 @@
-"""The debian environment: Debian 12 with systemd and OpenSSH, its own kernel and initrd, and little else."""
+"""The debian environments: Debian 12 with systemd and OpenSSH, its own kernel and initrd, and little else."""
 
 import os
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,11 @@ _LINES_OF_LOG = 15
 _PACKAGES = (
     "initramfs-tools", "iproute2", "iputils-ping", "kmod", "less", "linux-image-cloud-amd64", "netbase",
     "openssh-server", "procps", "systemd-sysv", "udev", "usr-is-merged", "zstd",
+)  # fmt: skip
+# What a host of Kadeploy's own packages has besides: what they depend on and recommend, and a TFTP server.
+SERVICE_HOST_PACKAGES = (
+    "adduser", "grub-common", "grub-efi-amd64-bin", "grub-pc-bin", "ipmitool", "openssh-client", "pxelinux", "python3",
+    "sqlite3", "syslinux-common", "tftpd-hpa",
 )  # fmt: skip
 
 # Merges /usr beforehand: otherwise the package that does it brings the whole of Perl.
@@ -60,8 +66,11 @@ class DebianSystem:
     packages: dict[str, str]
 
 
-def debian_system(scratch: Path, *, apt: Apt) -> DebianSystem:
-    """Builds the root file system into `scratch`; needs root, because packages are configured in a chroot."""
+def debian_system(scratch: Path, *, apt: Apt, packages: Sequence[str] = ()) -> DebianSystem:
+    """Builds the root file system into `scratch`; needs root, because packages are configured in a chroot.
+
+    `packages` come besides those of every system.
+    """
     if os.geteuid() != 0:
         raise BuildFailure("Debian packages are configured in a chroot, which needs root; run this as root")
     sources = scratch / "sources.list"
@@ -69,7 +78,7 @@ def debian_system(scratch: Path, *, apt: Apt) -> DebianSystem:
     sources.write_text("".join(f"{line}\n" for line in apt.sources()))
     archive = scratch / "debian.tar"
     command = [
-        "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(_PACKAGES)}",
+        "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join((*_PACKAGES, *packages))}",
         *(f"--dpkgopt=path-exclude={path}" for path in _EXCLUDED),
         *(f"--dpkgopt=path-include={path}" for path in _KEPT),
         f"--hook-dir={_HOOKS}", f"--essential-hook={HOME / 'configure'}", f"--customize-hook={HOME / 'customize'}",

@@ -21,19 +21,27 @@ _TINY_SOURCES = (
     Path(tiny_system.__file__),
     *(_DEPLOYENV / f"{name}.py" for name in ("recipe", "profiles", "system", "archive", "kernel_modules")),
 )
+_DEBIAN_SOURCES = (
+    HOME / "debian/rootfs",
+    HOME / "debian/configure",
+    HOME / "debian/customize",
+    Path(debian_system.__file__),
+)
 # What the image of each environment is made from. The post-install scripts are not among it.
 _SOURCES = {
     "tiny": _TINY_SOURCES,
     "tiny-hardware": (*_TINY_SOURCES, HOME / "tiny/uefi"),
     "raw": (*_TINY_SOURCES, HOME / "raw", Path(raw_system.__file__), BROADCAST),
-    "debian": (
-        HOME / "debian/rootfs",
-        HOME / "debian/configure",
-        HOME / "debian/customize",
-        Path(debian_system.__file__),
-    ),
+    "debian": _DEBIAN_SOURCES,
+    "debian-host": _DEBIAN_SOURCES,
 }
-SUFFIXES = {"tiny": "tar.zst", "tiny-hardware": "tar.zst", "raw": "dd.gz", "debian": "tar.zst"}
+SUFFIXES = {
+    "tiny": "tar.zst",
+    "tiny-hardware": "tar.zst",
+    "raw": "dd.gz",
+    "debian": "tar.zst",
+    "debian-host": "tar.zst",
+}
 # Beyond this level, Debian takes ten times as long to get one per cent smaller.
 _DEBIAN_LEVEL = 9
 _DIGITS = 16  # of the digest that names an image in the cache
@@ -64,7 +72,7 @@ def stored_image(name: str, cache: Path) -> Image:
     if not facts.exists():
         for old in folder.glob(f"{name}-{'[0-9a-f]' * _DIGITS}.*"):
             old.unlink()
-        image = {"tiny": _tiny, "tiny-hardware": _tiny_hardware, "raw": _raw, "debian": _debian}[name](archive, cache)
+        image = _BUILDERS[name](archive, cache)
         write_whole(facts, json.dumps({**asdict(image), "archive": ""}).encode())
     return Image(**{**json.loads(facts.read_text()), "archive": archive})
 
@@ -109,8 +117,16 @@ def _raw(archive: Path, cache: Path) -> Image:
 
 
 def _debian(archive: Path, cache: Path) -> Image:
+    return _debian_with((), archive, cache)
+
+
+def _debian_host(archive: Path, cache: Path) -> Image:
+    return _debian_with(debian_system.SERVICE_HOST_PACKAGES, archive, cache)
+
+
+def _debian_with(packages: tuple[str, ...], archive: Path, cache: Path) -> Image:
     with tempfile.TemporaryDirectory(dir=cache / "environments", prefix=".debian-") as scratch:
-        system = debian_system.debian_system(Path(scratch), apt=Apt(cache / "environments/apt"))
+        system = debian_system.debian_system(Path(scratch), apt=Apt(cache / "environments/apt"), packages=packages)
         compress_file(system.archive, archive, level=_DEBIAN_LEVEL)
     return Image(
         archive=archive,
@@ -120,3 +136,12 @@ def _debian(archive: Path, cache: Path) -> Image:
         file_count=system.file_count,
         packages=system.packages,
     )
+
+
+_BUILDERS = {
+    "tiny": _tiny,
+    "tiny-hardware": _tiny_hardware,
+    "raw": _raw,
+    "debian": _debian,
+    "debian-host": _debian_host,
+}

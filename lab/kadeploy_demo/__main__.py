@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from kadeploy_demo.errors import DemoError
+from kadeploy_demo.page import USER, Page
 from kadeploy_demo.run import run_demo
 from kadeploy_demo.scenario import Build
 from kadeploy_demo.site import Site
@@ -45,21 +46,25 @@ def run(nodes: int, environment: str, *, keep: bool) -> None:
 
 @main.command()
 def start() -> None:
-    """Starts the three services on loopback, with certificates, data in build/run."""
+    """Starts the three services and the page on loopback, with certificates, data in build/run."""
     site = _loopback_site()
     if running := site.running():
         raise DemoError(f"{', '.join(running)} run already, from {_shown(site.directory)}: end them with `make stop`")
+    page = Page(site=site)
     site.write_settings()
-    site.prepare_certificates("root")
+    site.prepare_certificates("root", USER)
     client = site.write_client_settings("root")
     try:
         site.prepare_tree()
         site.start()
+        address = page.start()
     except BaseException:
+        page.stop()
         site.stop()
         raise
     for service, address in site.addresses.items():
         _say(f"{service:10} {address}   log: {_shown(site.log_file(service))}")
+    _say(f"{'page':10} {address}   log: {_shown(page.process.log_file)}")
     kanodes = _shown(Path(sys.prefix, "bin", "kanodes"))
     _say(f"Use it:  KADEPLOY_CONFIG={_shown(client)} {kanodes} -listnode")
     _say("End it:  make stop")
@@ -68,7 +73,9 @@ def start() -> None:
 @main.command()
 def stop() -> None:
     """Ends what `start` started."""
-    ended = _loopback_site().stop()
+    site = _loopback_site()
+    ended = ["page"] if Page(site=site).stop() else []
+    ended += site.stop()
     _say(f"ended {', '.join(ended)}" if ended else "nothing of `make run` is running")
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kadeploy_demo.errors import DemoError
+from kadeploy_demo.page import Page
 from kadeploy_demo.report import Report
 from kadeploy_demo.scenario import Build, Scenario
 from kadeploy_demo.site import Site
@@ -73,8 +74,10 @@ def _deploy_and_verify(lab: Lab, build: Build, directory: Path, say: Callable[[s
     site.start()
     scenario = Scenario(lab=lab, site=site, build=build, directory=directory, say=say)
     scenario.describe_cluster()
-    scenario.deploy()
-    report = scenario.verify()
+    with Page(site=site).served() as address:
+        say(f"watch it: {address}")
+        scenario.deploy()
+        report = scenario.verify()
     report.write(directory / "report.json")
     return report
 
@@ -120,6 +123,7 @@ def _tell_how_to_look_around(lab: Lab, build: Build, directory: Path, say: Calla
     for command in (
         [*sudo, *tool, f"{programs}/kanodes", "-listpartition"],
         [*sudo, *tool, f"{programs}/ka", "deployment", "list"],
+        [*sudo, f"{programs}/kadeploy-web", "serve", "--config", f"{directory}/services/web.toml"],
         [*sudo, *tool, f"{programs}/kaconsole", "-m", first.name],
         [*sudo, *lab.exec_argv(login)],
         ["tail", "-f", str(first.serial_log)],

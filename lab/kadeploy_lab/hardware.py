@@ -26,6 +26,7 @@ class Hardware:
         machine: QEMU's machine type; empty: pc for a BIOS, q35 for UEFI.
         own_boot_order: the firmware boots in the order that it keeps itself, which the installed system may change, as
             real machines do. Otherwise the network always stands first.
+        processors: how many it has.
     """
 
     cards: tuple[str, ...] = ("virtio-net-pci",)
@@ -34,6 +35,7 @@ class Hardware:
     disks: int = 1
     machine: str = ""
     own_boot_order: bool = False
+    processors: int = 1
 
     def __post_init__(self) -> None:
         """Raises LabError for a part that the lab does not have."""
@@ -44,8 +46,8 @@ class Hardware:
         ):
             if part not in known:
                 raise LabError(f"'{part}' is no part of the lab's machines: it has {', '.join(filter(None, known))}.")
-        if not 0 <= self.boot_card < len(self.cards) or self.disks < 1:
-            raise LabError("A machine of the lab has a card to boot from, and one disk or more.")
+        if not 0 <= self.boot_card < len(self.cards) or min(self.disks, self.processors) < 1:
+            raise LabError("A machine of the lab has a card to boot from, a processor and a disk, or more of them.")
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Self:

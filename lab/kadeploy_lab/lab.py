@@ -58,6 +58,7 @@ class Lab:
         hardware: Mapping[str, Hardware] | None = None,
         loaders: str = plan.LOADERS,
         tftp_root: Path | None = None,
+        tftp_servers: Mapping[str, str] | None = None,
         owner_pid: int | None = None,
         say: Callable[[str], None] = _silent,
     ) -> Self:
@@ -66,11 +67,14 @@ class Lab:
         A lab with an owner is a leftover as soon as that process is gone, and the next `up` of the
         same name clears it away; one without an owner stays until somebody ends it. `firmware` says
         by node name which machines have "uefi"; all others have a BIOS. `hardware` says which are not built of
-        virtio's parts, `loaders` below which folder of the TFTP tree DHCP names the loaders.
+        virtio's parts, `loaders` below which folder of the TFTP tree DHCP names the loaders, `tftp_servers` by node
+        name which machines DHCP sends to another TFTP server than the lab's.
         """
         plan.check_name(name)
         directory = directory.resolve()
-        nodes = plan.plan_nodes(name, directory, node_count, firmware=firmware, hardware=hardware)
+        nodes = plan.plan_nodes(
+            name, directory, node_count, firmware=firmware, hardware=hardware, tftp_servers=tftp_servers
+        )
         check_tools()
         if any(node.firmware == plan.UEFI for node in nodes):
             check_uefi()

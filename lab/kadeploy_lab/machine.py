@@ -58,7 +58,7 @@ def machine_argv(spec: MachineSpec, *, first: str = "") -> list[str]:
         *(_uefi(node) if uefi else ()),
         *spec.accelerator.arguments,
         *("-m", str(spec.memory_mib)),
-        *("-smp", "1"),
+        *("-smp", str(node.hardware.processors)),
         *("-display", "none"),
         *card_arguments(node.hardware, tap=spec.tap, mac=node.mac, indexes=indexes),
         *disk_arguments(node.hardware, [str(disk) for disk in node.disks], on_q35=kind == "q35", indexes=indexes),

@@ -46,6 +46,7 @@ class LabNode:
     disk: Path
     firmware: str = BIOS
     hardware: Hardware = field(default_factory=Hardware)
+    tftp_server: str = GATEWAY_IP
 
     @property
     def uuid(self) -> str:
@@ -99,21 +100,28 @@ def plan_nodes(
     *,
     firmware: Mapping[str, str] | None = None,
     hardware: Mapping[str, Hardware] | None = None,
+    tftp_servers: Mapping[str, str] | None = None,
 ) -> tuple[LabNode, ...]:
-    """The machines of a lab, node-1 first; those that `firmware` does not name have a BIOS, and the usual hardware."""
+    """The machines of a lab, node-1 first; those that are not named have a BIOS, the usual hardware, the lab's TFTP."""
     if not 1 <= count <= MAX_NODES:
         raise LabError(f"A lab has 1 to {MAX_NODES} nodes, not {count}.")
     runtime = run_directory(name, directory)
     nodes = tuple(_plan_node(index, directory, runtime) for index in range(1, count + 1))
     wanted = firmware or {}
     parts = hardware or {}
-    for kind, described in (("firmware", wanted), ("hardware", parts)):
+    servers = tftp_servers or {}
+    for kind, described in (("firmware", wanted), ("hardware", parts), ("TFTP server", servers)):
         if strange := sorted(described.keys() - {node.name for node in nodes}):
             raise LabError(f"The lab has no node '{strange[0]}' that could have a {kind} of its own.")
     if unknown := sorted(set(wanted.values()) - {BIOS, UEFI}):
         raise LabError(f"'{unknown[0]}' is no firmware of the lab's machines: use bios or uefi.")
     return tuple(
-        replace(node, firmware=wanted.get(node.name, BIOS), hardware=parts.get(node.name, node.hardware))
+        replace(
+            node,
+            firmware=wanted.get(node.name, BIOS),
+            hardware=parts.get(node.name, node.hardware),
+            tftp_server=servers.get(node.name, node.tftp_server),
+        )
         for node in nodes
     )
 

@@ -35,10 +35,13 @@ def dhcp_argv(nodes: Sequence[LabNode], *, pid_file: Path, ipv6: bool, loaders: 
         "--leasefile-ro",
         "--dhcp-authoritative",
         f"--dhcp-range={plan.NETWORK.removesuffix('/24')},static,255.255.255.0,1h",
-        *(f"--dhcp-host={node.mac},{node.ip},{node.name}" for node in nodes),
+        *(f"--dhcp-host={node.mac},{_set_tag(node)}{node.ip},{node.name}" for node in nodes),
         *(f"--dhcp-match=set:uefi,option:client-arch,{number}" for number in UEFI_ARCHITECTURES),
-        f"--dhcp-boot=tag:!uefi,{bios},,{plan.GATEWAY_IP}",
-        f"--dhcp-boot=tag:uefi,{uefi},,{plan.GATEWAY_IP}",
+        *(
+            f"--dhcp-boot={tags}tag:{condition},{loader},,{server}"
+            for tags, server in _tftp_servers(nodes)
+            for condition, loader in (("!uefi", bios), ("uefi", uefi))
+        ),
         # iPXE's own option 176 (no-pxedhcp): do not wait for a proxy DHCP server that is not there.
         "--dhcp-option-force=encap:175,176,1b",
     ]
@@ -46,6 +49,18 @@ def dhcp_argv(nodes: Sequence[LabNode], *, pid_file: Path, ipv6: bool, loaders: 
         # iPXE waits 13 s for IPv6 on a network where no router advertises itself.
         argv += ["--enable-ra", f"--dhcp-range={plan.IPV6_PREFIX},ra-only,64,1h"]
     return argv
+
+
+def _set_tag(node: LabNode) -> str:
+    """How dnsmasq marks a machine that boots from another TFTP server than the lab's."""
+    return "" if node.tftp_server == plan.GATEWAY_IP else f"set:{node.tftp_server},"
+
+
+def _tftp_servers(nodes: Sequence[LabNode]) -> list[tuple[str, str]]:
+    """Returns each TFTP server with the tags that lead to it; the lab's own is for machines without such a tag."""
+    others = sorted({node.tftp_server for node in nodes} - {plan.GATEWAY_IP})
+    own = "".join(f"tag:!{server}," for server in others)
+    return [(own, plan.GATEWAY_IP), *((f"tag:{server},", server) for server in others)]
 
 
 def tftp_argv(root: Path) -> list[str]:

@@ -10,7 +10,7 @@ from kadeploy_lab.errors import LabError
 from kadeploy_lab.hardware import Hardware
 from kadeploy_lab.plan import LabNode
 
-_FORMAT = 3
+_FORMAT = 4
 _NODE_PATHS = ("serial_log", "serial_socket", "disk")
 
 
@@ -105,5 +105,6 @@ def _read_node(fields: dict[str, Any]) -> LabNode:
         bmc_address=fields["bmc_address"],
         firmware=fields["firmware"],
         hardware=Hardware.read(fields["hardware"]),
+        tftp_server=fields["tftp_server"],
         **{key: Path(fields[key]) for key in _NODE_PATHS},
     )

@@ -14,6 +14,12 @@ def _files() -> dict[str, descriptor_pb2.FileDescriptorProto]:
     return {file.name: file for file in described.file}
 
 
+def call_names() -> frozenset[str]:
+    """Returns the names of all calls of the contracts."""
+    services = [service for file in _files().values() for service in file.service]
+    return frozenset(method.name for service in services for method in service.method)
+
+
 def source_info(name: str) -> descriptor_pb2.SourceCodeInfo:
     """Returns the comments and places of one contract file."""
     return _files()[name].source_code_info

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 CHECKOUT = Path(__file__).parents[2]
-FILES = [*CHECKOUT.glob("*/pyproject.toml"), *CHECKOUT.glob("services/*/pyproject.toml")]
+FILES = [file for depth in ("*", "services/*", "clients/*") for file in CHECKOUT.glob(f"{depth}/pyproject.toml")]
 ALL = {path.parent: tomllib.loads(path.read_text()) for path in sorted(FILES)}
 RELEASED = {folder: each for folder, each in ALL.items() if folder.name != "lab"}
 # The folder google is shared by several distributions; its first two names say whose it is.

@@ -296,6 +296,32 @@ async def test_a_host_key_of_another_kind_is_told_from_silence(
         await ssh_shell.run(other, ("true",), timeout=SECONDS)
 
 
+@pytest.mark.parametrize("kind", ["ssh-rsa", "ecdsa-sha2-nistp521", "ssh-ed25519"])
+async def test_a_server_is_offered_all_kinds_of_host_keys_so_that_it_does_not_hang_up(
+    ssh_shell: SshRemoteShell, server: LocalSshServer, kind: str
+) -> None:
+    other = replace(server.host, host_keys=(public(asyncssh.generate_private_key(kind)),))
+    with pytest.raises(OtherHostKey, match="proved another host key than expected"):
+        await ssh_shell.run(other, ("true",), timeout=SECONDS)
+
+
+async def test_whoever_answers_is_asked_without_trust_and_says_its_key(subject: Subject) -> None:
+    if isinstance(subject.shell, ScriptedRemoteShell):
+        subject.shell.host_key_of = lambda _: subject.host.host_keys[0]
+    stranger = replace(subject.host, host_keys=("ssh-ed25519 NOBODY",))
+    said = await subject.shell.run_unproved(stranger, ("echo", "x y"), timeout=SECONDS)
+    assert (said.result.stdout, said.result.exit_status) == ("x y\n", 0)
+    assert said.host_key == " ".join(subject.host.host_keys[0].split()[:2])
+    await subject.make_unreachable()
+    with pytest.raises(NodeUnreachable):
+        await subject.shell.run_unproved(stranger, ("true",), timeout=SECONDS)
+
+
+async def test_an_unproved_command_has_its_bound(ssh_shell: SshRemoteShell, server: LocalSshServer) -> None:
+    with pytest.raises(CommandTimedOut, match="on node-1 did not end within 1 s"):
+        await ssh_shell.run_unproved(server.host, ("sleep", "60"), timeout=1.0)
+
+
 async def test_a_host_key_that_is_none_is_told(ssh_shell: SshRemoteShell, server: LocalSshServer) -> None:
     with pytest.raises(NodeUnreachable, match="a host key that is known of node-1 cannot be read"):
         await ssh_shell.run(replace(server.host, host_keys=("rubbish",)), ("true",), timeout=SECONDS)

@@ -37,7 +37,7 @@ class AnyNodes(FakeInventory):
     def __init__(self) -> None:
         super().__init__(resolution())
 
-    async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
+    async def resolve(self, spec: DeploymentSpec, *, user: str, described: bytes = b"") -> Resolution:
         """As in the port."""
         return resolution(node_set.expand(spec.nodes))
 

@@ -74,6 +74,7 @@ class DeployerServices(
         self.deployments: dict[str, deployment_pb2.Deployment] = {}
         self.events: dict[str, list[deployment_event_pb2.DeploymentEvent]] = {}
         self.partitions: list[deployer_service_pb2.PartitionStatus] = []
+        self.node_states: list[deployer_service_pb2.NodeState] = []
         self.requests: list[Any] = []
         self.watched_from: list[int] = []
         self.by_request_id: dict[str, str] = {}
@@ -259,6 +260,10 @@ class DeployerServices(
     def GetStatistics(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
         return self.statistics
+
+    def ListNodeStates(self, request: Any, context: Any) -> Any:
+        page, token = paged(self.node_states, lambda row: str(row.node), request, request.nodes)
+        return deployer_service_pb2.ListNodeStatesResponse(nodes=page, next_page_token=token)
 
     def ListPartitionStates(self, request: Any, context: Any) -> Any:
         wanted = set(expand(request.nodes)) if request.nodes else set()

@@ -26,7 +26,8 @@ from kadeploy_deployer.domain.snapshot import (
     ProfileSnapshot,
 )
 from kadeploy_deployer.engine.event_log import EventLog
-from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.runner import Runner
+from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.shared_images import make_readers
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.files.file_threads import FileThreads

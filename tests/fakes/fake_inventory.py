@@ -22,12 +22,14 @@ class FakeInventory:
         self.error: DomainError | None = None
         self.rights: dict[str, set[str]] | None = None
         self.asked: list[tuple[DeploymentSpec, str]] = []
+        self.described = b""
         self.checks: list[tuple[str, str, str]] = []
         self.on_check: Callable[[], None] = lambda: None
 
-    async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
+    async def resolve(self, spec: DeploymentSpec, *, user: str, described: bytes = b"") -> Resolution:
         """As in the port."""
         self.asked.append((spec, user))
+        self.described = described
         if self.error is not None:
             raise self.error
         return self.resolution

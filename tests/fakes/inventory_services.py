@@ -145,6 +145,14 @@ class InventoryServices(
         node.MergeFrom(picked)
         return node
 
+    def ResolveNodeNames(self, request: Any, context: Any) -> Any:
+        answer = inventory_service_pb2.ResolveNodeNamesResponse()
+        for word in expand(request.nodes):
+            names = [name for name in self.nodes if name.startswith(f"{word}.")]
+            if word not in self.nodes and names:
+                answer.found.add(word=word, names=names)
+        return answer
+
     def DeleteNodes(self, request: Any, context: Any) -> Any:
         self._note(request, changing=True)
         results = []
@@ -208,7 +216,8 @@ class InventoryServices(
         if wanted.HasField("version"):
             found = [one for one in found if one.version == wanted.version]
         if not found:
-            raise EnvironmentNotFound(f"there is no environment {wanted.name} that {owner} may use")
+            message = f"there is no environment {wanted.name} that {owner} may use"
+            raise EnvironmentNotFound(message, metadata={"environment": wanted.name})
         return sorted(found, key=lambda one: -one.version)
 
     def ListEnvironments(self, request: Any, context: Any) -> Any:

@@ -13,6 +13,7 @@ from kadeploy_deployer.ports import (
     NodeUnreachable,
     OnPart,
     ShellHost,
+    UnprovedResult,
 )
 
 # The real program of the nodes, on this machine.
@@ -70,6 +71,10 @@ class LocalShell:
             await asyncio.gather(feeding, return_exceptions=True)
             await self._end(host.name, process)
         return CommandResult(exit_status=status if status >= 0 else 128 - status, stdout=stdout, stderr=stderr)
+
+    async def run_unproved(self, host: ShellHost, arguments: Sequence[str], *, timeout: float) -> UnprovedResult:
+        """As in the port; the host's first key is the one that is proved."""
+        return UnprovedResult(host_key=host.host_keys[0], result=await self.run(host, arguments, timeout=timeout))
 
     async def forget(self, host: ShellHost) -> None:
         """As in the port."""

@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 
 from kadeploy_deployer.engine.fence import pass_fence
-from kadeploy_deployer.ports import LAST_OUTPUT_BYTES, CommandResult, NodeUnreachable, OnPart, ShellError, ShellHost
+from kadeploy_deployer.ports import (
+    LAST_OUTPUT_BYTES,
+    CommandResult,
+    NodeUnreachable,
+    OnPart,
+    ShellError,
+    ShellHost,
+    UnprovedResult,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +25,7 @@ class Ran:
     stdin: bytes = b""
     environment: Mapping[str, str] = field(default_factory=dict)
     host: ShellHost
+    unproved: bool = False
 
 
 Answer = CommandResult | ShellError
@@ -49,6 +58,7 @@ class ScriptedRemoteShell:
         self.forgotten: list[str] = []
         self.unreachable: set[str] = set()
         self.closed = False
+        self.host_key_of: Callable[[str], str] = lambda _: "ssh-ed25519 UNKNOWN"
         self._rules: list[_Rule] = []
 
     def answer(
@@ -103,6 +113,18 @@ class ScriptedRemoteShell:
             stdout=answer.stdout[-LAST_OUTPUT_BYTES:],
             stderr=answer.stderr[-LAST_OUTPUT_BYTES:],
         )
+
+    async def run_unproved(self, host: ShellHost, arguments: Sequence[str], *, timeout: float) -> UnprovedResult:
+        """As in the port; `host_key_of` says which key a node proves."""
+        await pass_fence()
+        ran = Ran(node=host.name, arguments=tuple(arguments), host=host, unproved=True)
+        self.ran.append(ran)
+        if host.name in self.unreachable:
+            raise NodeUnreachable(f"{host.name} does not answer on {host.address} port {host.port}")
+        answer = self._by_rule(ran) or await self._by_handler(ran) or succeeded()
+        if isinstance(answer, ShellError):
+            raise answer
+        return UnprovedResult(host_key=self.host_key_of(host.name), result=answer)
 
     async def forget(self, host: ShellHost) -> None:
         """As in the port."""

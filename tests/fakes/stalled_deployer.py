@@ -14,17 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from typing_extensions import override
+
 from kadeploy_deployer.adapters.power_commands import CommandPower
-from kadeploy_deployer.domain.control_errors import OperationLost
 from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.snapshot import CommandSnapshot
-from kadeploy_deployer.domain.states import PartitionState, RebootLevel
-from kadeploy_deployer.engine.lease_holder import LeaseHolder, taken
+from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
+from kadeploy_deployer.domain.states import PartitionState, PowerAction, RebootLevel
+from kadeploy_deployer.requests.operations import OperationRequest, RequestName, start
+from kadeploy_deployer.requests.power import power_change
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store import database as database_room
 from kadeploy_deployer.store.database import Database
-from kadeploy_deployer.store.operations import SqlOperationStore
+from tests.fakes.control_room import ALICE, ControlRoom
 from tests.fakes.deployment_world import WallClock, World, node
+from tests.fakes.fake_power import FakePower
 from tests.fakes.scripted_step import ScriptedStep, straight_plan
 
 LEASE_SECONDS = 1.5
@@ -81,19 +84,27 @@ async def deploy(database: Database, directory: Path) -> None:
 
 async def reboot(database: Database, directory: Path) -> None:
     """Drives an operation until it is given up."""
-    store = SqlOperationStore(database)
-    lease_holder = LeaseHolder(store=store, clock=WallClock(), lease_seconds=LEASE_SECONDS)
-    operation = lease_holder.begin("reboot", "alice")
+    room = ControlRoom(directory, "node-1", database=database, clock=WallClock(), power=CuttingPower(directory))
+    room.known.clear()
+    world, parts = room.deployer(lease_seconds=LEASE_SECONDS)
+    world.supervisor.open()
+    request = OperationRequest(owner="alice", name=RequestName(owner="alice", request_id="r-1", fingerprint="f"))
+    prepare = power_change("node-1", PowerAction.CYCLE, RebootLevel.HARD, actor=ALICE, parts=parts, request=request)
+    await start(request, prepare, actor=ALICE, parts=parts)
+    while world.supervisor._driven:  # noqa: ASYNC110 - nobody sets an event
+        await asyncio.sleep(0.05)
 
-    async def work() -> None:
-        assert await taken(store.lock_nodes(operation, ["node1"])) == {}
-        await cut_on_and_on(directory)
 
-    try:
-        await lease_holder.keep(operation, work())
-    except OperationLost:
-        return
-    raise AssertionError
+class CuttingPower(FakePower):
+    """Cuts on and on where it is to cut once."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+
+    @override
+    async def reboot(self, node: NodeSnapshot, level: RebootLevel) -> None:
+        await cut_on_and_on(self._directory)
 
 
 def main(kind: str, url: str, directory: Path) -> None:

@@ -80,7 +80,10 @@ class Workshop:
             "nodes": nodes,
             "profiles": {"default": snapshots.a_profile()},
             "facts": {
-                name: NodeFacts(deployment_token=f"deploy-{name}", system_token=f"system-{name}") for name in nodes
+                name: NodeFacts(
+                    deployment_token=f"deploy-{name}", system_token=f"system-{name}", marker_secret=f"marker-{name}"
+                )
+                for name in nodes
             },
             "ports": StepPorts(
                 shell=self.shell,

@@ -11,7 +11,7 @@ from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_deployer.domain import node_set as deployer_node_set
 from kadeploy_edge import page_token
 from kadeploy_edge.errors import Invalid
-from kadeploy_inventory.domain import addresses, command_template, names, texts
+from kadeploy_inventory.domain import addresses, bmc_pattern, command_template, names, texts
 from kadeploy_inventory.domain import node_set as inventory_node_set
 from kadeploy_nodeset import NodeSetError, expand, fold
 from tests.unit.cli.test_fuzzed_descriptions import PARSERS as DESCRIPTIONS
@@ -87,6 +87,9 @@ PARSERS: dict[str, Parser] = {
     "path in an image": Parser(read=texts.parse_image_path, seeds=("/boot/vmlinuz",), share=2),
     "argument of a command": Parser(
         read=command_template.parse_argument, seeds=("ssh", "{bmc}", "-f{label:rack}x"), share=4
+    ),
+    "pattern of controllers": Parser(
+        read=bmc_pattern.parse_pattern, seeds=("{node_short}-bmc.{domain}:623", "{name}.{cluster}"), share=2
     ),
     "page token": Parser(
         read=lambda text: page_token.decode(text, binding="environments"), seeds=(TOKEN,), share=4, refusals=(Invalid,)

@@ -21,8 +21,9 @@ SUITE = "bookworm"
 # Besides a minimal Debian: what the packages depend on and what docs/install.md has an administrator install, so that
 # no test needs the network.
 PACKAGES = (
-    "python3", "systemd", "adduser", "iproute2", "man-db", "mariadb-server", "openssh-client", "procps", "sqlite3",
-    "tftpd-hpa", "pxelinux", "syslinux-common", "grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "zstd",
+    "python3", "systemd", "adduser", "iproute2", "kmod", "man-db", "mariadb-server", "mmdebstrap", "openssh-client",
+    "procps", "sqlite3", "tftpd-hpa", "pxelinux", "syslinux-common", "grub-common", "grub-pc-bin",
+    "grub-efi-amd64-bin", "zstd",
 )  # fmt: skip
 BUILD_SECONDS = 1200.0
 START_SECONDS = 30.0

@@ -4,31 +4,22 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.packages.debian_root import CHECKOUT, DebianRoot, debian_root
+from tests.packages.install_page import LEFT_OUT, PAGE, blocks, runnable, section_blocks
 from tests.packages.test_lifecycle import NAMES, package
 
 pytestmark = pytest.mark.packages
 
 START_SECONDS = 90.0
-PAGE = CHECKOUT / "docs" / "install.md"
 HOSTS = {
     "192.0.2.1": "kadeploy.example.org",
     "192.0.2.2": "tftp.example.org",
     "192.0.2.3": "db.example.org",
     "192.0.2.4": "deployer-2.example.org",
-}
-BLOCK = re.compile(r"^```([\w-]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# These lines of the page are left out; the test does in their place what is said there.
-LEFT_OUT = {
-    "kadeploy-deployenv build --output deployenv --authorized-key /etc/kadeploy/cluster_ed25519.pub": (
-        "builds with packages of a mirror; tests/e2e boots what it builds"
-    ),
-    "kadeploy -m 'node-[1-2]' -e debian -p sda2": "deploys machines; tests/e2e does",
 }
 # systemd's part without systemd: the command of a unit as its account, in the background. The sandbox is not in it.
 STAND_IN = r"""#!/bin/bash
@@ -66,42 +57,6 @@ for unit; do
     pgrep --full --oldest -u "$user" "$unit serve" >"$pid"
 done
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A block of the page.
-
-    Attributes:
-        section: the heading of the second level above it.
-        part: the heading of the third level above it, empty where there is none.
-        kind: the word behind its fence.
-        text: what stands in it.
-    """
-
-    section: str
-    part: str
-    kind: str
-    text: str
-
-
-def blocks(*kinds: str) -> list[Block]:
-    found = []
-    for section in PAGE.read_text().split("\n## ")[1:]:
-        title = section.partition("\n")[0]
-        for part in section.split("\n### "):
-            name = part.partition("\n")[0] if part is not section and not part.startswith(title) else ""
-            found += [
-                Block(section=title, part=name, kind=each[1], text=each[2])
-                for each in BLOCK.finditer(part)
-                if each[1] in kinds
-            ]
-    return found
-
-
-def runnable(text: str) -> str:
-    """Returns a block without the commands that are left out."""
-    return "\n".join(line for line in text.split("\n") if line not in LEFT_OUT)
 
 
 @pytest.fixture
@@ -145,9 +100,7 @@ def test_the_page_leads_from_packages_to_a_deployment_a_restore_and_an_upgrade(
 
 
 def run_section(root: DebianRoot, section: str, *, parts: Sequence[str] = ()) -> None:
-    found = [block for block in blocks("sh") if block.section == section and (not parts or block.part in parts)]
-    assert len(found) >= max(1, len(parts)), f"{PAGE} lacks a part of {section}"
-    for block in found:
+    for block in section_blocks(section, parts=parts):
         root.run(runnable(block.text))
 
 

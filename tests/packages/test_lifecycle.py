@@ -13,7 +13,7 @@ pytestmark = pytest.mark.packages
 
 BUILT = CHECKOUT / "build" / "deb"
 SERVICES = {"inventory": "kadeploy-inventory", "deployer": "kadeploy-deployer", "bootctl": "deploy"}
-NAMES = [*(f"kadeploy-{service}" for service in SERVICES), "kadeploy-client"]
+NAMES = [*(f"kadeploy-{service}" for service in SERVICES), "kadeploy-client", "kadeploy-deployenv"]
 INSTALL = "apt-get install --yes --quiet /packages/kadeploy-*.deb"
 # Kept by dpkg where a file of settings was changed by the site and by the package.
 KEEP = "--option Dpkg::Options::=--force-confold"
@@ -75,7 +75,7 @@ def backups(files: dict[str, int]) -> set[str]:
 
 def check_commands(root: DebianRoot) -> None:
     version = root.run("dpkg-query --show --showformat='${Version}' kadeploy-client").partition("+")[0]
-    for folder, section in (("clients", 1), *((f"services/{name}", 8) for name in SERVICES)):
+    for folder, section in (("clients", 1), ("deployenv", 8), *((f"services/{name}", 8) for name in SERVICES)):
         for command in commands(folder):
             assert root.run(f"cd / && {command} --version").split()[-1] == version
             assert root.run(f"{command} --help").lower().startswith(f"usage: {command}")
@@ -126,6 +126,20 @@ def test_a_tftp_host_gets_no_database_library() -> None:
     assert "kadeploy_bootctl" in listed
     for word in ("sqlalchemy", "alembic", "pymysql", "asyncssh", "aiohttp", "kadeploy_lab", "kadeploy_demo"):
         assert f"/{word}/" not in listed
+
+
+def test_the_deployment_environment_is_built_from_the_package_as_from_the_checkout(root: DebianRoot) -> None:
+    """Without network: the Debian packages that go in come from the cache of `make deployenv`, nothing else does."""
+    built = CHECKOUT / "build" / "deployenv"
+    key = CHECKOUT / "build" / "keys" / "cluster_ed25519.pub"
+    root.run("apt-get install --yes --quiet /packages/kadeploy-deployenv.deb; mkdir cache")
+    (root.path / "root" / "key.pub").write_bytes(key.read_bytes())
+    cache = CHECKOUT / "build" / "cache" / "deployenv"
+    for kept in (*cache.glob("packages-virtual-bookworm-*"), cache / "ssh_host_ed25519_key"):
+        subprocess.run(["cp", "-a", kept, root.path / "root" / "cache"], check=True, timeout=120)
+    root.run("kadeploy-deployenv build --profile virtual --output out --authorized-key key.pub --cache cache")
+    for name in ("vmlinuz", "initrd.img", "ssh_host_ed25519_key.pub"):
+        assert (root.path / "root" / "out" / name).read_bytes() == (built / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,6 +11,7 @@ from kadeploy_bootctl import __main__ as bootctl
 from kadeploy_bootctl.settings import Settings as BootctlSettings
 from kadeploy_deployer import __main__ as deployer
 from kadeploy_deployer.settings import Settings as DeployerSettings
+from kadeploy_edge.limits import DEFAULTS
 from kadeploy_inventory import __main__ as inventory
 from kadeploy_inventory.settings import Settings as InventorySettings
 
@@ -100,7 +101,7 @@ def test_the_sample_is_printed_with_its_defaults(
     again.write_text(printed(main, sample, capsys))
     assert load(again) == load(sample)
     values = tomllib.loads(again.read_text())
-    assert (values["administrators"], values["limits"]["calls"]) == (["root"], 512)
+    assert (values["administrators"], values["limits"]["calls"]) == (["root"], DEFAULTS.calls)
 
 
 def test_a_file_with_a_secret_is_named_and_not_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.settings import Settings
 
 SERVICES = Path(__file__).parents[2] / "services"
-UNITS = sorted(SERVICES.glob("*/systemd/*.service"))
+UNITS = sorted([*SERVICES.glob("*/systemd/*.service"), *SERVICES.parent.glob("clients/systemd/*.service")], key=str)
 # Of 10, in tenths; systemd calls all below 2 "OK" and a plain service, with 9.6, "UNSAFE".
 MOST_EXPOSED = "15"
 
@@ -21,7 +21,14 @@ def values(unit: Path, key: str) -> list[str]:
 
 
 def test_each_service_has_a_unit() -> None:
-    assert [unit.stem for unit in UNITS] == ["kadeploy-bootctl", "kadeploy-deployer", "kadeploy-inventory"]
+    programs = ["kadeploy-bootctl", "kadeploy-deployer", "kadeploy-inventory", "kadeploy-login-agent"]
+    assert sorted(unit.stem for unit in UNITS) == programs
+
+
+def test_the_agent_sees_who_calls() -> None:
+    # In a user namespace of its own, every caller would be nobody.
+    (agent,) = (unit for unit in UNITS if unit.stem == "kadeploy-login-agent")
+    assert values(agent, "PrivateUsers") == []
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)

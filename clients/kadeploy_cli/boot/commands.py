@@ -17,7 +17,7 @@ def boot() -> None:
 
 @boot.command("list")
 @click.argument("node_set", default="", metavar="[NODES]")
-@command_options()
+@command_options(lists=True)
 def list_entries(session: Session, /, *, node_set: str) -> None:
     """Lists boot entries; a node without one boots what the default file says."""
     wanted = str(node_names.parse(node_set, "NODES")) if node_set else ""
@@ -29,7 +29,7 @@ def list_entries(session: Session, /, *, node_set: str) -> None:
 @command_options()
 def show(session: Session, /, *, name: str) -> None:
     """Shows a node's boot entry and the files that it stands in."""
-    finish(boot_entries.show_one(session, name))
+    finish(boot_entries.show_one(session, node_names.single(name) if name else name))
 
 
 @boot.command("set")
@@ -66,7 +66,7 @@ def clear(session: Session, /, *, node_set: str) -> None:
 
 
 @boot.command()
-@command_options()
+@command_options(lists=True)
 def check(session: Session, /) -> None:
     """Tells what keeps machines from booting: loaders, permissions, space, files in the way (administrators)."""
     finish(boot_tree.show_check(session))
@@ -74,14 +74,14 @@ def check(session: Session, /) -> None:
 
 @boot.command()
 @click.option("--repair", is_flag=True, help="Put our own files right; those of others are only told.")
-@command_options()
+@command_options(lists=True)
 def reconcile(session: Session, /, *, repair: bool) -> None:
     """Compares every file of the TFTP tree with what was written (administrators)."""
     finish(boot_tree.reconcile(session, repair=repair))
 
 
 @boot.command()
-@command_options()
+@command_options(lists=True)
 def files(session: Session, /) -> None:
     """Lists the uploaded kernels and initrds, and how many entries name each (administrators)."""
     finish(boot_tree.show_files(session))
@@ -104,7 +104,7 @@ def label() -> None:
 
 
 @label.command("list")
-@command_options()
+@command_options(lists=True)
 def list_labels(session: Session) -> None:
     """Lists the deployment kernels that bootctl knows."""
     finish(boot_entries.show_labels(session))

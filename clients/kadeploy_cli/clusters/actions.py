@@ -108,6 +108,7 @@ def show_one(session: Session, name: str) -> ExitCode:
             ),
             ("reboot_window", f"{window.size} nodes, {window.pause.ToTimedelta().total_seconds():g} s pause"),
             *((f"command {field.name}", " ".join(value.arguments)) for field, value in profile.commands.ListFields()),
+            ("bmc_address", profile.bmc_address),
             ("reboot_ladder", " ".join(_level(level) for level in profile.reboot_ladder)),
             ("deployment_kernel_label", profile.deployment_kernel_label),
             ("deployment_kernel_arguments", profile.deployment_kernel_arguments),

@@ -12,7 +12,7 @@ def cluster() -> None:
 
 
 @cluster.command("list")
-@command_options()
+@command_options(lists=True)
 def list_clusters(session: Session) -> None:
     """Lists clusters."""
     finish(clusters.show_list(session))

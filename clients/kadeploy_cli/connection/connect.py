@@ -8,6 +8,8 @@ import grpc
 from kadeploy.bootctl.v1 import bootctl_service_pb2_grpc
 from kadeploy.deployer.v1 import deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import inventory_service_pb2_grpc
+from kadeploy_cli.connection import suggestions
+from kadeploy_cli.connection.certificate_end import warn_of_end
 from kadeploy_cli.connection.settings import Settings
 from kadeploy_cli.terminal import advice
 from kadeploy_cli.terminal.exit_codes import ExitCode
@@ -48,8 +50,9 @@ KIND_CODES: dict[type[errors.DomainError] | None, ExitCode] = {
 class Peer:
     """One service: its address, and a channel to it."""
 
-    def __init__(self, service: str, settings: Settings) -> None:
-        self.service = service
+    def __init__(self, service: str, settings: Settings, *, quiet: bool = False) -> None:
+        """`quiet`: says nothing about plain text."""
+        self.service, self._settings = service, settings
         self.address = settings.address(service)
         self.deadlines = settings.deadlines
         self.has_tls = settings.tls is not None and not settings.insecure and not self.address.startswith("unix:")
@@ -70,7 +73,9 @@ class Peer:
                 f"{settings.path}: [{service}] address: {error.message}",
                 advice=advice.for_reason(error.reason),
             ) from None
-        if settings.insecure and not self.address.startswith("unix:"):
+        if self.has_tls and settings.tls is not None and not quiet:
+            warn_of_end(settings.tls.certificate)
+        if settings.insecure and not quiet and not self.address.startswith("unix:"):
             say(f"INSECURE: {self.address} is called in plain text; nobody proves who he is")
 
     def close(self) -> None:
@@ -120,7 +125,22 @@ class Peer:
                 advice="It may be older than this command: ask the administrator to upgrade it.",
                 details=(error.message,),
             )
-        return remote_failure(error)
+        failure = remote_failure(error)
+        failure.advice = f"{self._suggestion(error)} {failure.advice}".strip()
+        return failure
+
+    def _suggestion(self, error: RemoteError) -> str:
+        """Returns a question with names like the one that was not found, asked of the service that knows them."""
+        service = suggestions.source(error)
+        if service == self.service:
+            return suggestions.did_you_mean(error, self.channel)
+        if service not in self._settings.addresses:
+            return ""
+        other = Peer(service, self._settings, quiet=True)
+        try:
+            return suggestions.did_you_mean(error, other.channel)
+        finally:
+            other.close()
 
     def _unreached(self, error: RemoteError) -> Failure:
         """Returns what a user is told of a call that reached no service."""

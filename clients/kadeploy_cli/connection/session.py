@@ -10,10 +10,18 @@ import click
 
 from kadeploy_cli.connection.connect import Bootctl, Deployer, Inventory, Peer
 from kadeploy_cli.connection.settings import Settings
+from kadeploy_cli.terminal import tables
 from kadeploy_cli.terminal.output import Format
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+LIST_OPTIONS = (
+    click.option("--columns", "table_columns", default="", metavar="NAMES", help="Of the table: these, in this order."),
+    click.option("--sort", "table_sort", default="", metavar="COLUMN", help="By this column; -COLUMN: the other way."),
+    click.option("--wide", "table_wide", is_flag=True, help="All columns, each row on one line, on a terminal, too."),
+)
 
 
 class Session:
@@ -60,7 +68,7 @@ PeerKind = TypeVar("PeerKind", bound=Peer)
 
 
 def command_options(
-    *output_names: str, form: Format | None = Format.TABLE, follows: bool = False
+    *output_names: str, form: Format | None = Format.TABLE, follows: bool = False, lists: bool = False
 ) -> Callable[[Callable[Concatenate[Session, Parameters], Result]], Callable[Parameters, Result]]:
     """Gives a command the options that all have, and its function a Session as first argument.
 
@@ -68,6 +76,7 @@ def command_options(
         output_names: how the output form is called: "-o" and "--output" unless said otherwise.
         form: the default output form; None for a command that prints no result.
         follows: it follows something that goes on, and can print each event as a line of JSON.
+        lists: it prints a table whose columns and order can be chosen.
     """
 
     def decorate(
@@ -80,12 +89,20 @@ def command_options(
             options.pop("verbose")
             insecure = options.pop("insecure")
             chosen = options.pop("output_form", Format.TABLE)
+            if lists:
+                click.get_current_context().meta[tables.META_KEY] = tables.TableStyle(
+                    columns=tuple(name for name in options.pop("table_columns").split(",") if name.strip()),
+                    sort=options.pop("table_sort"),
+                    wide=options.pop("table_wide"),
+                )
             session = Session(
                 config=Path(config) if config else None,
                 form=Format.TABLE if chosen == Format.TEXT else Format(chosen),
                 insecure=insecure,
             )
-            click.get_current_context().call_on_close(session.close)
+            context = click.get_current_context()
+            context.obj = session
+            context.call_on_close(session.close)
             return function(session, *args, **kwargs)
 
         decorated: Any = with_session
@@ -98,6 +115,9 @@ def command_options(
                 show_default=True,
                 help="How the result is printed.",
             )(decorated)
+        if lists:
+            for option in reversed(LIST_OPTIONS):
+                decorated = option(decorated)
         decorated = click.option("--verbose", is_flag=True, help="Say more when something goes wrong.")(decorated)
         decorated = click.option("--insecure", is_flag=True, help="Call in plain text, on loopback alone.")(decorated)
         decorated = click.option("--config", metavar="FILE", help="The settings, instead of the usual client.toml.")(

@@ -29,6 +29,9 @@ KEYS = {
 }
 
 
+LOGIN_KEYS = {"address", "socket"}
+
+
 class SettingsFailure(UsageFailure):
     """No settings were found, or they cannot be used."""
 
@@ -46,6 +49,14 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginPlace:
+    """Where `ka login` gets certificates: at the inventory's login address, by MUNGE, or from this host's agent."""
+
+    address: str = ""
+    socket: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What client.toml says.
 
@@ -57,6 +68,8 @@ class Settings:
         tls: the user's certificate, its key, and the site's authority.
         insecure: plain text on loopback.
         http_proxy: calls go through the proxy of the environment.
+        login: where certificates of some hours come from; None where the site issues none.
+        domain: where a node is looked for first that is named without one; empty: nowhere rather than elsewhere.
     """
 
     path: Path
@@ -66,6 +79,8 @@ class Settings:
     tls: TlsFiles | None = None
     insecure: bool = False
     http_proxy: bool = False
+    login: LoginPlace | None = None
+    domain: str = ""
 
     def address(self, service: str) -> str:
         """Returns where a service answers, or says which section is missing."""
@@ -104,13 +119,17 @@ class Settings:
         user = content.pop("user", "")
         if not isinstance(user, str):
             raise SettingsFailure(f"{path}: user must be a name in quotes")
+        domain = content.pop("domain", "")
+        if not isinstance(domain, str):
+            raise SettingsFailure(f"{path}: domain must be a domain's name in quotes")
         insecure, http_proxy = (_flag(path, key, content.pop(key, False)) for key in ("insecure", "http_proxy"))
         addresses: dict[str, str] = {}
         deadlines: dict[str, float] = {}
         certificates: dict[str, Path] = {}
+        login = _login_place(path, content.pop("login")) if "login" in content else None
         for section, values in content.items():
             if section not in KEYS or not isinstance(values, dict):
-                known = "user, insecure, http_proxy, " + ", ".join(f"[{name}]" for name in KEYS)
+                known = "user, domain, insecure, http_proxy, " + ", ".join(f"[{name}]" for name in (*KEYS, "login"))
                 raise SettingsFailure(f"{path}: {section} is not known here; known are {known}")
             for key, value in values.items():
                 if key not in KEYS[section]:
@@ -119,7 +138,7 @@ class Settings:
                 if section == "deadlines":
                     deadlines[key] = _seconds(path, key, value)
                 elif section == "tls":
-                    certificates[key] = _file(path, key, value)
+                    certificates[key] = _file(path, section, key, value)
                 else:
                     addresses[section] = _address(path, section, value)
         missing = sorted(KEYS["tls"] - set(certificates))
@@ -133,6 +152,8 @@ class Settings:
             tls=TlsFiles(**certificates) if certificates else None,
             insecure=insecure,
             http_proxy=http_proxy,
+            login=login,
+            domain=domain.strip("."),
         )
 
 
@@ -148,10 +169,18 @@ def _seconds(path: Path, key: str, value: object) -> float:
     return float(value)
 
 
-def _file(path: Path, key: str, value: object) -> Path:
+def _login_place(path: Path, values: object) -> LoginPlace:
+    if not isinstance(values, dict) or len(values) != 1 or not LOGIN_KEYS & set(values):
+        raise SettingsFailure(f"{path}: [login] has one key: address (for MUNGE), or socket (of this host's agent)")
+    if "socket" in values:
+        return LoginPlace(socket=_file(path, "login", "socket", values["socket"]))
+    return LoginPlace(address=_address(path, "login", values["address"]))
+
+
+def _file(path: Path, section: str, key: str, value: object) -> Path:
     """Returns a file's path; a relative one begins where the settings are."""
     if not isinstance(value, str) or not value:
-        raise SettingsFailure(f"{path}: [tls] {key} must be a file's name in quotes")
+        raise SettingsFailure(f"{path}: [{section}] {key} must be a file's name in quotes")
     return path.absolute().parent / Path(value).expanduser()
 
 

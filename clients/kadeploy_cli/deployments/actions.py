@@ -13,6 +13,8 @@ from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import plain, word
 
 COLUMNS = ("DEPLOYMENT", "STATE", "OWNER", "ENVIRONMENT", "NODES", "CREATED", "ENDED", "DESCRIPTION")
+LEAST = ("ENDED", "DESCRIPTION", "OWNER", "CREATED")
+"""Columns that are left out first where there is no room."""
 STATES = {
     word(deployment_pb2.DeploymentState.DESCRIPTOR, number): number
     for number in deployment_pb2.DeploymentState.values()
@@ -37,6 +39,7 @@ def show_list(session: Session, *, owner: str, states: tuple[str, ...], nodes: s
         rows=[_row(deployment) for deployment in found],
         data=[plain(deployment) for deployment in found],
         names=[deployment.id for deployment in found],
+        least=LEAST,
     )
     return ExitCode.OK
 

@@ -41,7 +41,7 @@ def plan(session: Session, /, **options: Any) -> None:
 @click.option("-l", "--owner", default="", metavar="USER", help="Only those of this user.")
 @click.option("--state", "states", multiple=True, type=click.Choice(list(deployments.STATES)), help="Repeatable.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="At most so many.")
-@command_options()
+@command_options(lists=True)
 def list_deployments(session: Session, /, *, node_set: str, owner: str, states: tuple[str, ...], limit: int) -> None:
     """Lists deployments, the latest first."""
     nodes = str(node_names.parse(node_set, "NODES")) if node_set else ""

@@ -15,7 +15,15 @@ TMP_FILE_SYSTEM = "ext4"
 WAIT_SECONDS = click.FloatRange(0, 30 * 86_400, min_open=True)
 
 WANTED = (
-    click.option("-e", "--environment", "--env-name", required=True, metavar="NAME", help="What to deploy."),
+    click.argument("bare_environment", required=False, metavar="[NAME]"),
+    click.option("-e", "--environment", "--env-name", metavar="NAME", help="What to deploy; NAME alone says the same."),
+    click.option(
+        "-a",
+        "--env-file",
+        "environment_file",
+        metavar="FILE",
+        help="Deploy the environment of a description (a file, its URL), which is not recorded.",
+    ),
     click.option("-l", "--login", "--env-user", "owner", default="", metavar="USER", help="Whose environment it is."),
     click.option(
         "--env-version", "version", type=click.IntRange(1), metavar="N", help="Its version; the latest when left out."
@@ -38,6 +46,12 @@ WANTED = (
         "write_partition_table",
         is_flag=True,
         help="Write the partition table first. EVERYTHING ON THE DISK IS LOST.",
+    ),
+    click.option(
+        "--whole-disk",
+        "whole_disk",
+        is_flag=True,
+        help="Write an image of a whole disk over the device. EVERYTHING ON THE DISK IS LOST.",
     ),
     click.option(
         "-k",

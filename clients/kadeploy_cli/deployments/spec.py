@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_cli.deployments.public_keys import read_keys
+from kadeploy_cli.environments import describing
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -30,7 +31,9 @@ BOOT_METHODS = {
 class Options:
     """The options that say what is wanted, as they were typed."""
 
-    environment: str
+    environment: str | None = None
+    bare_environment: str | None = None
+    environment_file: str | None = None
     version: int | None = None
     owner: str = ""
     machines: Sequence[str] = ()
@@ -50,6 +53,7 @@ class Options:
     last_check_timeout: float | None = None
     kernel_arguments: str = ""
     user: str = ""
+    whole_disk: bool = False
 
 
 def build(options: Options) -> deployment_pb2.DeploymentSpec:
@@ -59,7 +63,7 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
     device, number = target(options.partition, options.device)
     spec = deployment_pb2.DeploymentSpec(
         nodes=str(node_names.required(options.machines, options.node_file)),
-        environment_name=options.environment,
+        environment_name=environment_name(options),
         environment_owner=options.owner,
         device=device,
         partition=number,
@@ -80,10 +84,34 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
         first_check_timeout=_duration(options.first_check_timeout),
         last_check_timeout=_duration(options.last_check_timeout),
         user=options.user,
+        whole_disk=options.whole_disk,
     )
     if options.version is not None:
         spec.environment_version = options.version
+    if options.environment_file is not None:
+        environment = describing.described(file=options.environment_file, options={}, owner="")
+        spec.described_environment.CopyFrom(environment)
     return spec
+
+
+def environment_name(options: Options) -> str:
+    """Returns the name of the recorded environment, empty where a description stands for it."""
+    said = {
+        "-e": options.environment,
+        "NAME": options.bare_environment,
+        "-a": options.environment_file,
+    }
+    given = [option for option, word in said.items() if word is not None]
+    if not given:
+        advice = "Name it with -e NAME, or its description with -a FILE; `kaenv -l` lists those that are recorded."
+        raise UsageFailure("no environment is named", advice=advice)
+    if len(given) > 1:
+        raise UsageFailure(f"{' and '.join(given)} each name an environment: one is deployed")
+    if options.environment_file is None:
+        return options.environment or options.bare_environment or ""
+    if options.version is not None or options.owner:
+        raise UsageFailure("the description of -a says version and owner: -l and --env-version are for recorded ones")
+    return ""
 
 
 def boot_method(said: Mapping[str, str | None]) -> "deployment_pb2.BootMethod.ValueType":

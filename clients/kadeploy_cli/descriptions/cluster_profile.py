@@ -58,6 +58,7 @@ def parse(
         "default_device": lambda p, v: setattr(p, "default_device", v.text().removeprefix("/dev/")),
         "default_partition": lambda p, v: setattr(p, "default_partition", v.number(1, MAXIMUM_PARTITION)),
         "partition_on_deploy": lambda p, v: setattr(p, "partition_on_deploy", v.boolean()),
+        "bmc_address": lambda p, v: setattr(p, "bmc_address", v.text()),
         "boot_method": lambda p, v: setattr(p, "boot_method", BOOT_METHODS[v.choice(tuple(BOOT_METHODS))]),
     }
     profile = cluster_pb2.ClusterProfile()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kadeploy.inventory.v1 import environment_pb2
+from kadeploy_cli.descriptions.problem_list import ProblemList
 from kadeploy_cli.descriptions.settings_file import Setting
 from kadeploy_cli.descriptions.text import shown
 from kadeploy_cli.terminal.failures import UsageFailure
@@ -44,22 +45,25 @@ def build(
         read_image: takes digest and size of the image.
         read_archive: the same for the post-install archive.
     """
+    problems = ProblemList()
     for required in ("name", "kernelpath", "filebase"):
         if not _text(settings, required):
-            raise UsageFailure(f"the environment has no {required}", advice=_option_advice(required))
+            problems.add(UsageFailure(f"the environment has no {required}", advice=_option_advice(required)))
+    take = problems.take
     environment = environment_pb2.Environment(
         name=_text(settings, "name"),
-        version=_number(settings, "version", 1, maximum=MAXIMUM_VERSION),
+        version=take(lambda: _number(settings, "version", 1, maximum=MAXIMUM_VERSION), 1),
         owner=owner,
         description=_text(settings, "description"),
         author=_text(settings, "author"),
-        visibility=_visibility(settings),
-        boot=_boot(settings),
-        partition_type_id=_partition_type(settings),
-        required_size_bytes=_number(settings, "size", 0, maximum=MAXIMUM_MEBIBYTES) * MEBIBYTE,
+        visibility=take(lambda: _visibility(settings), environment_pb2.VISIBILITY_PRIVATE),
+        boot=take(lambda: _boot(settings), environment_pb2.BootSpec()),
+        partition_type_id=take(lambda: _partition_type(settings), LINUX_TYPE),
+        required_size_bytes=take(lambda: _number(settings, "size", 0, maximum=MAXIMUM_MEBIBYTES), 0) * MEBIBYTE,
         options=_text(settings, "optsupport"),
         cluster=_text(settings, "cluster"),
     )
+    problems.raise_found()
     xen = environment.boot.kind == environment_pb2.BOOT_KIND_MULTIBOOT
     environment.operating_system = (
         environment_pb2.OPERATING_SYSTEM_XEN if xen else environment_pb2.OPERATING_SYSTEM_LINUX

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kadeploy_cli.descriptions.problem_list import ProblemList
 from kadeploy_cli.descriptions.text import DescriptionFailure, lines, shown
 
 KEYS = (
@@ -40,17 +41,20 @@ class Setting:
 
 
 def parse(text: str, source: str) -> Mapping[str, Setting]:
-    """Reads the settings, or raises DescriptionFailure at the first line that is wrong."""
+    """Reads the settings, or raises UsageFailure that names each line that is wrong."""
     settings: dict[str, Setting] = {}
+    problems = ProblemList()
     for line in lines(text, source):
         key, equals, value = (part.strip() for part in line.text.partition("="))
         if not equals:
-            raise line.failure(f'"key = value" is expected, not {shown(line.text)}')
-        if key not in KEYS:
-            raise line.failure(f"{shown(key)} is no key; known are {', '.join(KEYS)}")
-        if key in settings:
-            raise line.failure(f"{key} stands on line {settings[key].line} already")
-        settings[key] = Setting(value=_unquoted(value), source=source, line=line.number)
+            problems.add(line.failure(f'"key = value" is expected, not {shown(line.text)}'))
+        elif key not in KEYS:
+            problems.add(line.failure(f"{shown(key)} is no key; known are {', '.join(KEYS)}"))
+        elif key in settings:
+            problems.add(line.failure(f"{key} stands on line {settings[key].line} already"))
+        else:
+            settings[key] = Setting(value=_unquoted(value), source=source, line=line.number)
+    problems.raise_found()
     return settings
 
 

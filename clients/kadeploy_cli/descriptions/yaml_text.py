@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import yaml
 
+from kadeploy_cli.descriptions.problem_list import ProblemList
 from kadeploy_cli.descriptions.text import DescriptionFailure, shown
 
 NULL = "tag:yaml.org,2002:null"
@@ -21,6 +22,11 @@ class Place:
         self.path = path
 
     @property
+    def node(self) -> yaml.Node:
+        """What the YAML library read here."""
+        return self._node
+
+    @property
     def line(self) -> int:
         """The line where the value begins."""
         return self._node.start_mark.line + 1
@@ -29,30 +35,38 @@ class Place:
         """Returns the error that names the value's line and key."""
         return DescriptionFailure(self.source, self.line, f"{self.path}: {message}" if self.path else message)
 
-    def fields(self, known: tuple[str, ...]) -> dict[str, "Place"]:
-        """Returns the values of a mapping that has no other keys than these."""
+    def fields(self, known: tuple[str, ...], problems: ProblemList | None = None) -> dict[str, "Place"]:
+        """Returns the values of a mapping that has no other keys than these. `problems`: see entries."""
         fields: dict[str, Place] = {}
-        for key, value in self.entries():
-            if key not in known:
-                raise value.failure(f"is no key here; known are {', '.join(known)}")
-            fields[key] = value
+        for key, value in self.entries(problems):
+            if key in known:
+                fields[key] = value
+            else:
+                _refuse(value.failure(f"is no key here; known are {', '.join(known)}"), problems)
         return fields
 
-    def entries(self) -> Iterator[tuple[str, "Place"]]:
-        """Gives the keys and values of a mapping with any keys."""
+    def entries(self, problems: ProblemList | None = None) -> Iterator[tuple[str, "Place"]]:
+        """Gives the keys and values of a mapping with any keys.
+
+        Args:
+            problems: gets what cannot be accepted, which is then left out; None raises it.
+        """
         if not isinstance(self._node, yaml.MappingNode):
-            raise self.failure("a mapping (key: value) is expected")
+            _refuse(self.failure("a mapping (key: value) is expected"), problems)
+            return
         seen: set[str] = set()
         for key_node, value_node in self._node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             path = f"{self.path}.{key}" if self.path else str(key)
             place = Place(value_node, self.source, path)
             if key is None:
-                raise DescriptionFailure(self.source, key_node.start_mark.line + 1, "a word is expected as key")
-            if key in seen:
-                raise place.failure("stands twice")
-            seen.add(key)
-            yield key, place
+                line = key_node.start_mark.line + 1
+                _refuse(DescriptionFailure(self.source, line, "a word is expected as key"), problems)
+            elif key in seen:
+                _refuse(place.failure("stands twice"), problems)
+            else:
+                seen.add(key)
+                yield key, place
 
     def items(self) -> list["Place"]:
         """Returns the values of a list."""
@@ -70,11 +84,16 @@ class Place:
         """True when nothing, or `null`, stands behind the key."""
         return bool(self._node.tag == NULL)
 
+    @property
+    def is_mapping(self) -> bool:
+        """True for a mapping."""
+        return isinstance(self._node, yaml.MappingNode)
+
     def text(self) -> str:
         """Returns a scalar as it was written."""
         if not isinstance(self._node, yaml.ScalarNode):
             raise self.failure("a text is expected (in quotes when it begins with a brace or a bracket)")
-        return "" if self.is_empty else str(self._node.value)
+        return "" if self.is_empty else _paired(str(self._node.value))
 
     def number(self, minimum: int, maximum: int) -> int:
         """Returns a whole number in bounds; 0x83 is one too."""
@@ -115,6 +134,19 @@ class Place:
         if word not in words:
             raise self.failure(f"one of {', '.join(words)} is expected, not {shown(word)}")
         return word
+
+
+def _paired(text: str) -> str:
+    """Joins the two halves in which JSON writes what is beyond 16 bits."""
+    if not any("\ud800" <= letter <= "\udfff" for letter in text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _refuse(problem: DescriptionFailure, problems: ProblemList | None) -> None:
+    if problems is None:
+        raise problem
+    problems.add(problem)
 
 
 def parse(text: str, source: str) -> Place:

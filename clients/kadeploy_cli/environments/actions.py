@@ -1,6 +1,7 @@
 """Environments: recording them with the digests of their files, looking at them, removing them."""
 
 from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -8,13 +9,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
 from kadeploy_cli.connection.session import Session
-from kadeploy_cli.descriptions import environment_file, environment_yaml, settings_file
-from kadeploy_cli.descriptions.environment_yaml import ReadImage
-from kadeploy_cli.descriptions.settings_file import Setting
-from kadeploy_cli.descriptions.text import DescriptionFailure, decode, looks_like_yaml
-from kadeploy_cli.environments import image_files
+from kadeploy_cli.descriptions import environment_file
+from kadeploy_cli.environments import describing, image_files
 from kadeploy_cli.nodes import actions as nodes
-from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.nodes import partitions
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
@@ -22,73 +19,18 @@ from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.plain import plain, word
 
 COLUMNS = ("NAME", "VERSION", "OWNER", "VISIBILITY", "IMAGE", "SIZE", "DESCRIPTION")
+LEAST = ("IMAGE", "VISIBILITY")
+"""Columns that are left out first where there is no room."""
 
 
 # The files of an environment, by the paths of an update.
 IMAGE, PREINSTALL, POSTINSTALLS = "image.digest", "preinstall.digest", "postinstalls"
 FILES = (IMAGE, PREINSTALL, POSTINSTALLS)
-YAML_OPTIONS = ("name", "version", "visibility", "filebase")
 
 
 def record(session: Session, *, file: str | None, options: Mapping[str, str | None], owner: str = "") -> ExitCode:
     """Records an environment described by a file, by options, or by a file with some values overridden."""
-    return send(session, described(file=file, options=options, owner=owner))
-
-
-def described(
-    *,
-    file: str | None,
-    options: Mapping[str, str | None],
-    owner: str,
-    read_image: ReadImage = image_files.image,
-) -> environment_pb2.Environment:
-    """Returns the environment that a file and options describe, with the digests of its files."""
-    text, source, directory = "", "", Path.cwd()
-    if file is not None:
-        source = "stdin" if file == "-" else file
-        text = decode(node_names.read_file(file), source)
-        if not text.strip():
-            raise DescriptionFailure(source, 0, "is empty")
-        directory = Path.cwd() if file == "-" else Path(file).absolute().parent
-    # A path on the command line is relative to where the user stands, not to the file.
-    given = {
-        key: str(Path.cwd() / value) if value and key in {"filebase", "filesite"} and "://" not in value else value
-        for key, value in options.items()
-        if value is not None
-    }
-    if file is not None and looks_like_yaml(text, source):
-        environment = _from_yaml(text, source, given, directory, read_image)
-        environment.owner = owner or environment.owner
-        return environment
-    settings = dict(settings_file.parse(text, source))
-    for key, value in given.items():
-        settings[key] = Setting(value=value, source=f"option for {key}", line=0)
-    return environment_file.build(
-        settings,
-        owner=owner,
-        directory=directory,
-        read_image=read_image,
-        read_archive=image_files.script_archive,
-    )
-
-
-def _from_yaml(
-    text: str, source: str, given: Mapping[str, str], directory: Path, read_image: ReadImage
-) -> environment_pb2.Environment:
-    other = [key for key in given if key not in YAML_OPTIONS]
-    if other:
-        raise UsageFailure(f"{source} is YAML: {other[0]} is said in it, not by an option")
-    # The options are checked as the classic file's values are.
-    options = {key: Setting(value=value, source=f"option for {key}", line=0) for key, value in given.items()}
-    environment_file.check_overrides(options)
-    return environment_yaml.parse(
-        text,
-        source,
-        overrides=given,
-        directory=directory,
-        read_image=read_image,
-        read_archive=image_files.script_archive,
-    )
+    return send(session, describing.described(file=file, options=options, owner=owner))
 
 
 def send(session: Session, environment: environment_pb2.Environment) -> ExitCode:
@@ -120,16 +62,21 @@ def fetch(
 
 
 def show_list(
-    session: Session, *, name: str = "", owner: str = "", cluster: str = "", latest: bool = False
+    session: Session, *, name: str = "", owner: str = "", cluster: str = "", latest: bool = False, pattern: str = "*"
 ) -> ExitCode:
-    """Prints the environments that the caller may use and that fit."""
-    found = fetch(session, name=name, owner=owner, cluster=cluster, latest=latest)
+    """Prints the environments that the caller may use and that fit. `pattern`: of names or aliases, as in a shell."""
+    found = [
+        environment
+        for environment in fetch(session, name=name, owner=owner, cluster=cluster, latest=latest)
+        if fnmatchcase(environment.name, pattern) or fnmatchcase(environment.alias, pattern)
+    ]
     output.show(
         session.form,
         columns=COLUMNS,
         rows=[_row(environment) for environment in found],
         data=[plain(environment) for environment in found],
         names=dict.fromkeys(environment.name for environment in found),
+        least=LEAST,
     )
     return ExitCode.OK
 
@@ -154,6 +101,12 @@ def reference(name: str, version: int | None, owner: str) -> environment_pb2.Env
     if version is not None:
         named.version = version
     return named
+
+
+def get(session: Session, named: environment_pb2.EnvironmentReference) -> environment_pb2.Environment:
+    """Returns the environment that is meant."""
+    request = inventory_service_pb2.GetEnvironmentRequest(environment=named)
+    return session.inventory.call(session.inventory.environments.GetEnvironment, request)
 
 
 def show_one(session: Session, name: str, version: int | None, owner: str) -> ExitCode:
@@ -202,6 +155,7 @@ def update(
     *,
     visibility: str | None = None,
     accepted: Collection[str] = (),
+    toggle_destructive: bool = False,
 ) -> ExitCode:
     """Changes who may use a version, or accepts its files as they are now; nothing else of it ever changes.
 
@@ -209,6 +163,7 @@ def update(
         session: of the command.
         named: which environment.
         visibility: the new one, None to leave it.
+        toggle_destructive: turn the destructive flag over.
         accepted: which files' digests are taken anew, of FILES.
     """
     inventory = session.inventory
@@ -218,6 +173,9 @@ def update(
     if visibility is not None:
         environment.visibility = environment_file.VISIBILITIES[visibility]
         paths.append("visibility")
+    if toggle_destructive:
+        environment.destructive = not environment.destructive
+        paths.append("destructive")
     paths += _accept_digests(environment, accepted)
     called = f"environment {environment.name} version {environment.version} of {environment.owner}"
     if not paths:

@@ -9,7 +9,7 @@ import click
 from kadeploy.inventory.v1 import environment_pb2
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
-from kadeploy_cli.environments import archiving, image_files
+from kadeploy_cli.environments import archiving, describing, image_files
 from kadeploy_cli.environments.archiving import COMPRESSORS, ArchiveRequest
 from kadeploy_cli.environments.classic_commands import recording_options
 from kadeploy_cli.terminal import output
@@ -105,7 +105,7 @@ def kacreateenv(session: Session, /, *, file: str | None, owner: str, **options:
     wanted = archive_request(options)
     archiving.check(wanted)
     options["filebase"] = str(wanted.image)
-    planned = environments.described(file=file, options=options, owner=owner, read_image=_planned_image)
+    planned = describing.described(file=file, options=options, owner=owner, read_image=_planned_image)
     environments.refuse_unrecordable(session, planned)
     image = archiving.make(wanted)
     output.say(f"{image} is made: {output.size(image.stat().st_size)}")

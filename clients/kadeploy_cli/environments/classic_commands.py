@@ -21,7 +21,7 @@ RECORDING = (
     click.option("-v", "--env-version", "version", metavar="N", help="Its version.  [default: 1]"),
     click.option("-d", "--description", metavar="TEXT", help="A word about it."),
     click.option("-a", "--author", metavar="ADDRESS", help="Whom to ask."),
-    click.option("-s", "--size", metavar="MB", help="The least size of the partition."),
+    click.option("-s", "-size", "--size", metavar="MB", help="The least size of the partition."),
     click.option("-k", "--kernelpath", metavar="PATH", help='The kernel in the image; "chainload"; "mboot.c32".'),
     click.option("-p", "--kernelparam", metavar="TEXT", help="The kernel's arguments; the cluster's when left out."),
     click.option("-ft", "--filesite", metavar="FILE", help="The archive of the post-install script."),
@@ -68,7 +68,7 @@ def karecordenv(session: Session, /, *, file: str | None, owner: str, **options:
 @click.option("-z", "--cluster", default="", metavar="NAME", help="Those made for this cluster.")
 @node_options
 @version_option
-@command_options()
+@command_options(lists=True)
 def kaenvironments(
     session: Session,
     /,

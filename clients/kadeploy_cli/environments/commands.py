@@ -17,7 +17,7 @@ def environment() -> None:
 @click.option("-l", "--owner", default="", metavar="USER", help="Only those of this owner.")
 @click.option("--cluster", default="", metavar="NAME", help="Only those made for this cluster.")
 @click.option("--latest", is_flag=True, help="Only the latest version of each.")
-@command_options()
+@command_options(lists=True)
 def list_environments(session: Session, /, *, name: str, owner: str, cluster: str, latest: bool) -> None:
     """Lists the environments that you may use."""
     finish(environments.show_list(session, name=name, owner=owner, cluster=cluster, latest=latest))

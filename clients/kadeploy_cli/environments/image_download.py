@@ -18,12 +18,28 @@ MAXIMUM_BYTES = 1 << 40
 def digest_and_size(url: str) -> tuple[str, int]:
     """Returns "sha256:<hex>" and the size of what an http(s) address gives, or says why it cannot."""
     whole, size = hashlib.sha256(), 0
+    for part in _fetched(url):
+        whole.update(part)
+        size += len(part)
+        if size > MAXIMUM_BYTES:
+            raise UsageFailure(f"{url} has more than {MAXIMUM_BYTES >> 30} GiB")
+    return f"sha256:{whole.hexdigest()}", size
+
+
+def content(url: str, *, most: int) -> bytes:
+    """Returns the first bytes of what an http(s) address gives, or says why it cannot."""
+    found = b""
+    for part in _fetched(url):
+        found += part
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _fetched(url: str) -> Iterator[bytes]:
+    """Gives what an address gives, in parts. Raises UsageFailure."""
     try:
-        for part in _parts(url):
-            whole.update(part)
-            size += len(part)
-            if size > MAXIMUM_BYTES:
-                raise UsageFailure(f"{url} has more than {MAXIMUM_BYTES >> 30} GiB")
+        yield from _parts(url)
     except urllib.error.HTTPError as error:
         with error:
             raise UsageFailure(f"{url} cannot be fetched: the server answered {error.code} {error.reason}") from None
@@ -31,7 +47,6 @@ def digest_and_size(url: str) -> tuple[str, int]:
         raise UsageFailure(f"{url} cannot be fetched: {error.reason}") from None
     except (http.client.HTTPException, OSError, ValueError) as error:
         raise UsageFailure(f"{url} cannot be fetched: {str(error) or type(error).__name__}") from None
-    return f"sha256:{whole.hexdigest()}", size
 
 
 def _parts(url: str) -> Iterator[bytes]:

@@ -34,6 +34,14 @@ DD_SUFFIXES = {
     ".dd.zst": environment_pb2.COMPRESSION_ZSTD,
 }
 
+MAGICS = {
+    b"\x1f\x8b": environment_pb2.COMPRESSION_GZIP,
+    b"BZh": environment_pb2.COMPRESSION_BZIP2,
+    b"\xfd7zXZ\x00": environment_pb2.COMPRESSION_XZ,
+    b"\x28\xb5\x2f\xfd": environment_pb2.COMPRESSION_ZSTD,
+}
+"""What compressed files begin with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
@@ -90,17 +98,29 @@ def script_archive(
 ) -> environment_pb2.ScriptArchive:
     """Returns the archive of scripts that a file is, and the script in it that is run."""
     kind = kind_of(_path_of(name))
-    if compression is None and (kind is None or kind[0] != environment_pb2.IMAGE_KIND_TAR):
+    if kind is not None and kind[0] != environment_pb2.IMAGE_KIND_TAR:
         suffixes = " ".join(TAR_SUFFIXES)
         raise UsageFailure(f"{name} is no archive of scripts by its suffix; known are {suffixes}")
+    if compression is None and kind is None and is_remote(name):
+        raise UsageFailure(f"{name}: its suffix does not say how it is compressed; the description has to")
     stored = read(name, directory)
     return environment_pb2.ScriptArchive(
         uri=stored.uri,
-        compression=compression or (kind[1] if kind else environment_pb2.COMPRESSION_UNSPECIFIED),
+        compression=compression or (kind[1] if kind else compression_of(Path(stored.uri.removeprefix("file://")))),
         digest=stored.digest,
         size_bytes=stored.size_bytes,
         script=script,
     )
+
+
+def compression_of(path: Path) -> "environment_pb2.Compression.ValueType":
+    """Returns how a file is compressed by its first bytes. Raises OSError."""
+    with path.open("rb") as file:
+        begin = file.read(max(len(magic) for magic in MAGICS))
+    for magic, compression in MAGICS.items():
+        if begin.startswith(magic):
+            return compression
+    return environment_pb2.COMPRESSION_NONE
 
 
 def _path_of(name: str) -> str:
@@ -130,6 +150,15 @@ def read(name: str, directory: Path) -> StoredFile:
     return StoredFile(uri=uri, digest=digest, size_bytes=size)
 
 
+def _local_path(name: str, scheme: str, rest: str) -> Path:
+    """Returns the path of a local address. Kadeploy 2 wrote "file:/" before an absolute one: file://home is /home."""
+    if name.startswith("file:/") and not name.startswith("file://"):
+        return Path(name.removeprefix("file:"))
+    if scheme != "file":
+        return Path(rest or name)
+    return Path("/", rest.removeprefix("localhost/"))
+
+
 def _read_local(name: str, directory: Path) -> tuple[Path, str, int]:
     scheme, separator, rest = name.partition("://")
     if separator and scheme not in LOCAL_SCHEMES:
@@ -138,7 +167,7 @@ def _read_local(name: str, directory: Path) -> tuple[Path, str, int]:
             "expected"
         )
     try:
-        path = Path(os.path.normpath(directory.absolute() / Path(rest if separator else name)))
+        path = Path(os.path.normpath(directory.absolute() / _local_path(name, scheme, rest)))
         digest, size = hashlib.sha256(), 0
         if path.exists() and not (path.is_file() or path.is_dir()):
             # A device or a pipe may have no end, and is another file for the deployer.

@@ -24,6 +24,8 @@ from kadeploy_edge.status import from_status
 from kadeploy_nodeset import NodeSet, fold
 
 COLUMNS = ("NODE", "MAC ADDRESS", "IP ADDRESS", "CLUSTER", "FIRMWARE", "DISKS")
+LEAST = ("UUID", "FIRMWARE", "CLUSTER")
+"""Columns that are left out first where there is no room."""
 UUID = "UUID"
 
 
@@ -171,6 +173,7 @@ def show_list(session: Session, nodes: str, cluster: str = "") -> ExitCode:
         rows=[(*_row(node), node.uuid) if uuids else _row(node) for node in found],
         data=[plain(node) for node in found],
         names=[node.name for node in found],
+        least=LEAST,
     )
     tell_missing(session, found, nodes, cluster)
     return ExitCode.OK
@@ -207,7 +210,7 @@ def show_one(session: Session, name: str) -> ExitCode:
             ("cluster", node.cluster),
             ("firmware", word(node_pb2.Firmware.DESCRIPTOR, node.firmware)),
             ("uuid", node.uuid),
-            ("bmc address", node.bmc_address or f"{node.name}-bmc (the default)"),
+            ("bmc address", node.bmc_address or "as the profile of the cluster says"),
             ("labels", ", ".join(f"{key}={value}" for key, value in sorted(node.labels.items()))),
             *(
                 (f"command {field.name}", " ".join(template.arguments))
@@ -248,7 +251,8 @@ def update(session: Session, nodes: NodeSet, changes: node_pb2.Node, paths: Sequ
     for name in nodes:
         changed = copy.deepcopy(changes)
         changed.name = name
-        changed.bmc_address = changes.bmc_address.replace("{name}", name)
+        short = name.partition(".")[0]
+        changed.bmc_address = changes.bmc_address.replace("{name}", name).replace("{node_short}", short)
         if "labels" in paths:
             request = inventory_service_pb2.GetNodeRequest(name=name)
             present = inventory.call(inventory.nodes.GetNode, request)

@@ -76,7 +76,7 @@ def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[st
 )
 @node_options
 @version_option
-@command_options()
+@command_options(lists=True)
 def kanodes(
     session: Session,
     /,

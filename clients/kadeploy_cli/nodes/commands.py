@@ -53,7 +53,7 @@ def node() -> None:
 @node.command("list")
 @click.argument("node_set", default="", metavar="[NODES]")
 @click.option("--cluster", default="", metavar="NAME", help="Only the nodes of this cluster.")
-@command_options()
+@command_options(lists=True)
 def list_nodes(session: Session, /, *, node_set: str, cluster: str) -> None:
     """Lists nodes."""
     wanted = str(node_names.parse(node_set, "NODES")) if node_set else ""
@@ -65,7 +65,7 @@ def list_nodes(session: Session, /, *, node_set: str, cluster: str) -> None:
 @command_options()
 def show(session: Session, /, *, name: str) -> None:
     """Shows a node with its disks, partitions and commands."""
-    finish(nodes.show_one(session, name))
+    finish(nodes.show_one(session, node_names.single(name) if name else name))
 
 
 @node.command()
@@ -88,7 +88,7 @@ def register(session: Session, /, *, file: str, dry_run: bool, **options: Any) -
     "--bmc",
     "--bmc-address",
     metavar="ADDRESS",
-    help='Where the management controller answers; "{name}" stands for the node\'s name.',
+    help='Where the management controller answers; "{name}" and "{node_short}" stand for its name.',
 )
 @click.option(
     "--label", "labels", multiple=True, metavar="KEY=VALUE", help="Add a label; KEY= takes it away. Repeatable."

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.descriptions.text import MAXIMUM_SIZE, decode, lines, shown
+from kadeploy_cli.nodes.short_names import full_names
 from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_nodeset import MAXIMUM_NODES, NodeSet, NodeSetError
 
@@ -43,7 +45,7 @@ def from_options(machines: Sequence[str], node_file: str | None) -> NodeSet:
     # A blank word, as of a variable that is not set, names none.
     words = [(word, "-m") for word in machines if word.strip()]
     for word, source in chain(words, _words_of_file(node_file) if node_file is not None else ()):
-        names += parse(word, source)
+        names += _parse(word, source)
         _limit(len(names))
     if not names and (machines or node_file is not None):
         # Not the same as naming none, which means every node to some commands.
@@ -52,7 +54,7 @@ def from_options(machines: Sequence[str], node_file: str | None) -> NodeSet:
             f"{', '.join(said)} {'names' if len(said) == 1 else 'name'} no node",
             advice="Name nodes with -m NODES (node-[1-16]) or -f FILE.",
         )
-    return NodeSet(names)
+    return _in_full(NodeSet(names))
 
 
 def required(machines: Sequence[str], node_file: str | None) -> NodeSet:
@@ -65,6 +67,25 @@ def required(machines: Sequence[str], node_file: str | None) -> NodeSet:
 
 def parse(word: str, source: str) -> NodeSet:
     """Returns the nodes of one word, or says that it is no node set."""
+    return _in_full(_parse(word, source))
+
+
+def single(word: str) -> str:
+    """Returns the name of one node."""
+    nodes = required([word], None)
+    if len(nodes) != 1:
+        raise UsageFailure(f"{nodes} is more than one node")
+    return str(nodes)
+
+
+def _in_full(nodes: NodeSet) -> NodeSet:
+    """Returns the nodes by their registered names, where a command runs that has a session."""
+    context = click.get_current_context(silent=True)
+    session = context.find_object(Session) if context else None
+    return full_names(session, nodes) if session else nodes
+
+
+def _parse(word: str, source: str) -> NodeSet:
     try:
         return NodeSet.parse(word)
     except NodeSetError as error:

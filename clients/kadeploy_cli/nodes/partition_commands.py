@@ -15,7 +15,7 @@ def partition() -> None:
 @partition.command("list")
 @click.argument("node_set", default="", metavar="[NODES]")
 @click.option("--cluster", default="", metavar="NAME", help="Only the nodes of this cluster.")
-@command_options()
+@command_options(lists=True)
 def list_partitions(session: Session, /, *, node_set: str, cluster: str) -> None:
     """Lists partitions with their state, environment and deployment."""
     wanted = str(node_names.parse(node_set, "NODES")) if node_set else ""

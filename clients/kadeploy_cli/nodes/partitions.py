@@ -11,6 +11,8 @@ from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import timestamp, word
 
 COLUMNS = ("NODE", "PARTITION", "SIZE", "ROLE", "STATE", "ENVIRONMENT", "DEPLOYMENT", "OWNER", "SINCE", "DESCRIPTION")
+LEAST = ("DEPLOYMENT", "OWNER", "SIZE", "ROLE", "SINCE")
+"""Columns that are left out first where there is no room."""
 
 Key = tuple[str, str, int]
 
@@ -31,6 +33,7 @@ def show_list(session: Session, wanted: str, cluster: str = "") -> ExitCode:
         rows=[_row(item) for item in data],
         data=data,
         names=[f"{item['node']}:{item['name']}" for item in data],
+        least=LEAST,
     )
     nodes.tell_missing(session, found, wanted, cluster)
     return ExitCode.OK

@@ -7,17 +7,19 @@ from typing import TypeVar
 
 import click
 
-from kadeploy_cli.pki.authority import Authority, Issued, day
+from kadeploy_cli.pki.authority import Authority, Issued
+from kadeploy_cli.pki.authority_files import day
 from kadeploy_cli.pki.certificates import hosts_of
 from kadeploy_cli.pki.holders import Holder, read_hosts
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_cli.terminal.output import Format
+from kadeploy_edge.certificate_request import InvalidCertificateRequest, PublicKey, read_request
 
 Result = TypeVar("Result")
 
-LIFETIMES = {"user": 90, "service": 365}
+LIFETIMES = {"user": 90, "service": 365, "agent": 365, "authority": 365}
 """In days, where no --days is given."""
 
 LONGEST_PASSPHRASE = 1023
@@ -41,19 +43,29 @@ def init(authority: Authority, *, name: str, days: int) -> ExitCode:
     return ExitCode.OK
 
 
-def issue(authority: Authority, kind: str, name: str, *, hosts: Sequence[str], days: int | None) -> ExitCode:
-    """Issues a certificate."""
-    holder, names, lifetime = _wish(kind, name, hosts, days)
-    made = _carefully(lambda: authority.issue(holder, hosts=names, lifetime=lifetime))
-    _tell(authority, made)
+def issue(
+    authority: Authority, kind: str, name: str, *, hosts: Sequence[str], days: int | None, request: str | None
+) -> ExitCode:
+    """Issues a certificate. `request`: a file with a certificate request, whose key is used."""
+    holder, names, lifetime = _holder(kind, name, hosts, days)
+    before = authority.certificate_file
+    known = before.read_bytes() if before.is_file() else b""
+    key = _key_of(request, holder)
+    made = _carefully(lambda: authority.issue(holder, hosts=names, lifetime=lifetime, key=key))
+    _print_issued(authority, made)
+    if before.read_bytes() != known:
+        output.say(f"{before} is new, with the same key: copy it to every host first. Certificates before stay good.")
     return ExitCode.OK
 
 
-def renew(authority: Authority, kind: str, name: str, *, hosts: Sequence[str], days: int | None) -> ExitCode:
-    """Issues a certificate in place of another."""
-    holder, names, lifetime = _wish(kind, name, hosts, days)
-    made, before = _carefully(lambda: authority.renew(holder, hosts=names, lifetime=lifetime))
-    _tell(authority, made)
+def renew(
+    authority: Authority, kind: str, name: str, *, hosts: Sequence[str], days: int | None, request: str | None
+) -> ExitCode:
+    """Issues a certificate in place of another. `request`: as `issue`."""
+    holder, names, lifetime = _holder(kind, name, hosts, days)
+    key = _key_of(request, holder)
+    made, before = _carefully(lambda: authority.renew(holder, hosts=names, lifetime=lifetime, key=key))
+    _print_issued(authority, made)
     if before.state == "valid":
         output.say(
             f"The one before (serial {before.serial}) counts until {day(before.certificate.not_valid_after_utc)}."
@@ -66,6 +78,8 @@ def revoke(authority: Authority, kind: str, name: str) -> ExitCode:
     holder = Holder.of(kind, name)
     for ended in _carefully(lambda: authority.revoke(holder)):
         click.echo(f"{holder}: serial {ended.serial} is revoked")
+    if holder.kind == "user" and authority.has_logins:
+        click.echo(f"{holder}: what `ka login` gave them until now is revoked")
     output.say(f"Copy {authority.revocation_file} to every service: each reads it again at once.")
     return ExitCode.OK
 
@@ -92,14 +106,27 @@ def show_list(authority: Authority, form: Format) -> ExitCode:
     return ExitCode.OK
 
 
-def _wish(kind: str, name: str, hosts: Sequence[str], days: int | None) -> tuple[Holder, tuple[str, ...], timedelta]:
+def _holder(kind: str, name: str, hosts: Sequence[str], days: int | None) -> tuple[Holder, tuple[str, ...], timedelta]:
     holder = Holder.of(kind, name)
-    if hosts and kind == "user":
-        raise UsageFailure("--host is for services: a user's certificate counts from everywhere")
+    if hosts and kind != "service":
+        raise UsageFailure(f"--host is for services: the certificate of {holder} counts from everywhere")
     return holder, read_hosts(hosts), timedelta(days=days or LIFETIMES[kind])
 
 
-def _tell(authority: Authority, made: Issued) -> None:
+def _key_of(path: str | None, holder: Holder) -> PublicKey | None:
+    """Returns the key of the request in a file, None where there is no file."""
+    if path is None:
+        return None
+    try:
+        key, named = read_request(_carefully(Path(path).read_bytes))
+    except InvalidCertificateRequest as error:
+        raise UsageFailure(f"{path}: {error.message}") from None
+    if named not in {"", holder.common_name, holder.name}:
+        raise UsageFailure(f"{path} asks for a certificate of {named!r}, not of {holder}")
+    return key
+
+
+def _print_issued(authority: Authority, made: Issued) -> None:
     place = authority.directory_of(made.holder)
     click.echo(f"{place}: {made.holder}, until {day(made.certificate.not_valid_after_utc)}, serial {made.serial}")
 

@@ -6,38 +6,51 @@
     issued/SERIAL.pem          every certificate that was ever issued
     users/NAME/                certificate.pem, private_key.pem (0600), ca.pem: what the user gets
     services/NAME/             the same and revoked.pem: what the service's host gets
+    agents/HOST/               certificate.pem, private_key.pem, ca.pem: what the agent of a login host gets
+    authorities/login/         the same: with it the inventory issues certificates to users for hours
+
+Where a certificate was issued on a request, the key is its maker's, and there is no private_key.pem.
 
 Only this module writes there; every file is replaced whole, and one command at a time holds the directory.
 """
 
 import fcntl
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
-    KeySerializationEncryption,
     NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
 )
 
 from kadeploy_cli.pki import certificates
+from kadeploy_cli.pki.authority_files import (
+    DIRECTORY,
+    PRIVATE,
+    PUBLIC,
+    certificate_pem,
+    damaged,
+    day,
+    key_pem,
+    read_certificate,
+    read_key,
+    write,
+)
 from kadeploy_cli.pki.certificates import Key, Signer
-from kadeploy_cli.pki.holders import Holder
+from kadeploy_cli.pki.holders import LOGIN, Holder
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure, UsageFailure
+from kadeploy_edge.certificate_request import PublicKey
+from kadeploy_edge.login_certificate import LONGEST_LIFE
+from kadeploy_edge.revocation import login_revocations
 
-PRIVATE, PUBLIC = 0o600, 0o644
-DIRECTORY = 0o700
+LOGIN_LIFE = LONGEST_LIFE + timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +122,17 @@ class Authority:
             signer = certificates.make_authority(name, now=self._clock(), lifetime=lifetime)
             secret = self._passphrase()
             encryption = BestAvailableEncryption(secret) if secret else NoEncryption()
-            _write(self._key_file, _private(signer.key, encryption), PRIVATE)
-            self._write_revocations(signer, [])
+            write(self._key_file, key_pem(signer.key, encryption), PRIVATE)
+            self._write_revocations(signer, [], {})
             (self._directory / "issued").mkdir(mode=DIRECTORY, exist_ok=True)
             # Last: where ca.pem is, an authority is whole.
-            _write(self.certificate_file, _pem(signer.certificate), PUBLIC)
+            write(self.certificate_file, certificate_pem(signer.certificate), PUBLIC)
             return signer.certificate
 
-    def issue(self, holder: Holder, *, hosts: Sequence[str], lifetime: timedelta) -> Issued:
-        """Issues a certificate to a holder who has none that counts."""
+    def issue(
+        self, holder: Holder, *, hosts: Sequence[str], lifetime: timedelta, key: PublicKey | None = None
+    ) -> Issued:
+        """Issues a certificate to a holder who has none that counts; `key`: theirs, where they made one."""
         with self._held():
             for each in self._issued(holder):
                 if each.state == "valid":
@@ -127,9 +142,11 @@ class Authority:
                         exit_code=ExitCode.REFUSED,
                         advice=f"`ka pki renew {holder}` makes a new one; `ka pki revoke {holder}` ends this one.",
                     )
-            return self._new(holder, hosts=hosts, lifetime=lifetime)
+            return self._new(holder, hosts=hosts, lifetime=lifetime, theirs=key)
 
-    def renew(self, holder: Holder, *, hosts: Sequence[str], lifetime: timedelta) -> tuple[Issued, Issued]:
+    def renew(
+        self, holder: Holder, *, hosts: Sequence[str], lifetime: timedelta, key: PublicKey | None = None
+    ) -> tuple[Issued, Issued]:
         """Issues a new certificate with a new key in place of the latest one, which counts until it ends.
 
         Returns the new one and the one before. Without hosts the new one has those of the one before.
@@ -144,18 +161,29 @@ class Authority:
                 )
             before = max(known, key=lambda each: each.certificate.not_valid_before_utc)
             names = hosts or certificates.hosts_of(before.certificate)
-            return self._new(holder, hosts=names, lifetime=lifetime), before
+            return self._new(holder, hosts=names, lifetime=lifetime, theirs=key), before
 
     def revoke(self, holder: Holder) -> list[Issued]:
-        """Ends every certificate of a holder that still counts, and returns them."""
+        """Ends every certificate of a holder that still counts, and returns those that this authority issued.
+
+        Where users can log in, what the login authority has issued to one until now is ended, too.
+        """
         with self._held():
             ended = [each for each in self._issued(holder) if each.state == "valid"]
-            if not ended:
+            has_logins = holder.kind == "user" and self.has_logins
+            if not ended and not has_logins:
                 raise Failure(f"{holder} has no certificate that counts", exit_code=ExitCode.NOT_FOUND)
-            now = self._clock()
-            entries = [*self._revocations(), *(certificates.make_revoked(each.certificate, now=now) for each in ended)]
-            self._write_revocations(self._signer(), entries)
+            now, listed = self._clock(), self._revocations()
+            entries = [*listed, *(certificates.make_revoked(each.certificate, now=now) for each in ended)]
+            # Those that have ended need no entry any more.
+            logins = {name: until for name, until in login_revocations(listed).items() if now - until < LOGIN_LIFE}
+            self._write_revocations(self._signer(), entries, logins | ({holder.common_name: now} if has_logins else {}))
             return ended
+
+    @property
+    def has_logins(self) -> bool:
+        """Whether a login authority can have issued certificates that still count."""
+        return bool(self._issued(Holder.of("authority", LOGIN)))
 
     def issued(self) -> list[Issued]:
         """Returns every certificate that was issued, by holder and then by time."""
@@ -195,16 +223,8 @@ class Authority:
 
     def _signer(self) -> Signer:
         self._check_there()
-        certificate = _certificate(self.certificate_file)
-        secret = self._passphrase()
-        try:
-            key = load_pem_private_key(self._key_file.read_bytes(), password=secret)
-        except TypeError:
-            if secret is None:
-                raise UsageFailure(f"{self._key_file} is encrypted: give --passphrase-file") from None
-            raise UsageFailure(f"{self._key_file} is not encrypted: leave --passphrase-file out") from None
-        except (ValueError, UnsupportedAlgorithm):
-            raise UsageFailure(f"{self._key_file} cannot be opened: is the passphrase the right one?") from None
+        certificate = read_certificate(self.certificate_file)
+        key = read_key(self._key_file, self._passphrase())
         if not isinstance(key, Key) or key.public_key() != certificate.public_key():
             raise UsageFailure(f"{self._key_file} is not the key of {self.certificate_file}")
         if self._clock() > certificate.not_valid_after_utc:
@@ -215,21 +235,37 @@ class Authority:
             )
         return Signer(certificate=certificate, key=key)
 
-    def _new(self, holder: Holder, *, hosts: Sequence[str], lifetime: timedelta) -> Issued:
+    def _signer_with_room(self) -> Signer:
+        """Returns the signer; one of an earlier release gets a certificate that lets a login authority stand below."""
+        signer = self._signer()
+        if certificates.has_room(signer.certificate):
+            return signer
+        signer = certificates.make_authority_with_room(signer, now=self._clock())
+        for path in (self.certificate_file, *self._directory.glob("*/*/ca.pem")):
+            write(path, certificate_pem(signer.certificate), PUBLIC)
+        return signer
+
+    def _new(self, holder: Holder, *, hosts: Sequence[str], lifetime: timedelta, theirs: PublicKey | None) -> Issued:
         if holder.kind == "service" and not hosts:
             raise UsageFailure(f"{holder} needs --host: the names or addresses at which clients reach it")
-        signer, key = self._signer(), certificates.new_key()
+        signer = self._signer_with_room() if holder.is_authority else self._signer()
+        ours = certificates.new_key()
+        key = ours.public_key() if theirs is None else theirs
         made = certificates.make_certificate(signer, holder, key, hosts=hosts, now=self._clock(), lifetime=lifetime)
         # The record first: what was issued can always be revoked.
         records = self._directory / "issued"
-        _write(records / f"{made.serial_number:x}.pem", _pem(made), PUBLIC)
+        write(records / f"{made.serial_number:x}.pem", certificate_pem(made), PUBLIC)
         place = self.directory_of(holder)
         place.mkdir(mode=DIRECTORY, parents=True, exist_ok=True)
-        _write(place / "private_key.pem", _private(key, NoEncryption()), PRIVATE)
-        _write(place / "certificate.pem", _pem(made), PUBLIC)
-        _write(place / "ca.pem", _pem(signer.certificate), PUBLIC)
+        if theirs is not None:
+            # It would not be the key of the certificate beside it.
+            (place / "private_key.pem").unlink(missing_ok=True)
+        else:
+            write(place / "private_key.pem", key_pem(ours, NoEncryption()), PRIVATE)
+        write(place / "certificate.pem", certificate_pem(made), PUBLIC)
+        write(place / "ca.pem", certificate_pem(signer.certificate), PUBLIC)
         if holder.kind == "service":
-            _write(place / "revoked.pem", self.revocation_file.read_bytes(), PUBLIC)
+            write(place / "revoked.pem", self.revocation_file.read_bytes(), PUBLIC)
         return Issued(holder=holder, certificate=made, state="valid")
 
     def _issued(self, holder: Holder | None) -> list[Issued]:
@@ -241,9 +277,9 @@ class Authority:
         records = self._directory / "issued"
         if not records.is_dir():
             # Without the records nothing could be renewed or revoked, and nobody would notice.
-            raise _damaged(records, "directory with the certificates that were issued")
+            raise damaged(records, "directory with the certificates that were issued")
         for path in records.glob("*.pem"):
-            certificate = _certificate(path)
+            certificate = read_certificate(path)
             state = "expired" if now > certificate.not_valid_after_utc else "valid"
             state = "revoked" if certificate.serial_number in revoked else state
             named = certificates.holder_of(certificate)
@@ -251,53 +287,16 @@ class Authority:
                 found.append(Issued(holder=named, certificate=certificate, state=state))
         return found
 
-    def _revocations(self) -> list[x509.RevokedCertificate]:
+    def _revocations(self) -> x509.CertificateRevocationList:
         try:
-            return list(x509.load_pem_x509_crl(self.revocation_file.read_bytes()))
+            return x509.load_pem_x509_crl(self.revocation_file.read_bytes())
         except ValueError:
-            raise _damaged(self.revocation_file, "revocation list") from None
+            raise damaged(self.revocation_file, "revocation list") from None
 
-    def _write_revocations(self, signer: Signer, revoked: list[x509.RevokedCertificate]) -> None:
-        made = certificates.make_revocation_list(signer, revoked, now=self._clock()).public_bytes(Encoding.PEM)
-        _write(self.revocation_file, made, PUBLIC)
+    def _write_revocations(
+        self, signer: Signer, revoked: list[x509.RevokedCertificate], logins: Mapping[str, datetime]
+    ) -> None:
+        made = certificates.make_revocation_list(signer, revoked, logins, now=self._clock()).public_bytes(Encoding.PEM)
+        write(self.revocation_file, made, PUBLIC)
         for place in (self._directory / "services").glob("*"):
-            _write(place / "revoked.pem", made, PUBLIC)
-
-
-def day(moment: datetime) -> str:
-    """Returns a date as the commands print it."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def _certificate(path: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except ValueError:
-        raise _damaged(path, "certificate") from None
-
-
-def _damaged(path: Path, what: str) -> UsageFailure:
-    return UsageFailure(f"{path} is not a {what}", advice="Take it from the backup of the authority's directory.")
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(Encoding.PEM)
-
-
-def _private(key: Key, encryption: KeySerializationEncryption) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replaces a file whole; a private one is never readable by others, not for a moment."""
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(number, "wb") as file:
-            os.fchmod(number, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(number)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            write(place / "revoked.pem", made, PUBLIC)

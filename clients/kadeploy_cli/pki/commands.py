@@ -24,7 +24,12 @@ HOSTS = click.option(
     help="A name or address at which clients reach the service. Repeatable.",
 )
 DAYS = click.option(
-    "--days", type=click.IntRange(1, 3650), help="How long it counts: 90 days for users, 365 for services."
+    "--days", type=click.IntRange(1, 3650), help="How long it counts: 90 days for users, 365 for all others."
+)
+REQUEST = click.option(
+    "--request",
+    metavar="FILE",
+    help="A certificate request (PKCS#10, PEM), as `openssl req -new` makes it: its key is used, none is made.",
 )
 VERBOSE = click.option("--verbose", is_flag=True, expose_value=False, help="Say more when something goes wrong.")
 
@@ -77,10 +82,16 @@ def init(authority: Authority, /, *, name: str, days: int) -> None:
 @NAME
 @HOSTS
 @DAYS
+@REQUEST
 @authority_options
-def issue(authority: Authority, /, *, kind: str, name: str, hosts: tuple[str, ...], days: int | None) -> None:
-    """Issues a certificate, with its key, to a user or a service that has none."""
-    finish(certificate_authority.issue(authority, kind, name, hosts=hosts, days=days))
+def issue(
+    authority: Authority, /, *, kind: str, name: str, hosts: tuple[str, ...], days: int | None, request: str | None
+) -> None:
+    """Issues a certificate, with its key, to a user, a service, the agent of a login host, or the login authority.
+
+    Whoever has one that counts gets none. `ka pki issue authority login` is what `ka login` needs.
+    """
+    finish(certificate_authority.issue(authority, kind, name, hosts=hosts, days=days, request=request))
 
 
 @pki.command()
@@ -88,10 +99,13 @@ def issue(authority: Authority, /, *, kind: str, name: str, hosts: tuple[str, ..
 @NAME
 @HOSTS
 @DAYS
+@REQUEST
 @authority_options
-def renew(authority: Authority, /, *, kind: str, name: str, hosts: tuple[str, ...], days: int | None) -> None:
+def renew(
+    authority: Authority, /, *, kind: str, name: str, hosts: tuple[str, ...], days: int | None, request: str | None
+) -> None:
     """Issues a new certificate, with a new key, in place of the present one, which counts until it ends."""
-    finish(certificate_authority.renew(authority, kind, name, hosts=hosts, days=days))
+    finish(certificate_authority.renew(authority, kind, name, hosts=hosts, days=days, request=request))
 
 
 @pki.command()
@@ -99,7 +113,7 @@ def renew(authority: Authority, /, *, kind: str, name: str, hosts: tuple[str, ..
 @NAME
 @authority_options
 def revoke(authority: Authority, /, *, kind: str, name: str) -> None:
-    """Ends every certificate of a user or a service. Copy revoked.pem to the services."""
+    """Ends every certificate of somebody, those of `ka login` included. Copy revoked.pem to the services."""
     finish(certificate_authority.revoke(authority, kind, name))
 
 

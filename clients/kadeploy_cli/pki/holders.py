@@ -1,4 +1,7 @@
-"""For whom certificates are: users, services and the database server, and the hosts that those answer at."""
+"""For whom certificates are, and the hosts that services answer at.
+
+Users, services, the database server, the agents of login hosts, and the login authority, which the inventory uses.
+"""
 
 import ipaddress
 import re
@@ -8,9 +11,10 @@ from pathlib import PurePath
 from typing import Self
 
 from kadeploy_cli.terminal.failures import UsageFailure
-from kadeploy_edge.caller import SERVICES
+from kadeploy_edge.caller import AGENT_PREFIX, SERVICES
+from kadeploy_edge.login_certificate import AUTHORITY_NAME
 
-KINDS = ("user", "service")
+KINDS = ("user", "service", "agent", "authority")
 
 # Not one of ours, but the services call it: its certificate proves it to them, and opens no door of theirs.
 DATABASE_SERVER = "mariadb"
@@ -20,11 +24,13 @@ _SERVICES = SERVICES | {DATABASE_SERVER}
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,57}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 LONGEST_HOST = 253
+LONGEST_AGENT = 64 - len(AGENT_PREFIX)
+LOGIN = AUTHORITY_NAME.removeprefix("authority:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A user or a service; the database server counts as one."""
+    """A user, a service (the database server counts as one), the agent of a login host, or the login authority."""
 
     kind: str
     name: str
@@ -36,6 +42,10 @@ class Holder:
             raise UsageFailure(f"there is no service {name!r}: the services are {', '.join(sorted(_SERVICES))}")
         if kind == "user" and not _USER.fullmatch(name):
             raise UsageFailure(f"{name!r} cannot be a user's name: letters, digits and _ . @ - only, at most 58")
+        if kind == "agent" and (len(name) > LONGEST_AGENT or not _HOST.fullmatch(name)):
+            raise UsageFailure(f"{name!r} cannot be a login host's name: a host name, at most {LONGEST_AGENT} letters")
+        if kind == "authority" and name != LOGIN:
+            raise UsageFailure(f"there is no authority {name!r} besides the site's own: only {LOGIN!r}, for `ka login`")
         return cls(kind=kind, name=name)
 
     @classmethod
@@ -43,13 +53,13 @@ class Holder:
         """Returns the holder that a certificate names, None if it is none of ours."""
         kind, separator, name = common_name.partition(":")
         if separator:
-            return cls(kind="user", name=name) if kind == "user" and name else None
+            return cls(kind=kind, name=name) if kind in {"user", "agent", "authority"} and name else None
         return cls(kind="service", name=common_name) if common_name in _SERVICES else None
 
     @property
     def common_name(self) -> str:
         """What stands in the certificate: "user:alice", "bootctl"."""
-        return f"user:{self.name}" if self.kind == "user" else self.name
+        return self.name if self.kind == "service" else f"{self.kind}:{self.name}"
 
     @property
     def is_called(self) -> bool:
@@ -59,12 +69,17 @@ class Holder:
     @property
     def calls(self) -> bool:
         """Whether it connects to others, and proves itself to them."""
-        return self.kind == "user" or self.name in SERVICES
+        return self.kind in {"user", "agent"} or (self.kind == "service" and self.name in SERVICES)
+
+    @property
+    def is_authority(self) -> bool:
+        """Whether it issues certificates itself."""
+        return self.kind == "authority"
 
     @property
     def directory(self) -> PurePath:
         """Where its files lie, within the authority's directory."""
-        return PurePath(f"{self.kind}s", self.name)
+        return PurePath("authorities" if self.is_authority else f"{self.kind}s", self.name)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

@@ -75,7 +75,7 @@ def kadeluser(
 )
 @click.option("--until", metavar="TIME", help="With -a: the right ends then, such as 2030-01-31T18:00.")
 @version_option
-@command_options("--output")
+@command_options("--output", lists=True)
 def karights(
     session: Session,
     /,

@@ -65,7 +65,7 @@ def revoke(
 @right.command("list")
 @click.option("-l", "--user", default="", metavar="USER", help="Only the rights of this user.")
 @node_options
-@command_options()
+@command_options(lists=True)
 def list_rights(session: Session, /, *, user: str, machines: tuple[str, ...], node_file: str | None) -> None:
     """Lists rights."""
     finish(rights.show_list(session, user=user, nodes=rights.node_words(machines, node_file)))

@@ -50,11 +50,17 @@ ADVICE: dict[str, str] = {
     "DATABASE_DAMAGED": "An administrator restores it: docs/databases.md.",
     "GOING_AWAY": "The service is being restarted: repeat the command in a moment.",
     "UNSAFE_ADDRESS": "Certificates are named in [tls] of client.toml; docs/identity.md says where they come from.",
-    "UNUSABLE_CERTIFICATE": "An administrator makes certificates: `ka pki issue` or `ka pki renew`.",
+    "UNUSABLE_CERTIFICATE": "`ka login` gets one; without it, an administrator does: `ka pki issue` or `ka pki renew`.",
     "TOO_MANY_CALLS": "Try again in a moment; [limits] in the settings of the service says how many are taken.",
     "REQUEST_TOO_LARGE": "Do it in several parts: fewer nodes at once.",
     "CERTIFICATE_REVOKED": "An administrator makes a new one: `ka pki issue user NAME`.",
-    "CERTIFICATE_EXPIRED": "An administrator makes a new one: `ka pki renew user NAME`.",
+    "CERTIFICATE_EXPIRED": "`ka login` gets a new one; without it, an administrator does: `ka pki renew user NAME`.",
+    "CERTIFICATE_NOT_BELIEVED": "Run `ka login` again; docs/identity.md says whose certificates count.",
+    "LOGIN_DISABLED": "An administrator switches it on, or makes a certificate: `ka pki issue user NAME`.",
+    "LOGIN_REFUSED": "An administrator makes certificates for other accounts: `ka pki issue user NAME`.",
+    "CREDENTIAL_REFUSED": "If it stays so, an administrator compares clocks and MUNGE keys of both hosts.",
+    "MUNGE_UNREACHABLE": "An administrator looks at `systemctl status munge` on the inventory's host.",
+    "UNUSABLE_LOGIN_AUTHORITY": "An administrator mends it on the inventory's host: docs/identity.md.",
 }
 
 

@@ -121,11 +121,8 @@ class ClassicCommand(AloneVersion):
         for argument in self.params:
             # A word that is none of the words that may stand there was meant for something else.
             value = given.get(argument.name or "") if isinstance(argument, click.Argument) else None
-            if (
-                isinstance(argument.type, click.Choice)
-                and isinstance(value, str)
-                and value not in argument.type.choices
-            ):
+            known = argument.type.choices if isinstance(argument.type, click.Choice) else ()
+            if isinstance(value, str) and value not in known:
                 rest = [value, *rest]
         for word in rest:
             before = words[words.index(word) - 1] if word in words[1:] else ""

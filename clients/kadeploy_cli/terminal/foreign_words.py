@@ -6,8 +6,6 @@ _VLAN = "no command changes VLANs: nodes are deployed in the network that they a
 _PROFILE = "what a node boots is an entry: --kernel-arguments TEXT changes one deployment, `ka boot set` one node"
 
 DEPLOY: Mapping[str, str] = {
-    "-a": "record the description first: kaenv -a FILE; then -e NAME",
-    "--env-file": "record the description first: kaenv -a FILE; then -e NAME",
     "-c": "the partition that is deployed is the one that boots: -p PARTITION",
     "--boot-partition": "the partition that is deployed is the one that boots: -p PARTITION",
     "-w": _PROFILE,

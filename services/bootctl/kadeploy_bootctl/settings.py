@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.label import KernelLabel
@@ -13,19 +14,37 @@ from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
+from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log, read_workers
 
+TITLE = "Settings of bootctl: kadeploy-bootctl serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7403"
 GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20
 MOST_BYTES = 1 << 50
 SERIAL_SPEEDS = (9600, 19200, 38400, 57600, 115200)
 LARGEST_SERIAL_PORT = 3
-MOST_WORKERS = 256
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}\Z")
 _PATH = re.compile(r"/?[A-Za-z0-9][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9][A-Za-z0-9_.+-]*)*/?\Z")
 # Boot loaders resolve no names reliably, so the host is an address.
 _HTTP_URL = re.compile(r"http://[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?(?:/[A-Za-z0-9][A-Za-z0-9_.+-]*)*/?\Z")
+_REPOSITORY = (
+    "One of the two places, below tftp_root, where network cards look for their loader; the other one is "
+    "tftp_repository_intel. DHCP names PXEClient/pxelinux.0 or X86PC/linux/linux.0. Every entry and every boot file "
+    "stands in both."
+)
+_PXE_REP = (
+    "The directory of the nodes' files below tftp_repository. "
+    "pxelinux looks in pxelinux.cfg unless DHCP says otherwise."
+)
+_HTTP = (
+    "Where an HTTP server of this host serves tftp_root: an address, for boot loaders resolve no names. Kernels and "
+    "initrds then come by HTTP; loaders and the nodes' files stay on TFTP. Default: all comes by TFTP."
+)
+_LABELS = (
+    "Deployment kernels: file names in images_grub, put there by `kadeploy-bootctl label install NAME`. Without any "
+    "such table there is one label: deploy, with the files deploy-vmlinuz and deploy-initrd and no arguments."
+)
 _RESERVED_NAMES = ("sha256-", "grub-", "memdisk")
 
 
@@ -100,32 +119,63 @@ class Settings:
 
 def read_settings(table: Table) -> Settings:
     """Returns what the file says."""
-    loaders = table.table("loaders")
     settings = Settings(
         tftp_root=_root(table),
-        tftp_repository=_relative(table, "tftp_repository", "PXEClient/"),
-        tftp_repository_intel=_relative(table, "tftp_repository_intel", "X86PC/linux/"),
-        pxe_rep=_relative(table, "pxe_rep", "pxelinux.cfg/"),
-        pxe_rep_intel=_relative(table, "pxe_rep_intel", "pxelinux.cfg/"),
-        tftp_relative_path=_relative(table, "tftp_relative_path", "images_grub"),
-        address=table.text("address", DEFAULT_ADDRESS),
-        administrators=table.names("administrators", {"root"}),
-        maximum_workers=table.whole("maximum_workers", 16, least=1, most=MOST_WORKERS, unit="calls"),
-        maximum_file_bytes=table.whole("maximum_file_bytes", GIBIBYTE, least=1, most=MOST_BYTES, unit="bytes"),
-        reserved_bytes=table.whole("reserved_bytes", 64 * MEBIBYTE, least=0, most=MOST_BYTES, unit="bytes"),
+        tftp_repository=_relative(table, "tftp_repository", "PXEClient/", doc=_REPOSITORY),
+        tftp_repository_intel=_relative(table, "tftp_repository_intel", "X86PC/linux/", doc="The other of the two."),
+        pxe_rep=_relative(table, "pxe_rep", "pxelinux.cfg/", doc=_PXE_REP),
+        pxe_rep_intel=_relative(table, "pxe_rep_intel", "pxelinux.cfg/", doc="The same below tftp_repository_intel."),
+        tftp_relative_path=_relative(
+            table, "tftp_relative_path", "images_grub", doc="The directory of kernels and initrds in both."
+        ),
+        http_url=_http_url(table),
+        address=read_address(table, DEFAULT_ADDRESS),
+        administrators=read_administrators(table, who="they may do everything, custom boot files among it"),
+        audit_log=read_audit_log(table, service="bootctl"),
+        maximum_workers=read_workers(table),
+        maximum_file_bytes=table.whole(
+            "maximum_file_bytes",
+            GIBIBYTE,
+            least=1,
+            most=MOST_BYTES,
+            unit="bytes",
+            doc="The largest kernel, initrd or module that may be uploaded.",
+        ),
+        reserved_bytes=table.whole(
+            "reserved_bytes",
+            64 * MEBIBYTE,
+            least=0,
+            most=MOST_BYTES,
+            unit="bytes",
+            doc="What uploads leave free on the file system.",
+        ),
+        limits=read_limits(table.table("limits")),
         serial=_serial(table.table("serial")),
         labels=_labels(table.table("labels")),
-        pxelinux_directory=loaders.path("pxelinux_directory", Path("/usr/lib/PXELINUX")),
-        syslinux_directory=loaders.path("syslinux_directory", Path("/usr/lib/syslinux")),
-        grub_directory=loaders.path("grub_directory", Path("/usr/lib/grub")),
-        uefi=loaders.flag("uefi", True),
-        http_url=_http_url(table),
-        limits=read_limits(table.table("limits")),
-        tls=read_tls(table.table("tls")),
-        audit_log=table.optional_path("audit_log"),
+        **_loaders(table.table("loaders")),
+        tls=read_tls(table.table("tls"), service="bootctl"),
     )
     _check_places(table, settings)
     return settings
+
+
+def _loaders(table: Table) -> dict[str, Any]:
+    """Returns the settings that say where loaders are installed."""
+    table.describe("Where the packages with boot loaders are installed on this host.")
+    return {
+        "pxelinux_directory": table.path("pxelinux_directory", Path("/usr/lib/PXELINUX"), doc="The package pxelinux."),
+        "syslinux_directory": table.path(
+            "syslinux_directory", Path("/usr/lib/syslinux"), doc="The package syslinux-common."
+        ),
+        "grub_directory": table.path(
+            "grub_directory",
+            Path("/usr/lib/grub"),
+            doc="The packages grub-pc-bin and grub-efi-amd64-bin; grub-mkimage of grub-common is called.",
+        ),
+        "uefi": table.flag(
+            "uefi", True, doc="Whether there are machines with UEFI: then their loader has to be in the tree."
+        ),
+    }
 
 
 def _check_places(table: Table, settings: Settings) -> None:
@@ -137,21 +187,23 @@ def _check_places(table: Table, settings: Settings) -> None:
 
 
 def _root(table: Table) -> Path:
-    root = table.text("tftp_root")
+    root = table.text(
+        "tftp_root", doc="The directory that the TFTP server serves (in.tftpd --secure DIRECTORY).", example="/srv/tftp"
+    )
     if not Path(root).is_absolute():
         raise table.refusal("tftp_root", "an absolute path", root)
     return Path(root)
 
 
-def _relative(table: Table, key: str, default: str) -> str:
-    value = table.text(key, default)
+def _relative(table: Table, key: str, default: str, *, doc: str) -> str:
+    value = table.text(key, default, doc=doc)
     if not _PATH.match(value) or value.startswith("/"):
         raise table.refusal(key, "a path below tftp_root, without .. and blanks", value, default=default)
     return value
 
 
 def _http_url(table: Table) -> str:
-    value = table.text("http_url", "")
+    value = table.text("http_url", "", doc=_HTTP, example="http://192.0.2.2/tftp")
     if value and not _HTTP_URL.match(value):
         raise table.refusal("http_url", "such as http://192.168.0.1/tftp: boot loaders know no https", value)
     return value.rstrip("/")
@@ -160,8 +212,18 @@ def _http_url(table: Table) -> str:
 def _serial(table: Table) -> Serial | None:
     if not table.is_there:
         return None
-    port = table.whole("port", 0, least=0, most=LARGEST_SERIAL_PORT)
-    speed = table.whole("speed", 115200, least=min(SERIAL_SPEEDS), most=max(SERIAL_SPEEDS), unit="bits per second")
+    table.describe(
+        "The loader's own serial console; without this table it shows itself on the screen alone.", optional=True
+    )
+    port = table.whole("port", 0, least=0, most=LARGEST_SERIAL_PORT, doc="0 is ttyS0.")
+    speed = table.whole(
+        "speed",
+        115200,
+        least=min(SERIAL_SPEEDS),
+        most=max(SERIAL_SPEEDS),
+        unit="bits per second",
+        doc="Its speed, as the kernels' arguments say it, too.",
+    )
     if speed not in SERIAL_SPEEDS:
         raise table.refusal("speed", f"one of {', '.join(map(str, SERIAL_SPEEDS))}", speed, default=115200)
     return Serial(port=port, speed=speed)
@@ -171,9 +233,13 @@ def _labels(table: Table) -> Mapping[str, KernelLabel]:
     if not table.is_there:
         return MappingProxyType({_DEPLOY.name: _DEPLOY})
     labels: dict[str, KernelLabel] = {}
-    for name, fields in table.tables().items():
-        kernel, initrd = _file(fields, "kernel"), _file(fields, "initrd", "")
-        arguments = fields.text("arguments", "")
+    for name, fields in table.tables(example="deploy").items():
+        fields.describe(_LABELS, optional=True)
+        kernel = _file(fields, "kernel", doc="The kernel.", example="deploy-vmlinuz")
+        initrd = _file(fields, "initrd", "", doc="The initrd. Default: none.", example="deploy-initrd")
+        arguments = fields.text(
+            "arguments", "", doc="The kernel's arguments. Default: none.", example="console=tty0 console=ttyS0,115200"
+        )
         try:
             check_label(table.name(name), name)
             check_arguments(fields.name("arguments"), arguments)
@@ -184,8 +250,8 @@ def _labels(table: Table) -> Mapping[str, KernelLabel]:
     return MappingProxyType(labels)
 
 
-def _file(table: Table, key: str, default: str | None = None) -> str:
-    value = table.text(key, default)
+def _file(table: Table, key: str, default: str | None = None, *, doc: str, example: str) -> str:
+    value = table.text(key, default, doc=doc, example=example)
     if value and (not _FILE_NAME.match(value) or value.startswith(_RESERVED_NAMES)):
         raise table.refusal(key, "a bare file name of images_grub", value)
     return value

@@ -133,7 +133,9 @@ class MariadbAccess:
 DatabaseAccess = SqliteAccess | MariadbAccess
 
 
-def read_access(databases: Table, name: str, *, user: str, tls: TlsFiles | None) -> DatabaseAccess:
+def read_access(
+    databases: Table, name: str, *, user: str, tls: TlsFiles | None, service: str = "SERVICE", contents: str = ""
+) -> DatabaseAccess:
     """Returns the access to a database, or raises BadSettings.
 
     Args:
@@ -141,54 +143,90 @@ def read_access(databases: Table, name: str, *, user: str, tls: TlsFiles | None)
         name: the key within it, which is also the database's name unless the site says another.
         user: the account's name unless the site says another.
         tls: the service's own certificates, which are used where the section names none.
+        service: "inventory" or another; for the sample, as the next.
+        contents: a sentence about what is in the database.
     """
+
+    def read(table: Table) -> DatabaseAccess:
+        return _read_table(table, name, user=user, tls=tls)
+
     if databases.is_text(name) or not databases.has(name):
-        return SqliteAccess(path=_file(databases, name))
-    table = databases.table(name)
-    if table.choice("engine", ENGINES) == "sqlite":
+        doc = f"{contents} A path is an SQLite file, made at the first start.".strip()
+        path = _file(databases, name, doc=doc, example=f"/var/lib/kadeploy/{service}/{name}.db")
+        databases.alternative(
+            name,
+            read,
+            doc=f"On MariaDB, {name} is a table; `kadeploy-{service} db init --config THIS-FILE` makes the database, "
+            "the two accounts with the privileges that each needs, the files with their passwords, and the "
+            "tables (docs/databases.md).",
+        )
+        return SqliteAccess(path=path)
+    return read(databases.table(name))
+
+
+def _read_table(table: Table, name: str, *, user: str, tls: TlsFiles | None) -> DatabaseAccess:
+    if table.choice("engine", ENGINES, doc='"sqlite", with the key path, or "mariadb".') == "sqlite":
         return SqliteAccess(path=_file(table, "path"))
-    socket = table.optional_path("socket")
+    socket = table.optional_path(
+        "socket", doc="Its Unix socket, instead of host and port. Default: none.", example="/run/mysqld/mysqld.sock"
+    )
     if socket is not None and (table.has("host") or table.has("port")):
         raise table.complaint("socket", f"{table.name('socket')} stands for host and port: remove it, or them")
     host, port = _server(table) if socket is None else (DEFAULT_HOST, DEFAULT_PORT)
-    account = Account(user=_matched(table, "user", _USER, user), password_file=table.path("password_file"))
+    account = Account(
+        user=_matched(table, "user", _USER, user, doc="The service's account, which reads and writes rows."),
+        password_file=table.path(
+            "password_file",
+            doc="The file with its password, not readable for others.",
+            example=f"/etc/kadeploy/{name}.password",
+        ),
+    )
     migration = Account(
-        user=_matched(table, "migration_user", _USER, f"{account.user[:22]}_migration"),
-        password_file=table.path("migration_password_file", Path(f"{account.password_file}.migration")),
+        user=_matched(
+            table,
+            "migration_user",
+            _USER,
+            f"{account.user[:22]}_migration",
+            doc="The account that makes and changes tables; `db init` and `db upgrade` alone use it.",
+        ),
+        password_file=table.path(
+            "migration_password_file",
+            Path(f"{account.password_file}.migration"),
+            doc="The file with its password. Default: password_file with .migration behind it.",
+        ),
     )
     if migration.user == account.user or migration.password_file == account.password_file:
         raise table.complaint(
             "migration_user", f"{table.name('user')} and {table.name('migration_user')} must be two, with two files"
         )
     return MariadbAccess(
-        database=_matched(table, "name", _DATABASE, name),
+        database=_matched(table, "name", _DATABASE, name, doc="The database's name on the server."),
         account=account,
         migration=migration,
         host=host,
         port=port,
         socket=socket,
         tls=read_protection(table, host=host, port=port, socket=socket, tls=tls),
-        setting=databases.name(name),
+        setting=table.title,
     )
 
 
 def _server(table: Table) -> tuple[str, int]:
-    host = _matched(table, "host", _HOST, DEFAULT_HOST)
-    return host, table.whole("port", DEFAULT_PORT, least=1, most=LAST_PORT)
+    host = _matched(table, "host", _HOST, DEFAULT_HOST, doc="The server.")
+    return host, table.whole("port", DEFAULT_PORT, least=1, most=LAST_PORT, doc="Its port, over TCP.")
 
 
-def _file(table: Table, key: str) -> Path:
+def _file(table: Table, key: str, *, doc: str = "", example: str = "") -> Path:
     expected = "the path of an SQLite file, or a table with engine, user and password_file"
-    if not table.has(key):
-        raise table.missing(key, expected)
+    text = table.text(key, expected=expected, doc=doc, example=example)
     # Whoever writes a URL may have written a password into it: it is not repeated.
-    if "://" in table.text(key):
+    if "://" in text:
         raise table.complaint(key, f"{table.name(key)} must be {expected}, not a URL")
-    return table.path(key)
+    return table.path(key, doc=doc, example=example)
 
 
-def _matched(table: Table, key: str, pattern: re.Pattern[str], default: str) -> str:
-    value = table.text(key, default)
+def _matched(table: Table, key: str, pattern: re.Pattern[str], default: str, *, doc: str) -> str:
+    value = table.text(key, default, doc=doc)
     if not pattern.match(value):
         raise table.refusal(key, f"of the form {pattern.pattern.removesuffix(chr(92) + 'Z')}", value, default=default)
     return value

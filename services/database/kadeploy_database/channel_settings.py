@@ -15,6 +15,11 @@ from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.transport import is_loopback
 
 CA, CERTIFICATE, PRIVATE_KEY, INSECURE = "ca", "certificate", "private_key", "insecure"
+DOCS = {
+    CA: "TCP is mutual TLS. The authority of the server's certificate and of ours. Default: that of [tls].",
+    CERTIFICATE: "The certificate that the accounts demand. Default: that of [tls].",
+    PRIVATE_KEY: "Its key. Default: that of [tls].",
+}
 
 
 def read_protection(
@@ -29,8 +34,8 @@ def read_protection(
         socket: the server's socket, if it is reached by that.
         tls: the service's own certificates.
     """
-    insecure = table.flag(INSECURE, False)
-    named = {key: path for key in (CA, CERTIFICATE, PRIVATE_KEY) if (path := table.optional_path(key))}
+    insecure = table.flag(INSECURE, False, doc="Plain text in place of certificates, on loopback alone.")
+    named = {key: path for key in DOCS if (path := table.optional_path(key, doc=DOCS[key], example=_own(tls, key)))}
     first = next(iter(named), INSECURE)
     if socket is not None:
         if named or insecure:
@@ -55,3 +60,7 @@ def read_protection(
             instead = "a socket, or, on loopback, insecure = true for plain text"
             raise table.complaint(key, f"{table.name(key)} is missing: TCP needs certificates; or give {instead}")
     return TlsFiles(ca=files[CA], certificate=files[CERTIFICATE], private_key=files[PRIVATE_KEY])
+
+
+def _own(tls: TlsFiles | None, key: str) -> str:
+    return "" if tls is None else str(getattr(tls, key))

@@ -70,7 +70,6 @@ async def _serve_until_stopped(settings: Settings, database: Database) -> int:
 def _end_streams(parts: Parts) -> None:
     """Ends the calls that would never end, and those whose work goes on elsewhere."""
     parts.log.close()
-    parts.control.operations.leave()
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -20,7 +20,7 @@ from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
-from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
 from kadeploy_deployer.ports.step_ports import StepPorts

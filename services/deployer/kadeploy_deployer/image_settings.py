@@ -14,6 +14,31 @@ DEFAULT_DIRECTORY = Path("/var/lib/kadeploy/images")
 MOST_GIB = 16 * 1024.0
 FASTEST = 100_000.0
 GIBIBYTE, MEGABYTE = 1 << 30, 1_000_000
+_DIRECTORIES = (
+    "The directories in which the files of environments (file:// images and archives) may lie on this host, and "
+    "nowhere else. Whoever may deploy can have any file below them sent to a node: no key, certificate, password or "
+    "database may lie there (the deployer does not start with its own below them), nor anything else that is not "
+    "for all users. The default is made at the start; other ones are the site's to make."
+)
+_GROUPS = (
+    'A file has to be readable for others ("chmod o+r"), or belong to the deployer\'s own account, or to one of these '
+    "groups and be readable for it. Default: no group."
+)
+_HOSTS = (
+    'The HTTP servers from which images and archives may come: "images.example.org" (on port 80 or 443), with '
+    'another port "images.example.org:8080", "*.example.org" for all names below, or an address. Redirections go to '
+    "these alone, too. Default: none."
+)
+_NETWORKS = (
+    "A server that is named may have addresses of the Internet alone, unless they are of these networks: a site whose "
+    'servers have private ones writes something like ["192.168.1.0/24", "fd00::/8"]. Looked at whenever a name was '
+    "resolved. Default: none."
+)
+_PROXY = (
+    'The HTTP proxy on the way to these servers, "http://proxy.example.org:3128". It resolves their names, so it is '
+    "the proxy's work to keep private addresses closed. Variables such as http_proxy count for nothing. Default: "
+    "none."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +67,26 @@ class ImageSettings:
 def read_images(table: Table) -> ImageSettings:
     """Returns what the file says of images, or raises BadSettings."""
     return ImageSettings(
-        directories=table.paths("image_directories", [DEFAULT_DIRECTORY]),
-        groups=frozenset(_group(table, name) for name in table.names("image_groups", ())),
-        servers=tuple(_server(table, text) for text in sorted(table.names("image_hosts", ()))),
-        networks=tuple(_network(table, text) for text in sorted(table.names("image_networks", ()))),
+        directories=table.paths("image_directories", [DEFAULT_DIRECTORY], doc=_DIRECTORIES),
+        groups=frozenset(_group(table, name) for name in table.names("image_groups", (), doc=_GROUPS)),
+        servers=tuple(_server(table, text) for text in sorted(table.names("image_hosts", (), doc=_HOSTS))),
+        networks=tuple(_network(table, text) for text in sorted(table.names("image_networks", (), doc=_NETWORKS))),
         proxy=_proxy(table),
-        download_max_gib=table.number("image_download_max_gib", 64, least=0, most=MOST_GIB, unit="GiB"),
+        download_max_gib=table.number(
+            "image_download_max_gib",
+            64,
+            least=0,
+            most=MOST_GIB,
+            unit="GiB",
+            doc="The largest file that a server may send.",
+        ),
         download_min_mb_per_second=table.number(
-            "image_download_min_mb_per_second", 1, least=0.001, most=FASTEST, unit="megabytes per second"
+            "image_download_min_mb_per_second",
+            1,
+            least=0.001,
+            most=FASTEST,
+            unit="megabytes per second",
+            doc="A server that gives less, over a minute or in all, is given up.",
         ),
     )
 
@@ -113,7 +150,7 @@ def _network(table: Table, text: str) -> Network:
 
 
 def _proxy(table: Table) -> str:
-    text = table.text("image_proxy", "")
+    text = table.text("image_proxy", "", doc=_PROXY)
     try:
         address = urlsplit(text)
         good = not text or (address.scheme == "http" and bool(address.hostname) and address.port is not None)

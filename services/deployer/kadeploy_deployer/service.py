@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.engine.console_lease import ConsoleLeases
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.history_pruner import HistoryPruner
-from kadeploy_deployer.engine.lease_holder import LeaseHolder
-from kadeploy_deployer.engine.operation_request import Operations
-from kadeploy_deployer.engine.runner import Runner, RunnerSettings
+from kadeploy_deployer.engine.runner import Runner
+from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.ports import Console, Inventory
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
@@ -23,9 +23,9 @@ from kadeploy_deployer.rpc.cluster_state_servicer import ClusterStateServicer
 from kadeploy_deployer.rpc.deployment_servicer import DeploymentServicer
 from kadeploy_deployer.rpc.node_control_servicer import NodeControlServicer
 from kadeploy_deployer.rpc.parts import Parts
+from kadeploy_deployer.store.consoles import SqlConsoleStore
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from kadeploy_deployer.store.operations import SqlOperationStore
 
 SERVICE = "deployer"
 SERVICE_NAMES = tuple(
@@ -58,11 +58,9 @@ async def run_parts(
         driver=driver_name(),
         lease_seconds=lease_seconds,
     )
-    operation_store = SqlOperationStore(database)
-    operations = Operations(operation_store, clock)
-    forgetting = HistoryPruner(store=store, operations=operation_store, clock=clock, days=history_days)
+    pruner = HistoryPruner(store=store, clock=clock, days=history_days)
     supervisor.open()
-    forgetting.open()
+    pruner.open()
     try:
         yield Parts(
             store=store,
@@ -74,18 +72,18 @@ async def run_parts(
             longest_wait=longest_wait,
             control=ControlParts(
                 inventory=inventory,
-                lease_holder=LeaseHolder(store=operation_store, clock=clock, lease_seconds=lease_seconds),
-                operations=operations,
+                store=store,
+                supervisor=supervisor,
+                log=log,
+                consoles=ConsoleLeases(store=SqlConsoleStore(database), clock=clock, lease_seconds=lease_seconds),
                 ports=runner_settings.ports,
-                windows=runner_settings.windows,
+                channels=runner_settings.channels,
                 console=console,
-                deployment_host_keys=runner_settings.deployment_host_keys,
             ),
         )
     finally:
         log.close()
-        await forgetting.close()
-        await operations.close()
+        await pruner.close()
         await supervisor.close()
 
 

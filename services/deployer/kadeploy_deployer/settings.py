@@ -11,8 +11,11 @@ from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
+from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log
 
+TITLE = "Settings of the deployer: kadeploy-deployer serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7402"
+DEFAULT_BROADCAST_PORT = 7404
 SHORTEST_LEASE = 3.0
 HOUR = 3600.0
 MOST_HOURS = 30 * 24.0
@@ -28,7 +31,7 @@ class BroadcastSettings:
 
     Attributes:
         address: where the deployer listens for nodes; empty for every address of the host.
-        port: its port; 0 for any that is free.
+        port: its port, for all images at once; 0 for any that is free.
         node_port: where nodes listen for one another.
         method: "chain", or "http": every node fetches from the deployer.
         chains: how many chains there are; 0 for as many as the links' speeds ask for.
@@ -37,7 +40,7 @@ class BroadcastSettings:
     """
 
     address: str = ""
-    port: int = 0
+    port: int = DEFAULT_BROADCAST_PORT
     node_port: int = 7301
     method: str = "chain"
     chains: int = 0
@@ -97,28 +100,80 @@ class Settings:
 
 def read_settings(table: Table) -> Settings:
     """Returns what the file says."""
-    private_key = table.path("ssh_private_key")
-    tls = read_tls(table.table("tls"))
+    private_key = table.path(
+        "ssh_private_key",
+        doc="The cluster's SSH key, without passphrase: with it the deployer logs in to nodes as root.",
+        example="/etc/kadeploy/cluster_ed25519",
+    )
+    tls = read_tls(table.table("tls"), service="deployer")
     settings = Settings(
-        database=read_access(table.table("database"), "deploy_state", user="kadeploy_deployer", tls=tls),
         ssh_private_key=private_key,
-        ssh_public_key=table.path("ssh_public_key", Path(f"{private_key}.pub")),
-        deployment_host_keys=table.path("deployment_host_keys"),
-        cache_directory=table.path("cache_directory"),
-        address=table.text("address", DEFAULT_ADDRESS),
-        inventory_address=table.text("inventory_address", "127.0.0.1:7401"),
-        bootctl_address=table.text("bootctl_address", "127.0.0.1:7403"),
-        administrators=table.names("administrators", {"root"}),
-        lease_seconds=table.number("lease_seconds", 30, least=SHORTEST_LEASE, most=LONGEST_LEASE, unit="seconds"),
-        longest_wait_hours=table.number(
-            "longest_wait_hours", LONGEST_WAIT / HOUR, least=0, most=MOST_HOURS, unit="hours"
+        ssh_public_key=table.path(
+            "ssh_public_key",
+            Path(f"{private_key}.pub"),
+            doc='Its public half, which is put into every new system. Default: the private key\'s path with ".pub".',
         ),
-        history_days=table.number("history_days", 365, least=0, most=MOST_DAYS, unit="days"),
+        deployment_host_keys=table.path(
+            "deployment_host_keys",
+            doc="The public host keys of the deployment environment, one a line, as its build left them. No other "
+            "host is believed.",
+            example="/etc/kadeploy/deployment_host_keys.pub",
+        ),
+        cache_directory=table.path(
+            "cache_directory",
+            doc="Where images, archives, and the kernels and initrds taken out of images are kept.",
+            example="/var/cache/kadeploy/deployer",
+        ),
+        address=read_address(table, DEFAULT_ADDRESS),
+        inventory_address=table.text("inventory_address", "127.0.0.1:7401", doc="Where the inventory listens."),
+        bootctl_address=table.text("bootctl_address", "127.0.0.1:7403", doc="Where bootctl listens."),
+        administrators=read_administrators(
+            table, who="they deploy on behalf of others and cancel anybody's deployment"
+        ),
+        audit_log=read_audit_log(
+            table, service="deployer", records="every refused call, every changing one and every plan"
+        ),
+        lease_seconds=table.number(
+            "lease_seconds",
+            30,
+            least=SHORTEST_LEASE,
+            most=LONGEST_LEASE,
+            unit="seconds",
+            doc="How long after its last sign of life a deployer is taken for dead, and its deployments are taken "
+            "over. A deployer that has just started looks on for as long before it takes over anything. Clocks "
+            "that jump change nothing.",
+        ),
+        longest_wait_hours=table.number(
+            "longest_wait_hours",
+            LONGEST_WAIT / HOUR,
+            least=0,
+            most=MOST_HOURS,
+            unit="hours",
+            doc="How long a request may want to wait for its turn and for busy nodes (--wait-timeout). While one "
+            "waits, all others queue behind it. A site whose jobs wait in its batch scheduler wants less than a "
+            "day; one whose users queue here for nodes that are busy for days wants more.",
+        ),
+        history_days=table.number(
+            "history_days",
+            365,
+            least=0,
+            most=MOST_DAYS,
+            unit="days",
+            doc="How long the events of a deployment and what its scripts printed are kept after its end; 0: for "
+            "ever. Who deployed what where, the end of each node and the times that `kastats` counts stay.",
+        ),
         images=read_images(table),
         broadcast=_broadcast(table.table("broadcast")),
         limits=read_limits(table.table("limits")),
+        database=read_access(
+            table.table("database"),
+            "deploy_state",
+            user="kadeploy_deployer",
+            tls=tls,
+            service="deployer",
+            contents="The database of deployments, locks and partition states. Several deployers may share one.",
+        ),
         tls=tls,
-        audit_log=table.optional_path("audit_log"),
     )
     check_separation(table, settings.images.directories, _own_files(table, settings), settings.cache_directory)
     return settings
@@ -146,12 +201,61 @@ def _own_files(table: Table, settings: Settings) -> dict[str, Path | None]:
 
 
 def _broadcast(table: Table) -> BroadcastSettings:
+    table.describe("How an image reaches the nodes (docs/broadcast.md).")
     return BroadcastSettings(
-        address=table.text("address", ""),
-        port=table.whole("port", 0, least=0, most=LAST_PORT),
-        node_port=table.whole("node_port", 7301, least=1, most=LAST_PORT),
-        method=table.choice("method", ("chain", "http"), "chain"),
-        chains=table.whole("chains", 0, least=0, most=MOST_CHAINS),
-        gather_seconds=table.number("gather_seconds", 0.5, least=0, most=MOST_GATHER_SECONDS, unit="seconds"),
-        memory_percent=table.whole("memory_percent", 50, least=0, most=90, unit="percent"),
+        address=table.text(
+            "address",
+            "",
+            doc="Where the deployer listens for nodes that fetch the image. Default: every address of this host.",
+            example="192.0.2.1",
+        ),
+        port=table.whole(
+            "port",
+            DEFAULT_BROADCAST_PORT,
+            least=0,
+            most=LAST_PORT,
+            doc="One port for all images, open while any is sent. Another deployer on this host needs another one. "
+            "0: any free port.",
+        ),
+        node_port=table.whole(
+            "node_port",
+            7301,
+            least=1,
+            most=LAST_PORT,
+            doc="Where nodes listen for the nodes behind them in the chain.",
+        ),
+        method=table.choice(
+            "method",
+            ("chain", "http"),
+            "chain",
+            doc='"chain": each node passes the image on to the next. "http": every node fetches it from the '
+            "deployer, and none listens; for one or two nodes, or where a firewall lets nodes reach nobody "
+            "else.",
+        ),
+        chains=table.whole(
+            "chains",
+            0,
+            least=0,
+            most=MOST_CHAINS,
+            doc="How many chains there are. 0: one, or several where the deployer's link is faster than the nodes' and "
+            "there are so many nodes that it matters (docs/performance.md).",
+        ),
+        gather_seconds=table.number(
+            "gather_seconds",
+            0.5,
+            least=0,
+            most=MOST_GATHER_SECONDS,
+            unit="seconds",
+            doc="How long nodes that are ready wait for others, to be ordered by address with them. Later nodes are "
+            "appended.",
+        ),
+        memory_percent=table.whole(
+            "memory_percent",
+            50,
+            least=0,
+            most=90,
+            unit="percent",
+            doc="How much of its free memory a node may use for the image. A node that keeps the whole image can give "
+            "every part of it to slow and late nodes; one with less memory keeps what came last.",
+        ),
     )

@@ -19,6 +19,8 @@ ADMINISTRATOR = "administrator"
 DEPLOYER = "deployer"
 INVENTORY = "inventory"
 BOOTCTL = "bootctl"
+LOGIN_AGENT = "login_agent"
+UNPROVEN = "unproven"
 
 
 class CallerNotAllowed(Denied):
@@ -58,6 +60,10 @@ def kinds_of(caller: Caller, *, is_administrator: bool) -> frozenset[str]:
     """Returns what a caller counts as; nothing when nobody said who calls."""
     if caller.is_service:
         return frozenset({caller.name})
+    if caller.login_host:
+        return frozenset({LOGIN_AGENT})
+    if caller.is_unproven:
+        return frozenset({UNPROVEN})
     if not caller.user:
         return frozenset()
     kinds = {USER, USER_WITH_RIGHT}

@@ -1,7 +1,8 @@
 """The audit log: a JSON line for every refused, changing or audited call: who, what, on which nodes, when, the end.
 
 The line is made from the request's descriptor: the fields of `SUBJECTS` are written, everything else (scripts, keys,
-commands, file contents) is not. Texts and lists are cut, so that no request can fill the disk with one line.
+commands, file contents) is not. Of the answer the fields of `RESULTS` are written, such as the id of what was made.
+Texts and lists are cut, so that no request can fill the disk with one line.
 """
 
 import json
@@ -31,6 +32,7 @@ SUBJECTS = frozenset(
         "digest", "power", "level", "validate_only",
     }
 )  # fmt: skip
+RESULTS = frozenset({"id", "uid", "user", "known_by", "serial"})
 LONGEST_NODES = 4096
 LONGEST_TEXT = 200
 MOST_SUBJECTS = 20
@@ -125,6 +127,25 @@ def subjects_of(request: Message | None) -> dict[str, object]:
             break
         subjects[path] = value
     return subjects
+
+
+def results_of(response: Message | None) -> dict[str, object]:
+    """Returns what a call has made: the fields of RESULTS, of the answer itself and of the messages in it."""
+    if response is None:
+        return {}
+    found: dict[str, object] = {}
+    for field, value in response.ListFields():
+        if field.is_repeated:
+            continue
+        if field.type == _MESSAGE:
+            found |= {
+                f"{field.name}.{inner.name}": _cut(str(part), LONGEST_TEXT)
+                for inner, part in value.ListFields()
+                if inner.name in RESULTS and not inner.is_repeated
+            }
+        elif field.name in RESULTS:
+            found[field.name] = _cut(str(value), LONGEST_TEXT)
+    return found
 
 
 def _nodes(message: Message, depth: int, visits: Iterator[int]) -> Iterator[str]:

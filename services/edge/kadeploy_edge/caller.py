@@ -9,11 +9,15 @@ from dataclasses import dataclass
 
 METADATA_KEY = "kadeploy-caller"
 SERVICES = frozenset({"inventory", "deployer", "bootctl"})
+AGENT_PREFIX, ADDRESS_PREFIX = "agent:", "address:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The subject of a call: `user:alice`, or a service by its name. Empty name: nobody said who."""
+    """The subject of a call: `user:alice`, a service by its name, a login host's agent (`agent:login-1`).
+
+    `address:192.0.2.7` is a caller of whom nothing more is known. Empty name: nobody said who.
+    """
 
     name: str
 
@@ -27,6 +31,16 @@ class Caller:
     def is_service(self) -> bool:
         """True for one of the three services."""
         return self.name in SERVICES
+
+    @property
+    def login_host(self) -> str:
+        """The host whose agent calls, or empty for anybody else."""
+        return self.name.removeprefix(AGENT_PREFIX) if self.name.startswith(AGENT_PREFIX) else ""
+
+    @property
+    def is_unproven(self) -> bool:
+        """True for a caller who came without a certificate, where that is allowed."""
+        return self.name.startswith(ADDRESS_PREFIX)
 
 
 NOBODY = Caller(name="")

@@ -1,12 +1,14 @@
 """How a client reaches a service: by its certificate on TCP, by its own word on a Unix socket."""
 
+from pathlib import Path
 from typing import Any
 
 import grpc
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kadeploy_edge.caller import METADATA_KEY
 from kadeploy_edge.following_channel import FollowingChannel
-from kadeploy_edge.tls import TlsFiles, channel_credentials
+from kadeploy_edge.tls import TlsFiles, channel_credentials, read_certificates
 from kadeploy_edge.transport import Transport, choose_transport
 
 OPTIONS = (
@@ -45,6 +47,24 @@ def open_channel(
     choose_transport(address, tls=tls, insecure=insecure)
     channel = grpc.insecure_channel(address, options=options)
     return grpc.intercept_channel(channel, _CallerInterceptor(caller))
+
+
+def open_login_channel(address: str, *, ca: Path, insecure: bool = False) -> grpc.Channel:
+    """Returns a channel of a caller who has no certificate yet; the service proves itself all the same.
+
+    Args:
+        address: "host:port".
+        ca: the authority that the service's certificate comes from.
+        insecure: plain text on loopback.
+
+    Raises:
+        UnsafeAddress, UnusableCertificate: as open_channel.
+    """
+    content = b"".join(each.public_bytes(Encoding.PEM) for each in read_certificates(ca))
+    files = TlsFiles(certificate=ca, private_key=ca, ca=ca)
+    if choose_transport(address, tls=files, insecure=insecure) is Transport.TLS:
+        return grpc.secure_channel(address, grpc.ssl_channel_credentials(root_certificates=content), options=_options())
+    return grpc.insecure_channel(address, options=_options())
 
 
 def open_aio_channel(

@@ -19,10 +19,10 @@ def shared_options() -> argparse.ArgumentParser:
     return shared
 
 
-def service_parser(service: str, description: str) -> argparse.ArgumentParser:
-    """Returns the parser of a service, which is called as the distribution that brings it is."""
+def service_parser(service: str, description: str, *, distribution: str = "") -> argparse.ArgumentParser:
+    """Returns the parser of a service. `distribution`: that brings it; empty where both have the same name."""
     parser = argparse.ArgumentParser(prog=service, description=description)
-    parser.add_argument("-V", "--version", action="version", version=f"{service} {version(service)}")
+    parser.add_argument("-V", "--version", action="version", version=f"{service} {version(distribution or service)}")
     return parser
 
 

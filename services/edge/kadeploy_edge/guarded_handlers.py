@@ -161,7 +161,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         if inspect.isasyncgenfunction(behaviour):
             await _write_all(call, handler, behaviour(request, call.context))
             return None
-        return _serialized(handler, await behaviour(request, call.context))
+        return _serialized(call, handler, await behaviour(request, call.context))
 
     async def _work_in_thread(
         self, call: RunningCall, reader: RequestReader, handler: Handler, behaviour: Callable[..., Any]
@@ -170,7 +170,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         if handler.request_streaming:
 
             def take_upload(messages: Iterator[Any]) -> bytes:
-                return _serialized(handler, behaviour(messages, call.context))
+                return _serialized(call, handler, behaviour(messages, call.context))
 
             messages = reader.messages(first=seconds, later=seconds)
             try:
@@ -181,7 +181,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         content = await reader.read_only(seconds)
 
         def work() -> bytes:
-            return _serialized(handler, behaviour(reader.message(content), call.context))
+            return _serialized(call, handler, behaviour(reader.message(content), call.context))
 
         return await self._workers.run(work, caller=call.caller)
 
@@ -189,7 +189,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
 async def _write_all(call: RunningCall, handler: Handler, answers: Any) -> None:
     async with aclosing(answers):
         async for answer in answers:
-            content = _serialized(handler, answer)
+            content = _serialized(call, handler, answer)
             with call.answering():
                 try:
                     await call.context.write(content)
@@ -229,9 +229,10 @@ def _deserializer(handler: Handler) -> Callable[[bytes], Any]:
     return handler.request_deserializer
 
 
-def _serialized(handler: Handler, response: Any) -> bytes:
+def _serialized(call: RunningCall, handler: Handler, response: Any) -> bytes:
     if handler.response_serializer is None:
         raise TypeError("a method handler without a serializer")
+    call.answered(response)
     return handler.response_serializer(response)
 
 

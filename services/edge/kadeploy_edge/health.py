@@ -5,12 +5,15 @@ As gRPC's own servicer, but that no watcher who does not read can hold up the ot
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kadeploy_edge.errors import Missing
 
+VERSION_KEY = "kadeploy-version"
+"""The metadata in which a server says its version with each check of its health."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -37,6 +40,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
         """Returns the state of a service, or raises UnknownService."""
         if request.service not in self._names:
             raise UnknownService(f"there is no service {request.service[:80]!r}")
+        await context.send_initial_metadata(((VERSION_KEY, version("kadeploy-edge")),))
         return health_pb2.HealthCheckResponse(status=NOT_SERVING if self._stopping.is_set() else SERVING)
 
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - as above

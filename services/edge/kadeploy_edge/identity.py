@@ -8,8 +8,11 @@ from typing import Any, Protocol
 
 from cryptography import x509
 
-from kadeploy_edge.caller import METADATA_KEY, NOBODY, Caller
+from kadeploy_edge.authority_file import AuthorityFile
+from kadeploy_edge.caller import ADDRESS_PREFIX, METADATA_KEY, NOBODY, Caller
 from kadeploy_edge.errors import Denied
+from kadeploy_edge.login_certificate import USERS_UNIT, CertificateNotBelieved, check_login, is_issued_by
+from kadeploy_edge.own_sockets import peer_of_call
 from kadeploy_edge.revocation import RevocationList
 from kadeploy_edge.tls import common_name
 
@@ -34,6 +37,10 @@ class Identity(Protocol):
     def name(self, context: Any) -> Caller:
         """Returns the caller as he is called, whether he is let in or not."""
 
+    def known_by(self, context: Any) -> str:
+        """Returns what says so, for the audit log: "certificate 5f3a"; empty where the caller's word does."""
+        ...
+
     def admit(self, context: Any) -> None:
         """Raises Denied when this caller is not to be heard at all."""
 
@@ -48,25 +55,72 @@ class NamedCallers:
                 return _caller(value)
         return NOBODY
 
+    def known_by(self, context: Any) -> str:
+        """As in the protocol: nothing but their word."""
+        return ""
+
     def admit(self, context: Any) -> None:
         """As in the protocol: whoever can open the socket is heard."""
+
+
+class UnprovenCallers:
+    """On a login address: callers have no certificate yet. They are told apart by their addresses."""
+
+    def name(self, context: Any) -> Caller:
+        """As in the protocol."""
+        peer = peer_of_call(str(context.peer()))
+        return _caller(f"{ADDRESS_PREFIX}{peer.host if peer else 'socket'}")
+
+    def known_by(self, context: Any) -> str:
+        """As in the protocol: nothing but their word."""
+        return ""
+
+    def admit(self, context: Any) -> None:
+        """As in the protocol: whoever reaches the address is heard."""
 
 
 class CertifiedCallers:
     """On TLS: the subject of the certificate is the caller, whatever the metadata says."""
 
     def __init__(
-        self, revocations: RevocationList | None, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        revocations: RevocationList | None,
+        *,
+        authorities: AuthorityFile,
+        administrators: frozenset[str] = frozenset(),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            revocations: the certificates that count no more; None: none is looked at.
+            authorities: the site's, by which TLS has checked the certificates.
+            administrators: users for whom a certificate of a login authority does not count.
+            clock: tells the time.
+        """
         self._revocations = revocations
+        self._authorities = authorities
+        self._administrators = administrators
         self._clock = clock
 
     def name(self, context: Any) -> Caller:
         """As in the protocol."""
         return _caller(common_name(_certificate(context)))
 
+    def known_by(self, context: Any) -> str:
+        """As in the protocol."""
+        certificate = _certificate(context)
+        unit = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+        kind = "login certificate" if [str(each.value) for each in unit] == [USERS_UNIT] else "certificate"
+        return f"{kind} {certificate.serial_number:x}"
+
     def admit(self, context: Any) -> None:
-        """As in the protocol. TLS looked at the dates when the connection began, and never at the revocations."""
+        """As in the protocol. TLS looked at the dates when the connection began, and never at the revocations.
+
+        Raises:
+            CertificateExpired, CertificateRevoked: it counts no more.
+            CertificateNotBelieved: a login authority issued it, and may not issue it.
+        """
         certificate = _certificate(context)
         serial = f"{certificate.serial_number:x}"
         if self._clock() > certificate.not_valid_after_utc:
@@ -74,12 +128,41 @@ class CertifiedCallers:
             raise CertificateExpired(
                 f"the certificate {serial} ended on {end}: have it renewed", metadata={"serial": serial, "end": end}
             )
-        if self._revocations is not None and self._revocations.holds(certificate):
+        issuer = _login_authority(
+            context.auth_context()["x509_pem_cert"][0], _chain(context), self._authorities.certificates()
+        )
+        if issuer is not None:
+            self._check_administrator(certificate, serial)
+        if self._revocations is not None and self._revocations.holds(certificate, issuer):
             raise CertificateRevoked(f"the certificate {serial} was revoked", metadata={"serial": serial})
+
+    def _check_administrator(self, certificate: x509.Certificate, serial: str) -> None:
+        user = _caller(common_name(certificate)).user
+        if user in self._administrators:
+            raise CertificateNotBelieved(
+                f"{user} administrates the site, for which a certificate from `ka login` does not count: "
+                "an administrator's comes from `ka pki issue user`",
+                metadata={"serial": serial, "user": user},
+            )
 
 
 def _certificate(context: Any) -> x509.Certificate:
     return _parsed(context.auth_context()["x509_pem_cert"][0])
+
+
+def _chain(context: Any) -> bytes:
+    """Returns all certificates that the caller sent, PEM."""
+    found = context.auth_context().get("x509_pem_cert_chain", ())
+    return bytes(found[0]) if found else b""
+
+
+@functools.lru_cache(maxsize=1024)
+def _login_authority(pem: bytes, chain: bytes, authorities: tuple[x509.Certificate, ...]) -> x509.Certificate | None:
+    """Returns the login authority that issued a certificate, None where the site's own authority did."""
+    leaf = _parsed(pem)
+    if is_issued_by(leaf, authorities):
+        return None
+    return check_login(leaf, x509.load_pem_x509_certificates(chain) if chain else (), authorities)
 
 
 @functools.lru_cache(maxsize=1024)

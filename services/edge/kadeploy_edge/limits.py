@@ -48,26 +48,44 @@ class Limits:
 DEFAULTS = Limits()
 
 
+_DOC = (
+    "What callers can take at once, so that no caller keeps the others out (docs/limits.md). A call beyond a limit is "
+    "refused (TOO_MANY_CALLS) and may be made again later. Services and administrators count each as half of everybody."
+)
+
+
 def read_limits(table: Table) -> Limits:
     """Returns what the table says; what it does not say has its default."""
+    table.describe(_DOC)
 
-    def count(key: str, most: int, unit: str) -> int:
-        return table.whole(key, getattr(DEFAULTS, key), least=1, most=most, unit=unit)
+    def count(key: str, most: int, unit: str, doc: str) -> int:
+        return table.whole(key, getattr(DEFAULTS, key), least=1, most=most, unit=unit, doc=doc)
 
-    def seconds(key: str, most: float) -> float:
-        return table.number(key, getattr(DEFAULTS, key), least=1, most=most, unit="seconds")
+    def seconds(key: str, most: float, doc: str) -> float:
+        return table.number(key, getattr(DEFAULTS, key), least=1, most=most, unit="seconds", doc=doc)
 
+    one_address = (
+        "Connections of one address at once (of IPv6: of one /64). Where many users work on one host, or come through "
+        "one address translation, that address needs room for all of them."
+    )
     return Limits(
-        calls=count("calls", MOST_CALLS, "calls"),
-        calls_per_user=count("calls_per_user", MOST_CALLS, "calls"),
-        streams=count("streams", MOST_CALLS, "streams"),
-        streams_per_user=count("streams_per_user", MOST_CALLS, "streams"),
-        calls_per_second=count("calls_per_second", MOST_PER_SECOND, "calls a second"),
-        request_seconds=seconds("request_seconds", HOUR),
-        upload_seconds=seconds("upload_seconds", 24 * HOUR),
-        answer_seconds=seconds("answer_seconds", 24 * HOUR),
-        connections=count("connections", MOST_CONNECTIONS, "connections"),
-        connections_per_address=count("connections_per_address", MOST_CONNECTIONS, "connections"),
-        handshake_seconds=seconds("handshake_seconds", HOUR),
-        idle_seconds=seconds("idle_seconds", 24 * HOUR),
+        calls=count("calls", MOST_CALLS, "calls", "Calls at once, in all; streams apart."),
+        calls_per_user=count("calls_per_user", MOST_CALLS, "calls", "Calls of one user at once; streams apart."),
+        streams=count("streams", MOST_CALLS, "streams", "Watches, consoles, reboots, commands, uploads at once."),
+        streams_per_user=count("streams_per_user", MOST_CALLS, "streams", "The same, of one user."),
+        calls_per_second=count(
+            "calls_per_second",
+            MOST_PER_SECOND,
+            "calls a second",
+            "Calls of one user in the long run. Five times as many may come at once.",
+        ),
+        request_seconds=seconds(
+            "request_seconds", HOUR, "How long a request may take to arrive; of an upload, each message."
+        ),
+        upload_seconds=seconds("upload_seconds", 24 * HOUR, "How long an upload may take as a whole."),
+        answer_seconds=seconds("answer_seconds", 24 * HOUR, "How long an answer may be left unread."),
+        connections=count("connections", MOST_CONNECTIONS, "connections", "Connections at once, in all."),
+        connections_per_address=count("connections_per_address", MOST_CONNECTIONS, "connections", one_address),
+        handshake_seconds=seconds("handshake_seconds", HOUR, "How long a new connection may take to prove who it is."),
+        idle_seconds=seconds("idle_seconds", 24 * HOUR, "How long a connection may stand without a call."),
     )

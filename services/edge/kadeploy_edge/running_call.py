@@ -17,7 +17,15 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from kadeploy_edge import access
-from kadeploy_edge.audit import LONGEST_TEXT, MOST_NAMES, MOST_NAMES_REFUSED, AuditLog, nodes_of, subjects_of
+from kadeploy_edge.audit import (
+    LONGEST_TEXT,
+    MOST_NAMES,
+    MOST_NAMES_REFUSED,
+    AuditLog,
+    nodes_of,
+    results_of,
+    subjects_of,
+)
 from kadeploy_edge.caller import NOBODY, Caller, current_caller
 from kadeploy_edge.errors import Denied, DomainError
 from kadeploy_edge.identity import Identity
@@ -86,6 +94,8 @@ class RunningCall:
         self._ended_by: DomainError | None = None
         # The request, or the first message of a stream of them.
         self._request: Message | None = None
+        self._response: Message | None = None
+        self._known_by = ""
         self._start = time.monotonic()
 
     @property
@@ -97,6 +107,7 @@ class RunningCall:
         """Finds out who calls. Raises Denied for somebody who is not to be heard."""
         current_caller.set(NOBODY)
         self.caller = self._edge.identity.name(self.context)
+        self._known_by = self._edge.identity.known_by(self.context)
         self._edge.identity.admit(self.context)
         current_caller.set(self.caller)
 
@@ -128,6 +139,11 @@ class RunningCall:
         """Notes what the call is about; of several messages, the first."""
         if self._request is None and isinstance(request, Message):
             self._request = request
+
+    def answered(self, response: Any) -> None:
+        """Notes what the call has made; of several answers, the first."""
+        if self._response is None and isinstance(response, Message):
+            self._response = response
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
@@ -175,10 +191,12 @@ class RunningCall:
             record: dict[str, object] = {
                 "request_id": self._request_id,
                 "caller": self.caller.name,
+                "known_by": self._known_by,
                 "peer": self.peer,
                 "method": self.method,
                 "nodes": "",
                 "about": {},
+                "result": results_of(self._response) if outcome == "OK" else {},
                 "client_request_id": str(getattr(self._request, "request_id", ""))[:LONGEST_TEXT],
                 "outcome": outcome,
                 "refused": refused,

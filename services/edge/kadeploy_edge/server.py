@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from kadeploy_edge.admission import Admission
 from kadeploy_edge.audit import AuditLog
+from kadeploy_edge.authority_file import AuthorityFile
 from kadeploy_edge.call_registry import CallRegistry
 from kadeploy_edge.connection_guard import (
     ConnectionGuard,
@@ -29,7 +30,7 @@ from kadeploy_edge.connection_table import ConnectionTable
 from kadeploy_edge.garbage import settle
 from kadeploy_edge.guarded_handlers import GuardedHandlers
 from kadeploy_edge.health import Health
-from kadeploy_edge.identity import CertifiedCallers, Identity, NamedCallers
+from kadeploy_edge.identity import CertifiedCallers, Identity, NamedCallers, UnprovenCallers
 from kadeploy_edge.limits import DEFAULTS, Limits
 from kadeploy_edge.listening import bind
 from kadeploy_edge.requests import largest_of_services
@@ -84,6 +85,7 @@ class ServerSettings:
         limits: what callers can take at once.
         tls: the service's certificates; TCP needs them.
         insecure: plain text on loopback, callers named by themselves.
+        callers_prove_themselves: False for a login address, to which callers come without a certificate.
         audit_log: the file of audit records; None for the log.
     """
 
@@ -95,6 +97,7 @@ class ServerSettings:
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     insecure: bool = False
+    callers_prove_themselves: bool = True
     audit_log: Path | None = None
 
 
@@ -158,22 +161,33 @@ async def start_server(register: Register, settings: ServerSettings) -> tuple[Ru
     return RunningServer(server, health, workers, looks), bound
 
 
-async def serve(register: Register, settings: ServerSettings, *, on_drain: Callable[[], None] = lambda: None) -> int:
+async def serve(
+    register: Register,
+    settings: ServerSettings,
+    *,
+    on_drain: Callable[[], None] = lambda: None,
+    beside: Sequence[tuple[Register, ServerSettings]] = (),
+) -> int:
     """Serves until SIGTERM or SIGINT and returns the exit status.
 
+    `beside`: what is served at further addresses.
     Running calls may end within DRAIN_SECONDS; `on_drain` is called at their beginning, to end calls that never end.
     A process that has not ended STOP_SECONDS after the signal ends all the same (`stopping.py`).
     """
     raise_file_limit()
     sys.setswitchinterval(SWITCH_SECONDS)
     stopped = stop_signal()
-    server, bound = await start_server(register, settings)
+    servers = []
+    for each, its_settings in ((register, settings), *beside):
+        server, bound = await start_server(each, its_settings)
+        servers.append(server)
+        what = "listening" if its_settings.callers_prove_themselves else "listening for logins"
+        logger.info("service=%s %s on %s", settings.service, what, bound)
     settle()
-    logger.info("service=%s listening on %s", settings.service, bound)
     await stopped.wait()
     logger.info("service=%s draining for at most %.0f s", settings.service, DRAIN_SECONDS)
     on_drain()
-    await server.stop(grace=DRAIN_SECONDS)
+    await asyncio.gather(*(server.stop(grace=DRAIN_SECONDS) for server in servers))
     return 0
 
 
@@ -203,14 +217,20 @@ def _identity(settings: ServerSettings, transport: Transport) -> tuple[Identity,
     """Returns what says who calls, and the credentials of a server that proves who it is."""
     if transport is Transport.TLS and settings.tls is not None:
         tls = settings.tls
-        revocations = RevocationList(tls.revocation_list, ca=tls.ca) if tls.revocation_list else None
-        return CertifiedCallers(revocations), server_credentials(tls)
+        if not settings.callers_prove_themselves:
+            return UnprovenCallers(), server_credentials(tls, of_proven_clients=False)
+        callers = CertifiedCallers(
+            RevocationList(tls.revocation_list, ca=tls.ca) if tls.revocation_list else None,
+            authorities=AuthorityFile(tls.ca),
+            administrators=settings.administrators,
+        )
+        return callers, server_credentials(tls)
     if transport is Transport.PLAIN:
         where = f"{settings.service} listens on {settings.address}"
         warning = f"INSECURE: {where} in plain text and believes every process of this host"
         logger.warning(warning)
         sys.stderr.write(f"kadeploy-{settings.service}: {warning}\n")
-    return NamedCallers(), None
+    return (NamedCallers() if settings.callers_prove_themselves else UnprovenCallers()), None
 
 
 def _add_probes(handlers: GuardedHandlers, service_names: Sequence[str]) -> Health:

@@ -6,7 +6,7 @@ TLS 1.2 and 1.3 and nothing older.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,7 +62,7 @@ class Material:
 def read_material(files: TlsFiles) -> Material:
     """Reads and checks the files, or raises UnusableCertificate with the file and what is wrong with it."""
     certificate, private_key, ca = (_read(path) for path in (files.certificate, files.private_key, files.ca))
-    leaf = read_certificates(files.certificate, certificate)[0]
+    leaf, *others = read_certificates(files.certificate, certificate)
     authorities = read_certificates(files.ca, ca)
     try:
         key = load_pem_private_key(private_key, password=None)
@@ -70,7 +70,7 @@ def read_material(files: TlsFiles) -> Material:
         raise _unusable(files.private_key, "is not a private key in PEM form without a passphrase") from error
     if _public_bytes(key.public_key()) != _public_bytes(leaf.public_key()):
         raise _unusable(files.private_key, f"is not the key of {files.certificate}")
-    if not any(_is_issuer(authority, leaf) for authority in authorities):
+    if not _is_in_chain(leaf, others, authorities):
         raise _unusable(files.certificate, f"was not issued by an authority in {files.ca}")
     now = datetime.now(UTC)
     if now > leaf.not_valid_after_utc:
@@ -89,14 +89,19 @@ def read_certificates(path: Path, content: bytes | None = None) -> list[x509.Cer
         raise _unusable(path, "holds no certificate in PEM form") from error
 
 
-def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Returns credentials that demand a certificate of every client and follow the files when they change."""
+def server_credentials(files: TlsFiles, *, of_proven_clients: bool = True) -> grpc.ServerCredentials:
+    """Returns credentials that follow the files when they change.
+
+    Args:
+        files: of the server.
+        of_proven_clients: whether a certificate is demanded of every client; otherwise none is looked at.
+    """
     material = read_material(files)
     _warn_of(files, material)
     return grpc.dynamic_ssl_server_credentials(
         _configuration(material),
         _fetcher(files),  # type: ignore[arg-type] # None is allowed: "nothing new"
-        require_client_authentication=True,
+        require_client_authentication=of_proven_clients,
     )
 
 
@@ -110,7 +115,12 @@ def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
 
 def common_name(certificate: x509.Certificate) -> str:
     """Returns the one common name of a certificate's subject, empty when there is none or several."""
-    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return sole_common_name(certificate.subject)
+
+
+def sole_common_name(subject: x509.Name) -> str:
+    """Returns the one common name of a subject, empty when there is none or several."""
+    names = subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return str(names[0].value) if len(names) == 1 else ""
 
 
@@ -171,6 +181,15 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}") from error
+
+
+def _is_in_chain(
+    leaf: x509.Certificate, others: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate]
+) -> bool:
+    """Returns whether an authority issued a certificate, or issued the one behind it in the file that did."""
+    if any(_is_issuer(authority, leaf) for authority in authorities):
+        return True
+    return bool(others) and _is_issuer(others[0], leaf) and _is_in_chain(others[0], others[1:], authorities)
 
 
 def _is_issuer(authority: x509.Certificate, leaf: x509.Certificate) -> bool:

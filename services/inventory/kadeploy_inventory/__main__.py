@@ -55,7 +55,9 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
         return complain(SERVICE, "; ".join(found), FAILURE)
     mark_files(database_commands.databases(settings).accesses)
     runtime = bootstrap.build_runtime(settings, engines, reserve_space=True)
-    return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
+    logins = bootstrap.login_server_settings(settings)
+    beside = [] if logins is None else [(bootstrap.login_registration(runtime), logins)]
+    return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings), beside=beside))
 
 
 def build_parser() -> argparse.ArgumentParser:

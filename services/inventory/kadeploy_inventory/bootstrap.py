@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import grpc
@@ -11,13 +12,17 @@ from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_g
 from kadeploy_database.access import DatabaseAccess
 from kadeploy_database.database_commands import prepare_files
 from kadeploy_edge.server import ServerSettings
-from kadeploy_inventory.app.ports import Runtime
+from kadeploy_inventory.adapters.login_authority import FileLoginAuthority
+from kadeploy_inventory.adapters.munge import MungeCredentials
+from kadeploy_inventory.app.ports import Login, Runtime
+from kadeploy_inventory.domain.login import LoginPolicy
 from kadeploy_inventory.rpc.cluster_servicer import ClusterServicer
 from kadeploy_inventory.rpc.environment_servicer import EnvironmentServicer
+from kadeploy_inventory.rpc.login_servicer import LoginServicer
 from kadeploy_inventory.rpc.node_servicer import NodeServicer
 from kadeploy_inventory.rpc.resolution_servicer import ResolutionServicer
 from kadeploy_inventory.rpc.right_servicer import RightServicer
-from kadeploy_inventory.settings import Settings
+from kadeploy_inventory.settings import LoginSettings, Settings
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
 
@@ -29,6 +34,7 @@ _SERVICERS = {
     "EnvironmentService": EnvironmentServicer,
     "RightService": RightServicer,
     "ResolutionService": ResolutionServicer,
+    "LoginService": LoginServicer,
 }
 SERVICE_NAMES = tuple(inventory_service_pb2.DESCRIPTOR.services_by_name[name].full_name for name in _SERVICERS)
 
@@ -51,6 +57,18 @@ def build_runtime(settings: Settings, engines: Mapping[str, Engine], *, reserve_
         make_id=lambda: uuid.uuid4().hex,
         administrators=settings.administrators,
         environment_quota=settings.environment_quota,
+        login=None if settings.login is None else _login(settings.login),
+    )
+
+
+def _login(settings: LoginSettings) -> Login:
+    authority = FileLoginAuthority(settings.certificate, settings.private_key)
+    # What is wrong with it is said at the start.
+    authority.read()
+    return Login(
+        credentials=MungeCredentials(settings.munge_socket),
+        authority=authority,
+        policy=LoginPolicy(hours=settings.hours, least_uid=settings.least_uid),
     )
 
 
@@ -63,6 +81,27 @@ def registration(runtime: Runtime) -> Callable[[grpc.aio.Server], None]:
             add(servicer(runtime), server)
 
     return register
+
+
+def login_registration(runtime: Runtime) -> Callable[[grpc.aio.Server], None]:
+    """Returns what adds the one servicer that is reached without a certificate."""
+
+    def register(server: grpc.aio.Server) -> None:
+        inventory_service_pb2_grpc.add_LoginServiceServicer_to_server(LoginServicer(runtime), server)
+
+    return register
+
+
+def login_server_settings(settings: Settings) -> ServerSettings | None:
+    """Returns how logins by MUNGE are served; None where they are not."""
+    if settings.login is None or not settings.login.address:
+        return None
+    return replace(
+        server_settings(settings),
+        address=settings.login.address,
+        service_names=(inventory_service_pb2.DESCRIPTOR.services_by_name["LoginService"].full_name,),
+        callers_prove_themselves=False,
+    )
 
 
 def server_settings(settings: Settings) -> ServerSettings:

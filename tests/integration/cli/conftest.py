@@ -21,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     directory = tmp_path_factory.mktemp("s")
     # What no command calls is not there, and grpc answers UNIMPLEMENTED.
     inventory = InventoryServices()  # type: ignore[abstract]
-    deployer = DeployerServices()  # type: ignore[abstract]
+    deployer = DeployerServices()
     bootctl = BootctlServices()  # type: ignore[abstract]
     servers = []
     lines = ['user = "alice"', "[deadlines]", "call = 5", "silence = 5", "reconnect = 5"]

@@ -36,6 +36,22 @@ def test_kadeploy_of_good_nodes_reports_each_and_exits_with_0(run: Run) -> None:
     assert "deployment: unlocking the nodes" in result.stderr
 
 
+def test_an_environment_is_named_alone_or_described_by_a_file(site: Site, run: Run, tmp_path: Path) -> None:
+    assert run(kadeploy, ["debian", "-m", "node-1"]).exit_code == 0
+    assert site.deployer.requests[-1].spec.environment_name == "debian"
+    (tmp_path / "image.tgz").write_bytes(b"image")
+    file = tmp_path / "mine.dsc"
+    text = "name: mine\nos: linux\nimage: {file: image.tgz, kind: tar, compression: gzip}\nboot: {kernel: /k}\n"
+    file.write_text(f"{text}filesystem: ext4\n")
+    assert run(kadeploy, ["-a", str(file), "-m", "node-1"]).exit_code == 0
+    spec = site.deployer.requests[-1].spec
+    assert (spec.environment_name, spec.described_environment.name) == ("", "mine")
+    assert spec.described_environment.image.size_bytes == 5
+    for words in (["-e", "debian", "mine"], ["-a", str(file), "debian"], ["-a", str(file), "-l", "root"], []):
+        refused = run(kadeploy, [*words, "-m", "node-1"])
+        assert (refused.exit_code, refused.stdout) == (2, "")
+
+
 def test_kadeploy_hands_every_option_on(site: Site, run: Run, tmp_path: Path) -> None:
     key = tmp_path / "key.pub"
     key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@here\n")

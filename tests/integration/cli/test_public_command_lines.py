@@ -9,6 +9,7 @@ import click
 import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
+from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli.deployments.classic_commands import kadeploy
 from kadeploy_cli.ka import ka
 from kadeploy_cli.nodes.classic_commands import kadelnode, kanodes
@@ -218,3 +219,12 @@ def test_a_line_is_refused_with_what_to_type(site: Site, run: Run, line: str, wo
 def test_the_version_alone_is_printed(run: Run, name: str, word: str) -> None:
     code, out, _ = typed(run, f"{name} {word}")
     assert (code, ", version " in out) == (0, True)
+
+
+@pytest.mark.parametrize("line", ["kadeploy -e debian -m node-1 --plan", "kareboot -s -m node-1", "karemote -m node-1"])
+def test_a_short_name_is_the_registered_one(site: Site, run: Run, line: str) -> None:
+    name = "node-1.site.example.org"
+    site.inventory.nodes[name] = node_pb2.Node(name=name)
+    assert typed(run, line)[0] == 0
+    asked = [*site.deployer.requests, *site.deployer.control.requests]
+    assert name in str(asked)

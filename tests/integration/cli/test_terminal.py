@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_cli.connection.settings import VARIABLE
 from tests.fakes.site import Site
 
@@ -51,7 +52,7 @@ class Terminal:
 
 
 @contextmanager
-def kadeploy(site: Site, *arguments: str, name: str = "kadeploy") -> Iterator[Terminal]:
+def kadeploy(site: Site, *arguments: str, name: str = "kadeploy", columns: int = 120) -> Iterator[Terminal]:
     code = f"from kadeploy_cli.__main__ import {name}; {name}()"
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -60,7 +61,7 @@ def kadeploy(site: Site, *arguments: str, name: str = "kadeploy") -> Iterator[Te
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, VARIABLE: str(site.client_file), "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
+        env={**os.environ, VARIABLE: str(site.client_file), "TERM": "xterm", "COLUMNS": str(columns), "LINES": "40"},
     )
     os.close(theirs)
     try:
@@ -78,6 +79,21 @@ def test_the_table_is_drawn_and_the_report_follows(site: Site) -> None:
     assert "2 nodes" in terminal.text
     assert "2 deployed" in terminal.text
     assert "\x1b[" in terminal.text
+
+
+def test_a_list_fits_the_terminal_and_says_what_is_left_out(site: Site) -> None:
+    site.deployer.deployments["D-1"] = deployment_pb2.Deployment(
+        id="D-1", owner="alice", spec=deployment_pb2.DeploymentSpec(nodes="node-[1-9]"), description="one two three"
+    )
+    with kadeploy(site, "deployment", "list", name="ka", columns=50) as terminal:
+        terminal.read_until("--wide shows all columns")
+        assert terminal.process.wait(PATIENCE) == 0
+    assert "left out for want of room: ENDED" in terminal.text
+    # The heading is bold, which takes some letters more.
+    assert all(len(line) <= 60 for line in terminal.text.splitlines()[:2])
+    with kadeploy(site, "deployment", "list", "--wide", name="ka", columns=50) as terminal:
+        terminal.read_until("one two three")
+    assert "ENDED" in terminal.text
 
 
 def test_ctrl_c_asks_and_cancels_when_told_so(site: Site) -> None:

@@ -43,7 +43,7 @@ class Scheduler:
 @contextmanager
 def serving_scheduler(client_settings: str, directory: Path, deployer_socket: Path) -> Iterator[Scheduler]:
     """Yields what a scheduler's host has, the inventory's address among the client's settings."""
-    deployer = DeployerServices()  # type: ignore[abstract]
+    deployer = DeployerServices()
     address = f"unix:{deployer_socket}"
     server, _ = start_in_thread(
         deployer.register, ServerSettings(service="deployer", address=address, service_names=deployer_services.SERVICES)

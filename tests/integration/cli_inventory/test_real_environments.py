@@ -85,15 +85,50 @@ def test_a_kadeploy_3_description_is_recorded_with_every_field(run: Run, describ
         "compression": "xz",
         "digest": digest(b"image"),
         "size_bytes": 5,
+        "whole_disk": False,
     }
     assert (found["preinstall"]["script"], found["preinstall"]["digest"]) == ("none", digest(b"pre.tgz"))
     scripts = [(each["script"], each["compression"], each["digest"]) for each in found["postinstalls"]]
     assert scripts == [
         ("traitement.ash", "gzip", digest(b"post.tgz")),
-        ("traitement.ash", "zstd", digest(b"second.tar.zst")),
+        ("none", "zstd", digest(b"second.tar.zst")),
     ]
     assert found["boot"]["kernel_arguments"] == "console=ttyS0"
     assert (found["file_system"], found["partition_type_id"]) == ("ext4", 0x83)
+
+
+def test_a_description_of_version_3_7_is_recorded_with_all_that_it_says(run: Run, described: Path) -> None:
+    more = (
+        "alias: debian-x64\narch: x86_64\ncustom_variables: {BOOTLOADER: '1'}\n"
+        "options: {kexec: false, trust_previous_env: false}\n"
+    )
+    text = described.read_text().replace("script: traitement.ash /rambin", "script: postinstall --net debian")
+    described.write_text(text.replace("destructive: false", "destructive: true") + more)
+    assert run(kaenv, ["-a", str(described)]).exit_code == 0
+    found = shown(run, "debian-x64")
+    assert (found["name"], found["alias"], found["architecture"]) == ("debian", "debian-x64", "x86_64")
+    assert (found["custom_variables"], found["destructive"]) == ({"BOOTLOADER": "1"}, True)
+    assert (found["boot"]["kexec_refused"], found["running_system_refused"]) == (True, True)
+    assert found["postinstalls"][0]["script_arguments"] == ["--net", "debian"]
+
+
+def test_variables_that_the_deployer_sets_itself_are_refused(run: Run, described: Path) -> None:
+    described.write_text(f"{described.read_text()}custom_variables: {{KADEPLOY_NODE: x, 'a b': y}}\n")
+    result = run(kaenv, ["-a", str(described)])
+    assert result.exit_code == 2
+    assert "KADEPLOY_NODE: what begins with KADEPLOY_ is set by the deployer" in result.stderr
+    assert "no name of a variable such as BOOTLOADER: 'a b'" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["file:/{}", "file://{}", "file://localhost{}", "file:{}"])
+def test_the_addresses_of_version_2_are_absolute(run: Run, described: Path, form: str) -> None:
+    image = described.parent / "image.tgz"
+    image.write_bytes(b"image")
+    address = form.format(str(image).removeprefix("/") if form == "file://{}" else image)
+    text = f"name = v2\nkernelpath = /vmlinuz\nfilebase = {address}\n"
+    assert run(karecordenv, ["-fe", "-", "-size", "650"], stdin=text).exit_code == 0
+    found = shown(run, "v2")
+    assert (found["image"]["uri"], found["required_size_bytes"]) == (f"file://{image}", 650 << 20)
 
 
 def test_xen_is_a_hypervisor_with_a_kernel(run: Run, described: Path) -> None:
@@ -130,7 +165,7 @@ def test_every_kind_and_compression_can_be_recorded(run: Run, described: Path, k
         ("os: linux", "os: xen", 21, "hypervisor is missing: xen needs it"),
         ("multipart: false", "multipart: true", 26, "several partitions are not offered"),
         ("  initrd: /initrd.img", "  block_device: sda", 22, "several partitions are not offered"),
-        ("script: none", "script: a b", 16, "one path inside the archive"),
+        ("script: none", "script: none b", 16, "none runs nothing"),
     ],
 )
 def test_a_wrong_line_of_a_yaml_description_is_named(  # noqa: PLR0917
@@ -193,6 +228,47 @@ def test_kaenv_has_the_verbs_of_version_3(run: Run, described: Path) -> None:
     assert run(kaenvironments, ["-o", "name"]).stdout == "debian\n"
 
 
+def test_what_is_printed_is_the_first_step_to_an_environment_of_one_s_own(
+    run: Run, described: Path, tmp_path: Path
+) -> None:
+    assert run(kaenv, ["-a", str(described)]).exit_code == 0
+    printed = run(kaenv, ["-p", "debian"])
+    assert run(kaenv, ["debian"]).stdout == printed.stdout
+    mine = tmp_path / "mine.env"
+    mine.write_text(
+        "".join("name: mine\n" if line.startswith("name:") else f"{line}\n" for line in printed.stdout.splitlines())
+    )
+    assert run(kaenv, ["-a", str(mine)]).exit_code == 0
+    one, other = shown(run, "debian"), shown(run, "mine")
+    made = {"name", "uid", "etag", "create_time"}
+    assert {key: one[key] for key in one if key not in made} == {key: other[key] for key in other if key not in made}
+    as_json = run(kaenv, ["-p", "mine", "-o", "json"])
+    assert run(kaenv, ["-a", "-"], stdin=as_json.stdout).exit_code == 0
+
+
+def test_kaenv_lists_by_a_pattern_turns_the_destructive_flag_over_and_moves_files(
+    run: Run, described: Path, tmp_path: Path
+) -> None:
+    assert run(kaenv, ["-a", str(described)]).exit_code == 0
+    assert "debian" in run(kaenv, ["-l", "deb*"]).stdout
+    assert "debian" not in run(kaenv, ["-l", "ubu*"]).stdout
+    assert run(kaenv, ["--toggle-destructive-tag", "debian"]).exit_code == 0
+    assert shown(run, "debian")["destructive"]
+    assert run(kaenv, ["--toggle-destructive-tag", "debian"]).exit_code == 0
+    assert not shown(run, "debian")["destructive"]
+    before = shown(run, "debian")
+    moved = run(kaenv, ["--move-files", "-m", f"{tmp_path}::/data/images"])
+    assert (moved.exit_code, "1 environments are changed" in moved.stderr) == (0, True), moved.output
+    after = shown(run, "debian")
+    assert after["image"] == before["image"] | {"uri": "file:///data/images/image"}
+    assert after["preinstall"] == before["preinstall"] | {"uri": "file:///data/images/pre.tgz"}
+    assert [each["uri"] for each in after["postinstalls"]] == [
+        "file:///data/images/post.tgz",
+        "file:///data/images/second.tar.zst",
+    ]
+    assert run(kaenv, ["--move-files", "-m", "/data"]).exit_code == 2
+
+
 # --- Images on a web server ---
 
 
@@ -202,6 +278,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "file:///etc/passwd")
             self.end_headers()
+            return
+        if self.path == "/env/debian.dsc":
+            text = b"name: web\nos: linux\nimage: {file: ../image.tar.gz, kind: tar, compression: gzip}\n"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text + b"boot: {kernel: /vmlinuz}\nfilesystem: ext4\n")
             return
         if self.path != "/image.tar.gz":
             self.send_error(404)
@@ -231,6 +313,12 @@ def test_the_digest_of_an_image_on_a_web_server_is_taken_by_reading_it(run: Run,
     assert result.exit_code == 0, result.output
     image = shown(run, "x")["image"]
     assert (image["uri"], image["digest"], image["compression"]) == (f"{web}/image.tar.gz", digest(b"image"), "gzip")
+
+
+def test_a_description_on_a_web_server_names_files_beside_it(run: Run, web: str) -> None:
+    result = run(kaenv, ["-a", f"{web}/env/debian.dsc"])
+    assert result.exit_code == 0, result.output
+    assert shown(run, "web")["image"]["uri"] == f"{web}/image.tar.gz"
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ async def test_a_node_set_forges_no_line_of_log_or_audit(
         "INVALID_NODE_SET",
     )
     lines = [LineFormatter().format(record) for record in caplog.records]
-    assert any("ended early" in line for line in lines)
+    assert any("an operation was refused" in line for line in lines)
     assert any("logger=audit" in line for line in lines)
     assert all(len(line.splitlines()) == 1 for line in lines)
 

@@ -11,7 +11,7 @@ from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import look
 from kadeploy_deployer.steps import deployment_shell
 from kadeploy_deployer.steps.deployment_shell import read_file, write_file
-from kadeploy_deployer.steps.keys import _PUBLIC_KEYS
+from kadeploy_deployer.steps.keys import PUBLIC_KEYS
 from kadeploy_deployer.steps.step import StepContext
 from tests.fakes.local_ssh_server import LocalSshServer
 from tests.fakes.step_workshop import Workshop
@@ -51,7 +51,7 @@ async def test_a_file_that_cannot_be_written_is_told(context: StepContext, tmp_p
 
 
 async def test_public_host_keys_are_read_wherever_they_are(context: StepContext, tmp_path: Path) -> None:
-    arguments = ("sh", "-c", _PUBLIC_KEYS, "host-keys", str(tmp_path))
+    arguments = ("sh", "-c", PUBLIC_KEYS, "host-keys", str(tmp_path))
     assert (await deployment_shell.try_command(context, "node-1", arguments)).exit_status != 0
     (tmp_path / "ssh_host_ed25519_key.pub").write_text("ssh-ed25519 A\n")
     (tmp_path / "ssh_host_rsa_key.pub").write_text("ssh-rsa B\n")

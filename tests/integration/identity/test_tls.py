@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
+from kadeploy_edge.authority_file import AuthorityFile
 from kadeploy_edge.caller import current_caller
 from kadeploy_edge.channel import OPTIONS, open_channel
 from kadeploy_edge.identity import CertificateExpired, CertifiedCallers
@@ -164,7 +165,8 @@ def test_a_certificate_that_ends_while_the_connection_stands_is_refused(own: Sit
             return {"x509_pem_cert": [own.files("user", "alice").certificate.read_bytes()]}
 
     now = [datetime.now(UTC)]
-    callers = CertifiedCallers(None, clock=lambda: now[0])
+    authorities = AuthorityFile(own.authority.certificate_file)
+    callers = CertifiedCallers(None, authorities=authorities, clock=lambda: now[0])
     callers.admit(Context())
     now[0] += timedelta(days=2)
     with pytest.raises(CertificateExpired):

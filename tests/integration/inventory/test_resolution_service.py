@@ -110,6 +110,18 @@ def test_an_environment_is_looked_up_on_the_user_s_behalf(site: Site) -> None:
     assert (error.code.name, error.reason) == ("NOT_FOUND", "ENVIRONMENT_NOT_FOUND")
 
 
+def test_an_environment_for_one_deployment_is_checked_and_recorded_nowhere(site: Site) -> None:
+    described = an_environment()
+    described.name, described.owner, described.visibility = "mine", "bob", environment_pb2.VISIBILITY_PUBLIC
+    found = resolve(site, "node-1", environment="", described_environment=described).environment
+    assert (found.name, found.owner, found.version) == ("mine", "alice", 1)
+    assert found.visibility == environment_pb2.VISIBILITY_PRIVATE
+    assert refusal(lambda: resolve(site, "node-1", environment="mine")).reason == "ENVIRONMENT_NOT_FOUND"
+    described.image.digest = "none"
+    error = refusal(lambda: resolve(site, "node-1", environment="", described_environment=described))
+    assert (error.reason, error.violations[0].field) == ("INVALID_ENVIRONMENT", "environment.image.digest")
+
+
 def test_nodes_are_resolved_without_an_environment_too(site: Site) -> None:
     response = resolve(site, "node-1", environment="")
     assert not response.HasField("environment")

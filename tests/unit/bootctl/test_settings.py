@@ -1,5 +1,6 @@
 """Settings are read strictly; the sample shows every key."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,17 @@ def test_a_root_is_enough(tmp_path: Path) -> None:
 
 def test_the_sample_documents_every_key() -> None:
     settings = check_sample(SAMPLE, read_settings)
+    assert settings.serial is None
+    assert settings.labels["deploy"].arguments == ""
+
+
+def test_what_the_sample_has_behind_comment_signs_can_be_used(tmp_path: Path) -> None:
+    shown = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", SAMPLE.read_text())
+    settings = load(tmp_path, shown.partition("\n[tls]")[0])
     assert settings.serial == Serial(port=0, speed=115200)
     assert site_of(settings).serial == "0 115200"
+    assert settings.labels["deploy"].arguments == "console=tty0 console=ttyS0,115200"
+    assert settings.http_url == "http://192.0.2.2/tftp"
 
 
 def test_labels_are_read(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ default_device: /dev/vda
 default_partition: 0x3
 partition_on_deploy: yes
 boot_method: grub
+bmc_address: '{node_short}-bmc'
 """
 
 

@@ -19,6 +19,7 @@ from kadeploy_cli.descriptions import (
     nodes_yaml,
     settings_file,
 )
+from kadeploy_cli.descriptions.problem_list import SeveralProblems
 from kadeploy_cli.descriptions.text import DescriptionFailure, decode, looks_like_yaml
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -36,6 +37,9 @@ def archive(*_: object) -> environment_pb2.ScriptArchive:
     return environment_pb2.ScriptArchive(uri="file:///a")
 
 
+FILES = environment_yaml.Files(directory=HERE, read_image=image, read_archive=archive, note=lambda _: None)
+
+
 def classic_nodes(text: str) -> object:
     return disk_layout.disk(nodes_file.parse(text, SOURCE), SOURCE, gpt=False)
 
@@ -50,7 +54,7 @@ def classic_environment(text: str) -> object:
 
 
 def yaml_environment(text: str) -> object:
-    return environment_yaml.parse(text, SOURCE, {}, HERE, image, archive)
+    return environment_yaml.parse(text, SOURCE, {}, FILES)
 
 
 def profile(text: str) -> object:
@@ -90,7 +94,8 @@ PARSERS: dict[str, tuple[Callable[[str], object], str]] = {
     "an environment in YAML": (
         yaml_environment,
         (
-            "name: d\nversion: 2\nos: xen\nvisibility: shared\nimage: {file: i, kind: tar, compression: xz}\n"
+            "name: d\nalias: e\narch: x86_64\ncustom_variables: {A: b}\noptions: {kexec: false, x: 1}\n"
+            "version: 2\nos: xen\nvisibility: shared\nimage: {file: i, kind: tar, compression: xz}\n"
             "preinstall: {archive: a.tgz, compression: gzip, script: none}\npostinstalls:\n- {archive: b.tgz}\n"
             "boot: {kernel: /k, initrd: /i, hypervisor: /x}\nfilesystem: ext4\npartition_type: 0x83\n"
         ),
@@ -122,12 +127,14 @@ def told(parser: Callable[[str], object], text: str) -> None:
         parser(text)
     except UsageFailure as failure:
         said = failure
-    if isinstance(said, DescriptionFailure):
-        assert TOLD.match(said.message), said.message
-        assert len(said.message) < 1000
-    elif said is not None:
-        # Something is missing from the whole, which no line can be blamed for.
-        assert re.match(r"the environment has no \w+|with kernelpath mboot.c32", said.message), said.message
+    for problem in said.problems if isinstance(said, SeveralProblems) else (said,):
+        if isinstance(problem, DescriptionFailure):
+            assert TOLD.match(problem.message), problem.message
+            assert len(problem.message) < 1000
+        elif problem is not None:
+            # Something is missing from the whole, which no line can be blamed for.
+            whole = r"the environment has no \w+|with kernelpath mboot.c32"
+            assert re.match(whole, problem.message), problem.message
 
 
 @pytest.mark.parametrize("name", PARSERS)

@@ -23,7 +23,7 @@ def test_the_profile_on_the_page_can_be_read() -> None:
     block = text[text.index("    first_check_timeout: 210") : text.index("A command is one line")]
     profile = "".join(f"{line.removeprefix('    ')}\n" for line in block.splitlines() if "preinstall:" not in line)
     read, fields = cluster_profile.parse(profile, PAGE.name, directory=PAGE.parent, read_archive=script_archive)
-    assert len(fields) == 15
+    assert len(fields) == 16
     assert read.commands.hard_reboot.arguments[4] == "{bmc}"
 
 
@@ -31,11 +31,14 @@ def test_the_descriptions_on_the_page_can_be_read(tmp_path: Path) -> None:
     text = PAGE.read_text(encoding="utf-8")
     nodes = _block(text, "    cluster: lab ")
     assert len(nodes_yaml.parse(nodes, PAGE.name).nodes) == 17
-    for name in ("pre.tgz", "post.tgz", "debian.tar.zst"):
+    for name in ("pre.tgz", "post.tgz", "g5k.tgz", "debian.tar.zst"):
         (tmp_path / name).write_bytes(b"x")
     environment = _block(text, "    name: debian\n").replace("/srv/images", str(tmp_path))
-    read = environment_yaml.parse(environment, PAGE.name, {}, tmp_path, image, script_archive)
-    assert (read.version, len(read.postinstalls), read.preinstall.script) == (3, 1, "init.ash")
+    files = environment_yaml.Files(
+        directory=tmp_path, read_image=image, read_archive=script_archive, note=lambda _: None
+    )
+    read = environment_yaml.parse(environment, PAGE.name, {}, files)
+    assert (read.version, len(read.postinstalls), read.preinstall.script) == (3, 2, "init.ash")
     disk = cluster_files.parse_disk(_block(text, "    block_device="), PAGE.name).disk
     assert len(disk.partitions) == 4
 

@@ -38,6 +38,19 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     assert settings.administrators == {"alice"}
 
 
+def test_logins_are_off_until_the_settings_have_them(tmp_path: Path) -> None:
+    assert load(tmp_path, DATABASES).login is None
+    files = 'certificate = "login.pem"\nprivate_key = "login.key"\n'
+    login = load(tmp_path, f"{DATABASES}[login]\n{files}").login
+    assert login is not None
+    assert (login.address, login.hours, login.least_uid, login.munge_socket) == ("", 12, 1000, None)
+    login = load(tmp_path, f'{DATABASES}[login]\n{files}address = "h:1"\nhours = 8\nmunge_socket = "s"\n').login
+    assert login is not None
+    assert (login.address, login.hours, login.munge_socket) == ("h:1", 8, tmp_path / "s")
+    with pytest.raises(BadSettings, match="hours must be a whole number from 8 to 24"):
+        load(tmp_path, f"{DATABASES}[login]\n{files}hours = 25\n")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -111,7 +111,15 @@ def test_a_machine_with_an_order_of_its_own_is_told_none_but_for_one_start() -> 
 
 
 @pytest.mark.parametrize(
-    "parts", [{"cards": ("ne2000",)}, {"controller": "floppy"}, {"machine": "vax"}, {"boot_card": 1}, {"disks": 0}]
+    "parts",
+    [
+        {"cards": ("ne2000",)},
+        {"controller": "floppy"},
+        {"machine": "vax"},
+        {"boot_card": 1},
+        {"disks": 0},
+        {"processors": 0},
+    ],
 )
 def test_parts_that_the_lab_does_not_have_are_refused(parts: dict[str, Any]) -> None:
     with pytest.raises(LabError, match="of the lab"):
@@ -122,6 +130,19 @@ def test_kvm_runs_the_guest_on_the_host_processor() -> None:
     kvm = Accelerator(name="kvm", reason="for the test")
 
     assert kvm.arguments == ("-accel", "kvm", "-cpu", "host")
+
+
+def test_a_machine_may_boot_from_another_tftp_server() -> None:
+    nodes = plan.plan_nodes("demo", Path("/srv/lab"), 2, tftp_servers={"node-2": "172.31.0.11"})
+    argv = services.dhcp_argv(nodes, pid_file=Path("/run/x/dnsmasq.pid"), ipv6=False)
+    assert [word for word in argv if word.startswith(("--dhcp-host", "--dhcp-boot"))] == [
+        "--dhcp-host=52:54:00:4b:00:01,172.31.0.11,node-1",
+        "--dhcp-host=52:54:00:4b:00:02,set:172.31.0.11,172.31.0.12,node-2",
+        "--dhcp-boot=tag:!172.31.0.11,tag:!uefi,PXEClient/pxelinux.0,,172.31.0.1",
+        "--dhcp-boot=tag:!172.31.0.11,tag:uefi,PXEClient/grubx64.efi,,172.31.0.1",
+        "--dhcp-boot=tag:172.31.0.11,tag:!uefi,PXEClient/pxelinux.0,,172.31.0.11",
+        "--dhcp-boot=tag:172.31.0.11,tag:uefi,PXEClient/grubx64.efi,,172.31.0.11",
+    ]
 
 
 def test_dhcp_knows_every_node_and_no_other_machine() -> None:

@@ -21,12 +21,21 @@ def filled(template: Sequence[str], node: NodeSnapshot) -> tuple[str, ...]:
     return tuple(_PLACEHOLDER.sub(lambda match: _value(match[1], node), argument) for argument in template)
 
 
+def default_controller(name: str) -> str:
+    """Returns where a node's management controller answers when nobody says it."""
+    short, dot, domain = name.partition(".")
+    return f"{short}-bmc{dot}{domain}"
+
+
 def _value(word: str, node: NodeSnapshot) -> str:
+    short = node.name.partition(".")[0]
     values = {
         "name": node.name,
+        "node_short": short,
+        "short": short,
         "ip": node.ip_address,
         "mac": node.mac_address,
-        "bmc": node.bmc_address or f"{node.name}-bmc",
+        "bmc": node.bmc_address or default_controller(node.name),
         "cluster": node.cluster,
     }
     if word in values:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import grpc
 from typing_extensions import override
@@ -50,7 +51,7 @@ class GrpcInventory(Inventory):
         self._rights = inventory_service_pb2_grpc.RightServiceStub(self._channel)
 
     @override
-    async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
+    async def resolve(self, spec: DeploymentSpec, *, user: str, described: bytes = b"") -> Resolution:
         request = inventory_service_pb2.ResolveDeploymentRequest(
             user=user,
             nodes=spec.nodes,
@@ -60,11 +61,15 @@ class GrpcInventory(Inventory):
             device=spec.device,
             partition=spec.partition,
         )
+        if described:
+            request.ClearField("environment")
+            request.described_environment.MergeFromString(described)
         try:
             response = await self._stub.ResolveDeployment(request, timeout=self._call_seconds)
         except grpc.RpcError as error:
             raise _word(from_rpc_error(error), self._address) from error
-        return resolution(response, self._nodes.read(response), await self._defaults(response))
+        found = resolution(response, self._nodes.read(response), await self._defaults(response))
+        return replace(found, environment=replace(found.environment, described=bool(described)))
 
     async def _defaults(
         self, response: inventory_service_pb2.ResolveDeploymentResponse

@@ -116,6 +116,13 @@ def environment(message: environment_pb2.Environment) -> EnvironmentSnapshot:
         partition_type_id=message.partition_type_id or 0x83,
         required_size_bytes=message.required_size_bytes,
         options=message.options,
+        architecture=message.architecture,
+        custom_variables=tuple(sorted(message.custom_variables.items())),
+        destructive=message.destructive,
+        running_system_refused=message.running_system_refused,
+        kexec_refused=message.boot.kexec_refused,
+        whole_disk=image.whole_disk,
+        system_partition=message.boot.partition,
     )
 
 
@@ -162,7 +169,7 @@ def _archive(message: environment_pb2.ScriptArchive, script: str) -> ArchiveSnap
         size_bytes=message.size_bytes,
         compression=_compression(message.compression),
     )
-    return ArchiveSnapshot(file=file, script=message.script or script)
+    return ArchiveSnapshot(file=file, script=message.script or script, arguments=tuple(message.script_arguments))
 
 
 def _compression(number: int) -> Compression:

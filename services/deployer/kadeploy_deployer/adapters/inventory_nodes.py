@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2
+from kadeploy_deployer.adapters.command_template import default_controller
 from kadeploy_deployer.adapters.enum_words import word
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot, PartitionSnapshot
 from kadeploy_deployer.domain.vocabulary import Firmware, PartitionRole, PartitionTable, PartitionType
@@ -116,7 +117,7 @@ def _resolved(message: inventory_service_pb2.ResolvedNode, shared: _Shared) -> R
         device=message.device,
         partition=message.partition,
         firmware=word(_FIRMWARES, node.firmware, "node.firmware", unspecified=Firmware.BIOS),
-        bmc_address=node.bmc_address or f"{node.name}-bmc",
+        bmc_address=node.bmc_address or default_controller(node.name),
         uuid=node.uuid,
         labels=dict(node.labels),
         disks=shared.disks(node),

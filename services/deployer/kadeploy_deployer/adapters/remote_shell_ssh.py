@@ -17,7 +17,15 @@ from kadeploy_deployer.adapters.command_line import command_line, command_word
 from kadeploy_deployer.adapters.ssh.conversation import converse
 from kadeploy_deployer.adapters.ssh.login import CONNECT_SECONDS, Login, goodbye, place
 from kadeploy_deployer.engine.fence import pass_fence
-from kadeploy_deployer.ports import CommandResult, CommandTimedOut, NodeUnreachable, OnPart, RemoteShell, ShellHost
+from kadeploy_deployer.ports import (
+    CommandResult,
+    CommandTimedOut,
+    NodeUnreachable,
+    OnPart,
+    RemoteShell,
+    ShellHost,
+    UnprovedResult,
+)
 
 _Key = tuple[str, int, tuple[str, ...]]
 
@@ -85,6 +93,33 @@ class SshRemoteShell(RemoteShell):
             process.close()
             if kept.dropped and not kept.sessions:
                 kept.connection.abort()
+
+    @override
+    async def run_unproved(self, host: ShellHost, arguments: Sequence[str], *, timeout: float) -> UnprovedResult:
+        deadline = asyncio.get_running_loop().time() + timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await self._login.connect_unproved(host)
+        except TimeoutError:
+            raise NodeUnreachable(f"{host.name} did not answer on {place(host)} within {timeout:g} s") from None
+        try:
+            async with asyncio.timeout_at(deadline):
+                process = await _begun(connection, command_line(arguments, None))
+                result = await converse(process, b"", on_line=None, on_part=None)
+        except TimeoutError:
+            text = f"{command_word(arguments)} on {host.name} did not end within {timeout:g} s"
+            raise CommandTimedOut(text) from None
+        except (asyncssh.Error, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise NodeUnreachable(f"{host.name} opens no session: {reason}") from error
+        else:
+            key = connection.get_server_host_key()
+            if key is None:
+                raise NodeUnreachable(f"{host.name} proved no host key")
+            words = key.export_public_key("openssh").decode().split()
+            return UnprovedResult(host_key=" ".join(words[:2]), result=result)
+        finally:
+            connection.abort()
 
     @override
     async def forget(self, host: ShellHost) -> None:

@@ -5,6 +5,7 @@ docs/broadcast.md.
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from kadeploy_deployer.broadcast.lineup import Lineup
 from kadeploy_deployer.broadcast.manifest import Manifest, Manifests
 from kadeploy_deployer.broadcast.node_session import NodeSession
 from kadeploy_deployer.broadcast.source import Source
+from kadeploy_deployer.broadcast.source_port import SourcePort
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.engine.fence import pass_fence
@@ -27,6 +29,7 @@ class ChainBroadcast:
         self._shell = shell
         self._settings = settings or ChainSettings()
         self._manifests = Manifests()
+        self._port = SourcePort(address=self._settings.source_address, port=self._settings.source_port)
 
     @asynccontextmanager
     async def session(
@@ -50,12 +53,15 @@ class ChainBroadcast:
                 Failure(reason=FailureReason.DIGEST_MISMATCH, description=description, retriable=False)
             )
         token = secrets.token_hex(32)
-        address, port = self._settings.source_address, self._settings.source_port
-        source = Source(file, manifest, token=token, address=address, port=port)
+        source = Source(file, manifest, token=token, port=self._port)
         try:
             await stack.enter_async_context(source)
         except OSError as error:
-            return _broken(f"the deployer cannot serve {name} on {address} port {port}: {error.strerror}")
+            where = f"{self._settings.source_address} port {self._settings.source_port}"
+            return _broken(
+                f"the deployer cannot serve {name} on {where}: {os.strerror(error.errno or 0)}; "
+                "address and port stand in [broadcast] of its settings"
+            )
         session = ChainSession(self._shell, self._settings, manifest, source, token)
         stack.push_async_callback(session.close)
         return session

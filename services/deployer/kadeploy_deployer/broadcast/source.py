@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ import blake3
 
 from kadeploy_deployer.broadcast.manifest import Manifest
 from kadeploy_deployer.broadcast.source_connection import READ, SourceConnection
+from kadeploy_deployer.broadcast.source_port import SourcePort
 from kadeploy_deployer.broadcast.source_request import Wanted
 from kadeploy_deployer.ports import OpenedFile
 
@@ -27,7 +29,6 @@ STOP_SECONDS = 2.0
 """How long the thread is given to end."""
 _TICK = 0.1
 _CONNECTION_LIMIT = 4096
-_BACKLOG = 512
 
 logger = logging.getLogger(__name__)
 
@@ -40,39 +41,41 @@ class Source:
         served_bytes: by the name of the node.
     """
 
-    def __init__(self, file: OpenedFile, manifest: Manifest, *, token: str, address: str, port: int) -> None:
+    def __init__(self, file: OpenedFile, manifest: Manifest, *, token: str, port: SourcePort) -> None:
         """Takes all that it serves.
 
         Args:
             file: stays open for as long as it is served.
             manifest: of that file.
             token: what a request must bring.
-            address: where to listen; "" for everywhere.
-            port: where to listen; 0 for any that is free.
+            port: where nodes reach it; several sources share one.
         """
         self.manifest = manifest
         self.content = manifest.content
         self.descriptor = -1
         self.token = token.encode()
-        self.port = port
+        self.port = 0
         self.served_bytes: dict[str, int] = {}
         self._file = file
         self._name = file.name
-        self._address = address
+        self._source_port = port
+        self._arrived: deque[socket.socket] = deque()
         self._heads: dict[int, SourceConnection] = {}
         self._connections: dict[int, SourceConnection] = {}
         self.far = 0
         self._thread = threading.Thread(target=self._run, name="broadcast-source", daemon=True)
 
     async def __aenter__(self) -> Self:
-        """Listens. Raises OSError."""
-        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
-        self._listener = socket.create_server((self._address, self.port), family=family, backlog=_BACKLOG)
-        self._listener.setblocking(False)
-        self.port = self._listener.getsockname()[1]
+        """Accepts the nodes that bring the token. Raises OSError if the port cannot be had."""
+        self._arrival = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            self.port = self._source_port.enter(self.token, self._take)
+        except OSError:
+            os.close(self._arrival)
+            raise
         self._epoll = select.epoll()
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        self._epoll.register(self._listener.fileno(), READ)
+        self._epoll.register(self._arrival, READ)
         self._epoll.register(self._stop, READ)
         self._thread.start()
         return self
@@ -81,12 +84,13 @@ class Source:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stops listening and ends all connections."""
+        # No connection arrives after this.
+        await asyncio.to_thread(self._source_port.leave, self.token)
         os.eventfd_write(self._stop, 1)
         try:
             # Not in the event loop: a server of files that is away does not answer the thread.
             await asyncio.to_thread(self._thread.join, STOP_SECONDS)
         finally:
-            self._listener.close()
             if self._thread.is_alive():
                 logger.error("broadcast source does not end name=%s", self._name)
                 threading.Thread(target=self._close, name="broadcast-source-end", daemon=True).start()
@@ -150,15 +154,19 @@ class Source:
 
     def _close(self) -> None:
         self._thread.join()
+        while self._arrived:
+            self._arrived.popleft().close()
         self._epoll.close()
         os.close(self._stop)
+        os.close(self._arrival)
 
     def _turn(self) -> bool:
         """Does what is to be done now; returns whether to go on."""
         for number, events in self._epoll.poll(_TICK):
             if number == self._stop:
                 return False
-            if number == self._listener.fileno():
+            if number == self._arrival:
+                os.eventfd_read(self._arrival)
                 self._accept()
                 continue
             connection = self._connections.get(number)
@@ -176,18 +184,19 @@ class Source:
         for connection in tuple(self._connections.values()):
             connection.beat(self.far)
 
+    def _take(self, connection: socket.socket) -> None:
+        """Takes a node's connection over from the thread of the port."""
+        self._arrived.append(connection)
+        os.eventfd_write(self._arrival, 1)
+
     def _accept(self) -> None:
-        try:
-            accepted, _ = self._listener.accept()
-        except OSError as error:
-            # It left meanwhile, or this process has no descriptor to spare: it asks again.
-            logger.debug("broadcast connection not accepted error=%r", error)
-            return
-        if len(self._connections) >= _CONNECTION_LIMIT:
-            accepted.close()
-            return
-        connection = SourceConnection(accepted, self._epoll, self)
-        self._connections[connection.number] = connection
+        while self._arrived:
+            accepted = self._arrived.popleft()
+            if len(self._connections) >= _CONNECTION_LIMIT:
+                accepted.close()
+                continue
+            connection = SourceConnection(accepted, self._epoll, self)
+            self._connections[connection.number] = connection
 
     def _fault_of(self, block: int) -> str:
         """Returns what is wrong with the file, and with a block as it gives it now; nothing when all is right."""

@@ -14,9 +14,8 @@ from typing import Protocol
 
 from kadeploy_deployer.broadcast.instructions import Place
 from kadeploy_deployer.broadcast.manifest import Manifest
-from kadeploy_deployer.broadcast.source_request import Wanted, wanted_by_frames, wanted_by_http
+from kadeploy_deployer.broadcast.source_request import PROTOCOL, Wanted, wanted_by_frames, wanted_by_http
 
-PROTOCOL = b"kabroadcast/2"
 FRAME = struct.Struct(">c3xIQ")
 """Kind, length of what follows, and how far the sender is, as in the nodes' program."""
 DATA, HEARTBEAT, ANCESTORS, PASSED, FAILED, PROBE = b"D", b"H", b"A", b"S", b"X", b"P"
@@ -28,7 +27,8 @@ _UNSENT_BYTES = 512 << 10
 _SEND_AT_ONCE = 2 << 20
 _SILENT_SECONDS = 1.0
 _PROBE_BYTES = 64 << 10
-_REQUEST_LIMIT = 8192
+REQUEST_LIMIT = 8192
+"""Bytes of a node that are read before they have to make sense."""
 _TCP_NOTSENT_LOWAT = 25
 _SIOCOUTQ = 0x5411
 
@@ -221,8 +221,8 @@ class SourceConnection:
         if self._socket is None:
             return
         try:
-            chunk = self._socket.recv(_REQUEST_LIMIT)
-            if not chunk or len(self._requests) > _REQUEST_LIMIT:
+            chunk = self._socket.recv(REQUEST_LIMIT)
+            if not chunk or len(self._requests) > REQUEST_LIMIT:
                 self.close()
                 return
             self._requests += chunk

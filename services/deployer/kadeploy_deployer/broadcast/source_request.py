@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+PROTOCOL = b"kabroadcast/2"
+UNDECIDED = b""
+"""Stands for the token of a request that has not come far enough."""
 NO_BLOCK = -2
 """What a node says that complains of no block; the manifest is -1."""
 
@@ -46,18 +49,40 @@ def wanted_by_frames(request: Mapping[str, Any], total: int) -> Wanted:
     )
 
 
+def brought_token(begun: bytes) -> bytes | None:
+    """Returns the token in the first bytes of a connection, UNDECIDED when more have to come, None for no request."""
+    if begun.startswith(b"GET "):
+        head, end, _ = begun.partition(b"\r\n\r\n")
+        return _bearer(head) or None if end else UNDECIDED
+    protocol, _, rest = begun.partition(b" ")
+    if not (PROTOCOL + b" ").startswith(begun[: len(PROTOCOL) + 1]) and protocol != PROTOCOL:
+        # "GET " may come in pieces, too.
+        return UNDECIDED if b"GET ".startswith(begun) else None
+    token, end, _ = rest.partition(b" ")
+    return token or None if end else UNDECIDED
+
+
 def wanted_by_http(head: bytes, token: bytes, total: int) -> Wanted:
     """Returns what a GET asks for, without its last empty line. Raises ValueError; also when the token is another."""
-    _, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    kind, _, brought = headers.get("authorization", "").partition(" ")
-    if kind != "Bearer" or not hmac.compare_digest(brought.encode(), token):
+    headers = _headers(head)
+    if not hmac.compare_digest(_bearer(head), token):
         raise ValueError("the request has no right")
     unit, _, span = headers.get("range", "bytes=0-").partition("=")
     if unit != "bytes" or not span.endswith("-"):
         raise ValueError("a range of bytes up to the end is wanted")
     position = _valid(int(span.removesuffix("-")), total)
     return Wanted(position=position, wrong=int(headers.get("x-wrong", NO_BLOCK)))
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    _, *lines = head.decode("latin-1").split("\r\n")
+    return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _bearer(head: bytes) -> bytes:
+    """Returns the token of a GET, empty if it brings none."""
+    kind, _, brought = _headers(head).get("authorization", "").partition(" ")
+    return brought.encode("latin-1") if kind == "Bearer" else b""
 
 
 def _valid(position: int, total: int) -> int:

@@ -113,12 +113,12 @@ class OperationLost(Conflict):
 
 
 class OperationNotFound(Missing):
-    """The caller asked for no such operation."""
+    """There is no such operation."""
 
     reason = "OPERATION_NOT_FOUND"
 
-    def __init__(self, request_id: str) -> None:
-        super().__init__(f"you asked for no operation as {request_id}", metadata={"request_id": request_id})
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no operation {name} is known", metadata={"id": name})
 
 
 class OperationStopped(Conflict):
@@ -152,6 +152,16 @@ class OperationGoesOn(Unreachable):
         super().__init__(
             f"this deployer stops; ask again as {request_id} for the rest", metadata={"request_id": request_id}
         )
+
+
+class OperationEnds(Unreachable):
+    """This deployer stops, and with it an operation that nobody can ask for again."""
+
+    reason = "GOING_AWAY"
+
+    def __init__(self, operation_id: str) -> None:
+        what = f"operation {operation_id} stops with it" if operation_id else "nothing was begun"
+        super().__init__(f"this deployer stops, and {what}", metadata={"id": operation_id})
 
 
 class Unforeseen(DomainError):

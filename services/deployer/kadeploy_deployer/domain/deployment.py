@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from kadeploy_deployer.domain.facts import NO_FACTS, NodeFacts
 from kadeploy_deployer.domain.lifecycle import FINISHED
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
-from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.domain.states import SUCCEEDED, DeploymentState, FailureReason, NodeState
+from kadeploy_deployer.domain.transition import ENDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +22,14 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDeployment:
-    """One node's part in a deployment.
+    """One node's part in a deployment or operation.
 
     A node that was left out has no state, and a reason. `step` and `attempt` are its journal: what is being done to it,
     written before it is begun.
     """
 
     node: str
-    state: PartitionState | None
+    state: NodeState | None
     device: str
     partition: int
     facts: NodeFacts = NO_FACTS
@@ -49,7 +50,12 @@ class NodeDeployment:
     @property
     def active(self) -> bool:
         """True while the node walks the plan."""
-        return self.state not in (None, PartitionState.DEPLOYED, PartitionState.ERROR)
+        return self.state is not None and self.state not in ENDED
+
+    @property
+    def succeeded(self) -> bool:
+        """True when all was done to the node that was to be."""
+        return self.state in SUCCEEDED
 
     def has_done(self, step: str) -> bool:
         """Returns whether the node did a step of the plan."""
@@ -92,7 +98,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to drive a deployment. The fence grows with each owner; an old one opens nothing.
+    """The right to drive a deployment or operation. The fence grows with each owner; an old one opens nothing.
 
     `dead_drivers`: how many drivers have died since a node of the deployment last moved on.
     """
@@ -109,17 +115,18 @@ def verdict(nodes: Sequence[NodeDeployment]) -> tuple[bool, str]:
     Nodes that were left out (at the creation, or while it waited) are named, but are no failure of the deployment.
     """
     included = [node for node in nodes if node.included]
-    failed = [node for node in included if node.state is not PartitionState.DEPLOYED]
+    failed = [node for node in included if not node.succeeded]
     left_out = [node for node in nodes if not node.included]
     text = f"{len(included) - len(failed)} of {len(included)} nodes deployed"
     if failed:
-        text += f"; failed: {_list_of(failed)}"
+        text += f"; failed: {list_of(failed)}"
     if left_out:
-        text += f"; left out: {_list_of(left_out)}"
+        text += f"; left out: {list_of(left_out)}"
     return not failed, text
 
 
-def _list_of(nodes: Sequence[NodeDeployment], most: int = 10) -> str:
+def list_of(nodes: Sequence[NodeDeployment], most: int = 10) -> str:
+    """Returns how a sentence names nodes that failed, each with its reason."""
     words = [f"{node.node} ({(node.reason or FailureReason.INTERNAL).replace('_', ' ')})" for node in nodes[:most]]
     more = len(nodes) - most
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")

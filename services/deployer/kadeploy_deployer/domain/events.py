@@ -1,8 +1,8 @@
-"""The events of a deployment, in order. Watchers read them; nothing is derived from them."""
+"""The events of a deployment or operation, in order. Watchers read them; nothing is derived from them."""
 
 from dataclasses import dataclass
 
-from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.domain.states import DeploymentState, FailureReason, OperationNodeState, PartitionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,15 @@ class PartitionStateChanged:
     """The target partition of a node is in another state."""
 
     state: PartitionState | None
+    reason: FailureReason | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStateChanged:
+    """A node of an operation is in another state. `state` None: it was left out."""
+
+    state: OperationNodeState | None
     reason: FailureReason | None = None
     description: str = ""
 
@@ -55,7 +64,15 @@ class Remark:
     text: str
 
 
-EventKind = DeploymentStateChanged | PartitionStateChanged | StepStarted | StepProgressed | StepEnded | Remark
+EventKind = (
+    DeploymentStateChanged
+    | PartitionStateChanged
+    | NodeStateChanged
+    | StepStarted
+    | StepProgressed
+    | StepEnded
+    | Remark
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

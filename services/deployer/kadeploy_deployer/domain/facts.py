@@ -1,4 +1,4 @@
-"""What a deployment learns about one node on the way. Frozen, plain and durable: a resumed step knows it too."""
+"""What a deployment or operation learns about one node. Frozen, plain and durable: a resumed step knows it too."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -11,12 +11,16 @@ TOKEN_BYTES = 16
 class NodeFacts:
     """What was learned about one node in this deployment. A step that learns more returns new facts.
 
-    The two tokens are made from the deployment's secret; they are empty where a node is only shown.
+    `marker_secret` stands in the marker file and nowhere else: not on a command line that the network carries.
+    The secrets are made from the deployment's; they are empty where a node is only shown.
     `previous_host_keys`: of the system that ran before, if we deployed it.
+    `begun`: whether an operation may have done what must not be done twice; it is durable before that is done.
+    `left_boot_id`: of what ran on the node before an operation rebooted it; empty: nobody could look.
     """
 
     deployment_token: str = ""
     system_token: str = ""
+    marker_secret: str = ""
     previous_host_keys: tuple[str, ...] = ()
     deployment_boot_id: str = ""
     image_digest: str = ""
@@ -24,6 +28,8 @@ class NodeFacts:
     boot_id: str = ""
     root_device: str = ""
     kernel_command_line: str = ""
+    begun: bool = False
+    left_boot_id: str = ""
 
 
 NO_FACTS: Final = NodeFacts()
@@ -33,7 +39,9 @@ NO_FACTS: Final = NodeFacts()
 def first_facts(secret: str, node: str) -> NodeFacts:
     """Returns the facts of a node of which nothing was learned yet: its tokens, which nobody can guess."""
     return NodeFacts(
-        deployment_token=_token(secret, f"deployment of {node}"), system_token=_token(secret, f"system of {node}")
+        deployment_token=_token(secret, f"deployment of {node}"),
+        system_token=_token(secret, f"system of {node}"),
+        marker_secret=_token(secret, f"marker of {node}"),
     )
 
 

@@ -5,4 +5,9 @@ OPERATION_PREFIX = "op-"
 
 def in_words(holder: str) -> str:
     """Returns how sentences name a holder."""
-    return f"{'operation' if holder.startswith(OPERATION_PREFIX) else 'deployment'} {holder}"
+    return f"{'operation' if is_operation(holder) else 'deployment'} {holder}"
+
+
+def is_operation(holder: str) -> bool:
+    """Returns whether an id is that of an operation that is no deployment."""
+    return holder.startswith(OPERATION_PREFIX)

@@ -11,7 +11,8 @@ class LeaseKind(StrEnum):
     """What can be held."""
 
     DEPLOYMENT = "deployment"
-    OPERATION = "operation"
+    """Of a deployment, or of anything else that is done to nodes."""
+    CONSOLE = "console"
     QUEUE_PLACE = "queue_place"
 
 
@@ -21,7 +22,7 @@ class LeaseRecord:
 
     Attributes:
         kind: what is held.
-        name: the deployment's or operation's id, or the ticket of the place.
+        name: the id of the deployment, operation or console session, or the ticket of the place.
         seconds: how long it lasts from each renewal on.
         renewals: how often it was renewed.
         driver: the process that drives the deployment; empty when it was given back.

@@ -8,7 +8,13 @@ from enum import StrEnum
 from typing import TypeVar
 
 from kadeploy_deployer.domain.errors import IllegalTransition
-from kadeploy_deployer.domain.states import DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.domain.states import (
+    DeploymentState,
+    FailureReason,
+    NodeState,
+    OperationNodeState,
+    PartitionState,
+)
 
 
 class DeploymentTrigger(StrEnum):
@@ -29,7 +35,7 @@ class DeploymentTrigger(StrEnum):
 
 
 class PartitionTrigger(StrEnum):
-    """What can happen to the target partition of a node in a deployment."""
+    """What can happen to a node: to its target partition in a deployment, or to the node itself in an operation."""
 
     WAIT = "wait"
     """A step began that leaves the partition alone."""
@@ -39,12 +45,16 @@ class PartitionTrigger(StrEnum):
     """A step began that brings the node into the new system."""
     SEEN = "seen"
     """The node was seen running the new system."""
+    WORK = "work"
+    """A step of an operation began."""
+    DONE = "done"
+    """The last step of an operation is done."""
     FAIL = "fail"
     """The node failed a step."""
     CANCEL = "cancel"
-    """The deployment was cancelled."""
+    """The deployment or operation was cancelled."""
     LOSE = "lose"
-    """The deployment was lost."""
+    """The deployment or operation was lost."""
 
 
 DEPLOYMENT: Mapping[tuple[DeploymentState, DeploymentTrigger], DeploymentState] = {
@@ -81,7 +91,28 @@ PARTITION: Mapping[tuple[PartitionState, PartitionTrigger], PartitionState] = {
     (PartitionState.REBOOTING, PartitionTrigger.LOSE): PartitionState.ERROR,
 }
 
-ENTERS: Mapping[PartitionState, PartitionTrigger] = {
+OPERATION_NODE: Mapping[tuple[OperationNodeState, PartitionTrigger], OperationNodeState] = {
+    # Untouched.
+    (OperationNodeState.TO_DO, PartitionTrigger.WORK): OperationNodeState.DOING,
+    (OperationNodeState.TO_DO, PartitionTrigger.FAIL): OperationNodeState.ERROR,
+    (OperationNodeState.TO_DO, PartitionTrigger.CANCEL): OperationNodeState.ERROR,
+    (OperationNodeState.TO_DO, PartitionTrigger.LOSE): OperationNodeState.ERROR,
+    # Being worked on.
+    (OperationNodeState.DOING, PartitionTrigger.WORK): OperationNodeState.DOING,
+    (OperationNodeState.DOING, PartitionTrigger.DONE): OperationNodeState.DONE,
+    (OperationNodeState.DOING, PartitionTrigger.FAIL): OperationNodeState.ERROR,
+    (OperationNodeState.DOING, PartitionTrigger.CANCEL): OperationNodeState.ERROR,
+    (OperationNodeState.DOING, PartitionTrigger.LOSE): OperationNodeState.ERROR,
+}
+
+LAST: Mapping[NodeState, PartitionTrigger] = {
+    PartitionState.REBOOTING: PartitionTrigger.SEEN,
+    OperationNodeState.DOING: PartitionTrigger.DONE,
+}
+"""The trigger of the end of a plan's last step, by the state that the node is in; elsewhere SEEN, which is illegal."""
+
+ENTERS: Mapping[NodeState, PartitionTrigger] = {
+    OperationNodeState.DOING: PartitionTrigger.WORK,
     PartitionState.TO_DEPLOY: PartitionTrigger.WAIT,
     PartitionState.DEPLOYING: PartitionTrigger.WRITE,
     PartitionState.REBOOTING: PartitionTrigger.REBOOT,
@@ -113,6 +144,13 @@ def advance_deployment(state: DeploymentState, trigger: DeploymentTrigger) -> De
 def advance_partition(state: PartitionState, trigger: PartitionTrigger) -> PartitionState:
     """Returns the state of a partition after the trigger, or raises IllegalTransition."""
     return _advance(PARTITION, state, trigger)
+
+
+def advance_node(state: NodeState, trigger: PartitionTrigger) -> NodeState:
+    """Returns the state of a node after the trigger, by the table of what is done to it. Raises IllegalTransition."""
+    if isinstance(state, OperationNodeState):
+        return _advance(OPERATION_NODE, state, trigger)
+    return advance_partition(state, trigger)
 
 
 def given_up(state: DeploymentState, reason: FailureReason) -> DeploymentTrigger:

@@ -91,6 +91,13 @@ class NodeSnapshot:
         return None
 
     @property
+    def disk_words(self) -> tuple[str, ...]:
+        """All partitions of the target disk as rights name them, the target's first."""
+        partitions = self.disk.partitions if self.disk else ()
+        words = (self.partition_device(part.number).removeprefix("/dev/") for part in partitions)
+        return tuple(dict.fromkeys((self.target_word, *words)))
+
+    @property
     def target_word(self) -> str:
         """The target partition as rights name it: "vda3", "nvme0n1p3"."""
         return self.partition_device(self.partition).removeprefix("/dev/")
@@ -113,15 +120,26 @@ class FileSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveSnapshot:
-    """A pre- or post-install archive. `script`: path in the archive; "none" runs nothing."""
+    """A pre- or post-install archive.
+
+    `script`: path in the archive; "none" runs nothing. `arguments`: of the script; empty: where it was unpacked.
+    """
 
     file: FileSnapshot
     script: str
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSnapshot:
-    """One version of an environment."""
+    """One version of an environment.
+
+    Attributes:
+        destructive: what it leaves on a node is not trusted for a deployment from the running system.
+        whole_disk: the image brings a partition table.
+        system_partition: the one of that table that holds the system, 0 where none is known.
+        described: its request described it, and it is recorded nowhere.
+    """
 
     name: str
     version: int
@@ -141,6 +159,14 @@ class EnvironmentSnapshot:
     partition_type_id: int = 0x83
     required_size_bytes: int = 0
     options: str = ""
+    architecture: str = ""
+    custom_variables: tuple[tuple[str, str], ...] = ()
+    destructive: bool = False
+    running_system_refused: bool = False
+    kexec_refused: bool = False
+    whole_disk: bool = False
+    system_partition: int = 0
+    described: bool = False
 
     @property
     def least_size_bytes(self) -> int:
@@ -151,7 +177,9 @@ class EnvironmentSnapshot:
     def listed(self) -> "EnvironmentSnapshot":
         """What lists tell of it: its name, version, owner and image."""
         image = FileSnapshot(uri="", digest=self.image.digest, size_bytes=self.image.size_bytes)
-        return EnvironmentSnapshot(name=self.name, version=self.version, owner=self.owner, image=image)
+        return EnvironmentSnapshot(
+            name=self.name, version=self.version, owner=self.owner, image=image, described=self.described
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +243,7 @@ class DeploymentSpec:
     first_check_timeout: float | None = None
     last_check_timeout: float | None = None
     user: str = ""
+    whole_disk: bool = False
 
     @property
     def listed(self) -> "DeploymentSpec":

@@ -1,6 +1,7 @@
 """The words of the specification: states, reasons, policies. Values are the words themselves."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class DeploymentState(StrEnum):
@@ -31,6 +32,46 @@ class PartitionState(StrEnum):
     """Something failed; the description says what and when."""
 
 
+class OperationNodeState(StrEnum):
+    """The states of a node in an operation outside of a deployment: a reboot, a power change, a command."""
+
+    TO_DO = "to_do"
+    """Nothing was done to it yet."""
+    DOING = "doing"
+    """It is being worked on."""
+    DONE = "done"
+    """What was asked for is done."""
+    ERROR = "error"
+    """Something failed; the description says what."""
+
+
+NodeState = PartitionState | OperationNodeState
+"""The state of a node in whatever is done to it."""
+
+SUCCEEDED: Final[frozenset[NodeState]] = frozenset({PartitionState.DEPLOYED, OperationNodeState.DONE})
+"""The states of a node to which all was done that was to be."""
+
+FAILED: Final[frozenset[NodeState]] = frozenset({PartitionState.ERROR, OperationNodeState.ERROR})
+"""The states of a node that failed."""
+
+
+class OperationKind(StrEnum):
+    """What is done to nodes."""
+
+    DEPLOYMENT = "deployment"
+    REBOOT = "reboot"
+    POWER = "power"
+    COMMAND = "command"
+
+
+class PowerAction(StrEnum):
+    """What can be done to the power of a node."""
+
+    ON = "on"
+    OFF = "off"
+    CYCLE = "cycle"
+
+
 class FailureReason(StrEnum):
     """Why a node failed or was left out. Free text always stands beside it."""
 
@@ -53,6 +94,13 @@ class FailureReason(StrEnum):
     CANCELLED = "cancelled"
     LEASE_LOST = "lease_lost"
     INTERNAL = "internal"
+    NOTHING_DEPLOYED_THERE = "nothing_deployed_there"
+    NOT_THERE_AFTER_REBOOT = "not_there_after_reboot"
+    POWER_FAILED = "power_failed"
+    NODE_UNREACHABLE = "node_unreachable"
+    COMMAND_TIMED_OUT = "command_timed_out"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    INVENTORY_UNREACHABLE = "inventory_unreachable"
 
 
 class BusyPolicy(StrEnum):

@@ -1,17 +1,18 @@
 """How a node moves through the plan: pure values, one per journalled change. The lifecycle table decides what is legal.
 
-A node is at a position: the state of its partition, its step, the attempt at it. A transition leads from one position
-to the next and is stored as compare-and-set: it changes nothing if the node is not where the transition begins.
+A node is at a position: its state (in a deployment that of its partition), its step, the attempt at it. A transition
+leads from one position to the next and is stored as compare-and-set: it changes nothing if the
+node is not where the transition begins.
 """
 
 from dataclasses import dataclass, replace
 
 from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.lifecycle import ENTERS, PartitionTrigger, advance_partition
+from kadeploy_deployer.domain.lifecycle import ENTERS, LAST, PartitionTrigger, advance_node
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import PartitionState
+from kadeploy_deployer.domain.states import FAILED, SUCCEEDED, NodeState
 
-ENDED = frozenset({PartitionState.DEPLOYED, PartitionState.ERROR})
+ENDED = SUCCEEDED | FAILED
 """The states in which nothing is to be done to a node any more, but to leave it bootable."""
 
 
@@ -19,7 +20,7 @@ ENDED = frozenset({PartitionState.DEPLOYED, PartitionState.ERROR})
 class NodePosition:
     """Where a node is. `step` is empty before the first step; attempts count from 1."""
 
-    state: PartitionState
+    state: NodeState
     step: str = ""
     attempt: int = 0
 
@@ -28,13 +29,23 @@ class NodePosition:
         """True while the node walks the plan."""
         return self.state not in ENDED
 
+    @property
+    def succeeded(self) -> bool:
+        """True when all was done to the node that was to be."""
+        return self.state in SUCCEEDED
+
+    @property
+    def failed(self) -> bool:
+        """True when the node is in error."""
+        return self.state in FAILED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTarget:
-    """A step that a node enters, and the state that this puts its partition in."""
+    """A step that a node enters, and the state that this puts it in."""
 
     name: str
-    state: PartitionState
+    state: NodeState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +98,7 @@ def enter(node: str, before: NodePosition, step: StepTarget) -> Transition:
 def finish(
     node: str, before: NodePosition, *, following: StepTarget | None, facts: NodeFacts | None, time: float
 ) -> Transition:
-    """Returns the transition of a node that did its step: into the following one, or, without one, to `deployed`.
+    """Returns the transition of a node that did its step: into the following one, or, without one, to its good end.
 
     Raises IllegalTransition.
     """
@@ -95,8 +106,8 @@ def finish(
     if following is not None:
         after = _entered(before, following)
     else:
-        seen = advance_partition(before.state, PartitionTrigger.SEEN)
-        after = NodePosition(state=seen, step=before.step, attempt=before.attempt)
+        end = advance_node(before.state, LAST.get(before.state, PartitionTrigger.SEEN))
+        after = NodePosition(state=end, step=before.step, attempt=before.attempt)
     return Transition(node=node, before=before, after=after, ended=ended, facts=facts)
 
 
@@ -119,7 +130,7 @@ def fail(
     ended = None
     if time is not None and before.step:
         ended = StepEnd(step=before.step, attempt=before.attempt, time=time, failure=failure)
-    after = NodePosition(state=advance_partition(before.state, trigger), step=before.step, attempt=before.attempt)
+    after = NodePosition(state=advance_node(before.state, trigger), step=before.step, attempt=before.attempt)
     return Transition(node=node, before=before, after=after, ended=ended, failure=failure)
 
 
@@ -130,4 +141,4 @@ def fail_after(node: str, before: NodePosition, failure: Failure, *, facts: Node
 
 
 def _entered(before: NodePosition, step: StepTarget) -> NodePosition:
-    return NodePosition(state=advance_partition(before.state, ENTERS[step.state]), step=step.name, attempt=1)
+    return NodePosition(state=advance_node(before.state, ENTERS[step.state]), step=step.name, attempt=1)

@@ -163,12 +163,12 @@ class Driving:
         """Ends a deployment, and does nothing else."""
         name = self.lease.deployment_id
         try:
-            deployment = await self._store.get(name)
+            found = await self._store.find(name)
             await self._store.end(
                 self.lease,
-                trigger=given_up(deployment.state, failure.reason),
+                trigger=given_up(found.state, failure.reason),
                 description=failure.description,
-                failures={node.node: failure for node in deployment.nodes if node.active},
+                failures={node.node: failure for node in found.nodes if node.active},
                 node_trigger=PartitionTrigger.LOSE,
                 now=self._clock.now(),
             )

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.errors import GoingAway, WatcherTooSlow, WatchHistoryGone
 from kadeploy_deployer.domain.events import Event, StepProgressed
 from kadeploy_deployer.domain.lifecycle import FINISHED
+from kadeploy_deployer.domain.operation import AnyOperation
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 
@@ -22,9 +22,9 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A deployment as it stands; events follow from its last sequence on."""
+    """A deployment or operation as it stands; events follow from its last sequence on."""
 
-    deployment: Deployment
+    deployment: AnyOperation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,11 @@ class EventLog:
             watcher.progress[node, kind.step] = (time, kind)
             watcher.bell.set()
 
+    @property
+    def is_closed(self) -> bool:
+        """True when the process stops."""
+        return self._closed
+
     def close(self) -> None:
         """Ends all watches: the process stops."""
         self._closed = True
@@ -112,7 +117,7 @@ class EventLog:
             raise WatchHistoryGone(deployment_id, after)
         seen = after
         if seen == 0:
-            deployment = await store.get(deployment_id)
+            deployment = await store.find(deployment_id)
             seen = deployment.last_sequence
             yield Snapshot(deployment=deployment)
         spoken = clock.monotonic()

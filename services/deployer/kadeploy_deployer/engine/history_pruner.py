@@ -11,15 +11,12 @@ from collections.abc import Awaitable, Callable
 from kadeploy_deployer.domain.errors import StoreFailed
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
-from kadeploy_deployer.ports.operation_store import OperationStore
 
 LOOK_SECONDS = 3600.0
 PAUSE_SECONDS = 1.0
 """Between two drops: whoever deploys now comes first."""
 STOP_SECONDS = 10.0
 DAY = 24 * 3600.0
-REQUEST_SECONDS = DAY
-"""How long a request for an operation is known: far longer than anybody asks again for an answer that was lost."""
 JUMP_SECONDS = 60.0
 """So far a clock may be put right without having been wrong."""
 
@@ -27,25 +24,24 @@ logger = logging.getLogger(__name__)
 
 
 class HistoryPruner:
-    """Looks once an hour for events and outputs of deployments, and for requests, that are too old to be kept.
+    """Looks once an hour for events and outputs of deployments, and for operations, that are too old to be kept.
 
     Args:
-        store: where deployments are.
-        operations: where requests for operations are.
+        store: where they are.
         clock: time.
-        days: how long events and outputs are kept after a deployment's end; 0: for ever.
+        days: how long events and outputs are kept after a deployment's end, and operations after theirs, these for at
+            least a day, so that they can be asked for again; 0: for ever.
     """
 
-    def __init__(self, *, store: DeploymentStore, operations: OperationStore, clock: Clock, days: float) -> None:
+    def __init__(self, *, store: DeploymentStore, clock: Clock, days: float) -> None:
         self._store = store
-        self._operations = operations
         self._clock = clock
         self._days = days
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begins."""
-        self._task = asyncio.create_task(self._prune_repeatedly(), name="forgetting")
+        self._task = asyncio.create_task(self._prune_repeatedly(), name="history pruner")
 
     async def close(self) -> None:
         """Ends it."""
@@ -62,7 +58,7 @@ class HistoryPruner:
                 logger.warning("the database's clock has jumped by %+.0f s: nothing old is dropped now", ahead - before)
                 continue
             try:
-                await self._forget()
+                await self._prune()
             except StoreFailed as error:
                 logger.warning("what is old cannot be dropped now: %s", error)
             except Exception:
@@ -73,11 +69,12 @@ class HistoryPruner:
         """Returns how far the time is ahead of the monotonic clock: it changes when the time jumps, and then alone."""
         return self._clock.now() - self._clock.monotonic()
 
-    async def _forget(self) -> None:
+    async def _prune(self) -> None:
+        if not self._days:
+            return
         now = self._clock.now()
-        await self._all(lambda: self._operations.forget_requests(before=now - REQUEST_SECONDS))
-        if self._days:
-            await self._all(lambda: self._store.prune_one(before=now - self._days * DAY))
+        await self._all(lambda: self._store.drop_operations(before=now - max(self._days, 1.0) * DAY))
+        await self._all(lambda: self._store.prune_one(before=now - self._days * DAY))
 
     async def _all(self, drop: Callable[[], Awaitable[bool]]) -> None:
         while await drop():

@@ -12,13 +12,12 @@ from typing_extensions import override
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.events import StepProgressed
 from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.states import PartitionState
 from kadeploy_deployer.domain.transition import NodePosition, Transition
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.write_batcher import WriteBatcher
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
-from kadeploy_deployer.ports.journal_entries import JournalEntry, NodeReleased, OutputEntry, RemarkEntry
+from kadeploy_deployer.ports.journal_entries import FactsLearned, JournalEntry, NodeReleased, OutputEntry, RemarkEntry
 from kadeploy_deployer.ports.recorder import Recorder
 from kadeploy_deployer.ports.store_values import RunData
 
@@ -46,7 +45,7 @@ class DeploymentJournal(Recorder):
 
     def resume(self, data: RunData) -> None:
         """Takes over what the database says."""
-        for node in data.deployment.nodes:
+        for node in data.operation.nodes:
             if node.state is not None:
                 self.positions[node.node] = NodePosition(state=node.state, step=node.step, attempt=node.attempt)
                 self.facts[node.node] = node.facts
@@ -60,11 +59,7 @@ class DeploymentJournal(Recorder):
     @property
     def unrecovered(self) -> list[str]:
         """The nodes in error that nobody has left bootable yet."""
-        return [
-            node
-            for node, position in self.positions.items()
-            if position.state is PartitionState.ERROR and node in self.locked
-        ]
+        return [node for node, position in self.positions.items() if position.failed and node in self.locked]
 
     async def write(self, entry: JournalEntry) -> None:
         """Returns when the entry is durable. Raises LeaseLost, StoreFailed."""
@@ -84,6 +79,10 @@ class DeploymentJournal(Recorder):
         await self.write(RemarkEntry(node=node, text=text))
 
     @override
+    async def learn(self, node: str, facts: NodeFacts) -> None:
+        await self.write(FactsLearned(node=node, facts=facts))
+
+    @override
     def progress(self, node: str, step: str, done: int, total: int) -> None:
         kind = StepProgressed(step=step, done=done, total=total)
         self._log.progress(self._lease.deployment_id, node, kind, time=self._clock.now())
@@ -95,7 +94,9 @@ class DeploymentJournal(Recorder):
                 self.positions[entry.node] = entry.after
                 if entry.facts is not None:
                     self.facts[entry.node] = entry.facts
-                if entry.after.state is PartitionState.DEPLOYED:
+                if entry.after.succeeded:
                     self.locked.discard(entry.node)
+            elif isinstance(entry, FactsLearned):
+                self.facts[entry.node] = entry.facts
             elif isinstance(entry, NodeReleased):
                 self.locked.discard(entry.node)

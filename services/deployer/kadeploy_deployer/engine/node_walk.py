@@ -7,20 +7,20 @@ Everything that is decided is durable before it is acted upon; the process can d
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 
 from kadeploy_deployer.domain.deployment import NodeDeployment
 from kadeploy_deployer.domain.errors import LeaseLost, StoreFailed
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import Failure, StepFailed
-from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.domain.transition import StepTarget, enter, fail, fail_after, finish, retry
 from kadeploy_deployer.engine.journal import DeploymentJournal
-from kadeploy_deployer.engine.rights import RightsGuard
 from kadeploy_deployer.engine.step_run import bounded, described, first_line, policy, run_step
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.ports import PowerError, ShellError
 from kadeploy_deployer.ports.journal_entries import NodeReleased
-from kadeploy_deployer.steps.step import Step, StepContext
+from kadeploy_deployer.steps.step import NodeStep, StepContext, WalkContext
 
 logger = logging.getLogger(__name__)
 
@@ -28,23 +28,43 @@ RECOVERY_SECONDS = 240.0
 
 LeaveBootable = Callable[[StepContext, str], Awaitable[None]]
 
+_Context = TypeVar("_Context", bound=WalkContext)
+
+
+class StepGuard(Protocol):
+    """Says whether a node may enter a step."""
+
+    async def lost(self, node: str) -> Failure | None:
+        """Returns why it must not, None if it may: the user has lost their right on it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walks:
-    """What all nodes of a deployment share on their way. `guard`: asked before a node enters a step."""
+class Walks(Generic[_Context]):
+    """What all nodes of a deployment or operation share on their way.
 
-    guard: RightsGuard
-    context: StepContext
-    plan: Sequence[Step]
+    Attributes:
+        guard: asked before a node enters a step.
+        context: what steps are given.
+        plan: the steps, in their order.
+        journal: where each node is.
+        leave_bootable: what is done to a node that failed.
+        describe: makes of a failure and the name of its step what users read.
+    """
+
+    guard: StepGuard
+    context: _Context
+    plan: Sequence[NodeStep[_Context]]
     journal: DeploymentJournal
-    leave_bootable: LeaveBootable
+    leave_bootable: Callable[[_Context, str], Awaitable[None]]
+    describe: Callable[[Failure, str], Failure] = described
 
 
-async def walk(node: NodeDeployment, walks: Walks) -> None:
-    """Walks a node from where its journal is to its end: deployed, or failed and left bootable as far as that goes.
+async def walk(node: NodeDeployment, walks: Walks[_Context]) -> None:
+    """Walks a node from where its journal is to its end: done, or failed and left bootable as far as that goes.
 
     Raises:
-        LeaseLost, StoreFailed: it is about the whole deployment.
+        LeaseLost, StoreFailed: it is about the whole deployment or operation.
         IllegalTransition: the plan does not go with the lifecycle.
     """
     name, journal = node.node, walks.journal
@@ -61,11 +81,11 @@ async def walk(node: NodeDeployment, walks: Walks) -> None:
         number += 1
     if await _begins(name, walks, plan[number] if number < len(plan) else None):
         await _walk_from(name, walks, plan, number)
-    if journal.positions[name].state is PartitionState.ERROR:
+    if journal.positions[name].failed:
         await recover(name, walks)
 
 
-async def _begins(node: str, walks: Walks, step: Step | None) -> bool:
+async def _begins(node: str, walks: Walks[_Context], step: NodeStep[_Context] | None) -> bool:
     """Journals that a node enters a step, unless its journal says so; returns False if it must not."""
     journal = walks.journal
     if step is None:
@@ -79,7 +99,7 @@ async def _begins(node: str, walks: Walks, step: Step | None) -> bool:
     return True
 
 
-async def _walk_from(node: str, walks: Walks, plan: Sequence[Step], number: int) -> None:
+async def _walk_from(node: str, walks: Walks[_Context], plan: Sequence[NodeStep[_Context]], number: int) -> None:
     """Walks a node from the step that it has entered to its end."""
     journal = walks.journal
     while journal.positions[node].active:
@@ -98,13 +118,13 @@ async def _walk_from(node: str, walks: Walks, plan: Sequence[Step], number: int)
             await journal.write(fail_after(node, journal.positions[node], lost, facts=facts, time=time))
 
 
-async def _lost(node: str, walks: Walks, step: Step) -> Failure | None:
+async def _lost(node: str, walks: Walks[_Context], step: NodeStep[_Context]) -> Failure | None:
     """Returns why a node must not enter a step: the deployment's owner has lost their right on it."""
     lost = await walks.guard.lost(node)
-    return None if lost is None else described(lost, step.name)
+    return None if lost is None else walks.describe(lost, step.name)
 
 
-async def recover(node: str, walks: Walks) -> None:
+async def recover(node: str, walks: Walks[_Context]) -> None:
     """Leaves a failed node bootable and gives up its lock; if it cannot be left bootable, a remark says so.
 
     Raises LeaseLost, StoreFailed: whoever drives the deployment next does it again.
@@ -126,17 +146,22 @@ async def recover(node: str, walks: Walks) -> None:
     await walks.journal.write(NodeReleased(node=node))
 
 
-async def _leave_bootable(node: str, walks: Walks) -> None:
+async def _leave_bootable(node: str, walks: Walks[_Context]) -> None:
     await walks.leave_bootable(walks.context, node)
 
 
-async def _attempt(step: Step, node: str, walks: Walks) -> NodeFacts:
+async def _attempt(step: NodeStep[_Context], node: str, walks: Walks[_Context]) -> NodeFacts:
     timeout = policy(step, walks.context, node).timeout
-    return await run_step(step, replace(walks.context, timeout=timeout), node)
+    return await run_step(step, walks.context.bounded_by(timeout), node)
 
 
 async def _go_on(
-    node: str, walks: Walks, following: Step | None, *, facts: NodeFacts | None = None, done: bool = True
+    node: str,
+    walks: Walks[_Context],
+    following: NodeStep[_Context] | None,
+    *,
+    facts: NodeFacts | None = None,
+    done: bool = True,
 ) -> None:
     """Journals that a node enters a step, or is deployed when none follows; and, with `done`, that it did the last."""
     journal = walks.journal
@@ -150,10 +175,10 @@ async def _go_on(
     await journal.write(transition if done else replace(transition, ended=None))
 
 
-async def _judge(step: Step, node: str, failure: Failure, walks: Walks) -> None:
+async def _judge(step: NodeStep[_Context], node: str, failure: Failure, walks: Walks[_Context]) -> None:
     """Journals a failed attempt: another one follows, or the node has failed."""
     journal, time = walks.journal, walks.context.ports.clock.now()
-    before, failure = journal.positions[node], described(failure, step.name)
+    before, failure = journal.positions[node], walks.describe(failure, step.name)
     if failure.retriable and before.attempt <= policy(step, walks.context, node).retries:
         lost = await _lost(node, walks, step)
         if lost is None:

@@ -13,6 +13,7 @@ from functools import partial
 from kadeploy_deployer.domain import node_set
 from kadeploy_deployer.domain.errors import DEPLOY, RightMissing
 from kadeploy_deployer.domain.outcome import Failure
+from kadeploy_deployer.domain.snapshot import DeploymentSpec, NodeSnapshot
 from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.engine.write_batcher import WriteBatcher
 from kadeploy_deployer.ports import Clock, Inventory
@@ -36,12 +37,19 @@ class RightsQuery:
     Attributes:
         user: whose; empty when none is needed: administrators who act for themselves.
         partitions: by node, "sda3": what a right has to name; any right will do on nodes that are not there.
+        more: by node, further partitions that a right has to name too: those of a disk that is overwritten.
         to: what the user wants, as an error says it.
     """
 
     user: str
     partitions: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Sequence[str]] = field(default_factory=dict)
     to: str = DEPLOY
+
+
+def overwritten_partitions(spec: DeploymentSpec, nodes: Mapping[str, NodeSnapshot]) -> Mapping[str, Sequence[str]]:
+    """Returns by node the partitions that a deployment of a whole disk overwrites; empty for all other deployments."""
+    return {name: node.disk_words for name, node in nodes.items()} if spec.whole_disk else {}
 
 
 async def find_missing_rights(query: RightsQuery, nodes: Sequence[str], *, inventory: Inventory) -> frozenset[str]:
@@ -50,7 +58,8 @@ async def find_missing_rights(query: RightsQuery, nodes: Sequence[str], *, inven
         return frozenset()
     by_partition: dict[str, list[str]] = {}
     for node in nodes:
-        by_partition.setdefault(query.partitions.get(node, ""), []).append(node)
+        for word in dict.fromkeys((query.partitions.get(node, ""), *query.more.get(node, ()))):
+            by_partition.setdefault(word, []).append(node)
     missing: set[str] = set()
     for partition, names in by_partition.items():
         allowed = await inventory.check_rights(node_set.fold(names), user=query.user, partition=partition)

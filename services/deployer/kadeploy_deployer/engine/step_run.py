@@ -15,8 +15,9 @@ from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.time_limit import TimeLimit, current_limit
 from kadeploy_deployer.ports import BootError, Clock, ImageError, PowerError, ShellError
-from kadeploy_deployer.steps.step import Step, StepContext
+from kadeploy_deployer.steps.step import NodeStep, WalkContext
 
+_Context = TypeVar("_Context", bound=WalkContext)
 _Result = TypeVar("_Result")
 
 logger = logging.getLogger(__name__)
@@ -27,12 +28,12 @@ LONGEST_DESCRIPTION = 400
 """How long the description of a failure may be."""
 
 
-async def run_step(step: Step, context: StepContext, node: str) -> NodeFacts:
+async def run_step(step: NodeStep[_Context], context: _Context, node: str) -> NodeFacts:
     """Runs a step on a node and returns what is known of it then. `context.timeout` bounds it.
 
     Raises:
         StepFailed: the node failed, for whatever reason.
-        LeaseLost, StoreFailed: it is about the whole deployment.
+        LeaseLost, StoreFailed: it is about the whole deployment or operation.
     """
     try:
         return await bounded(step.run(context, node), clock=context.ports.clock, seconds=context.timeout)
@@ -92,7 +93,7 @@ async def bounded(work: Coroutine[Any, Any, _Result], *, clock: Clock, seconds: 
     return task.result()
 
 
-def policy(step: Step, context: StepContext, node: str) -> StepPolicy:
+def policy(step: NodeStep[_Context], context: _Context, node: str) -> StepPolicy:
     """Returns timeout and retries of a step for a node: its cluster's, or else the step's own."""
     own = StepPolicy(timeout=step.timeout, retries=step.retries)
     wanted = context.profile(node).step_policies.get(step.name, own)
@@ -108,6 +109,16 @@ def described(failure: Failure, step: str) -> Failure:
     if len(text) > LONGEST_DESCRIPTION:
         text = text[: LONGEST_DESCRIPTION - 1] + "…"
     return replace(failure, description=f"{text} (step {step})")
+
+
+def plain(failure: Failure, _step: str) -> Failure:
+    """Returns the failure as it is, bounded: of an operation, each node has an answer of its own."""
+    text = failure.description.strip()
+    return (
+        failure
+        if len(text) <= LONGEST_DESCRIPTION
+        else replace(failure, description=f"{text[: LONGEST_DESCRIPTION - 1]}…")
+    )
 
 
 def first_line(text: str) -> str:

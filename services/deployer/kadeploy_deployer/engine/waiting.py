@@ -58,7 +58,7 @@ class Waiting:
 
         A node on which the user has no right any more is left out; the others are waited for.
         """
-        deployment = data.deployment
+        deployment = data.operation
         # What was waited before a take-over counts, and no clock that jumps.
         begin = self._clock.monotonic() - deployment.waited_seconds
         wanted = [node.node for node in deployment.nodes if node.active]
@@ -149,5 +149,5 @@ class Waiting:
 
 async def cancel_reason(store: DeploymentStore, lease: Lease) -> str:
     """Returns why a deployment is cancelled, as its owner or an administrator said it."""
-    deployment = await store.get(lease.deployment_id)
-    return deployment.cancel_reason or "cancelled"
+    found = await store.find(lease.deployment_id)
+    return found.cancel_reason or "cancelled"

@@ -37,10 +37,11 @@ class Observation:
 
     `arrived`: what should run there, when it does; else `seen` is a clause on what is there instead, and `wrong` says
     that a system answers which is not the one. `settled`: it was booted since, so no waiting makes it the right one.
-    `instead`: that system, if it said what it is.
+    `instead`: that system, if it said what it is. `host_key`: of what arrived, if it is none that was known.
     """
 
     arrived: Running | None = None
+    host_key: str = ""
     instead: Running | None = None
     seen: str = "nobody looked"
     wrong: bool = False

@@ -11,6 +11,10 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 MOUNTS = "/proc/self/mountinfo"
 MARKER = "/etc/kadeploy-deployment"
 """Written into the new system: which deployment made it."""
+PROOF = "proof"
+"""In the marker: a secret of the deployment and the node, which stands nowhere else."""
+DISTRUSTED = "destructive"
+"""Stands in the marker of a system from which nothing is deployed."""
 TOKEN_ARGUMENT = "kadeploy.token"  # noqa: S105 - the name of an argument
 NODE_ARGUMENT = "kadeploy.node"
 """Tells the deployment environment, and nothing else that boots, which node it is."""
@@ -61,13 +65,17 @@ async def look(shell: RemoteShell, host: ShellHost, *, device: str, timeout: flo
         CommandTimedOut: no answer in time.
         NodeFailed: an answer that makes no sense.
     """
-    # Every line comes with the file's name before it; files that are not there are passed over.
-    files = (COMMAND_LINE, BOOT_ID, MOUNTS, MARKER, _number_file(device))
-    result = await shell.run(host, ("grep", "-sH", "", *files), timeout=timeout)
+    result = await shell.run(host, question(device), timeout=timeout)
     running = parse(result.stdout, device)
     if not running.boot_id:
         raise NodeFailed(f"{host.name} answers, but does not say what it runs: {result.stderr.strip()[-200:]}")
     return running
+
+
+def question(device: str) -> tuple[str, ...]:
+    """Returns the command whose output `parse` reads. Nothing secret stands in it."""
+    # Every line comes with the file's name before it; files that are not there are passed over.
+    return ("grep", "-sH", "", COMMAND_LINE, BOOT_ID, MOUNTS, MARKER, _number_file(device))
 
 
 def parse(text: str, device: str) -> Running:

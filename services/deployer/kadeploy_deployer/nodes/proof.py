@@ -4,13 +4,14 @@ The boots of a deployment and the reboots outside of one are judged here alike: 
 named, and one that has booted since is not waited for.
 """
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kadeploy_deployer.nodes.ladder import Observation, try_look
-from kadeploy_deployer.nodes.probe import NODE_ARGUMENT, Running, argument
+from kadeploy_deployer.nodes.probe import NODE_ARGUMENT, PROOF, Running, argument, parse, question
 from kadeploy_deployer.nodes.probe_context import ProbeContext
-from kadeploy_deployer.ports import ShellHost
+from kadeploy_deployer.ports import ShellError, ShellHost
 
 WHO_SECONDS = 10.0
 
@@ -21,6 +22,8 @@ class Awaited:
 
     Attributes:
         host_keys: one of them proves it.
+        secret: what its marker says as proof, so that a system with another host key can prove itself, together with
+            all else that is awaited; empty: none can.
         other_keys: of other systems that may answer instead, so that they can be named.
         left: the boot id of what ran before the reboot, which cannot be it; empty: nobody knows.
         token: stands on its kernel's command line; empty: none does.
@@ -30,6 +33,7 @@ class Awaited:
     """
 
     host_keys: tuple[str, ...]
+    secret: str = ""
     other_keys: tuple[str, ...] = ()
     left: str = ""
     token: str = ""
@@ -48,10 +52,49 @@ async def look_for(context: ProbeContext, node: str, awaited: Awaited, *, timeou
     if isinstance(found, Running):
         problem = _difference(context, node, awaited, found)
         return _instead(awaited, found, problem) if problem else Observation(arrived=found)
-    if not found.wrong or not awaited.other_keys:
+    if not found.wrong:
         return found
-    other = await try_look(context, _host(context, node, awaited.other_keys), timeout=min(WHO_SECONDS, timeout))
-    return other if isinstance(other, Observation) else _instead(awaited, other, name_of(other))
+    if awaited.other_keys:
+        other = await try_look(context, _host(context, node, awaited.other_keys), timeout=min(WHO_SECONDS, timeout))
+        if isinstance(other, Running):
+            return _instead(awaited, other, name_of(other))
+        if not other.wrong:
+            return other
+    return await _look_by_secret(context, node, awaited, timeout=min(WHO_SECONDS, timeout)) or found
+
+
+async def _look_by_secret(context: ProbeContext, node: str, awaited: Awaited, *, timeout: float) -> Observation | None:
+    """Looks at whoever answers with a key that nobody knows, and returns it if it proves all that is awaited.
+
+    A system may make its host keys at its first boot. Only it has the marker's secret, which is on its disk alone; a
+    machine that poses as it learns nothing from what it is asked.
+    """
+    if not awaited.secret or not awaited.marker:
+        return None
+    machine = context.nodes[node]
+    device = machine.partition_device(machine.partition).removeprefix("/dev/")
+    host = _host(context, node, awaited.host_keys)
+    try:
+        said = await context.ports.shell.run_unproved(host, question(device), timeout=timeout)
+    except ShellError:
+        return None
+    running = parse(said.result.stdout, device)
+    if not running.boot_id or not hmac.compare_digest(running.marker.get(PROOF, ""), awaited.secret):
+        return None
+    if problem := _difference(context, node, awaited, running):
+        return _instead(awaited, running, problem)
+    return Observation(arrived=running, host_key=said.host_key)
+
+
+async def look_for_stranger(context: ProbeContext, node: str, awaited: Awaited, *, timeout: float) -> Observation:
+    """Looks whether a system answers that proves none of the known keys: of a system that nobody can look into.
+
+    Its ssh server is the only sign of it, as it was for Kadeploy 3. The arrived system has no boot id.
+    """
+    known = await try_look(context, _host(context, node, awaited.other_keys), timeout=timeout)
+    if isinstance(known, Running):
+        return _instead(awaited, known, name_of(known))
+    return Observation(arrived=Running(command_line="", boot_id="")) if known.wrong else known
 
 
 def name_of(running: Running) -> str:

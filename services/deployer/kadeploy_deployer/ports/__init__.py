@@ -41,6 +41,7 @@ from kadeploy_deployer.ports.remote_shell import (
     RemoteShell,
     ShellError,
     ShellHost,
+    UnprovedResult,
 )
 
 __all__ = [
@@ -86,4 +87,5 @@ __all__ = [
     "ShellError",
     "ShellHost",
     "Timer",
+    "UnprovedResult",
 ]

@@ -11,8 +11,10 @@ from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
 from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
+from kadeploy_deployer.domain.operation import AnyOperation, Operation
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.ports.journal_entries import JournalEntry
+from kadeploy_deployer.ports.node_knowledge import NodeKnowledge
 from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
@@ -20,6 +22,7 @@ from kadeploy_deployer.ports.store_values import (
     KnownDeployment,
     NewDeployment,
     NodeStatus,
+    OperationFilter,
     PartitionStatus,
     Position,
     Queued,
@@ -35,11 +38,11 @@ class DeploymentStore(Protocol):
     # --- creating and acquiring ---
 
     async def find_request(self, owner: str, request_id: str) -> KnownDeployment | None:
-        """Returns the deployment that was made for a request, if there is one."""
+        """Returns the deployment or operation that was made for a request, if there is one."""
         ...
 
     async def create(self, new: NewDeployment) -> Created | Queued:
-        """Stores a deployment and, if its nodes are free, locks them: waiting and deploying in one go.
+        """Stores a deployment or operation and, if its nodes are free, locks them: waiting and deploying in one go.
 
         A request whose nodes are all free, and claimed by nobody before it, never waits. One that wants to wait for
         nodes becomes the deployment that waits, or, while another one does, gets a place in the queue or keeps the one
@@ -49,7 +52,7 @@ class DeploymentStore(Protocol):
             InvalidDeployment: its request_id was given to another request.
             AnotherDeploymentWaiting: its nodes are claimed by others before it, and it does not want to wait.
             NodesBusy: with the policy "fail", or "wait" without time to wait.
-            NoNodeLeft: with the policy "exclude", every node is busy.
+            NoNodeLeft: with the policy "exclude", every node of a deployment is busy.
         """
         ...
 
@@ -106,7 +109,7 @@ class DeploymentStore(Protocol):
     # --- leases ---
 
     async def list_leases(self) -> Sequence[LeaseRecord]:
-        """Returns the leases of all unfinished deployments, the oldest first, of operations, and of queue places."""
+        """Returns the leases of unfinished deployments and operations, the oldest first, consoles, and queue places."""
         ...
 
     async def claim(
@@ -116,7 +119,7 @@ class DeploymentStore(Protocol):
         ...
 
     async def free(self, leases: Sequence[LeaseRecord]) -> None:
-        """Frees what those of the operations and queue places hold whose leases are still as they were seen."""
+        """Frees those of the consoles and drops those of the queue places whose leases stand as they were seen."""
         ...
 
     async def renew(self, leases: Sequence[Lease], *, now: float, lease_seconds: float) -> frozenset[str]:
@@ -139,10 +142,32 @@ class DeploymentStore(Protocol):
         """Drops events and outputs of one deployment that ended before a time; returns whether there was one."""
         ...
 
+    async def drop_operations(self, *, before: float) -> bool:
+        """Drops some operations, not deployments, that ended before a time; returns whether there were any."""
+        ...
+
     # --- reading ---
 
     async def get(self, deployment_id: str) -> Deployment:
         """Returns a deployment with its nodes. Raises DeploymentNotFound."""
+        ...
+
+    async def get_operation(self, operation_id: str) -> Operation:
+        """Returns an operation that is no deployment, with its nodes. Raises OperationNotFound."""
+        ...
+
+    async def find(self, operation_id: str) -> AnyOperation:
+        """Returns a deployment or another operation, with its nodes. Raises DeploymentNotFound."""
+        ...
+
+    async def list_operations(
+        self, wanted: OperationFilter, *, after: tuple[float, str] | None, limit: int
+    ) -> Sequence[Operation]:
+        """Returns operations that are no deployments, without nodes, as `list_deployments`."""
+        ...
+
+    async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
+        """Returns what is known of the systems of each of the nodes."""
         ...
 
     async def list_deployments(
@@ -170,7 +195,7 @@ class DeploymentStore(Protocol):
         ...
 
     async def list_nodes(self, nodes: Sequence[str], *, after: str | None, limit: int) -> Sequence[NodeStatus]:
-        """Returns node states by name, of all that were ever deployed when none is named."""
+        """Returns node states by name, of all that were ever deployed or are held when none is named."""
         ...
 
     async def statistics(self, interval: Interval, nodes: Sequence[str]) -> Statistics:

@@ -41,8 +41,16 @@ class NodeResolution:
 class Inventory(Protocol):
     """Knows nodes, environments and rights."""
 
-    async def resolve(self, spec: DeploymentSpec, *, user: str) -> Resolution:
-        """Resolves a request. Raises a DomainError of the inventory's kind, or Unreachable."""
+    async def resolve(self, spec: DeploymentSpec, *, user: str, described: bytes = b"") -> Resolution:
+        """Resolves a request.
+
+        Raises a DomainError of the inventory's kind, or Unreachable.
+
+        Args:
+            spec: what is wanted.
+            user: for whom.
+            described: an environment that takes the place of a recorded one, in the inventory's own form.
+        """
         ...
 
     async def resolve_nodes(self, nodes: str, *, user: str, device: str = "", partition: int = 0) -> NodeResolution:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.transition import Transition
 
 
@@ -35,5 +36,14 @@ class RemarkEntry:
     grows: ClassVar[bool] = False
 
 
-JournalEntry = Transition | NodeReleased | OutputEntry | RemarkEntry
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsLearned:
+    """What is known of a node in the middle of a step, before it does what must not be done twice."""
+
+    node: str
+    facts: NodeFacts
+    grows: ClassVar[bool] = False
+
+
+JournalEntry = Transition | FactsLearned | NodeReleased | OutputEntry | RemarkEntry
 """`grows`: whether it needs room on the disk that what ends a node must not lack."""

@@ -43,6 +43,14 @@ class CommandResult:
     stderr: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnprovedResult:
+    """What a host said whose key nobody knew. `host_key`: the one that it proved, "kind base64"."""
+
+    host_key: str
+    result: CommandResult
+
+
 OnPart = Callable[[bytes, bool], Awaitable[None]]
 """Takes a piece of what a command prints; True: on standard error."""
 
@@ -78,6 +86,18 @@ class RemoteShell(Protocol):
         Raises:
             NodeUnreachable: no session, or it broke before the command ended; OtherHostKey when another system answers.
             CommandTimedOut: the timeout passed; the command's channel is closed.
+        """
+        ...
+
+    async def run_unproved(self, host: ShellHost, arguments: Sequence[str], *, timeout: float) -> UnprovedResult:
+        """Runs a command on whoever answers at a host's address, over a connection that ends with it.
+
+        Nobody knows who that is: nothing secret may stand in the arguments, and what is said is worth only what it
+        proves by a secret that nobody else has. The keys of `host` are not looked at.
+
+        Raises:
+            NodeUnreachable: no session, or it broke before the command ended.
+            CommandTimedOut: the timeout passed.
         """
         ...
 

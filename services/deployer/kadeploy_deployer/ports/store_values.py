@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kadeploy_deployer.domain.deployment import Deployment, Lease
+from kadeploy_deployer.domain.deployment import Lease
+from kadeploy_deployer.domain.operation import AnyOperation, OperationSpec
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, NodeSnapshot, ProfileSnapshot
-from kadeploy_deployer.domain.states import DeploymentState, PartitionState
+from kadeploy_deployer.domain.states import DeploymentState, OperationKind, PartitionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +21,11 @@ class NewNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDeployment:
-    """A deployment that is to be.
+    """A deployment or operation that is to be.
 
     Attributes:
+        spec: what was asked for.
+        environment: what is deployed; None: nothing is.
         secret: what the tokens of its nodes are made of.
         lease_seconds: how long its driver's lease lasts from each renewal on.
         ticket: its place in the queue, 0 when it has none yet.
@@ -36,8 +39,8 @@ class NewDeployment:
     request_id: str
     fingerprint: str
     needs_right: bool
-    spec: DeploymentSpec
-    environment: EnvironmentSnapshot
+    spec: DeploymentSpec | OperationSpec
+    environment: EnvironmentSnapshot | None
     profiles: Mapping[str, ProfileSnapshot]
     nodes: tuple[NewNode, ...]
     secret: str
@@ -46,6 +49,11 @@ class NewDeployment:
     wait_seconds: float
     now: float
     ticket: int = 0
+
+    @property
+    def kind(self) -> OperationKind:
+        """What it is."""
+        return self.spec.kind if isinstance(self.spec, OperationSpec) else OperationKind.DEPLOYMENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +73,7 @@ class Created:
 
     deployment_id: str
     lease: Lease | None
-    deployment: Deployment | None = None
+    deployment: AnyOperation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +85,9 @@ class Queued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunData:
-    """All that the runner needs of a deployment. `locked`: the nodes that it still holds."""
+    """All that the runner needs of a deployment or operation. `locked`: the nodes that it still holds."""
 
-    deployment: Deployment
+    operation: AnyOperation
     snapshots: Mapping[str, NodeSnapshot]
     profiles: Mapping[str, ProfileSnapshot]
     locked: frozenset[str]
@@ -113,13 +121,18 @@ class PartitionStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """A node that was once deployed. `held_by` is empty when it is free."""
+    """A node that was once deployed, or is held.
+
+    `held_by` is empty when it is free; else `step` is what is being done to it, since `step_start_time`.
+    """
 
     node: str
     held_by: str
     held_by_user: str
     lock_time: float | None
     last_deployment_id: str
+    step: str = ""
+    step_start_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +150,16 @@ class DeploymentFilter:
 
     owner: str = ""
     states: tuple[DeploymentState, ...] = ()
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFilter:
+    """Which operations a list wants; empty: all."""
+
+    owner: str = ""
+    states: tuple[DeploymentState, ...] = ()
+    kinds: tuple[OperationKind, ...] = ()
     nodes: tuple[str, ...] = ()
 
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from kadeploy_deployer.domain.control_errors import ConsoleInUse, ConsoleNotConfigured, InvalidControl, NodeNotFound
+from kadeploy_deployer.engine.console_lease import in_one_piece
 from kadeploy_deployer.engine.fence import pass_fence
-from kadeploy_deployer.engine.lease_holder import taken
 from kadeploy_deployer.engine.racing import first_of
 from kadeploy_deployer.ports import ConsoleError, ConsoleLine
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -47,10 +47,10 @@ async def attach_console(
     if not machine.commands.console:
         text = f"{machine.name} has no console command"
         raise ConsoleNotConfigured(text, metadata={"node": machine.name})
-    operation = parts.lease_holder.begin("console", actor.user)
+    session = parts.consoles.begin(machine.name, actor.user)
 
     async def take_and_join() -> None:
-        user = await taken(parts.lease_holder.store.take_console(operation, machine.name))
+        user = await in_one_piece(parts.consoles.store.take(session))
         if user:
             raise ConsoleInUse(machine.name, user)
         try:
@@ -66,7 +66,7 @@ async def attach_console(
         finally:
             await line.close()
 
-    await parts.lease_holder.keep(operation, take_and_join())
+    await parts.consoles.keep(session, take_and_join())
 
 
 async def _show_all(line: ConsoleLine, show: Callable[[bytes], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from kadeploy_deployer.domain.feasibility import impossible
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
-from kadeploy_deployer.engine.rights import RightsQuery
+from kadeploy_deployer.engine.rights import RightsQuery, find_missing_rights, overwritten_partitions
 from kadeploy_deployer.ports import Inventory, Resolution
 from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_edge.errors import FieldViolation
@@ -48,10 +48,11 @@ class Prepared:
     @property
     def rights_query(self) -> RightsQuery:
         """Whose right is asked for, on which targets."""
-        nodes = (node.snapshot for node in self.resolution.nodes if node.snapshot is not None)
+        nodes = {node.name: node.snapshot for node in self.resolution.nodes if node.snapshot is not None}
         return RightsQuery(
             user=self.owner if self.needs_right else "",
-            partitions={node.name: node.target_word for node in nodes},
+            partitions={name: node.target_word for name, node in nodes.items()},
+            more=overwritten_partitions(self.spec, nodes),
         )
 
     @property
@@ -72,7 +73,12 @@ def owner_of(spec: DeploymentSpec, actor: Actor) -> str:
 
 
 async def prepare(
-    spec: DeploymentSpec, *, actor: Actor, inventory: Inventory, longest_wait: float = LONGEST_WAIT
+    spec: DeploymentSpec,
+    *,
+    actor: Actor,
+    inventory: Inventory,
+    longest_wait: float = LONGEST_WAIT,
+    described: bytes = b"",
 ) -> Prepared:
     """Checks and resolves a request.
 
@@ -81,6 +87,7 @@ async def prepare(
         actor: who asks.
         inventory: knows nodes, environments and rights.
         longest_wait: seconds that a request may want to wait for its turn and its nodes.
+        described: an environment for this deployment alone, in the inventory's own form.
 
     Raises:
         InvalidNodeSet, InvalidDeployment: it can never be carried out.
@@ -88,18 +95,23 @@ async def prepare(
         RightMissing: the user may not deploy to some of the nodes.
     """
     owner = owner_of(spec, actor)
-    _check(spec, longest_wait)
+    _check(spec, longest_wait, described=bool(described))
     await expand_aside(spec.nodes)
-    resolution = await inventory.resolve(spec, user=owner)
+    resolution = await inventory.resolve(spec, user=owner, described=described)
+    if spec.whole_disk and not spec.partition:
+        # Which partition the system is on then, its environment says.
+        spec = replace(spec, partition=resolution.environment.system_partition or 1)
+        resolution = await inventory.resolve(spec, user=owner, described=described)
     # Administrators need no right of their own; on behalf of somebody else, that user's rights count.
     needs_right = not (actor.is_administrator and owner == actor.user)
     if needs_right:
         forbidden = [node.name for node in resolution.nodes if node.snapshot is not None and not node.allowed]
         if forbidden:
             raise RightMissing(owner, forbidden)
+    spec = replace(spec, environment_name=spec.environment_name or resolution.environment.name)
     left_out = {}
     for node in resolution.nodes:
-        failure = obstacle(node.snapshot, resolution.environment)
+        failure = obstacle(node.snapshot, resolution.environment, whole_disk=spec.whole_disk)
         if failure is None and node.snapshot is not None and node.snapshot.cluster not in resolution.profiles:
             text = f"its cluster {node.snapshot.cluster} has no profile"
             failure = Failure(reason=FailureReason.UNKNOWN_NODE, description=text)
@@ -107,13 +119,18 @@ async def prepare(
             left_out[node.name] = failure
     spec = replace(spec, boot_method=_boot_method(spec, resolution, left_out))
     _check_possible(spec, resolution)
-    return Prepared(
+    prepared = Prepared(
         owner=owner,
         needs_right=needs_right,
         spec=spec,
         resolution=resolution,
         left_out=left_out,
     )
+    if spec.whole_disk:
+        missing = await find_missing_rights(prepared.rights_query, list(prepared.included), inventory=inventory)
+        if missing:
+            raise RightMissing(owner, sorted(missing))
+    return prepared
 
 
 def _boot_method(spec: DeploymentSpec, resolution: Resolution, left_out: Mapping[str, Failure]) -> BootMethod:
@@ -139,14 +156,15 @@ def _check_possible(spec: DeploymentSpec, resolution: Resolution) -> None:
         raise InvalidDeployment([FieldViolation(field=f"spec.{found.field}", description=text)])
 
 
-def _check(spec: DeploymentSpec, longest_wait: float) -> None:
+def _check(spec: DeploymentSpec, longest_wait: float, *, described: bool) -> None:
     found: list[FieldViolation] = []
 
     def must(holds: bool, field: str, description: str) -> None:
         if not holds:
             found.append(FieldViolation(field=f"spec.{field}", description=description))
 
-    must(bool(spec.environment_name), "environment_name", "names no environment")
+    must(bool(spec.environment_name or described), "environment_name", "names no environment")
+    must(not (spec.environment_name and described), "environment_name", "is named beside a described one")
     must((spec.environment_version or 1) > 0, "environment_version", "must be positive")
     must(spec.partition >= 0, "partition", "must not be negative")
     must("/" not in spec.device, "device", 'is written without "/dev/": vda, nvme0n1')

@@ -45,6 +45,7 @@ async def create_deployment(
     supervisor: Supervisor,
     clock: Clock,
     longest_wait: float = LONGEST_WAIT,
+    described: bytes = b"",
     make_id: Callable[[float], str] = new_id,
     make_secret: Callable[[], str] = new_secret,
 ) -> Deployment:
@@ -61,6 +62,7 @@ async def create_deployment(
         supervisor: drives them.
         clock: time.
         longest_wait: seconds that a request may want to wait for its turn and its nodes.
+        described: an environment for this deployment alone, in the inventory's own form.
         make_id: makes an id.
         make_secret: makes what tokens are made of.
 
@@ -76,7 +78,7 @@ async def create_deployment(
         if earlier is not None:
             check_fingerprint(earlier.fingerprint, fingerprint)
             return await store.get(earlier.deployment_id)
-    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
+    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait, described=described)
     check_addresses(prepared, images)
     await check_files(prepared, images)
     nodes = tuple(
@@ -115,7 +117,8 @@ async def create_deployment(
         return created
 
     created = await _in_turn(attempt, deadline=deadline, store=store, clock=clock)
-    return created.deployment or await store.get(created.deployment_id)
+    made = created.deployment
+    return made if isinstance(made, Deployment) else await store.get(created.deployment_id)
 
 
 async def _in_turn(

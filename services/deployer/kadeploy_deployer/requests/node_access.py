@@ -3,31 +3,34 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kadeploy_deployer.domain.control_errors import NodeNotFound
 from kadeploy_deployer.domain.errors import RightMissing
+from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import NodeSnapshot, ProfileSnapshot
-from kadeploy_deployer.engine.lease_holder import LeaseHolder
-from kadeploy_deployer.engine.operation_request import Operations
+from kadeploy_deployer.domain.states import FailureReason
+from kadeploy_deployer.engine.console_lease import ConsoleLeases
+from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.rights import RightsGuard, RightsQuery, find_missing_rights
-from kadeploy_deployer.nodes.reboot_window import RebootWindows
+from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.ports import Console, Inventory
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.expansion import expand_aside
-from kadeploy_edge.errors import DomainError
+from kadeploy_deployer.steps.operation_step import CommandChannel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlParts:
-    """All that the calls on nodes work with. `deployment_host_keys`: of the deployment environment's sshd."""
+    """All that the calls on nodes work with. `channels`: by operation, the commands whose callers are here."""
 
     inventory: Inventory
-    lease_holder: LeaseHolder
-    operations: Operations
+    store: DeploymentStore
+    supervisor: Supervisor
+    log: EventLog
+    consoles: ConsoleLeases
     ports: StepPorts
-    windows: RebootWindows
+    channels: dict[str, CommandChannel]
     console: Console
-    deployment_host_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +42,12 @@ class AllowedNodes:
     unknown: tuple[str, ...]
 
     @property
-    def refused(self) -> Mapping[str, DomainError]:
-        """The nodes that are not registered, as their results tell it."""
-        return {node: NodeNotFound(node) for node in self.unknown}
+    def refused(self) -> Mapping[str, Failure]:
+        """Why the nodes that are not registered take no part."""
+        return {
+            node: Failure(reason=FailureReason.UNKNOWN_NODE, description=f"{node} is not registered")
+            for node in self.unknown
+        }
 
 
 async def allowed_nodes(
@@ -83,7 +89,7 @@ def make_guard(
         to: what the caller wants, as an error says it.
         partitions: by node, "sda3": what a right has to name; any right will do on the other nodes.
     """
-    return RightsGuard(_query(actor, to, partitions or {}), inventory=parts.inventory, clock=parts.lease_holder.clock)
+    return RightsGuard(_query(actor, to, partitions or {}), inventory=parts.inventory, clock=parts.ports.clock)
 
 
 async def must_have_right(

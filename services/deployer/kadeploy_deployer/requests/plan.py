@@ -10,7 +10,7 @@ from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, StepPolicy
 from kadeploy_deployer.domain.states import BusyPolicy, FailureReason
-from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.shared_images import SharedImages
 from kadeploy_deployer.engine.step_run import policy
 from kadeploy_deployer.ports import BootError, ImageError, ImageStore, Inventory
@@ -83,9 +83,10 @@ async def plan_deployment(
     store: DeploymentStore,
     settings: RunnerSettings,
     longest_wait: float = LONGEST_WAIT,
+    described: bytes = b"",
 ) -> DeploymentPlan:
-    """Returns what would be done to each node. Errors as for create_deployment."""
-    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait)
+    """Returns what would be done to each node. Errors as for create_deployment. `described`: as for prepare."""
+    prepared = await prepare(spec, actor=actor, inventory=inventory, longest_wait=longest_wait, described=described)
     held = await store.holders(list(prepared.included))
     if held and spec.busy_policy is BusyPolicy.FAIL:
         raise NodesBusy(held)

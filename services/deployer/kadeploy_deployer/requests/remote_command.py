@@ -4,17 +4,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from kadeploy_deployer.domain.control_errors import InvalidControl
-from kadeploy_deployer.engine.operation import RunningOperation, on_each, with_locks
-from kadeploy_deployer.engine.operation_request import OperationRequest
-from kadeploy_deployer.engine.racing import first_of
-from kadeploy_deployer.ports import ShellHost
+from kadeploy_deployer.domain.operation import VERBS, OperationSpec
+from kadeploy_deployer.domain.states import OperationKind
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes, make_guard
+from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes
+from kadeploy_deployer.requests.operations import OperationRequest, PreparedOperation, carry_out
+from kadeploy_deployer.steps.operation_step import CommandChannel
+from kadeploy_deployer.steps.run_command import LONGEST_SECONDS
 from kadeploy_edge.errors import DomainError
 
 DEFAULT_SECONDS = 600.0
-LONGEST_SECONDS = 24 * 3600.0
-TO = "run commands on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,41 +69,22 @@ async def run_command(
         raise InvalidControl("arguments", "cannot hold a NUL")
     if not 0 <= timeout <= LONGEST_SECONDS:
         raise InvalidControl("timeout", f"must be between 0 and {LONGEST_SECONDS:.0f} s")
-    allowed = await allowed_nodes(nodes, actor=actor, inventory=parts.inventory, to=TO)
-    guard = make_guard(parts, actor, to=TO)
-    known = await parts.lease_holder.store.knowledge(list(allowed.nodes))
-    ended: dict[str, int] = {}
+
+    async def on_part(node: str, content: bytes, is_error: bool) -> None:
+        await show(CommandOutput(node=node, content=content, is_error=is_error))
+
+    channel = CommandChannel(arguments=tuple(arguments), timeout=timeout or DEFAULT_SECONDS, stdin=stdin, show=on_part)
+
+    async def prepare() -> PreparedOperation:
+        allowed = await allowed_nodes(nodes, actor=actor, inventory=parts.inventory, to=VERBS[OperationKind.COMMAND])
+        # What is run is kept nowhere: it may hold secrets.
+        spec = OperationSpec(kind=OperationKind.COMMAND, nodes=nodes, ends_with_call=True)
+        return PreparedOperation(
+            spec=spec, nodes=allowed.nodes, refused=allowed.refused, profiles=allowed.profiles, channel=channel
+        )
 
     def report(node: str, error: DomainError | None) -> None:
-        tell(CommandEnd(node=node, exit_status=ended.get(node, 0), error=error))
+        tell(CommandEnd(node=node, exit_status=channel.exit_statuses.get(node, 0), error=error))
 
-    async def one(name: str) -> None:
-        # Whatever of ours runs there: a system that we deployed, or the deployment environment.
-        keys = (*known[name].all_host_keys, *parts.deployment_host_keys)
-        host = ShellHost(name=name, address=allowed.nodes[name].ip_address, host_keys=keys)
-
-        async def on_part(content: bytes, is_error: bool) -> None:
-            await show(CommandOutput(node=name, content=content, is_error=is_error))
-
-        async def run() -> None:
-            result = await parts.ports.shell.run(
-                host, arguments, timeout=timeout or DEFAULT_SECONDS, stdin=stdin, on_part=on_part
-            )
-            ended[name] = result.exit_status
-
-        await guard.must_have(name)
-        await first_of(run(), guard.watch(name))
-
-    async def work(held: RunningOperation, free: Sequence[str]) -> None:
-        await on_each(free, one, held.tell)
-
-    await with_locks(
-        parts.lease_holder,
-        kind="command",
-        # Nobody can ask again: what was printed is kept nowhere.
-        request=OperationRequest(owner=actor.user),
-        nodes=list(allowed.nodes),
-        refused=allowed.refused,
-        work=work,
-        tell=report,
-    )
+    # Nobody can ask again: what was printed is kept nowhere.
+    await carry_out(OperationRequest(owner=actor.user), prepare, report, actor=actor, parts=parts)

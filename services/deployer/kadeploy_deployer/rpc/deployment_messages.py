@@ -21,7 +21,7 @@ from kadeploy_deployer.domain.events import (
 )
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
 from kadeploy_deployer.domain.states import BootMethod, BusyPolicy, DeploymentState, FailureReason, PartitionState
-from kadeploy_deployer.engine.event_log import Heartbeat, Snapshot, WatchMessage
+from kadeploy_deployer.engine.event_log import Heartbeat
 from kadeploy_deployer.requests.plan import NodePlan
 from kadeploy_edge.errors import FieldViolation
 
@@ -117,7 +117,15 @@ def read_spec(message: deployment_pb2.DeploymentSpec) -> DeploymentSpec:
         if message.HasField("last_check_timeout")
         else None,
         user=message.user,
+        whole_disk=message.whole_disk,
     )
+
+
+def read_described(message: deployment_pb2.DeploymentSpec) -> bytes:
+    """Returns the environment that a request describes, in the inventory's form; empty where it describes none."""
+    if not message.HasField("described_environment"):
+        return b""
+    return message.described_environment.SerializeToString(deterministic=True)
 
 
 def read_boot_method(value: "deployment_pb2.BootMethod.ValueType", field: str) -> BootMethod | None:
@@ -145,6 +153,7 @@ def spec_message(spec: DeploymentSpec) -> deployment_pb2.DeploymentSpec:
         first_check_timeout=None if spec.first_check_timeout is None else duration(spec.first_check_timeout),
         last_check_timeout=None if spec.last_check_timeout is None else duration(spec.last_check_timeout),
         user=spec.user,
+        whole_disk=spec.whole_disk,
     )
 
 
@@ -156,6 +165,7 @@ def environment_message(environment: EnvironmentSnapshot) -> deployment_pb2.Reso
         owner=environment.owner,
         image_digest=environment.image.digest,
         image_size_bytes=environment.image.size_bytes,
+        described=environment.described,
     )
 
 
@@ -246,13 +256,16 @@ def plan_message(plan: NodePlan) -> deployment_pb2.NodePlan:
     )
 
 
-def watch_message(message: WatchMessage) -> deployer_service_pb2.WatchDeploymentResponse:
+def snapshot_message(deployment: Deployment) -> deployer_service_pb2.WatchDeploymentResponse:
+    """Returns the first message of a watch."""
+    snapshot = deployer_service_pb2.Snapshot(
+        deployment=deployment_message(deployment), sequence=deployment.last_sequence
+    )
+    return deployer_service_pb2.WatchDeploymentResponse(snapshot=snapshot)
+
+
+def watch_message(message: Event | Heartbeat) -> deployer_service_pb2.WatchDeploymentResponse:
     """Returns one message of a watch."""
-    if isinstance(message, Snapshot):
-        snapshot = deployer_service_pb2.Snapshot(
-            deployment=deployment_message(message.deployment), sequence=message.deployment.last_sequence
-        )
-        return deployer_service_pb2.WatchDeploymentResponse(snapshot=snapshot)
     if isinstance(message, Heartbeat):
         heartbeat = deployer_service_pb2.Heartbeat(time=timestamp(message.time))
         return deployer_service_pb2.WatchDeploymentResponse(heartbeat=heartbeat)

@@ -10,6 +10,8 @@ from typing_extensions import override
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
 from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.domain.errors import DeploymentNotFound
+from kadeploy_deployer.domain.holder import is_operation
 from kadeploy_deployer.engine.event_log import Snapshot
 from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.requests import deployments, plan
@@ -20,8 +22,10 @@ from kadeploy_deployer.rpc.deployment_messages import (
     deployment_message,
     environment_message,
     plan_message,
+    read_described,
     read_spec,
     read_state,
+    snapshot_message,
     spec_message,
     watch_message,
 )
@@ -46,6 +50,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
     ) -> deployment_pb2.Deployment:
         deployment = await deployments.create_deployment(
             read_spec(request.spec),
+            described=read_described(request.spec),
             request_id=request.request_id,
             fingerprint=fingerprint(request),
             actor=self._callers.actor(),
@@ -64,6 +69,7 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
     ) -> deployer_service_pb2.PlanDeploymentResponse:
         planned = await plan.plan_deployment(
             read_spec(request.spec),
+            described=read_described(request.spec),
             actor=self._callers.actor(),
             inventory=self._parts.inventory,
             store=self._parts.store,
@@ -108,14 +114,16 @@ class DeploymentServicer(deployer_service_pb2_grpc.DeploymentServiceServicer):
         self, request: deployer_service_pb2.WatchDeploymentRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.WatchDeploymentResponse]:
         actor = self._callers.actor()
+        if is_operation(request.id):
+            raise DeploymentNotFound(request.id)
         messages = self._parts.log.watch(
             request.id, after=request.after_sequence, store=self._parts.store, clock=self._parts.clock
         )
         async for message in messages:
-            if isinstance(message, Snapshot):
-                yield watch_message(Snapshot(deployment=redact_deployment(message.deployment, actor)))
-            else:
+            if not isinstance(message, Snapshot):
                 yield watch_message(message)
+            elif isinstance(message.deployment, Deployment):
+                yield snapshot_message(redact_deployment(message.deployment, actor))
 
     @override
     async def CancelDeployment(

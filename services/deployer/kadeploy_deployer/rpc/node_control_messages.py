@@ -2,18 +2,9 @@
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.domain.control_errors import InvalidControl
-from kadeploy_deployer.domain.states import BootMethod, RebootLevel
-from kadeploy_deployer.engine.operation_request import OperationRequest
-from kadeploy_deployer.ports.operation_store import RequestName
-from kadeploy_deployer.requests.power import PowerAction
-from kadeploy_deployer.requests.reboot import RebootRequest
-from kadeploy_deployer.requests.reboot_targets import (
-    DeployedEnvironment,
-    DeployedPartition,
-    DeploymentKernel,
-    PresentEntry,
-    Target,
-)
+from kadeploy_deployer.domain.operation import DeployedEnvironment, DeployedPartition, DeploymentKernel, RebootSpec
+from kadeploy_deployer.domain.states import BootMethod, PowerAction, RebootLevel
+from kadeploy_deployer.requests.operations import OperationRequest, RequestName
 from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
 from kadeploy_deployer.rpc.fingerprint import fingerprint
 from kadeploy_edge.errors import DomainError
@@ -70,11 +61,13 @@ def read_action(action: "deployer_service_pb2.PowerAction.ValueType") -> PowerAc
     return _ACTIONS[action]
 
 
-def read_reboot(request: deployer_service_pb2.RebootNodesRequest) -> RebootRequest:
+def read_reboot(request: deployer_service_pb2.RebootNodesRequest) -> RebootSpec:
     """Returns what a request for a reboot asks for, or raises InvalidControl."""
-    return RebootRequest(
-        nodes=request.nodes,
-        target=_target(request),
+    kernel, environment, partition = _target(request)
+    return RebootSpec(
+        kernel=kernel,
+        environment=environment,
+        partition=partition,
         level=read_level(request.level),
         prepare_only=request.prepare_only,
         kernel_arguments=request.kernel_arguments,
@@ -88,20 +81,24 @@ def _boot_method(value: "deployment_pb2.BootMethod.ValueType") -> BootMethod | N
     return _BOOT_METHODS[value]
 
 
-def _target(request: deployer_service_pb2.RebootNodesRequest) -> Target:
+def _target(
+    request: deployer_service_pb2.RebootNodesRequest,
+) -> tuple[DeploymentKernel | None, DeployedEnvironment | None, DeployedPartition | None]:
+    """Returns the one that is named; none is: what the nodes' present entries say."""
     match request.WhichOneof("target"):
         case "simple":
-            return PresentEntry()
+            return None, None, None
         case "deployment_kernel":
-            return DeploymentKernel(label=request.deployment_kernel.label)
+            return DeploymentKernel(label=request.deployment_kernel.label), None, None
         case "environment":
             named = request.environment
             version = named.version if named.HasField("version") else None
-            return DeployedEnvironment(name=named.name, version=version, owner=named.owner)
+            return None, DeployedEnvironment(name=named.name, version=version, owner=named.owner), None
         case "partition":
             if request.partition.partition < 0 or "/" in request.partition.device:
                 raise InvalidControl("partition", "must be a positive number, its device without a slash")
-            return DeployedPartition(device=request.partition.device, partition=request.partition.partition)
+            device, number = request.partition.device, request.partition.partition
+            return None, None, DeployedPartition(device=device, partition=number)
         case _:
             raise InvalidControl("target", "says nothing of what is to be booted")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # grpc's contexts are generic for type checkers alone
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,7 @@ from typing_extensions import override
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.domain.control_errors import InvalidControl
-from kadeploy_deployer.engine.operation_request import Tell
-from kadeploy_deployer.requests import console, power, reboot, remote_command
+from kadeploy_deployer.requests import console, operations, power, reboot, remote_command
 from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_deployer.requests.node_access import ControlParts
 from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
@@ -44,17 +43,16 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self, request: deployer_service_pb2.RebootNodesRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.RebootNodesResponse]:
         relay: Relay[deployer_service_pb2.RebootNodesResponse] = Relay()
-        wanted, actor = read_reboot(request), self._callers.actor()
+        wanted, actor, parts = read_reboot(request), self._callers.actor(), self._parts
         named = read_request(request, actor.user)
+        prepare = reboot.reboot(request.nodes, wanted, actor=actor, parts=parts, request=named)
 
         def tell(node: str, error: DomainError | None) -> None:
             relay.push(deployer_service_pb2.RebootNodesResponse(result=node_result(node, error)))
 
-        def work(tell_once: Tell) -> Coroutine[Any, Any, None]:
-            return reboot.reboot_nodes(wanted, actor=actor, parts=self._parts, request=named, tell=tell_once)
-
         await accept(context)
-        async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
+        work = partial(operations.carry_out, named, prepare, tell, actor=actor, parts=parts)
+        async for response in relay.run(work, context):
             yield response
 
     @override
@@ -62,20 +60,21 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self, request: deployer_service_pb2.SetPowerRequest, context: Context
     ) -> AsyncIterator[deployer_service_pb2.SetPowerResponse]:
         relay: Relay[deployer_service_pb2.SetPowerResponse] = Relay()
-        action, level, actor = read_action(request.action), read_level(request.level), self._callers.actor()
+        action, level, actor, parts = (
+            read_action(request.action),
+            read_level(request.level),
+            self._callers.actor(),
+            self._parts,
+        )
+        named = read_request(request, actor.user)
+        prepare = power.power_change(request.nodes, action, level, actor=actor, parts=parts, request=named)
 
         def tell(node: str, error: DomainError | None) -> None:
             relay.push(deployer_service_pb2.SetPowerResponse(result=node_result(node, error)))
 
-        named = read_request(request, actor.user)
-
-        def work(tell_once: Tell) -> Coroutine[Any, Any, None]:
-            return power.set_power(
-                request.nodes, action, level, actor=actor, parts=self._parts, request=named, tell=tell_once
-            )
-
         await accept(context)
-        async for response in relay.run(partial(self._parts.operations.once, named, work, tell), context):
+        work = partial(operations.carry_out, named, prepare, tell, actor=actor, parts=parts)
+        async for response in relay.run(work, context):
             yield response
 
     @override
@@ -118,7 +117,7 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
     async def StopOperation(
         self, request: deployer_service_pb2.StopOperationRequest, context: Context
     ) -> deployer_service_pb2.StopOperationResponse:
-        await self._parts.operations.stop(self._callers.actor().user, request.request_id)
+        await operations.stop_operation(request.request_id, actor=self._callers.actor(), parts=self._parts)
         return deployer_service_pb2.StopOperationResponse()
 
     @override

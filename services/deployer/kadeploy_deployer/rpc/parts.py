@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kadeploy_deployer.engine.event_log import EventLog
-from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.ports import Clock, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore

@@ -45,7 +45,9 @@ class PrepareBoot(Step, WritesBootFiles):
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         if chainloads(context):
-            return [f"let {node} boot the loader of partition {context.nodes[node].partition}"]
+            machine = context.nodes[node]
+            place = f"disk {machine.device}" if context.environment.whole_disk else f"partition {machine.partition}"
+            return [f"let {node} boot the loader of {place}"]
         environment = context.environment
         if boots_by_grub(context):
             arguments = system_arguments(context, node, token=TOKEN_SHOWN)
@@ -100,7 +102,8 @@ def disk_target(
         )
     devices = [disk.device for disk in machine.disks]
     disk = devices.index(machine.device) if machine.device in devices else 0
-    return BootChainload(disk=disk, partition=machine.partition)
+    # The loader of a whole disk is in the disk's own boot record.
+    return BootChainload(disk=disk, partition=0 if environment.whole_disk else machine.partition)
 
 
 def network_target(files: BootFiles, environment: EnvironmentSnapshot, arguments: str) -> BootTarget:

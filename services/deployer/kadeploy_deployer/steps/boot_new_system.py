@@ -9,18 +9,21 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState, RebootLevel
+from kadeploy_deployer.nodes.host_key import public_keys
 from kadeploy_deployer.nodes.ladder import Observation, Rung, climb_ladder, power_rungs, reboot_over_ssh, try_look
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running
-from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for
-from kadeploy_deployer.ports import ShellError
+from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for, look_for_stranger
+from kadeploy_deployer.ports import ShellError, ShellHost
 from kadeploy_deployer.steps import kexec
 from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
 from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.feasibility import chainloads
+from kadeploy_deployer.steps.keys import PUBLIC_KEYS
 from kadeploy_deployer.steps.mounts import DESTINATION, let_go
 from kadeploy_deployer.steps.step import Step, StepContext
 
@@ -50,9 +53,12 @@ class BootNewSystem(Step):
         if context.spec.boot_method is BootMethod.KEXEC:
             arguments = system_arguments(context, node, token=TOKEN_SHOWN)
             leave = f"unmount {DESTINATION} and start {context.environment.kernel_path} by kexec with {arguments}"
+        waiting = f"wait up to {last_check_timeout(context, node):g} s for the new system{then}"
+        if boot_choice.is_opaque(context.environment):
+            return [leave, waiting, "check that an ssh server answers that is none of ours; nothing else can be proved"]
         return [
             leave,
-            f"wait up to {last_check_timeout(context, node):g} s for the new system{then}",
+            waiting,
             f"check its boot id, its token and that it runs from {machine.partition_device(machine.partition)}",
         ]
 
@@ -72,7 +78,8 @@ def _harder(context: StepContext, node: str) -> list[RebootLevel]:
 
 
 async def _boot(context: StepContext, node: str) -> NodeFacts:
-    if not context.facts[node].host_keys:
+    opaque = boot_choice.is_opaque(context.environment)
+    if not opaque and not context.facts[node].host_keys:
         raise NodeFailed(f"no host key of the new system of {node} is known, so nothing could prove it")
 
     async def leave() -> None:
@@ -85,14 +92,40 @@ async def _boot(context: StepContext, node: str) -> NodeFacts:
         node,
         [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
         window=context.window(node),
-        look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
+        look_once=lambda timeout: (
+            look_for_stranger(context, node, awaited, timeout=timeout)
+            if opaque
+            else look_for(context, node, awaited, timeout=timeout)
+        ),
         patience=last_check_timeout(context, node),
     )
     if result.observation.arrived is not None:
-        return _arrived(context, node, result.observation.arrived)
+        if opaque:
+            await context.recorder.remark(
+                node, "an ssh server answers that nothing here knows: its system is not proved"
+            )
+        arrived = _arrived(context, node, result.observation.arrived)
+        if result.observation.host_key:
+            keys = await _new_host_keys(context, node, result.observation.host_key)
+            await context.recorder.remark(
+                node, "has other host keys than its image; they are recorded, for it proved itself"
+            )
+            return replace(arrived, host_keys=keys)
+        return arrived
     wrong = result.observation.wrong
     reason = FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK
     raise StepFailed(reason, result.summary())
+
+
+async def _new_host_keys(context: StepContext, node: str, proved: str) -> tuple[str, ...]:
+    """Returns the host keys of a system that proved itself by its marker: the one that it showed, and its others."""
+    host = ShellHost(name=node, address=context.nodes[node].ip_address, host_keys=(proved,))
+    arguments = ("sh", "-c", PUBLIC_KEYS, "host-keys", "/etc/ssh")
+    try:
+        result = await context.ports.shell.run(host, arguments, timeout=WHO_SECONDS)
+    except ShellError:
+        return (proved,)
+    return tuple(dict.fromkeys((proved, *public_keys(result.stdout))))
 
 
 async def _leave_deployment_environment(context: StepContext, node: str) -> None:
@@ -145,6 +178,7 @@ def _awaited(context: StepContext, node: str) -> Awaited:
     facts = context.facts[node]
     return Awaited(
         host_keys=facts.host_keys,
+        secret=facts.marker_secret,
         other_keys=(*context.deployment_host_keys, *facts.previous_host_keys),
         left=facts.deployment_boot_id,
         # A loader on the disk passes on no token; the marker has it.

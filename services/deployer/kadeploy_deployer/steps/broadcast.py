@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
@@ -17,7 +18,7 @@ from kadeploy_deployer.ports import (
 )
 from kadeploy_deployer.steps.changed_file import file_changed
 from kadeploy_deployer.steps.deployment_shell import working_host
-from kadeploy_deployer.steps.mounts import DESTINATION
+from kadeploy_deployer.steps.mounts import DESTINATION, target_device
 from kadeploy_deployer.steps.step import Step, StepContext
 
 ENDING_SECONDS = 8.0
@@ -41,7 +42,12 @@ class CopyImage(Step):
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         image, sink = context.environment.image, _sink(context, node)
         action = f"unpack it into {sink.target}" if sink.kind is ImageKind.TAR else f"write it to {sink.target}"
-        return [f"receive {image.uri} ({image.size_bytes:,} bytes), {action}, compare with {image.digest}"]
+        sentences = [f"receive {image.uri} ({image.size_bytes:,} bytes), {action}, compare with {image.digest}"]
+        if boot_choice.is_opaque(context.environment):
+            sentences.append(
+                "leave it as it is, without mount, scripts and keys: nothing here can read its file system"
+            )
+        return sentences
 
     @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
@@ -64,9 +70,8 @@ class CopyImage(Step):
 
 
 def _sink(context: StepContext, node: str) -> BroadcastSink:
-    environment, machine = context.environment, context.nodes[node]
-    device = machine.partition_device(machine.partition)
-    target = DESTINATION if environment.kind is ImageKind.TAR else device
+    environment = context.environment
+    target = DESTINATION if environment.kind is ImageKind.TAR else target_device(context, node)
     return BroadcastSink(kind=environment.kind, compression=environment.image.compression, target=target)
 
 

@@ -17,6 +17,8 @@ def file_changed(context: StepContext, file: FileSnapshot, error: DigestDiffers)
 
 def _command(context: StepContext, file: FileSnapshot) -> str:
     environment = context.environment
+    if environment.described:
+        return "kadeploy -a FILE"
     archives = [*environment.postinstalls, *([environment.preinstall] if environment.preinstall else [])]
     if file in (environment.image, *(archive.file for archive in archives)):
         words = [environment.name, "--env-version", str(environment.version), "--owner", environment.owner]

@@ -12,8 +12,8 @@ from kadeploy_deployer.domain.vocabulary import ImageKind, PartitionRole
 from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
-from kadeploy_deployer.steps.mounts import let_go
-from kadeploy_deployer.steps.partition import writes_table
+from kadeploy_deployer.steps.mounts import let_go, target_device
+from kadeploy_deployer.steps.partition import release_disk, writes_table
 from kadeploy_deployer.steps.step import Step, StepContext
 
 MKFS_OPTIONS = {
@@ -43,7 +43,7 @@ class Format(Step):
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
         needed = context.environment.required_size_bytes
-        target = context.nodes[node].partition_device(context.nodes[node].partition)
+        target = target_device(context, node)
         check = [f"check that {target} has at least {needed:,} bytes"] if needed else [f"check that {target} exists"]
         return check + [f"run {' '.join(arguments)}" for _, arguments in _commands(context, node)]
 
@@ -54,8 +54,7 @@ class Format(Step):
 
 
 async def _format(context: StepContext, node: str) -> None:
-    machine, environment = context.nodes[node], context.environment
-    target = machine.partition_device(machine.partition)
+    environment, target = context.environment, target_device(context, node)
     result = await try_command(context, node, ("blockdev", "--getsize64", target))
     if result.exit_status:
         table = "" if writes_table(context, node) else "; was the partition table ever written?"
@@ -75,6 +74,8 @@ async def _format(context: StepContext, node: str) -> None:
         )
     commands = _commands(context, node)
     await let_go(context, node, [target, *(device for device, _ in commands)])
+    if context.spec.whole_disk:
+        await release_disk(context, node, target)
     for device, arguments in commands:
         what = f"{arguments[0]} of {device}"
         await command(context, node, arguments, what=what, timeout=context.timeout)
@@ -82,8 +83,9 @@ async def _format(context: StepContext, node: str) -> None:
 
 def _commands(context: StepContext, node: str) -> list[tuple[str, tuple[str, ...]]]:
     """Returns each device with the command that makes it anew; the target first."""
-    machine = context.nodes[node]
-    made = []
+    machine, made = context.nodes[node], list[tuple[str, tuple[str, ...]]]()
+    if context.spec.whole_disk:
+        return made
     if context.environment.kind is ImageKind.TAR:
         made.append(_mkfs(context, node, context.environment.file_system, machine.partition))
     for part in machine.disk.partitions if machine.disk else ():

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.nodes.host_key import new_host_key, public_keys
 from kadeploy_deployer.nodes.node_failed import NodeFailed
-from kadeploy_deployer.nodes.probe import MARKER
+from kadeploy_deployer.nodes.probe import DISTRUSTED, MARKER, PROOF
 from kadeploy_deployer.steps.deployment_shell import command, read_file, try_command, write_file
 from kadeploy_deployer.steps.mounts import DESTINATION
+from kadeploy_deployer.steps.security_labels import label_files
 from kadeploy_deployer.steps.step import Step, StepContext
 
 SYNC_SECONDS = 300.0
@@ -23,8 +25,16 @@ SSH = f"{DESTINATION}/etc/ssh"
 DROPBEAR = f"{DESTINATION}/etc/dropbear"
 DROPBEAR_KEY = f"{DROPBEAR}/dropbear_ed25519_host_key"
 
-_PUBLIC_KEYS = 'cat "$1"/ssh_host_*_key.pub'
-_DROPBEAR_KEYS = 'for key in "$1"/dropbear_*_host_key; do dropbearkey -y -f "$key"; done'
+# The types that the policies of Fedora, RHEL and Debian have for what is written here.
+LABELS = {
+    "/root/.ssh": "ssh_home_t",
+    "/root/.ssh/authorized_keys": "ssh_home_t",
+    MARKER: "etc_t",
+    "/etc/ssh/ssh_host_ed25519_key": "sshd_key_t",
+    "/etc/ssh/ssh_host_ed25519_key.pub": "sshd_key_t",
+}
+PUBLIC_KEYS = 'cat "$1"/ssh_host_*_key.pub'
+DROPBEAR_KEYS = 'for key in "$1"/dropbear_*_host_key; do dropbearkey -y -f "$key"; done'
 
 
 class Keys(Step):
@@ -38,7 +48,7 @@ class Keys(Step):
 
     @override
     def applies(self, context: StepContext, node: str) -> bool:
-        return True
+        return not boot_choice.is_opaque(context.environment)
 
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
@@ -53,7 +63,8 @@ class Keys(Step):
     async def run(self, context: StepContext, node: str) -> NodeFacts:
         await _authorize(context, node)
         host_keys = await _host_keys(context, node)
-        await write_file(context, node, f"{DESTINATION}{MARKER}", marker(context, node), mode="644")
+        await write_file(context, node, f"{DESTINATION}{MARKER}", marker(context, node), mode="600")
+        await label_files(context, node, LABELS)
         # From here on a hard reset cannot cost what was written.
         await command(context, node, ("sync",), what="writing everything to the disk", timeout=SYNC_SECONDS)
         return replace(context.facts[node], host_keys=host_keys)
@@ -61,7 +72,10 @@ class Keys(Step):
 
 def marker(context: StepContext, node: str) -> str:
     """Returns the text of the marker file."""
-    return f"deployment={context.deployment_id}\ntoken={context.facts[node].system_token}\n"
+    distrusted = f"{DISTRUSTED}=yes\n" if context.environment.destructive else ""
+    facts = context.facts[node]
+    proof = f"{PROOF}={facts.marker_secret}\n" if facts.marker_secret else ""
+    return f"deployment={context.deployment_id}\ntoken={facts.system_token}\n{proof}{distrusted}"
 
 
 def merged_keys(present: str, wanted: Iterable[str]) -> str:
@@ -86,7 +100,7 @@ async def _authorize(context: StepContext, node: str) -> None:
 
 async def _host_keys(context: StepContext, node: str) -> tuple[str, ...]:
     """Returns the public host keys of the new system; makes one if there is none and a server that could use it."""
-    for script, directory in ((_PUBLIC_KEYS, SSH), (_DROPBEAR_KEYS, DROPBEAR)):
+    for script, directory in ((PUBLIC_KEYS, SSH), (DROPBEAR_KEYS, DROPBEAR)):
         result = await try_command(context, node, ("sh", "-c", script, "host-keys", directory))
         if keys := public_keys(result.stdout):
             return keys

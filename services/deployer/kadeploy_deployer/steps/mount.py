@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.steps.deployment_shell import command
 from kadeploy_deployer.steps.mounts import DESTINATION, Mount, let_go, mounts
+from kadeploy_deployer.steps.partition import wait_for_devices
 from kadeploy_deployer.steps.step import Step, StepContext
 
 
@@ -27,21 +29,29 @@ class MountTarget(Step):
 
     @override
     def applies(self, context: StepContext, node: str) -> bool:
-        return context.environment.kind == self._kind
+        return context.environment.kind == self._kind and not boot_choice.is_opaque(context.environment)
 
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        return [f"run {' '.join(_mount(context, node))}"]
+        reread = [f"run {' '.join(_reread(context, node))}"] if context.spec.whole_disk else []
+        return [*reread, f"run {' '.join(_mount(context, node))}"]
 
     @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
         device = context.nodes[node].partition_device(context.nodes[node].partition)
         if Mount(device=device, point=DESTINATION) not in await mounts(context, node):
             await let_go(context, node, [device])
+            if context.spec.whole_disk:
+                await command(context, node, _reread(context, node), what="reading the new partition table")
+                await wait_for_devices(context, node, f"/dev/{context.nodes[node].device}", [device])
             await command(context, node, ("mkdir", "-p", DESTINATION), what=f"making {DESTINATION}")
             arguments = _mount(context, node)
             await command(context, node, arguments, what=f"mounting {device}", timeout=context.timeout)
         return context.facts[node]
+
+
+def _reread(context: StepContext, node: str) -> tuple[str, ...]:
+    return ("blockdev", "--rereadpt", f"/dev/{context.nodes[node].device}")
 
 
 def _mount(context: StepContext, node: str) -> tuple[str, ...]:

@@ -39,6 +39,12 @@ def is_on_disk(device: str, disk: str) -> bool:
     return re.fullmatch(rf"{re.escape(disk)}({infix}\d+)?", device) is not None
 
 
+def target_device(context: StepContext, node: str) -> str:
+    """Returns the device file that the image is for: the target partition, or its disk where the request says so."""
+    machine = context.nodes[node]
+    return f"/dev/{machine.device}" if context.spec.whole_disk else machine.partition_device(machine.partition)
+
+
 async def mounts(context: StepContext, node: str) -> list[Mount]:
     """Returns what is mounted on a node. Raises NodeFailed or ShellError."""
     return parse_mounts(await command(context, node, ("cat", "/proc/mounts"), what="reading /proc/mounts"))

@@ -1,5 +1,7 @@
 """A recorder that keeps nothing: for plans, and for what is done to nodes outside of a deployment."""
 
+from kadeploy_deployer.domain.facts import NodeFacts
+
 
 class NullRecorder:
     """Keeps nothing."""
@@ -8,6 +10,9 @@ class NullRecorder:
         """Keeps nothing."""
 
     async def remark(self, node: str, text: str) -> None:
+        """Keeps nothing."""
+
+    async def learn(self, node: str, facts: NodeFacts) -> None:
         """Keeps nothing."""
 
     def progress(self, node: str, step: str, done: int, total: int) -> None:

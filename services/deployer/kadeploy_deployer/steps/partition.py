@@ -62,6 +62,8 @@ class Partition(Step):
 
 def writes_table(context: StepContext, node: str) -> bool:
     """Returns whether this deployment writes the table of a node's disk."""
+    if context.spec.whole_disk:
+        return False
     return context.spec.write_partition_table or context.profile(node).partition_on_deploy
 
 
@@ -79,18 +81,19 @@ async def _write(context: StepContext, node: str) -> None:
     except TableDoesNotFit as problem:
         raise StepFailed(FailureReason.PARTITION_TOO_SMALL, f"{node}: {problem}", retriable=False) from problem
     await let_go(context, node, [device])
-    await _release(context, node, device)
+    await release_disk(context, node, device)
     arguments = ("sfdisk", "--wipe", "always", "--wipe-partitions", "always", device)
     what = f"writing the partition table of {device}"
     await command(context, node, arguments, what=what, timeout=SFDISK_SECONDS, stdin=script.encode())
-    await _wait_for_devices(context, node, disk)
+    devices = [context.nodes[node].partition_device(part.number) for part in disk.partitions]
+    await wait_for_devices(context, node, device, devices)
 
 
 def _no_disk(context: StepContext, node: str) -> str:
     return f"the inventory has no disk {context.nodes[node].device} on {node}"
 
 
-async def _release(context: StepContext, node: str, device: str) -> None:
+async def release_disk(context: StepContext, node: str, device: str) -> None:
     """Ends what holds the disk besides mounts and swap (LVM, arrays, LUKS), and wipes what older systems left on it."""
     result = await try_command(context, node, (RELEASE, device), timeout=RELEASE_SECONDS)
     if result.exit_status == NO_SUCH_PROGRAM:
@@ -104,14 +107,14 @@ def _script(context: StepContext, node: str, disk: DiskSnapshot, *, disk_bytes: 
     return sfdisk_script(disk, disk_bytes=disk_bytes, sector_bytes=sector_bytes, type_ids=type_ids)
 
 
-async def _wait_for_devices(context: StepContext, node: str, disk: DiskSnapshot) -> None:
-    devices = [context.nodes[node].partition_device(part.number) for part in disk.partitions]
+async def wait_for_devices(context: StepContext, node: str, disk: str, devices: Sequence[str]) -> None:
+    """Returns when the kernel has the partitions of a new table. Raises NodeFailed."""
     for _ in range(DEVICES_TRIES):
         result = await try_command(context, node, ("blockdev", "--getsize64", *devices))
         if result.exit_status == 0:
             return
         await context.ports.clock.sleep(DEVICES_PAUSE)
-    raise NodeFailed(f"the new partitions of /dev/{disk.device} did not appear on {node}: {result.stderr.strip()}")
+    raise NodeFailed(f"the new partitions of {disk} did not appear on {node}: {result.stderr.strip()}")
 
 
 PARTITION = Partition()

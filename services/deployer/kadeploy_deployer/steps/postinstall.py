@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.steps.script_archive import describe_archive, run_archives
@@ -21,7 +22,7 @@ class Postinstall(Step):
 
     @override
     def applies(self, context: StepContext, node: str) -> bool:
-        return bool(context.environment.postinstalls)
+        return bool(context.environment.postinstalls) and not boot_choice.is_opaque(context.environment)
 
     @override
     def describe(self, context: StepContext, node: str) -> Sequence[str]:

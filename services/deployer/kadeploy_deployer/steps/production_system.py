@@ -10,7 +10,7 @@ from typing import Final
 
 from kadeploy_deployer.domain.vocabulary import Compression, ImageKind
 from kadeploy_deployer.nodes.node_failed import NodeFailed
-from kadeploy_deployer.nodes.probe import Running, look
+from kadeploy_deployer.nodes.probe import DISTRUSTED, Running, look
 from kadeploy_deployer.ports import ShellHost
 from kadeploy_deployer.steps.deployment_shell import command
 from kadeploy_deployer.steps.mounts import DESTINATION, is_on_disk
@@ -44,9 +44,14 @@ async def take_over(context: StepContext, node: str, *, timeout: float) -> Runni
     running = await look(context.ports.shell, host, device=target.removeprefix("/dev/"), timeout=timeout)
     if running.root_is_device:
         raise NodeFailed(f"it runs from {target}, which is the target; deploy without -u")
+    if running.marker.get(DISTRUSTED):
+        raise NodeFailed("the system that it runs is recorded as destructive, so it is not trusted; deploy without -u")
     disk = f"/dev/{machine.device}"
-    if writes_table(context, node) and (running.root_source == "/dev/root" or is_on_disk(running.root_source, disk)):
-        raise NodeFailed(f"it runs from {running.root_source}, so the table of {disk} cannot be written under it")
+    if running.root_source == "/dev/root" or is_on_disk(running.root_source, disk):
+        if writes_table(context, node):
+            raise NodeFailed(f"it runs from {running.root_source}, so the table of {disk} cannot be written under it")
+        if context.spec.whole_disk:
+            raise NodeFailed(f"it runs from {running.root_source}, so {disk} cannot be overwritten under it")
     programs = needed_programs(context, node)
     arguments = ("sh", "-c", _MISSING, "missing", *programs)
     missing = (await command(context, node, arguments, what="looking for programs")).split()
@@ -59,7 +64,7 @@ async def take_over(context: StepContext, node: str, *, timeout: float) -> Runni
 def needed_programs(context: StepContext, node: str) -> tuple[str, ...]:
     """Returns the programs that a running system must have."""
     environment = context.environment
-    programs = ["blockdev", "mount", "umount", "tar", BROADCAST_PROGRAM]
+    programs = ["blockdev", "mount", "umount", "tar", "python3", BROADCAST_PROGRAM]
     if writes_table(context, node):
         programs += ["sfdisk", "mkswap"]
     if environment.kind is ImageKind.TAR:

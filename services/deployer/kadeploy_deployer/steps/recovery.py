@@ -65,7 +65,7 @@ def _overwritten(context: StepContext, node: str, default: DefaultSystemSnapshot
     machine = context.nodes[node]
     if default.device != machine.device:
         return False
-    return default.partition == machine.partition or writes_table(context, node)
+    return default.partition == machine.partition or context.spec.whole_disk or writes_table(context, node)
 
 
 async def _default_files(context: StepContext, node: str, default: DefaultSystemSnapshot) -> BootFiles | None:

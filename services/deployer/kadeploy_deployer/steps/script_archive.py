@@ -1,5 +1,6 @@
 """Archives with a script in them: sent to a node, unpacked there, run with what the script may want to know."""
 
+import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
@@ -71,7 +72,7 @@ def describe_archive(archive: ArchiveSnapshot) -> list[str]:
     """Returns sentences on what would be done with an archive."""
     sentences = [f"unpack {archive.file.uri} ({archive.file.size_bytes:,} bytes) into {DIRECTORY}"]
     if archive.script != NO_SCRIPT:
-        sentences.append(f"run {DIRECTORY}/{archive.script} {DIRECTORY}")
+        sentences.append(f"run {shlex.join((f'{DIRECTORY}/{archive.script}', *_arguments(archive)))}")
     return sentences
 
 
@@ -96,7 +97,7 @@ async def _run(
     result = await try_command(
         context,
         node,
-        (_script_path(archive.script), DIRECTORY),
+        (_script_path(archive.script), *_arguments(archive)),
         timeout=context.timeout,
         environment={**script_variables(context, node), RUN_VARIABLE: run},
     )
@@ -105,6 +106,10 @@ async def _run(
         await context.recorder.output(node, step, text)
     if result.exit_status:
         raise StepFailed(reason, f"{archive.script} on {node} failed: {last_words(result)}")
+
+
+def _arguments(archive: ArchiveSnapshot) -> tuple[str, ...]:
+    return archive.arguments or (DIRECTORY,)
 
 
 def _script_path(script: str) -> str:

@@ -20,6 +20,7 @@ def script_variables(context: StepContext, node: str) -> dict[str, str]:
     """Returns the variables for a node; a number of a partition that is not there is empty."""
     machine, environment = context.nodes[node], context.environment
     return {
+        **dict(environment.custom_variables),
         "KADEPLOY_NODE": node,
         "KADEPLOY_NODE_IP": machine.ip_address,
         "KADEPLOY_NODE_MAC": machine.mac_address,

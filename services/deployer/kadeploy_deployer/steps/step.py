@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import (
@@ -13,7 +13,7 @@ from kadeploy_deployer.domain.snapshot import (
     NodeSnapshot,
     ProfileSnapshot,
 )
-from kadeploy_deployer.domain.states import FailureReason, PartitionState
+from kadeploy_deployer.domain.states import FailureReason, NodeState, PartitionState
 from kadeploy_deployer.nodes.reboot_window import RebootWindows, Turns
 from kadeploy_deployer.ports import BootTarget, BroadcastSession
 from kadeploy_deployer.ports.recorder import Recorder
@@ -80,6 +80,10 @@ class StepContext:
         """Returns the profile of a node's cluster."""
         return self.profiles[self.nodes[node].cluster]
 
+    def bounded_by(self, timeout: float) -> "StepContext":
+        """Returns the context for a step that may take so many seconds."""
+        return replace(self, timeout=timeout)
+
     def window(self, node: str) -> Turns:
         """Returns what says when a node may reboot."""
         return self.windows.of(self.nodes[node].cluster, self.profile(node))
@@ -94,32 +98,61 @@ class WritesBootFiles(Protocol):
         ...
 
 
-class Step(Protocol):
-    """One step: a module-level instance in each file of this package, listed in order in `plan.py`.
+class WalkContext(Protocol):
+    """What the engine wants of the context of a step, whatever is done to the nodes."""
+
+    @property
+    def deployment_id(self) -> str:
+        """The id of the deployment or operation."""
+
+    @property
+    def facts(self) -> Mapping[str, NodeFacts]:
+        """What is known of each node up to now."""
+
+    @property
+    def ports(self) -> StepPorts:
+        """The world."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that the step may take on one node."""
+
+    def profile(self, node: str) -> ProfileSnapshot:
+        """Returns the profile of a node's cluster."""
+
+    def bounded_by(self, timeout: float) -> Self:
+        """Returns the context for a step that may take so many seconds."""
+
+
+_Context_contra = TypeVar("_Context_contra", contravariant=True)
+
+
+class NodeStep(Protocol[_Context_contra]):
+    """What the engine walks: one step of a deployment or of another operation, for one node.
 
     Attributes:
         name: as in events and policies.
-        partition_state: the state of the target partition while a node is in it.
+        partition_state: the state of the node while it is in the step; in a deployment that of its target partition.
         timeout: default bound in seconds of one attempt on one node. Waiting for a reboot window does not count.
         failure_reason: why a node failed where no other reason is given: a port's error, NodeFailed, the timeout.
         retries: how often it is run again for a node that failed it.
     """
 
     name: str
-    partition_state: PartitionState
     timeout: float
     failure_reason: FailureReason
     retries: int
 
-    def applies(self, context: StepContext, node: str) -> bool:
+    @property
+    def partition_state(self) -> NodeState:
+        """See above."""
+        ...
+
+    def applies(self, context: _Context_contra, node: str) -> bool:
         """Returns whether a node needs this step at all."""
         ...
 
-    def describe(self, context: StepContext, node: str) -> Sequence[str]:
-        """Returns sentences on what the step would do to a node: the plan. Touches nothing."""
-        ...
-
-    async def run(self, context: StepContext, node: str) -> NodeFacts:
+    async def run(self, context: _Context_contra, node: str) -> NodeFacts:
         """Does the step for one node and returns what is known of it then.
 
         Run again after a crash at any point it ends the same; it never changes a state.
@@ -129,4 +162,14 @@ class Step(Protocol):
             NodeFailed, ShellError, PowerError, BootError: it failed with `failure_reason`, and may be tried again.
             ImageError: it failed with `failure_reason`; trying again cannot help.
         """
+        ...
+
+
+class Step(NodeStep[StepContext], Protocol):
+    """One step of a deployment: a module-level instance in each file of this package, listed in order in `plan.py`."""
+
+    partition_state: PartitionState
+
+    def describe(self, context: StepContext, node: str) -> Sequence[str]:
+        """Returns sentences on what the step would do to a node: the plan. Touches nothing."""
         ...

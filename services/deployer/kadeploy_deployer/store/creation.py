@@ -8,15 +8,23 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, literal, select, update
 
 from kadeploy_deployer.domain.deployment import Lease, NodeDeployment
 from kadeploy_deployer.domain.errors import NodesBusy, NoNodeLeft, check_fingerprint
-from kadeploy_deployer.domain.events import DeploymentStateChanged, PartitionStateChanged
+from kadeploy_deployer.domain.events import DeploymentStateChanged, NodeStateChanged, PartitionStateChanged
 from kadeploy_deployer.domain.holder import in_words
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
+from kadeploy_deployer.domain.states import (
+    BusyPolicy,
+    DeploymentState,
+    FailureReason,
+    NodeState,
+    OperationKind,
+    OperationNodeState,
+    PartitionState,
+)
 from kadeploy_deployer.ports.store_values import Created, KnownDeployment, NewDeployment, Queued
 from kadeploy_deployer.store import admission
 from kadeploy_deployer.store.bulk import insert_rows, put_rows
@@ -49,7 +57,7 @@ def find_request(connection: Connection, owner: str, request_id: str) -> KnownDe
 
 def holders(connection: Connection, nodes: Sequence[str]) -> Mapping[str, str]:
     """Returns the nodes that are held, with the deployments and operations that hold them, in the order given."""
-    query = select(node_locks.c.node, func.coalesce(node_locks.c.deployment_id, node_locks.c.operation_id))
+    query = select(node_locks.c.node, node_locks.c.deployment_id)
     # Many names take longer to ask for than all locks to read, of which there are no more than nodes.
     if len(nodes) <= CHUNK:
         query = query.where(node_locks.c.node.in_(nodes))
@@ -58,7 +66,7 @@ def holders(connection: Connection, nodes: Sequence[str]) -> Mapping[str, str]:
 
 
 def create(connection: Connection, new: NewDeployment) -> Created | Queued:
-    """Stores a deployment and locks its nodes if they are free, or queues. Errors as in the port."""
+    """Stores a deployment or operation and locks its nodes if they are free, or queues. Errors as in the port."""
     ticket = admission.enter_admission(connection)
     if new.request_id:
         earlier = find_request(connection, new.owner, new.request_id)
@@ -80,15 +88,15 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
             admission.keep_place(connection, ticket, new, wanted)
             return Queued(ticket=ticket)
     if policy is BusyPolicy.EXCLUDE:
-        left_out |= {node: Failure(reason=FailureReason.BUSY, description=text) for node, text in busy.items()}
-    if len(left_out) == len(new.nodes):
+        left_out |= {node: _busy(new, node, text) for node, text in busy.items()}
+    if len(left_out) == len(new.nodes) and new.kind is OperationKind.DEPLOYMENT:
         raise NoNodeLeft({node: failure.description for node, failure in left_out.items()})
     admission.leave(connection, ticket)
     begins = not busy or policy is BusyPolicy.EXCLUDE
     nodes = _nodes(new, left_out, start_time=new.now if begins else None)
     _insert(connection, new, nodes, waits=not begins)
     waiting: NewEvent = (new.now, "", DeploymentStateChanged(state=DeploymentState.WAITING))
-    append_events(connection, new.id, [waiting, *_left_out_events(left_out, new.now)])
+    append_events(connection, new.id, [waiting, *_left_out_events(left_out, new.now, new.kind)])
     lease = Lease(deployment_id=new.id, driver=new.driver, fence=1)
     if begins:
         _lock(connection, lease, now=new.now)
@@ -115,13 +123,13 @@ def note_wait(connection: Connection, lease: Lease, *, waited_seconds: float) ->
 
 def leave_out(connection: Connection, lease: Lease, failures: Mapping[str, Failure], *, now: float) -> None:
     """Leaves nodes out of a deployment that waits."""
-    hold(connection, lease)
+    row = hold(connection, lease)
     for failure in dict.fromkeys(failures.values()):
         values = {"state": "", "reason": failure.reason, "description": failure.description}
         for names in chunks([node for node, one in failures.items() if one == failure]):
             mine = and_(_of(lease.deployment_id), deployment_nodes.c.node.in_(names))
             connection.execute(update(deployment_nodes).where(mine).values(values))
-    append_events(connection, lease.deployment_id, _left_out_events(failures, now))
+    append_events(connection, lease.deployment_id, _left_out_events(failures, now, row.kind))
 
 
 def _holders_of(connection: Connection, deployment_id: str) -> Mapping[str, str]:
@@ -129,9 +137,16 @@ def _holders_of(connection: Connection, deployment_id: str) -> Mapping[str, str]
     return holders(connection, connection.execute(query).scalars().all())
 
 
-def _left_out_events(failures: Mapping[str, Failure], now: float) -> list[NewEvent]:
+def _busy(new: NewDeployment, node: str, text: str) -> Failure:
+    # What is said of a node of an operation stands alone, in an answer of its own.
+    description = text if new.kind is OperationKind.DEPLOYMENT else f"{node} is {text}"
+    return Failure(reason=FailureReason.BUSY, description=description)
+
+
+def _left_out_events(failures: Mapping[str, Failure], now: float, kind: str) -> list[NewEvent]:
+    changed = PartitionStateChanged if kind == OperationKind.DEPLOYMENT else NodeStateChanged
     return [
-        (now, node, PartitionStateChanged(state=None, reason=failure.reason, description=failure.description))
+        (now, node, changed(state=None, reason=failure.reason, description=failure.description))
         for node, failure in failures.items()
     ]
 
@@ -141,12 +156,14 @@ def _nodes(
 ) -> tuple[NodeDeployment, ...]:
     """Returns the nodes of a new deployment, in its order; those that take part start at `start_time`."""
     nodes = []
+    is_deployment = new.kind is OperationKind.DEPLOYMENT
+    first: NodeState = PartitionState.TO_DEPLOY if is_deployment else OperationNodeState.TO_DO
     for node in new.nodes:
         failure = left_out.get(node.name)
         nodes.append(
             NodeDeployment(
                 node=node.name,
-                state=None if failure else PartitionState.TO_DEPLOY,
+                state=None if failure else first,
                 device=node.snapshot.device if node.snapshot else "",
                 partition=node.snapshot.partition if node.snapshot else 0,
                 start_time=None if failure else start_time,
@@ -162,6 +179,7 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
     connection.execute(
         insert(deployments).values(
             id=new.id,
+            kind=new.kind,
             state=DeploymentState.WAITING if waits else _BEGUN,
             waiting_slot=admission.WAITING_SLOT if waits else None,
             owner=new.owner,
@@ -169,7 +187,7 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             request_id=new.request_id or None,
             fingerprint=new.fingerprint,
             spec=dumps(new.spec.listed),
-            environment=dumps(new.environment.listed),
+            environment="" if new.environment is None else dumps(new.environment.listed),
             version=1,
             driver=new.driver,
             lease_expires_at=new.now + new.lease_seconds,
@@ -193,7 +211,7 @@ def _insert(connection: Connection, new: NewDeployment, nodes: Sequence[NodeDepl
             profiles=dumps(new.profiles),
             nodes=pack([node.snapshot for node in new.nodes if node.snapshot and node.name in taken]),
             spec=dumps(new.spec),
-            environment=dumps(new.environment),
+            environment="" if new.environment is None else dumps(new.environment),
         )
     )
     _insert_nodes(connection, new.id, nodes)
@@ -217,15 +235,16 @@ def _of(deployment_id: str) -> ColumnElement[bool]:
 
 
 def _lock(connection: Connection, lease: Lease, *, now: float) -> None:
-    """Locks all nodes that take part and lets the deployment begin. A rival's lock raises IntegrityError."""
+    """Locks all nodes that take part and lets the work begin. A rival's lock raises IntegrityError."""
     of_it = _of(lease.deployment_id)
     row = hold(connection, lease, state=_BEGUN, waiting_slot=None, start_time=now)
     source = select(deployment_nodes.c.node, literal(lease.deployment_id), literal(row.owner), literal(now))
     names = ["node", "deployment_id", "owner", "lock_time"]
     # In one order for all rivals, or they would wait for one another.
     connection.execute(insert(node_locks).from_select(names, source.where(of_it).order_by(deployment_nodes.c.node)))
-    _remember_nodes(connection, lease.deployment_id, of_it)
-    _choose_partitions(connection, lease.deployment_id, of_it, now)
+    if row.kind == OperationKind.DEPLOYMENT:
+        _remember_nodes(connection, lease.deployment_id, of_it)
+        _choose_partitions(connection, lease.deployment_id, of_it, now)
     append_events(connection, lease.deployment_id, [(now, "", DeploymentStateChanged(state=_BEGUN))])
 
 

@@ -8,9 +8,11 @@ from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.events import Event
 from kadeploy_deployer.domain.lease_record import LeaseRecord
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
+from kadeploy_deployer.domain.operation import AnyOperation, Operation
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.journal_entries import JournalEntry
+from kadeploy_deployer.ports.node_knowledge import NodeKnowledge
 from kadeploy_deployer.ports.store_values import (
     Created,
     DeploymentFilter,
@@ -18,6 +20,7 @@ from kadeploy_deployer.ports.store_values import (
     KnownDeployment,
     NewDeployment,
     NodeStatus,
+    OperationFilter,
     PartitionStatus,
     Position,
     Queued,
@@ -28,6 +31,7 @@ from kadeploy_deployer.ports.store_values import (
 from kadeploy_deployer.store import admission, creation, event_rows, history, journal, outputs, queries
 from kadeploy_deployer.store import lease as lease_rows
 from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.knowledge import knowledge
 from kadeploy_deployer.store.statistics import statistics
 
 PATIENCE = 60.0
@@ -148,6 +152,10 @@ class SqlDeploymentStore(DeploymentStore):
         return await self._database.write(lambda c: history.prune_one(c, before=before))
 
     @override
+    async def drop_operations(self, *, before: float) -> bool:
+        return await self._database.write(lambda c: history.drop_operations(c, before=before))
+
+    @override
     async def cancel_requests(self, deployment_ids: Sequence[str]) -> frozenset[str]:
         return await self._database.read(lambda c: lease_rows.cancel_requests(c, deployment_ids))
 
@@ -165,6 +173,24 @@ class SqlDeploymentStore(DeploymentStore):
         self, wanted: DeploymentFilter, *, after: tuple[float, str] | None, limit: int
     ) -> Sequence[Deployment]:
         return await self._database.read(lambda c: queries.list_deployments(c, wanted, after=after, limit=limit))
+
+    @override
+    async def find(self, operation_id: str) -> AnyOperation:
+        return await self._database.read(lambda c: queries.find(c, operation_id))
+
+    @override
+    async def get_operation(self, operation_id: str) -> Operation:
+        return await self._database.read(lambda c: queries.get_operation(c, operation_id))
+
+    @override
+    async def list_operations(
+        self, wanted: OperationFilter, *, after: tuple[float, str] | None, limit: int
+    ) -> Sequence[Operation]:
+        return await self._database.read(lambda c: queries.list_operations(c, wanted, after=after, limit=limit))
+
+    @override
+    async def knowledge(self, nodes: Sequence[str]) -> Mapping[str, NodeKnowledge]:
+        return await self._database.read(lambda c: knowledge(c, nodes))
 
     @override
     async def position(self, deployment_id: str) -> Position:

@@ -1,8 +1,18 @@
-"""HistoryPruner: the events and outputs of deployments that ended long ago. What statistics count stays."""
+"""What is dropped: events and outputs of deployments that ended long ago, and operations. What is counted stays."""
 
 from sqlalchemy import Connection, delete, exists, or_, select
 
-from kadeploy_deployer.store.tables import deployments, events, step_outputs
+from kadeploy_deployer.domain.states import OperationKind
+from kadeploy_deployer.store.tables import (
+    deployment_inputs,
+    deployment_nodes,
+    deployments,
+    events,
+    node_steps,
+    step_outputs,
+)
+
+DROPPED_AT_ONCE = 100
 
 
 def prune_one(connection: Connection, *, before: float) -> bool:
@@ -15,4 +25,18 @@ def prune_one(connection: Connection, *, before: float) -> bool:
         return False
     for table in (events, step_outputs):
         connection.execute(delete(table).where(table.c.deployment_id == found))
+    return True
+
+
+def drop_operations(connection: Connection, *, before: float) -> bool:
+    """Drops operations that are no deployments and ended before a time; returns whether there were any."""
+    old = select(deployments.c.id).where(
+        deployments.c.kind != OperationKind.DEPLOYMENT, deployments.c.end_time < before
+    )
+    ids = connection.execute(old.order_by(deployments.c.end_time).limit(DROPPED_AT_ONCE)).scalars().all()
+    if not ids:
+        return False
+    for table in (events, step_outputs, node_steps, deployment_nodes, deployment_inputs):
+        connection.execute(delete(table).where(table.c.deployment_id.in_(ids)))
+    connection.execute(delete(deployments).where(deployments.c.id.in_(ids)))
     return True

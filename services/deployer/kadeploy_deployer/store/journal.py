@@ -15,22 +15,26 @@ from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import LeaseLost
 from kadeploy_deployer.domain.events import (
     DeploymentStateChanged,
+    EventKind,
+    NodeStateChanged,
     PartitionStateChanged,
     Remark,
     StepEnded,
     StepStarted,
 )
+from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger, advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
-from kadeploy_deployer.domain.states import DeploymentState, PartitionState
+from kadeploy_deployer.domain.states import DeploymentState, FailureReason, NodeState, OperationKind, PartitionState
 from kadeploy_deployer.domain.transition import NodePosition, Transition, fail
-from kadeploy_deployer.ports.journal_entries import JournalEntry, NodeReleased, OutputEntry, RemarkEntry
+from kadeploy_deployer.ports.journal_entries import FactsLearned, JournalEntry, NodeReleased, OutputEntry, RemarkEntry
 from kadeploy_deployer.store.bulk import insert_rows
 from kadeploy_deployer.store.codec import dumps
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.event_rows import NewEvent, append_events
 from kadeploy_deployer.store.lease import hold
 from kadeploy_deployer.store.outputs import append_output
+from kadeploy_deployer.store.queries import NODE_STATES
 from kadeploy_deployer.store.tables import deployment_nodes, node_locks, node_records, node_steps, partition_states
 
 
@@ -39,6 +43,8 @@ def write(connection: Connection, lease: Lease, entries: Sequence[JournalEntry],
     transitions = [entry for entry in entries if isinstance(entry, Transition)]
     # A deployment whose nodes go on is not one of which its drivers die.
     hold(connection, lease, **({"dead_drivers": 0} if transitions else {}))
+    # Before the transitions: what ends a node may have learned more.
+    _store_facts(connection, lease, {entry.node: entry.facts for entry in entries if isinstance(entry, FactsLearned)})
     _apply(connection, lease, transitions, now)
     released = [entry.node for entry in entries if isinstance(entry, NodeReleased)]
     _unlock(connection, lease, released)
@@ -62,7 +68,7 @@ def end(
     """Ends a deployment and frees its nodes. The row is left without a driver: no lease opens it again."""
     row = hold(connection, lease)
     state = advance_deployment(DeploymentState(row.state), trigger)
-    positions = _positions(connection, lease, list(failures))
+    positions = _positions(connection, lease, list(failures), NODE_STATES[row.kind == OperationKind.DEPLOYMENT])
     transitions = [fail(node, position, failures[node], trigger=node_trigger) for node, position in positions.items()]
     _apply(connection, lease, transitions, now)
     events = [event for transition in transitions for event in _events(transition, now)]
@@ -88,10 +94,10 @@ def _apply(connection: Connection, lease: Lease, transitions: Sequence[Transitio
         alike[_Move(before=one.before, after=one.after, failure=one.failure)].append(one.node)
     for move, nodes in alike.items():
         _move(connection, lease, nodes, move, now)
-    _store_facts(connection, lease, [one for one in transitions if one.facts is not None])
-    deployed = [one for one in transitions if one.after.state is PartitionState.DEPLOYED]
-    _keep_host_keys(connection, deployed)
-    _unlock(connection, lease, [one.node for one in deployed])
+    _store_facts(connection, lease, {one.node: one.facts for one in transitions if one.facts is not None})
+    done = [one for one in transitions if one.after.succeeded]
+    _keep_host_keys(connection, done)
+    _unlock(connection, lease, [one.node for one in done])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +132,7 @@ def _move(connection: Connection, lease: Lease, nodes: Sequence[str], move: _Mov
         )
         if connection.execute(change.values(values)).rowcount != len(names):
             raise LeaseLost(lease.deployment_id)
-        if after.state is not before.state:
+        if after.state is not before.state and isinstance(after.state, PartitionState):
             # A deployment that never got its nodes wrote no partition: there is no such row then.
             mine = update(partition_states).where(
                 partition_states.c.deployment_id == lease.deployment_id, partition_states.c.node.in_(names)
@@ -153,20 +159,25 @@ def _record_steps(connection: Connection, lease: Lease, transitions: Sequence[Tr
     insert_rows(connection, node_steps, columns, rows, same={"deployment_id": lease.deployment_id})
 
 
-def _store_facts(connection: Connection, lease: Lease, transitions: Sequence[Transition]) -> None:
-    if not transitions:
+def _store_facts(connection: Connection, lease: Lease, facts: Mapping[str, NodeFacts]) -> None:
+    if not facts:
         return
     change = update(deployment_nodes).where(
         deployment_nodes.c.deployment_id == lease.deployment_id,
         deployment_nodes.c.node == bindparam("the_node"),
     )
-    rows = [{"the_node": one.node, "text": dumps(one.facts)} for one in transitions]
+    rows = [{"the_node": node, "text": dumps(one)} for node, one in facts.items()]
     connection.execute(change.values(facts=bindparam("text")), rows)
 
 
-def _keep_host_keys(connection: Connection, deployed: Sequence[Transition]) -> None:
-    """Keeps the keys of the systems that run now, for the next deployment of their nodes."""
-    rows = [{"the_node": one.node, "keys": dumps(one.facts.host_keys if one.facts else ())} for one in deployed]
+def _keep_host_keys(connection: Connection, done: Sequence[Transition]) -> None:
+    """Keeps the keys of the systems that run now, for the next deployment of their nodes.
+
+    An operation that brought a node into no system of ours leaves what is known as it is.
+    """
+    keys = {one.node: one.facts.host_keys if one.facts else () for one in done}
+    deployed = {one.node for one in done if one.after.state is PartitionState.DEPLOYED}
+    rows = [{"the_node": node, "keys": dumps(one)} for node, one in keys.items() if one or node in deployed]
     if rows:
         change = update(node_records).where(node_records.c.node == bindparam("the_node"))
         connection.execute(change.values(host_keys=bindparam("keys")), rows)
@@ -189,19 +200,29 @@ def _events(entry: JournalEntry, now: float) -> Iterator[NewEvent]:
         yield ended.time, node, StepEnded(step=ended.step, succeeded=ended.failure is None, description=text)
     if entry.after.state is not entry.before.state:
         reason, text = (failure.reason, failure.description) if failure else (None, "")
-        yield now, node, PartitionStateChanged(state=entry.after.state, reason=reason, description=text)
+        yield now, node, state_changed(entry.after.state, reason=reason, description=text)
     if entry.enters_step:
         yield now, node, StepStarted(step=entry.after.step, attempt=entry.after.attempt)
 
 
-def _positions(connection: Connection, lease: Lease, nodes: Sequence[str]) -> Mapping[str, NodePosition]:
+def state_changed(state: NodeState, *, reason: FailureReason | None, description: str) -> EventKind:
+    """Returns the event of a node that is in another state."""
+    if isinstance(state, PartitionState):
+        return PartitionStateChanged(state=state, reason=reason, description=description)
+    return NodeStateChanged(state=state, reason=reason, description=description)
+
+
+def _positions(
+    connection: Connection, lease: Lease, nodes: Sequence[str], states: Mapping[str, NodeState | None]
+) -> Mapping[str, NodePosition]:
     found = {}
     for names in chunks(nodes):
         query = select(
             deployment_nodes.c.node, deployment_nodes.c.state, deployment_nodes.c.step, deployment_nodes.c.attempt
         ).where(deployment_nodes.c.deployment_id == lease.deployment_id, deployment_nodes.c.node.in_(names))
         for row in connection.execute(query):
-            found[row.node] = NodePosition(state=PartitionState(row.state), step=row.step, attempt=row.attempt)
+            if (state := states[row.state]) is not None:
+                found[row.node] = NodePosition(state=state, step=row.step, attempt=row.attempt)
     return found
 
 

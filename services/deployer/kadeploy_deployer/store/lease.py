@@ -15,7 +15,7 @@ from kadeploy_deployer.domain.events import Remark
 from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
 from kadeploy_deployer.domain.lifecycle import FINISHED, UNFINISHED
 from kadeploy_deployer.domain.states import DeploymentState
-from kadeploy_deployer.store import admission, operation_leases
+from kadeploy_deployer.store import admission, consoles
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.event_rows import append_events
 from kadeploy_deployer.store.tables import deployments
@@ -32,8 +32,8 @@ class VersionRace(Conflict):
     reason = "VERSION_RACE"
 
 
-def hold(connection: Connection, lease: Lease, **changes: object) -> Row[str, int, str]:
-    """Proves a lease, takes the row for this transaction, and returns its (state, version, owner) from before.
+def hold(connection: Connection, lease: Lease, **changes: object) -> Row[str, int, str, str]:
+    """Proves a lease, takes the row for this transaction, and returns its (state, version, owner, kind) from before.
 
     Raises:
         LeaseLost: the deployment has another driver, or is finished.
@@ -45,7 +45,7 @@ def hold(connection: Connection, lease: Lease, **changes: object) -> Row[str, in
         deployments.c.state.in_(sorted(UNFINISHED)),
     )
     for _ in range(TRIES):
-        query = select(deployments.c.state, deployments.c.version, deployments.c.owner).where(mine)
+        query = select(deployments.c.state, deployments.c.version, deployments.c.owner, deployments.c.kind).where(mine)
         row = connection.execute(query).one_or_none()
         if row is None:
             raise LeaseLost(lease.deployment_id)
@@ -56,7 +56,7 @@ def hold(connection: Connection, lease: Lease, **changes: object) -> Row[str, in
 
 
 def list_leases(connection: Connection) -> list[LeaseRecord]:
-    """Returns the leases of all unfinished deployments, the oldest first, and of all operations and queue places."""
+    """Returns the leases of all unfinished deployments, the oldest first, and of all consoles and queue places."""
     leases = deployments.c
     query = select(leases.id, leases.driver, leases.fence, leases.renewals, leases.lease_seconds)
     query = query.where(leases.state.in_(sorted(UNFINISHED))).order_by(leases.create_time)
@@ -71,7 +71,7 @@ def list_leases(connection: Connection) -> list[LeaseRecord]:
         )
         for row in connection.execute(query)
     ]
-    return [*found, *operation_leases.list_leases(connection), *admission.list_leases(connection)]
+    return [*found, *consoles.list_leases(connection), *admission.list_leases(connection)]
 
 
 def claim(
@@ -118,10 +118,10 @@ def claim(
 
 
 def free(connection: Connection, leases: Sequence[LeaseRecord]) -> None:
-    """Frees what operations and requests in the queue hold, if their leases stand as they were seen."""
+    """Frees consoles, and drops places in the queue, if their leases stand as they were seen."""
     for lease in leases:
-        if lease.kind is LeaseKind.OPERATION:
-            operation_leases.free(connection, lease)
+        if lease.kind is LeaseKind.CONSOLE:
+            consoles.free(connection, lease)
         elif lease.kind is LeaseKind.QUEUE_PLACE:
             admission.free(connection, lease)
 

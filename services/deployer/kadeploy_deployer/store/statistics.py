@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, or_, select
 
-from kadeploy_deployer.domain.states import DeploymentState, PartitionState
+from kadeploy_deployer.domain.states import DeploymentState, OperationKind, PartitionState
 from kadeploy_deployer.ports.store_values import Interval, MonthCount, NodeCount, Statistics, StepCount
 from kadeploy_deployer.store.database import chunks
 from kadeploy_deployer.store.tables import deployment_nodes, deployments, node_steps
@@ -23,7 +23,7 @@ def statistics(connection: Connection, interval: Interval, nodes: Sequence[str])
 
 
 def _within(interval: Interval) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+    found: list[ColumnElement[bool]] = [deployments.c.kind == OperationKind.DEPLOYMENT]
     if interval.start is not None:
         found.append(deployments.c.create_time >= interval.start)
     if interval.end is not None:

@@ -1,8 +1,11 @@
 """The schema, in which the database itself keeps the invariants.
 
+`deployments` and its tables hold whatever is done to nodes: `kind` says what. A reboot has no environment and writes no
+partition; all else is the same for it.
+
 1. at most one deployment waits: `waiting_slot` is 1 exactly while a deployment waits (check), and unique; who wants its
    nodes has a place in `queue_places`, with a ticket of the `turnstile`;
-2. a node belongs to at most one running deployment or operation: `node_locks` has one row per node;
+2. a node belongs to at most one running deployment, reboot, power change or command: `node_locks` has one row per node;
 3. a partition has one row, which names the deployment that wrote it last;
 4. state changes compare `version`, `driver` and `fence` (see `lease.py`), so a finished deployment stays as it is.
 
@@ -54,6 +57,8 @@ deployments = Table(
     "deployments",
     metadata,
     Column("id", ID, primary_key=True),
+    # "deployment", or what else is done to nodes: "reboot", "power", "command".
+    Column("kind", WORD, nullable=False, server_default="deployment"),
     Column("state", WORD, nullable=False),
     Column("waiting_slot", Integer, unique=True),
     Column("owner", NAME, nullable=False),
@@ -131,7 +136,10 @@ deployment_nodes = Table(
     Column("end_time", Double),
     Column("reason", WORD, nullable=False),
     Column("description", LONG_TEXT, nullable=False),
-    CheckConstraint("state IN ('', 'to_deploy', 'deploying', 'rebooting', 'deployed', 'error')", name="state"),
+    CheckConstraint(
+        "state IN ('', 'to_deploy', 'deploying', 'rebooting', 'deployed', 'error', 'to_do', 'doing', 'done')",
+        name="state",
+    ),
     **CLUSTERED,
 )
 
@@ -152,63 +160,21 @@ node_locks = Table(
     "node_locks",
     metadata,
     Column("node", NAME, primary_key=True),
-    # RunningOperation by a deployment, or by an operation, whose lease counts.
-    Column("deployment_id", ForeignKey("deployments.id"), index=True),
-    Column("operation_id", WORD, index=True),
+    Column("deployment_id", ForeignKey("deployments.id"), nullable=False, index=True),
     Column("owner", NAME, nullable=False),
     Column("lock_time", Double, nullable=False),
-    CheckConstraint(
-        "(deployment_id IS NOT NULL AND operation_id IS NULL) OR (deployment_id IS NULL AND operation_id IS NOT NULL)",
-        name="one_holder",
-    ),
 )
 
-# Of every operation that holds something. What belongs to an operation without a row here is nobody's.
-operation_leases = Table(
-    "operation_leases",
-    metadata,
-    Column("operation_id", WORD, primary_key=True),
-    Column("lease_seconds", Double, nullable=False),
-    Column("renewals", BigInteger, nullable=False),
-)
-
+# A console takes no lock of its node: a reboot can be watched. It has a lease of its own.
 console_slots = Table(
     "console_slots",
     metadata,
     Column("node", NAME, primary_key=True),
-    Column("operation_id", WORD, nullable=False, index=True),
+    Column("session_id", WORD, nullable=False, unique=True),
     Column("owner", NAME, nullable=False),
     Column("start_time", Double, nullable=False),
-)
-
-# An operation that its caller named, so that they can ask for it again. `operation_id`: the one that drives it, as
-# long as it has a lease.
-operation_requests = Table(
-    "operation_requests",
-    metadata,
-    Column("id", WORD, primary_key=True),
-    Column("operation_id", WORD, nullable=False, index=True),
-    Column("owner", NAME, nullable=False),
-    Column("request_id", WORD, nullable=False),
-    Column("fingerprint", WORD, nullable=False),
-    Column("create_time", Double, nullable=False, index=True),
-    Column("stop_asked", Boolean, nullable=False),
-    Column("ended", Boolean, nullable=False),
-    UniqueConstraint("owner", "request_id"),
-)
-
-operation_nodes = Table(
-    "operation_nodes",
-    metadata,
-    Column("operation_request_id", ForeignKey("operation_requests.id"), primary_key=True),
-    Column("node", NAME, primary_key=True),
-    # Written before anything is done to the node, so that nobody does it again.
-    Column("begun", Boolean, nullable=False),
-    # What proves later whether a node that is begun was done; empty: nothing can.
-    Column("mark", NAME, nullable=False, server_default=""),
-    # None: there is none yet; empty: it went well; else what went wrong.
-    Column("outcome", LONG_TEXT),
-    **CLUSTERED,
+    Column("lease_seconds", Double, nullable=False, server_default="30"),
+    Column("renewals", BigInteger, nullable=False, server_default="0"),
 )
 
 node_records = Table(

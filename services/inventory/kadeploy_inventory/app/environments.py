@@ -50,13 +50,7 @@ def record_environment(
     make_id: MakeId,
 ) -> Environment:
     """Records a version, or only says what would be; the same content again is answered with what stands there."""
-    described = replace(description, owner=description.owner or asker.user)
-    problems = Problems("environment")
-    environment = check_environment(described, problems)
-    if not problems and environment.cluster and not work.clusters.named([environment.cluster]):
-        problems.add("cluster", f"names the cluster {environment.cluster}, which does not exist")
-    if problems:
-        raise InvalidEnvironment.of("the environment cannot be accepted", problems.found)
+    environment = _checked(replace(description, owner=description.owner or asker.user), work)
     _check_owner(environment.owner, asker)
     _check_visibility(environment.visibility, asker)
     present = work.environments.find(environment.name, environment.version, Search(owner=environment.owner))
@@ -72,6 +66,21 @@ def record_environment(
     environment = replace(environment, uid=make_id(), etag=make_id(), create_time=clock())
     if not validate_only:
         work.environments.add(environment)
+    return environment
+
+
+def check_described(description: Environment, *, owner: str, work: Work) -> Environment:
+    """Returns an environment that is not to be recorded in its normal form. Raises InvalidEnvironment."""
+    return _checked(replace(description, owner=owner, visibility=Visibility.PRIVATE), work)
+
+
+def _checked(described: Environment, work: Work) -> Environment:
+    problems = Problems("environment")
+    environment = check_environment(described, problems)
+    if not problems and environment.cluster and not work.clusters.named([environment.cluster]):
+        problems.add("cluster", f"names the cluster {environment.cluster}, which does not exist")
+    if problems:
+        raise InvalidEnvironment.of("the environment cannot be accepted", problems.found)
     return environment
 
 

@@ -14,7 +14,8 @@ from kadeploy_inventory.domain.errors import (
     NodeNotFound,
     StaleEtag,
 )
-from kadeploy_inventory.domain.names import RESERVED_ENVIRONMENT_NAMES
+from kadeploy_inventory.domain.found_names import found_names
+from kadeploy_inventory.domain.names import RESERVED_ENVIRONMENT_NAMES, parse_node_name
 from kadeploy_inventory.domain.node import DiskChecks, Node, check_node, rename_environments
 from kadeploy_inventory.domain.node_set import expand
 from kadeploy_inventory.domain.problems import Problems
@@ -84,6 +85,17 @@ def list_nodes(*, nodes: str, cluster: str, after: Key | None, limit: int, work:
     """Returns the next nodes of a node set and a cluster; an empty word means all."""
     names = expand(nodes, field="filter.nodes") if nodes else None
     return work.nodes.page(names=names, cluster=cluster, after=after, limit=limit)
+
+
+def find_names(nodes: str, *, domain: str, work: Work) -> dict[str, list[str]]:
+    """Returns the registered names that the words of a node set fit which are not registered themselves."""
+    words = expand(nodes)
+    problems = Problems()
+    if domain:
+        problems.take("domain", parse_node_name, domain)
+    if problems:
+        raise InvalidNode.of("the names cannot be looked for", problems.found)
+    return found_names(words, work.nodes.addresses(), domain=domain)
 
 
 def update_node(

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from kadeploy_edge.certificate_request import PublicKey
 from kadeploy_inventory.domain.cluster import Cluster
 from kadeploy_inventory.domain.environment import Environment
 from kadeploy_inventory.domain.environment_lookup import Search
 from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
+from kadeploy_inventory.domain.login import IssuedLogin, LoginPolicy
 from kadeploy_inventory.domain.node import Node
 from kadeploy_inventory.domain.right import Granted, Right
 
@@ -26,6 +28,9 @@ class Nodes(Protocol):
 
     def named(self, names: Collection[str]) -> dict[str, Node]:
         """Returns those of the named nodes that are registered."""
+
+    def addresses(self) -> dict[str, str]:
+        """Returns the IP address of every node, by its name."""
 
     def with_mac_addresses(self, addresses: Collection[str]) -> dict[str, str]:
         """Returns the name of the node at each address that is taken."""
@@ -184,6 +189,40 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """What MUNGE says of a credential: the user (empty where the number has no name here), the host that made it."""
+
+    payload: bytes
+    uid: int
+    user: str
+    host: str
+
+
+class Credentials(Protocol):
+    """MUNGE, which knows the users of all hosts that share its key."""
+
+    def read(self, credential: str) -> Credential:
+        """Returns what a credential proves, once. Raises CredentialRefused or MungeUnreachable."""
+
+
+class LoginAuthority(Protocol):
+    """Whoever issues certificates to users."""
+
+    def issue(self, user: str, key: PublicKey, *, now: datetime, hours: int) -> IssuedLogin:
+        """Returns a certificate of a user's key. Raises UnusableLoginAuthority."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What certificates by login are issued with."""
+
+    credentials: Credentials
+    authority: LoginAuthority
+    policy: LoginPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """What use cases are run with.
 
@@ -193,6 +232,7 @@ class Runtime:
         make_id: makes what was never there before: uids and etags.
         administrators: the users who administrate the site.
         environment_quota: how many environments each of the others may have.
+        login: what certificates by login are issued with; None: none are issued.
     """
 
     store: Store
@@ -200,3 +240,4 @@ class Runtime:
     make_id: MakeId
     administrators: frozenset[str]
     environment_quota: EnvironmentQuota = DEFAULT_QUOTA
+    login: Login | None = None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from kadeploy_inventory.app.environments import Asker, get_environment
+from kadeploy_inventory.app.environments import Asker, check_described, get_environment
 from kadeploy_inventory.app.ports import Clock, Work
 from kadeploy_inventory.app.rights import is_production
 from kadeploy_inventory.domain.cluster import (
@@ -21,13 +21,23 @@ from kadeploy_inventory.domain.problems import Problems
 
 
 class ResolvedNode(NamedTuple):
-    """One node of the set. No node: it is not registered. A tuple, for thousands are made at a time."""
+    """One node of the set. No node: it is not registered. A tuple, for thousands are made at a time.
+
+    Attributes:
+        name: as it was asked for.
+        node: as it stands.
+        allowed: whether the user may deploy the target.
+        device: of the target.
+        partition: of the target.
+        controller: where the management controller answers.
+    """
 
     name: str
     node: Node | None
     allowed: bool
     device: str
     partition: int
+    controller: str = ""
 
 
 class _Target(NamedTuple):
@@ -53,6 +63,7 @@ def resolve_deployment(
     user: str,
     nodes: str,
     reference: EnvironmentReference | None,
+    description: Environment | None = None,
     device: str,
     partition: int,
     work: Work,
@@ -60,7 +71,7 @@ def resolve_deployment(
 ) -> Resolution:
     """Resolves nodes, environment, targets and rights on a user's behalf.
 
-    Unknown nodes and missing rights are results. Without a reference no environment is resolved.
+    Unknown nodes and missing rights are results. Without a reference or a description no environment is resolved.
     """
     _check(user=user, device=device, partition=partition)
     names = expand(nodes)
@@ -69,7 +80,9 @@ def resolve_deployment(
     wanted = {DEFAULT_CLUSTER, *(node.cluster for node in present.values())}
     described = work.clusters.named(wanted)
     profiles = {name: replace(cluster, profile=cluster.profile.with_defaults()) for name, cluster in described.items()}
-    environment = None if reference is None else get_environment(reference, asker=Asker(user=user), work=work)
+    environment = None if description is None else check_described(description, owner=user, work=work)
+    if environment is None and reference is not None:
+        environment = get_environment(reference, asker=Asker(user=user), work=work)
     granted = work.rights.granted(user=user, nodes=names, now=clock())
     # By the identity of their disks: the nodes of a cluster share them, and thousands are of few kinds.
     targets: dict[tuple[int, str], _Target] = {}
@@ -87,7 +100,8 @@ def resolve_deployment(
             of_node = described[node.cluster].profile.default_device or node.only_device
             target = targets[kind] = _target(profiles[node.cluster].profile, node, device or of_node, partition)
         allowed = granted.allows(name, target.word, is_production=target.is_production)
-        resolved.append(ResolvedNode(name, node, allowed, target.device, target.partition))
+        controller = node.controller(profiles[node.cluster].profile.bmc_address)
+        resolved.append(ResolvedNode(name, node, allowed, target.device, target.partition, controller))
     used = {node.cluster for node in present.values()}
     return Resolution(
         nodes=tuple(resolved),

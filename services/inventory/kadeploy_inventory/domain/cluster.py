@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from kadeploy_inventory.domain.bmc_pattern import parse_pattern
 from kadeploy_inventory.domain.command_template import CommandTemplates, check_commands
 from kadeploy_inventory.domain.names import (
     parse_cluster_name,
@@ -106,6 +107,7 @@ class ClusterProfile:
     default_partition: int = 0
     partition_on_deploy: bool = False
     boot_method: BootMethod | None = None
+    bmc_address: str = ""
 
     def with_defaults(self) -> "ClusterProfile":
         """Returns the profile with every default filled in."""
@@ -164,6 +166,7 @@ def _check_profile(profile: ClusterProfile, problems: Problems) -> ClusterProfil
         problems.take("mkfs_options", parse_file_system, file_system)
         problems.take(f"mkfs_options[{file_system!r}]", parse_line, options)
     _check_target(profile, problems)
+    problems.take("bmc_address", parse_pattern, profile.bmc_address)
     if profile.preinstall is None:
         return profile
     here = problems.under("preinstall")

@@ -8,7 +8,7 @@ from kadeploy_inventory.domain.names import parse_label_key
 from kadeploy_inventory.domain.problems import Problems
 from kadeploy_inventory.domain.texts import parse_line
 
-PLACES = frozenset({"name", "ip", "mac", "bmc", "cluster"})
+PLACES = frozenset({"name", "node_short", "short", "ip", "mac", "bmc", "cluster"})
 _LABEL = "label:"
 _BRACED = re.compile(r"\{([^{}]*)\}")
 

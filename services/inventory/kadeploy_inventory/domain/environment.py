@@ -1,6 +1,7 @@
 """Environments: the systems that can be installed, and who may use them."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,14 +20,17 @@ from kadeploy_inventory.domain.script_archive import (
     check_script_archive,
 )
 from kadeploy_inventory.domain.texts import (
+    parse_architecture,
     parse_digest,
     parse_file_system,
     parse_image_path,
     parse_line,
     parse_uri,
 )
+from kadeploy_inventory.domain.variables import check_variables
 
 MAXIMUM_VERSION = 2**31 - 1
+MAXIMUM_PARTITION = 128
 
 
 class Visibility(StrEnum):
@@ -70,6 +74,7 @@ class Image:
     compression: Compression
     digest: str
     size_bytes: int = 0
+    whole_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,8 @@ class BootSpec:
     kernel_arguments: str = ""
     hypervisor_path: str = ""
     hypervisor_arguments: str = ""
+    kexec_refused: bool = False
+    partition: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +112,10 @@ class Environment:
     options: str = ""
     cluster: str = ""
     destructive: bool = False
+    alias: str = ""
+    architecture: str = ""
+    custom_variables: Mapping[str, str] = field(default_factory=dict)
+    running_system_refused: bool = False
     uid: str = ""
     etag: str = ""
     create_time: datetime | None = None
@@ -126,14 +137,19 @@ def check_environment(environment: Environment, problems: Problems) -> Environme
         problems.add("version", f"begins at 1: {version}")
     problems.take("name", parse_environment_name, environment.name)
     problems.take("owner", parse_user_name, environment.owner)
-    for field in ("description", "author", "options"):
-        problems.take(field, parse_line, getattr(environment, field))
+    for name in ("description", "author", "options"):
+        problems.take(name, parse_line, getattr(environment, name))
+    if environment.alias:
+        problems.take("alias", parse_environment_name, environment.alias)
+    problems.take("architecture", parse_architecture, environment.architecture)
+    check_variables(environment.custom_variables, problems)
     if environment.cluster:
         problems.take("cluster", parse_cluster_name, environment.cluster)
     problems.take("file_system", parse_file_system, environment.file_system)
     if environment.image.kind is ImageKind.TAR and not environment.file_system:
         problems.add("file_system", "must be named for a tar image, such as ext4")
     type_id = environment.partition_type_id or LINUX
+    _check_whole_disk(environment, problems)
     if not 0 < type_id <= MAXIMUM_TYPE_ID:
         problems.add("partition_type_id", f"must be from 1 to {MAXIMUM_TYPE_ID}, not {type_id}")
     if environment.required_size_bytes < 0:
@@ -142,7 +158,10 @@ def check_environment(environment: Environment, problems: Problems) -> Environme
     return replace(
         environment,
         version=version,
-        partition_type_id=type_id,
+        operating_system=OperatingSystem.XEN
+        if environment.boot.kind is BootKind.MULTIBOOT
+        else environment.operating_system,
+        partition_type_id=LINUX if environment.image.whole_disk else type_id,
         image=_check_image(environment.image, problems.under("image")),
         preinstall=environment.preinstall
         and check_script_archive(
@@ -169,17 +188,32 @@ def _check_image(image: Image, problems: Problems) -> Image:
     )
 
 
+def _check_whole_disk(environment: Environment, problems: Problems) -> None:
+    image, boot = environment.image, environment.boot
+    if image.whole_disk and image.kind is ImageKind.TAR:
+        problems.add("image.whole_disk", "is for raw images (dd): a tar image is unpacked into one partition")
+    if not 0 <= boot.partition <= MAXIMUM_PARTITION:
+        problems.add("boot.partition", f"must be from 0 to {MAXIMUM_PARTITION}, not {boot.partition}")
+    elif boot.partition and not image.whole_disk:
+        problems.add("boot.partition", "is for images of a whole disk alone: the request names the target partition")
+    if image.whole_disk and boot.kind is not BootKind.CHAINLOAD and not boot.partition:
+        problems.add("boot.partition", "must be named where a kernel on a whole disk is booted")
+
+
 def _check_boot(environment: Environment, problems: Problems) -> None:
     boot = environment.boot
-    for field in ("kernel_path", "initrd_path", "hypervisor_path"):
-        problems.take(field, parse_image_path, getattr(boot, field))
-    for field in ("kernel_arguments", "hypervisor_arguments"):
-        problems.take(field, parse_line, getattr(boot, field))
+    for name in ("kernel_path", "initrd_path", "hypervisor_path"):
+        problems.take(name, parse_image_path, getattr(boot, name))
+    for name in ("kernel_arguments", "hypervisor_arguments"):
+        problems.take(name, parse_line, getattr(boot, name))
     if boot.kind is not BootKind.CHAINLOAD and not boot.kernel_path:
         problems.add("kernel_path", f"must be named to boot by {boot.kind}")
-    if boot.kind is BootKind.CHAINLOAD and boot.kernel_path:
-        problems.add("kernel_path", "means nothing with chainload: the partition's own loader decides")
+    for name in ("kernel_path", "initrd_path", "kernel_arguments", "hypervisor_path", "hypervisor_arguments"):
+        if boot.kind is BootKind.CHAINLOAD and getattr(boot, name):
+            problems.add(name, "means nothing with chainload: the partition's own loader decides")
+    if boot.kind is BootKind.LINUX and environment.operating_system is OperatingSystem.XEN:
+        problems.add("hypervisor_path", "must be named for the operating system xen, which boots by multiboot")
     if boot.kind is BootKind.MULTIBOOT and not boot.hypervisor_path:
         problems.add("hypervisor_path", "must be named to boot by multiboot")
-    if boot.kind is not BootKind.MULTIBOOT and boot.hypervisor_path:
+    elif boot.kind is BootKind.LINUX and (boot.hypervisor_path or boot.hypervisor_arguments):
         problems.add("hypervisor_path", "is for multiboot alone")

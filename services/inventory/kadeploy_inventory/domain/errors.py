@@ -191,3 +191,33 @@ class NotYours(Denied):
     """The caller asks about, or would change, what belongs to somebody else."""
 
     reason = "NOT_YOURS"
+
+
+class LoginDisabled(NotInState):
+    """The site issues no certificates by login."""
+
+    reason = "LOGIN_DISABLED"
+
+
+class LoginRefused(Denied):
+    """This user gets no certificate by login."""
+
+    reason = "LOGIN_REFUSED"
+
+
+class CredentialRefused(Denied):
+    """The MUNGE credential proves nothing: it is damaged, used, too old, or made for something else."""
+
+    reason = "CREDENTIAL_REFUSED"
+
+
+class MungeUnreachable(Unreachable):
+    """MUNGE does not answer on the inventory's host."""
+
+    reason = "MUNGE_UNREACHABLE"
+
+
+class UnusableLoginAuthority(Unreachable):
+    """The login authority's certificate or key cannot be used."""
+
+    reason = "UNUSABLE_LOGIN_AUTHORITY"

@@ -11,6 +11,7 @@ from kadeploy_inventory.domain.addresses import (
     parse_mac_address,
     parse_machine_uuid,
 )
+from kadeploy_inventory.domain.bmc_pattern import filled
 from kadeploy_inventory.domain.cluster import DEFAULT_CLUSTER
 from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates, check_commands
 from kadeploy_inventory.domain.names import (
@@ -57,10 +58,9 @@ class Node:
     create_time: datetime | None = None
     update_time: datetime | None = None
 
-    @property
-    def controller(self) -> str:
-        """Where the management controller answers."""
-        return self.bmc_address or f"{self.name}-bmc"
+    def controller(self, pattern: str) -> str:
+        """Returns where the management controller answers. `pattern`: of the cluster, for nodes that do not say."""
+        return self.bmc_address or filled(pattern, name=self.name, cluster=self.cluster)
 
     @property
     def only_device(self) -> str:

@@ -8,6 +8,7 @@ MAXIMUM_LINE = 2048
 NO_SCRIPT = "none"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
 _FILE_SYSTEM = re.compile(r"[a-z][a-z0-9_]{0,15}\Z")
 
 
@@ -65,6 +66,13 @@ def parse_file_system(text: str) -> str:
     """Returns the name of a file system such as `ext4`, or the empty text."""
     if text and not _FILE_SYSTEM.match(text):
         raise ValueError(f"is no name of a file system such as ext4: {text!r}")
+    return text
+
+
+def parse_architecture(text: str) -> str:
+    """Returns the name of an architecture such as `x86_64`, or the empty text."""
+    if text and not _ARCHITECTURE.match(text):
+        raise ValueError(f"is no name of an architecture such as x86_64: {text!r}")
     return text
 
 

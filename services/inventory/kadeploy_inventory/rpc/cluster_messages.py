@@ -76,6 +76,7 @@ def _profile_from_message(message: cluster_pb2.ClusterProfile) -> ClusterProfile
         default_partition=message.default_partition,
         partition_on_deploy=message.partition_on_deploy,
         boot_method=_boot_method_from_message(message.boot_method),
+        bmc_address=message.bmc_address,
     )
 
 
@@ -91,6 +92,7 @@ def _profile_to_message(profile: ClusterProfile) -> cluster_pb2.ClusterProfile:
         default_partition=profile.default_partition,
         partition_on_deploy=profile.partition_on_deploy,
         boot_method=_boot_method_to_message(profile.boot_method),
+        bmc_address=profile.bmc_address,
         step_policies=[
             cluster_pb2.StepPolicy(step=each.step, timeout=write_duration(each.timeout), retries=each.retries)
             for each in profile.step_policies

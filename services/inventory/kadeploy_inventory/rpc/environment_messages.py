@@ -61,6 +61,10 @@ def environment_from_message(message: environment_pb2.Environment) -> Environmen
         options=message.options,
         cluster=message.cluster,
         destructive=message.destructive,
+        alias=message.alias,
+        architecture=message.architecture,
+        custom_variables=dict(message.custom_variables),
+        running_system_refused=message.running_system_refused,
     )
 
 
@@ -84,6 +88,10 @@ def environment_to_message(environment: Environment) -> environment_pb2.Environm
         options=environment.options,
         cluster=environment.cluster,
         destructive=environment.destructive,
+        alias=environment.alias,
+        architecture=environment.architecture,
+        custom_variables=environment.custom_variables,
+        running_system_refused=environment.running_system_refused,
         uid=environment.uid,
         etag=environment.etag,
         create_time=write_time(environment.create_time),
@@ -109,6 +117,7 @@ def _archive_to_message(archive: ScriptArchive) -> environment_pb2.ScriptArchive
         digest=archive.digest,
         size_bytes=archive.size_bytes,
         script=archive.script,
+        script_arguments=archive.script_arguments,
     )
 
 
@@ -119,6 +128,7 @@ def _postinstall_from_message(message: environment_pb2.ScriptArchive) -> ScriptA
         digest=message.digest,
         size_bytes=message.size_bytes,
         script=message.script,
+        script_arguments=tuple(message.script_arguments),
     )
 
 
@@ -145,6 +155,7 @@ def _image_from_message(message: environment_pb2.Image) -> Image:
         compression=_compression(message.compression),
         digest=message.digest,
         size_bytes=message.size_bytes,
+        whole_disk=message.whole_disk,
     )
 
 
@@ -155,6 +166,7 @@ def _image_to_message(image: Image) -> environment_pb2.Image:
         compression=write_enum(image.compression, environment_pb2.Compression, prefix=_COMPRESSION),
         digest=image.digest,
         size_bytes=image.size_bytes,
+        whole_disk=image.whole_disk,
     )
 
 
@@ -172,6 +184,8 @@ def _boot_from_message(message: environment_pb2.BootSpec) -> BootSpec:
         kernel_arguments=message.kernel_arguments,
         hypervisor_path=message.hypervisor_path,
         hypervisor_arguments=message.hypervisor_arguments,
+        kexec_refused=message.kexec_refused,
+        partition=message.partition,
     )
 
 
@@ -183,4 +197,6 @@ def _boot_to_message(boot: BootSpec) -> environment_pb2.BootSpec:
         kernel_arguments=boot.kernel_arguments,
         hypervisor_path=boot.hypervisor_path,
         hypervisor_arguments=boot.hypervisor_arguments,
+        kexec_refused=boot.kexec_refused,
+        partition=boot.partition,
     )

@@ -28,7 +28,17 @@ from kadeploy_inventory.rpc.update_mask import FIELD
 
 PORTION = 50
 """Environments that are read at once: one may have 100 KiB."""
-CHANGEABLE = ("visibility", "image.digest", "preinstall.digest", "postinstalls")
+CHANGEABLE = (
+    "visibility",
+    "destructive",
+    "image.digest",
+    "preinstall.digest",
+    "postinstalls",
+    # Where the files are. Their digests stay, so it is the same content in another place.
+    "image.uri",
+    "preinstall.uri",
+    "postinstalls.uri",
+)
 
 
 class EnvironmentServicer(inventory_service_pb2_grpc.EnvironmentServiceServicer):
@@ -152,13 +162,16 @@ def _check_paths(paths: frozenset[str]) -> None:
 
 
 def _changed(present: Environment, wanted: Environment, paths: frozenset[str]) -> Environment:
-    """Returns the environment with the digests and the visibility that are wanted.
+    """Returns the environment with the places, digests, visibility and destructive flag that are wanted.
 
     The size of a file comes with its digest, where it is given: both are said of the same bytes.
     """
-    changed = present
+    changed = _moved(present, wanted, paths)
+    present = changed
     if "visibility" in paths:
         changed = replace(changed, visibility=wanted.visibility)
+    if "destructive" in paths:
+        changed = replace(changed, destructive=wanted.destructive)
     if "image.digest" in paths:
         size = wanted.image.size_bytes or present.image.size_bytes
         image = replace(present.image, digest=wanted.image.digest, size_bytes=size)
@@ -173,6 +186,22 @@ def _changed(present: Environment, wanted: Environment, paths: frozenset[str]) -
     if "postinstalls" in paths:
         changed = replace(changed, postinstalls=_redigested(present, wanted))
     return changed
+
+
+def _moved(present: Environment, wanted: Environment, paths: frozenset[str]) -> Environment:
+    """Returns the environment with its files where they are now."""
+    moved = present
+    if "image.uri" in paths:
+        moved = replace(moved, image=replace(present.image, uri=wanted.image.uri))
+    if "preinstall.uri" in paths and present.preinstall and wanted.preinstall:
+        moved = replace(moved, preinstall=replace(present.preinstall, uri=wanted.preinstall.uri))
+    if "postinstalls.uri" in paths:
+        if len(present.postinstalls) != len(wanted.postinstalls):
+            violation = FieldViolation(field="environment.postinstalls", description="keep their number and order")
+            raise ImmutableField.of("the update", [violation])
+        pairs = zip(present.postinstalls, wanted.postinstalls, strict=True)
+        moved = replace(moved, postinstalls=tuple(replace(old, uri=new.uri) for old, new in pairs))
+    return moved
 
 
 def _redigested(present: Environment, wanted: Environment) -> tuple[ScriptArchive, ...]:

@@ -74,6 +74,15 @@ class NodeServicer(inventory_service_pb2_grpc.NodeServiceServicer):
         )
         return inventory_service_pb2.ListNodesResponse(nodes=page, next_page_token=token)
 
+    def ResolveNodeNames(
+        self, request: inventory_service_pb2.ResolveNodeNamesRequest, context: grpc.ServicerContext
+    ) -> inventory_service_pb2.ResolveNodeNamesResponse:
+        """Finds the names of nodes that are named in short, or by address."""
+        found = self._runtime.store.read(lambda work: nodes.find_names(request.nodes, domain=request.domain, work=work))
+        return inventory_service_pb2.ResolveNodeNamesResponse(
+            found=[inventory_service_pb2.FoundNodeName(word=word, names=names) for word, names in found.items()]
+        )
+
     def UpdateNode(
         self, request: inventory_service_pb2.UpdateNodeRequest, context: grpc.ServicerContext
     ) -> node_pb2.Node:

@@ -7,6 +7,7 @@ from kadeploy_inventory.app.ports import Runtime
 from kadeploy_inventory.app.resolution import resolve_deployment
 from kadeploy_inventory.rpc.cluster_messages import cluster_to_message
 from kadeploy_inventory.rpc.environment_messages import (
+    environment_from_message,
     environment_to_message,
     reference_from_message,
 )
@@ -28,11 +29,15 @@ class ResolutionServicer(inventory_service_pb2_grpc.ResolutionServiceServicer):
         """Resolves nodes, environment, targets and rights on a user's behalf."""
         named = request.HasField("environment")
         reference = reference_from_message(request.environment) if named else None
+        described = None
+        if request.HasField("described_environment"):
+            described = environment_from_message(request.described_environment)
         resolution = self._runtime.store.read(
             lambda work: resolve_deployment(
                 user=request.user,
                 nodes=request.nodes,
                 reference=reference,
+                description=described,
                 device=request.device,
                 partition=request.partition,
                 work=work,

@@ -13,7 +13,7 @@ from kadeploy_inventory.rpc.node_messages import KnownDisks, node_to_message
 MOST: Final = 50_000
 """So many nodes are kept at most; under 1 KiB each."""
 
-_Key = tuple[str, str, bool, str, int]
+_Key = tuple[str, str, bool, str, int, str]
 
 
 class ResolvedMessages:
@@ -31,7 +31,14 @@ class ResolvedMessages:
         for each in resolved:
             node = each.node
             # A node has another etag with every change of it; one that is not registered has none.
-            key = (each.name, "" if node is None else node.etag, each.allowed, each.device, each.partition)
+            key = (
+                each.name,
+                "" if node is None else node.etag,
+                each.allowed,
+                each.device,
+                each.partition,
+                each.controller,
+            )
             wire = known.get(key)
             if wire is None:
                 wire = new[key] = _answer(each, disks)
@@ -58,5 +65,5 @@ def _answer(resolved: ResolvedNode, disks: KnownDisks) -> bytes:
         partition=resolved.partition,
     )
     if node is not None:
-        message.node.bmc_address = node.controller
+        message.node.bmc_address = resolved.controller or node.controller("")
     return inventory_service_pb2.ResolveDeploymentResponse(nodes=[message]).SerializeToString()

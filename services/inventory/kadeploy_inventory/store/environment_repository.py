@@ -44,19 +44,24 @@ class EnvironmentRepository:
         self._connection.execute(insert(environments), _row(environment))
 
     def find(self, name: str, version: int | None, search: Search) -> Environment | None:
-        """Returns the version that is meant, the latest where none is named."""
+        """Returns the version that is meant, the latest where none is named; by an alias where no name fits."""
+        return self._find("name", name, version, search) or self._find("alias", name, version, search)
+
+    def _find(self, by: str, name: str, version: int | None, search: Search) -> Environment | None:
         # Each visibility has its own stretch of an index, at whose end the latest version stands.
         found = [
             row
             for visibility in search.visibilities or (None,)
-            if (row := self._last(name, version, search.owner, visibility)) is not None
+            if (row := self._last(by, name, version, search.owner, visibility)) is not None
         ]
         latest = min(found, key=lambda row: (-row["version"], row["owner"]), default=None)
         return None if latest is None else _environment(latest)
 
-    def _last(self, name: str, version: int | None, owner: str, visibility: Visibility | None) -> RowMapping | None:
+    def _last(
+        self, by: str, name: str, version: int | None, owner: str, visibility: Visibility | None
+    ) -> RowMapping | None:
         columns = environments.c
-        here = [columns.name == name]
+        here = [columns[by] == name]
         if owner:
             here.append(columns.owner == owner)
         if visibility is not None:
@@ -65,7 +70,9 @@ class EnvironmentRepository:
             version = self._connection.execute(select(func.max(columns.version)).where(*here)).scalar_one()
         if version is None:
             return None
-        query = select(environments).where(*here, columns.version == version).order_by(columns.owner).limit(1)
+        query = (
+            select(environments).where(*here, columns.version == version).order_by(columns.owner, columns.name).limit(1)
+        )
         return self._connection.execute(query).mappings().one_or_none()
 
     def uids(self, name: str, owner: str) -> dict[int, str]:
@@ -132,7 +139,7 @@ class EnvironmentRepository:
         """Writes what may change in place of the one with this etag; False when that one is gone."""
         same = update(environments).where(environments.c.uid == environment.uid, environments.c.etag == etag)
         row = _row(environment)
-        mutable = ("visibility", "image", "preinstall", "postinstalls", "etag")
+        mutable = ("visibility", "destructive", "image", "preinstall", "postinstalls", "etag")
         changed = self._connection.execute(same, {name: row[name] for name in mutable})
         return changed.rowcount == 1
 
@@ -152,7 +159,7 @@ def _listed(table: FromClause, *, user: str | None, name: str, owner: str, clust
         open_to_all = [Visibility.SHARED.value, Visibility.PUBLIC.value]
         conditions.append(or_(table.c.owner == user, table.c.visibility.in_(open_to_all)))
     if name:
-        conditions.append(table.c.name == name)
+        conditions.append(or_(table.c.name == name, table.c.alias == name))
     if owner:
         conditions.append(table.c.owner == owner)
     if cluster:
@@ -161,9 +168,9 @@ def _listed(table: FromClause, *, user: str | None, name: str, owner: str, clust
 
 
 def _row(environment: Environment) -> dict[str, Any]:
-    plain = ("uid", "name", "version", "owner", "description", "author", "file_system")
-    more = ("partition_type_id", "required_size_bytes", "options", "destructive", "etag")
-    values = {name: getattr(environment, name) for name in (*plain, *more)}
+    plain = ("uid", "name", "version", "owner", "description", "author", "file_system", "alias")
+    more = ("partition_type_id", "required_size_bytes", "options", "destructive", "etag", "architecture")
+    values = {name: getattr(environment, name) for name in (*plain, *more, "running_system_refused")}
     return values | {
         "visibility": environment.visibility.value,
         "operating_system": environment.operating_system.value,
@@ -171,6 +178,7 @@ def _row(environment: Environment) -> dict[str, Any]:
         "preinstall": to_document(environment.preinstall),
         "postinstalls": to_document(environment.postinstalls),
         "boot": to_document(environment.boot),
+        "custom_variables": dict(environment.custom_variables),
         "cluster": environment.cluster or None,
         "create_time": environment.create_time,
     }
@@ -196,6 +204,10 @@ def _environment(row: RowMapping) -> Environment:
         options=row["options"],
         cluster=row["cluster"] or "",
         destructive=row["destructive"],
+        alias=row["alias"],
+        architecture=row["architecture"],
+        custom_variables=row["custom_variables"] or {},
+        running_system_refused=row["running_system_refused"],
         uid=row["uid"],
         etag=row["etag"],
         create_time=row["create_time"],

@@ -72,6 +72,10 @@ class NodeRepository:
         self._known.keep(list(others.values()))
         return found | others
 
+    def addresses(self) -> dict[str, str]:
+        """Returns the IP address of every node, by its name."""
+        return {row.name: row.ip_address for row in self._connection.execute(select(nodes.c.name, nodes.c.ip_address))}
+
     def with_mac_addresses(self, addresses: Collection[str]) -> dict[str, str]:
         """Returns the name of the node at each address that is taken."""
         return self._holders(nodes.c.mac_address, addresses)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from kadeploy_database.column_types import UtcTime, ascii_word, word
@@ -106,12 +107,17 @@ environments = Table(
     # Empty in the domain, where the environment is for any cluster.
     Column("cluster", word(63), ForeignKey(clusters.c.name), nullable=True, index=True),
     Column("destructive", Boolean, nullable=False),
+    Column("alias", word(64), nullable=False, server_default=""),
+    Column("architecture", word(32), nullable=False, server_default=""),
+    Column("custom_variables", JSON(none_as_null=True), nullable=True),
+    Column("running_system_refused", Boolean, nullable=False, server_default=false()),
     Column("etag", word(32), nullable=False),
     Column("create_time", UtcTime, nullable=False),
     UniqueConstraint("name", "owner", "version"),
     # The lookup of a name reads the version that is meant and no other: anybody's public one, or an owner's shared one.
     Index("ix_environments_visibility", "name", "visibility", "version", "owner"),
     Index("ix_environments_owner_visibility", "name", "owner", "visibility", "version"),
+    Index("ix_environments_alias", "alias", "owner", "version"),
     # What a user has, the oldest first.
     Index("ix_environments_owner", "owner", "create_time"),
 )

@@ -2,7 +2,14 @@
 
 import pytest
 
-from kadeploy_deployer.broadcast.source_request import NO_BLOCK, Wanted, wanted_by_frames, wanted_by_http
+from kadeploy_deployer.broadcast.source_request import (
+    NO_BLOCK,
+    UNDECIDED,
+    Wanted,
+    brought_token,
+    wanted_by_frames,
+    wanted_by_http,
+)
 
 TOKEN = b"secret"
 GOOD = {"position": 7, "chain": 1, "skipped": ["n1"], "moved": True, "wrong": -2}
@@ -49,3 +56,22 @@ def test_who_was_passed_takes_the_place_of_its_like_alone(
 ) -> None:
     wanted = Wanted(position=0, skipped=("n1",) if skipped else (), moved=asker_moved)
     assert wanted.displaces("n1", moved=other_moved) is gets_it
+
+
+FRAMES = b'kabroadcast/2 secret {"name": "n1"}\n'
+HTTP = b"GET /stream HTTP/1.1\r\nAuthorization: Bearer secret\r\nRange: bytes=42-\r\n\r\n"
+
+
+@pytest.mark.parametrize(("request_bytes", "enough"), [(FRAMES, len(b"kabroadcast/2 secret ")), (HTTP, len(HTTP))])
+def test_the_token_is_found_however_the_first_bytes_come(request_bytes: bytes, enough: int) -> None:
+    found = [brought_token(request_bytes[:end]) for end in range(1, len(request_bytes) + 1)]
+    assert found == [UNDECIDED] * (enough - 1) + [TOKEN] * (len(request_bytes) - enough + 1)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"SSH-2.0-OpenSSH", b"kabroadcast/1 secret {", b"kabroadcast/2  {", b"kabroadcast/22 secret {", b"\x16\x03\x01",
+     b"POST / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nAuthorization: Basic a\r\n\r\n"],
+)  # fmt: skip
+def test_who_begins_otherwise_brings_no_token(begun: bytes) -> None:
+    assert brought_token(begun) is None

@@ -6,7 +6,7 @@ import pytest
 
 from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.states import BootMethod
-from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
+from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind, OperatingSystem
 from tests.fakes import snapshots
 
 NETWORK, GRUB, CHAINLOAD, KEXEC = BootMethod
@@ -27,6 +27,12 @@ OWN_LOADER = {"boot_kind": BootKind.CHAINLOAD, "kernel_path": "", "initrd_path":
         (None, RAW, NETWORK, GRUB),
         (None, RAW, KEXEC, KEXEC),
         (None, RAW | OWN_LOADER, KEXEC, CHAINLOAD),
+        (None, RAW | {"file_system": "ufs"}, NETWORK, CHAINLOAD),
+        (None, RAW | {"file_system": "", "operating_system": OperatingSystem.OTHER}, NETWORK, CHAINLOAD),
+        (None, RAW | {"whole_disk": True, "system_partition": 0}, NETWORK, CHAINLOAD),
+        (None, RAW | {"whole_disk": True, "system_partition": 2}, NETWORK, GRUB),
+        (None, {"kexec_refused": True}, KEXEC, NETWORK),
+        (None, RAW | {"kexec_refused": True}, KEXEC, GRUB),
         (CHAINLOAD, RAW, NETWORK, CHAINLOAD),
         (None, {"boot_kind": BootKind.MULTIBOOT}, GRUB, NETWORK),
     ],

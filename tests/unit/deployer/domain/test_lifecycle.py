@@ -15,12 +15,13 @@ from kadeploy_deployer.domain.lifecycle import (
     DEPLOYMENT,
     ENTERS,
     FINISHED,
+    OPERATION_NODE,
     PARTITION,
     UNFINISHED,
     DeploymentTrigger,
     PartitionTrigger,
 )
-from kadeploy_deployer.domain.states import DeploymentState, PartitionState
+from kadeploy_deployer.domain.states import DeploymentState, OperationNodeState, PartitionState
 from kadeploy_deployer.steps.plan import PLAN
 
 Table = Mapping[Any, StrEnum]
@@ -40,6 +41,7 @@ def reachable(table: Table) -> set[StrEnum]:
 def test_every_state_can_be_reached_from_the_first() -> None:
     assert reachable(DEPLOYMENT) == set(DeploymentState)
     assert reachable(PARTITION) == set(PartitionState)
+    assert reachable(OPERATION_NODE) == set(OperationNodeState)
 
 
 def test_finished_states_are_those_without_a_way_out() -> None:
@@ -56,6 +58,11 @@ def test_an_unfinished_deployment_can_be_cancelled_and_lost(state: DeploymentSta
 @pytest.mark.parametrize("state", sorted({state for state, _ in PARTITION}))
 def test_an_unfinished_partition_can_fail_be_cancelled_and_lost(state: PartitionState) -> None:
     assert {lifecycle.advance_partition(state, trigger) for trigger in BAD_ENDS} == {PartitionState.ERROR}
+
+
+@pytest.mark.parametrize("state", sorted({state for state, _ in OPERATION_NODE}))
+def test_a_node_of_an_operation_can_fail_be_cancelled_and_lost(state: OperationNodeState) -> None:
+    assert {lifecycle.advance_node(state, trigger) for trigger in BAD_ENDS} == {OperationNodeState.ERROR}
 
 
 def test_what_the_table_does_not_have_is_refused() -> None:
@@ -98,7 +105,7 @@ def test_names_of_steps_are_unique() -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("table", [DEPLOYMENT, PARTITION])
+@pytest.mark.parametrize("table", [DEPLOYMENT, PARTITION, OPERATION_NODE])
 def test_the_document_shows_the_diagrams_of_the_tables(table: Table) -> None:
     assert f"```mermaid\n{lifecycle.mermaid(table)}\n```" in DOCUMENT.read_text(encoding="utf-8")
 

@@ -50,7 +50,7 @@ def test_what_is_away_for_a_moment_counts_anew() -> None:
 
 def test_what_was_given_back_is_free_at_once_and_a_place_or_operation_never_is() -> None:
     given_back = replace(LEASE, driver="")
-    operation = replace(LEASE, kind=LeaseKind.OPERATION, driver="")
+    operation = replace(LEASE, kind=LeaseKind.CONSOLE, driver="")
     assert look(LeaseWatch(), given_back, operation, at=0.0) == [given_back]
 
 

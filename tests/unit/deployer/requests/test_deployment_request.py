@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kadeploy_deployer.domain.errors import InvalidDeployment
+from kadeploy_deployer.domain.errors import InvalidDeployment, RightMissing
 from kadeploy_deployer.domain.feasibility import MAKEABLE
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, ProfileSnapshot
 from kadeploy_deployer.domain.states import BootMethod
@@ -67,7 +67,7 @@ async def test_nodes_of_clusters_that_boot_differently_are_not_deployed_together
         (BootMethod.NETWORK, OWN_LOADER, "cannot be network: debian brings its own loader"),
         (BootMethod.GRUB, OWN_LOADER, "cannot be grub: debian names no kernel"),
         (BootMethod.KEXEC, OWN_LOADER, "cannot be kexec: debian names no kernel"),
-        (None, RAW | {"file_system": "ntfs"}, "cannot be grub: GRUB cannot read ntfs"),
+        (BootMethod.GRUB, RAW | {"file_system": "ntfs"}, "cannot be grub: debian has a file system that nothing"),
     ],
 )
 async def test_a_way_that_does_not_fit_the_environment_is_refused_with_the_field(
@@ -121,3 +121,44 @@ async def test_a_file_system_that_nobody_can_make_is_refused_before_a_node_is_to
 
 def test_what_can_be_made_is_what_the_step_knows_the_options_of() -> None:
     assert set(MAKEABLE) == set(MKFS_OPTIONS)
+
+
+async def test_a_described_environment_is_resolved_in_place_of_a_recorded_one() -> None:
+    node = snapshots.a_node("node-1")
+    resolution = Resolution(
+        nodes=(ResolvedNode(name="node-1", snapshot=node, allowed=True),),
+        environment=snapshots.an_environment(name="mine", described=True),
+        profiles={"default": ProfileSnapshot()},
+    )
+    inventory = FakeInventory(resolution)
+    spec = replace(SPEC, nodes="node-1", environment_name="")
+    prepared = await prepare(spec, actor=Actor(user="alice"), inventory=inventory, described=b"mine")
+    assert (prepared.spec.environment_name, inventory.described) == ("mine", b"mine")
+    for named, described in (("", b""), ("debian", b"mine")):
+        with pytest.raises(InvalidDeployment):
+            await prepare(
+                replace(spec, environment_name=named),
+                actor=Actor(user="alice"),
+                inventory=inventory,
+                described=described,
+            )
+
+
+async def test_a_whole_disk_takes_the_partition_of_its_system_and_every_right_on_the_disk() -> None:
+    node = snapshots.a_node("node-1")
+    resolution = Resolution(
+        nodes=(ResolvedNode(name="node-1", snapshot=node, allowed=True),),
+        environment=snapshots.an_environment(kind=ImageKind.DD, whole_disk=True, system_partition=3),
+        profiles={"default": ProfileSnapshot()},
+    )
+    inventory = FakeInventory(resolution)
+    spec = replace(SPEC, nodes="node-1", whole_disk=True)
+    prepared = await prepare(spec, actor=Actor(user="alice"), inventory=inventory)
+    assert (prepared.spec.partition, prepared.spec.boot_method) == (3, BootMethod.GRUB)
+    assert prepared.rights_query.more == {"node-1": ("vda3", "vda1", "vda2")}
+    inventory.rights = {"node-1": {"vda3", "vda2"}}
+    with pytest.raises(RightMissing):
+        await prepare(spec, actor=Actor(user="alice"), inventory=inventory)
+    with pytest.raises(InvalidDeployment, match="cannot be accepted") as refused:
+        await method_of(SPEC, {"kind": ImageKind.DD, "whole_disk": True})
+    assert refused.value.violations[0].field == "spec.whole_disk"

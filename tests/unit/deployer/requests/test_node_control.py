@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import delete, select
 
 from kadeploy_deployer.domain.control_errors import (
     ConsoleInUse,
@@ -15,15 +17,14 @@ from kadeploy_deployer.domain.control_errors import (
 )
 from kadeploy_deployer.domain.errors import RightMissing
 from kadeploy_deployer.domain.snapshot import CommandSnapshot
-from kadeploy_deployer.domain.states import RebootLevel
-from kadeploy_deployer.engine.operation import RunningOperation, with_locks
-from kadeploy_deployer.engine.operation_request import OperationRequest
+from kadeploy_deployer.domain.states import PowerAction, RebootLevel
 from kadeploy_deployer.ports import CommandTimedOut
 from kadeploy_deployer.requests.console import attach_console
 from kadeploy_deployer.requests.deployment_request import Actor
-from kadeploy_deployer.requests.power import PowerAction, get_power, set_power
+from kadeploy_deployer.requests.power import get_power
 from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput, run_command
-from kadeploy_edge.errors import DomainError, Unreachable
+from kadeploy_deployer.store.tables import console_slots
+from kadeploy_edge.errors import Unreachable
 from tests.fakes.control_room import ALICE, ROOT, ControlRoom
 
 WITH_CONSOLE = {"commands": CommandSnapshot(console=("conman", "{name}"))}
@@ -31,15 +32,11 @@ WITH_CONSOLE = {"commands": CommandSnapshot(console=("conman", "{name}"))}
 
 @pytest.fixture
 def room(tmp_path: Path) -> ControlRoom:
-    return ControlRoom(tmp_path, "node-1", "node-2", **{"node-1": WITH_CONSOLE})
+    options: dict[str, Any] = {"node-1": WITH_CONSOLE}
+    return ControlRoom(tmp_path, "node-1", "node-2", **options)
 
 
 # --- power ---
-
-
-async def switch(room: ControlRoom, action: PowerAction, level: RebootLevel | None = None) -> None:
-    request = OperationRequest(owner="alice")
-    await set_power("node-[1-2]", action, level, actor=ALICE, parts=room.parts, request=request, tell=room.tell)
 
 
 @pytest.mark.parametrize(
@@ -54,28 +51,28 @@ async def switch(room: ControlRoom, action: PowerAction, level: RebootLevel | No
 async def test_power_is_switched_as_asked(
     room: ControlRoom, action: PowerAction, level: RebootLevel | None, did: str
 ) -> None:
-    await switch(room, action, level)
+    await room.switch(action, level)
     assert room.told == {"node-1": None, "node-2": None}
     assert sorted(room.workshop.power.did) == [("node-1", did), ("node-2", did)]
-    assert room.store.held == {}
+    assert await room.held() == {}
 
 
 async def test_a_soft_off_logs_in_and_waits_until_the_power_is_gone(room: ControlRoom) -> None:
     room.workshop.shell.answer("sh", "-c", node="node-1")
     room.workshop.power.on = {"node-1": False, "node-2": True}
-    await switch(room, PowerAction.OFF, RebootLevel.SOFT)
+    await room.switch(PowerAction.OFF, RebootLevel.SOFT)
     assert room.reasons() == {"node-1": "", "node-2": "NOT_THERE_AFTER_REBOOT"}
     assert room.workshop.power.did == []
 
 
 async def test_a_node_whose_controller_is_dead_does_not_stop_the_other(room: ControlRoom) -> None:
     room.workshop.power.broken = {"node-1"}
-    await switch(room, PowerAction.OFF)
+    await room.switch(PowerAction.OFF)
     assert room.reasons() == {"node-1": "POWER_FAILED", "node-2": ""}
 
 
 async def test_power_is_asked_for_of_nodes_in_deployments_too(room: ControlRoom) -> None:
-    room.store.held["node-1"] = "20261122-abc"
+    await room.hold("node-1")
     room.workshop.power.on = {"node-1": False}
     found = await get_power("node-[1-2,99]", actor=ALICE, parts=room.parts)
     assert (found["node-1"], found["node-2"]) == (False, True)
@@ -86,7 +83,7 @@ async def test_power_is_asked_for_of_nodes_in_deployments_too(room: ControlRoom)
 
 async def test_nothing_that_is_off_can_be_asked_to_switch_itself_on(room: ControlRoom) -> None:
     with pytest.raises(InvalidControl):
-        await switch(room, PowerAction.ON, RebootLevel.SOFT)
+        await room.switch(PowerAction.ON, RebootLevel.SOFT)
 
 
 # --- commands ---
@@ -138,7 +135,7 @@ async def test_a_node_that_does_not_answer_in_time_is_told(room: ControlRoom) ->
 
 
 async def test_no_command_reaches_a_node_in_a_deployment(room: ControlRoom) -> None:
-    room.store.held["node-1"] = "20261122-abc"
+    await room.hold("node-1")
     ends = {one.node: one for one in await run(room, "true") if isinstance(one, CommandEnd)}
     assert ends["node-1"].error is not None
     assert ends["node-1"].error.reason == "NODE_BUSY"
@@ -152,6 +149,11 @@ async def test_what_cannot_be_run_is_refused(room: ControlRoom, arguments: tuple
 
 
 # --- consoles ---
+
+
+async def consoles(room: ControlRoom) -> list[str]:
+    """Returns the nodes whose consoles are in use."""
+    return await room.database.read(lambda c: list(c.execute(select(console_slots.c.node)).scalars()))
 
 
 class Caller:
@@ -183,7 +185,7 @@ async def test_a_console_passes_what_is_typed_and_shown_until_it_ends(room: Cont
     (line,) = room.console.lines["node-1"]
     assert caller.shown == b"login: root\r"
     assert (line.typed, line.closed) == (b"root\r\x04", True)
-    assert room.store.consoles == {}
+    assert await consoles(room) == []
 
 
 async def test_a_console_ends_when_the_right_does(room: ControlRoom) -> None:
@@ -220,7 +222,7 @@ async def test_a_console_has_one_user_and_a_cancelled_one_leaves_it(room: Contro
     with pytest.raises(asyncio.CancelledError):
         await attached
     assert room.console.lines["node-1"][0].closed
-    assert room.store.consoles == {}
+    assert await consoles(room) == []
 
 
 async def test_a_console_that_is_not_there_is_told(room: ControlRoom) -> None:
@@ -231,7 +233,7 @@ async def test_a_console_that_is_not_there_is_told(room: ControlRoom) -> None:
     room.console.broken = "the console command of node-1 cannot be run: conman: No such file or directory"
     with pytest.raises(ConsoleNotConfigured, match="No such file"):
         await Caller(room).attach()
-    assert room.store.consoles == {}
+    assert await consoles(room) == []
     room.inventory.rights = {}
     with pytest.raises(RightMissing):
         await Caller(room).attach()
@@ -240,30 +242,17 @@ async def test_a_console_that_is_not_there_is_told(room: ControlRoom) -> None:
 # --- leases ---
 
 
-async def test_work_that_takes_long_keeps_its_lease_and_lost_work_stops(room: ControlRoom) -> None:
-    stopped: list[str] = []
-
-    async def work(held: RunningOperation, _free: object) -> None:
-        try:
-            await room.workshop.clock.sleep(100.0)
-            room.store.lost = True
-            await room.workshop.clock.sleep(100.0)
-        finally:
-            stopped.append(held.id)
-
-    def tell(_node: str, _error: DomainError | None) -> None:
-        raise AssertionError
-
+async def test_who_is_long_at_a_console_keeps_it_and_loses_it_with_the_lease(room: ControlRoom) -> None:
+    caller = Caller(room)
+    attached = asyncio.create_task(caller.attach())
+    await caller.greeted.wait()
+    begun = room.workshop.clock.time
+    async with asyncio.timeout(20):
+        while room.workshop.clock.time < begun + 200.0:  # noqa: ASYNC110 - nobody sets an event
+            await asyncio.sleep(0.01)
+    assert await consoles(room) == ["node-1"]
+    await room.database.write(lambda c: c.execute(delete(console_slots)).close())
     with pytest.raises(OperationLost):
-        await with_locks(
-            room.parts.lease_holder,
-            kind="test",
-            request=OperationRequest(owner="alice"),
-            nodes=["node-1"],
-            refused={},
-            work=work,
-            tell=tell,
-        )
-    assert room.store.renewals >= 10
-    assert len(stopped) == 1
-    assert room.store.held == {}
+        async with asyncio.timeout(20):
+            await attached
+    assert room.console.lines["node-1"][0].closed

@@ -13,7 +13,7 @@ import pytest
 from kadeploy_deployer.domain.errors import EnvironmentUnusable, InvalidDeployment, RightMissing
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, FileSnapshot
 from kadeploy_deployer.domain.states import BootMethod
-from kadeploy_deployer.engine.runner import RunnerSettings
+from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.ports import OpenedFile, Resolution, ResolvedNode
 from kadeploy_deployer.requests import file_check
 from kadeploy_deployer.requests import plan as planning

@@ -1,23 +1,36 @@
-"""Reboots whose deployer died in the middle, asked for again: what was done is proved, and not done again."""
+"""Reboots whose deployer died in the middle, gone on with by another: what was done is proved, and not done again."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kadeploy_deployer.engine.operation_request import OperationRequest, Tell
+from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.operation import (
+    DeployedPartition,
+    DeploymentKernel,
+    OperationSpec,
+    PresentEntry,
+    Target,
+)
+from kadeploy_deployer.domain.states import OperationKind, OperationNodeState
+from kadeploy_deployer.domain.transition import NodePosition, StepTarget, enter
 from kadeploy_deployer.ports import BootNetworkKernel
-from kadeploy_deployer.ports.operation_store import NewOperation, NodeNote, RequestName
-from kadeploy_deployer.requests.node_access import ControlParts
-from kadeploy_deployer.requests.reboot import RebootRequest, reboot_nodes
-from kadeploy_deployer.requests.reboot_targets import DeployedPartition, DeploymentKernel, PresentEntry, Target
-from tests.fakes.control_room import ALICE, ControlRoom
+from kadeploy_deployer.ports.journal_entries import FactsLearned
+from kadeploy_deployer.ports.store_values import Created, NewNode
+from kadeploy_deployer.requests.operations import RequestName
+from tests.fakes import snapshots
+from tests.fakes.control_room import ControlRoom
+from tests.fakes.deployment_world import new_deployment
 from tests.fakes.fake_machines import token_of
 
 ENTRY = BootNetworkKernel(kernel_digest="", initrd_digest="", arguments="root=/dev/vda3")
 NAME = RequestName(owner="alice", request_id="r-1", fingerprint="f")
 NODES = ["node-1", "node-2"]
+REBOOT = StepTarget(name="reboot", state=OperationNodeState.DOING)
 
 
 @pytest.fixture
@@ -28,24 +41,29 @@ def room(tmp_path: Path) -> ControlRoom:
     return room
 
 
-async def ask(parts: ControlParts, tell: Tell, target: Target) -> None:
-    """Asks for the reboot, for the first time or again."""
-    request = OperationRequest(owner="alice", name=NAME)
-
-    async def work(tell: Tell) -> None:
-        wanted = RebootRequest(nodes="node-[1-2]", target=target)
-        await reboot_nodes(wanted, actor=ALICE, parts=parts, request=request, tell=tell)
-
-    await parts.operations.once(request, work, tell)
+async def ask_again(room: ControlRoom, target: Target) -> None:
+    """Asks another deployer, which has taken over what nobody drives any more."""
+    heir, parts = room.deployer()
+    await room.take_over(heir)
+    async with asyncio.timeout(20):
+        await room.reboot(target, name=NAME, parts=parts)
 
 
-async def left_by_the_dead(room: ControlRoom, **marks: str) -> None:
-    """Makes the journal say that a dead deployer had begun nodes, "node_1" for node-1, with these marks."""
-    dead = NewOperation(id="op-dead", owner="alice", lease_seconds=30.0, now=room.workshop.clock.now())
-    await room.store.open_request(dead, NAME, NODES, refused={})
-    notes = [NodeNote(node=node.replace("_", "-"), mark=mark) for node, mark in marks.items()]
-    await room.store.note_nodes(dead.id, notes)
-    room.store.leases.clear()
+async def left_by_the_dead(room: ControlRoom, **boot_ids: str) -> None:
+    """Makes the journal say that a dead deployer had begun nodes, "node_1" for node-1, which ran these boots before."""
+    nodes = tuple(NewNode(name=name, snapshot=snapshots.a_node(name)) for name in NODES)
+    spec = OperationSpec(kind=OperationKind.REBOOT, nodes="node-[1-2]")
+    profiles = room.inventory.resolution.profiles
+    new = new_deployment("op-dead", [], request_id=NAME.request_id, fingerprint="f", profiles=profiles)
+    created = await room.store.create(replace(new, spec=spec, environment=None, nodes=nodes))
+    assert isinstance(created, Created)
+    assert created.lease is not None
+    before = NodePosition(state=OperationNodeState.TO_DO)
+    for name, boot_id in boot_ids.items():
+        node = name.replace("_", "-")
+        facts = NodeFacts(begun=True, left_boot_id=boot_id)
+        await room.store.write(created.lease, [enter(node, before, REBOOT)], now=0.0)
+        await room.store.write(created.lease, [FactsLearned(node=node, facts=facts)], now=0.0)
 
 
 def boots(room: ControlRoom) -> dict[str, int]:
@@ -55,14 +73,14 @@ def boots(room: ControlRoom) -> dict[str, int]:
 async def test_a_reboot_that_happened_is_not_done_again(room: ControlRoom) -> None:
     await left_by_the_dead(room, node_1=room.machines["node-1"].boot_id)
     room.machines.boot(room.machines["node-1"])
-    await ask(room.parts, room.tell, PresentEntry())
+    await ask_again(room, PresentEntry())
     assert room.told == {"node-1": None, "node-2": None}
     assert boots(room) == {"node-1": 1, "node-2": 1}
 
 
 async def test_a_reboot_that_did_not_happen_is_done(room: ControlRoom) -> None:
     await left_by_the_dead(room, node_1=room.machines["node-1"].boot_id)
-    await ask(room.parts, room.tell, PresentEntry())
+    await ask_again(room, PresentEntry())
     assert room.told == {"node-1": None, "node-2": None}
     assert boots(room) == {"node-1": 1, "node-2": 1}
 
@@ -72,49 +90,59 @@ async def test_a_node_that_went_down_and_does_not_come_back_gets_the_next_rung(r
     await left_by_the_dead(room, node_1=machine.boot_id)
     room.machines.boot(room.machines["node-1"])
     machine.up_at = float("inf")
-    await ask(room.parts, room.tell, PresentEntry())
+    await ask_again(room, PresentEntry())
     assert room.told == {"node-1": None, "node-2": None}
     assert room.workshop.power.did == [("node-1", "hard")]
 
 
 async def test_a_reboot_without_a_proof_is_unknown(room: ControlRoom) -> None:
     await left_by_the_dead(room, node_1="")
-    await ask(room.parts, room.tell, PresentEntry())
+    await ask_again(room, PresentEntry())
     assert room.reasons() == {"node-1": "OUTCOME_UNKNOWN", "node-2": ""}
     assert boots(room) == {"node-1": 0, "node-2": 1}
 
 
+async def test_nobody_has_to_ask_again(room: ControlRoom) -> None:
+    await left_by_the_dead(room, node_1=room.machines["node-1"].boot_id)
+    heir, _ = room.deployer()
+    await room.take_over(heir)
+    ended = await room.ended("op-dead")
+    assert ended.description == "2 of 2 nodes rebooted"
+    assert boots(room) == {"node-1": 1, "node-2": 1}
+
+
 @pytest.mark.parametrize("target", [PresentEntry(), DeploymentKernel(), DeployedPartition()], ids=str)
 @pytest.mark.parametrize("written", [True, False], ids=["written", "not written"])
-@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("number", range(1, 8))
 async def test_a_deployer_killed_at_any_write_of_the_journal_reboots_no_node_twice(
     room: ControlRoom, target: Target, written: bool, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note_nodes, writes, dead = room.store.note_nodes, 0, asyncio.Event()
+    write, writes, dead = room.store.write, 0, asyncio.Event()
 
-    async def note(operation_id: str, notes: Sequence[NodeNote]) -> bool:
+    async def journal(lease: Any, entries: Sequence[Any], *, now: float) -> None:
         nonlocal writes
         writes += 1
         if writes == number and not written:
             dead.set()
-        answer = not dead.is_set() and await note_nodes(operation_id, notes)
+        if not dead.is_set():
+            await write(lease, entries, now=now)
         if writes == number:
             dead.set()
         if dead.is_set():
-            await asyncio.sleep(0)
             await asyncio.Event().wait()
-        return answer
 
-    monkeypatch.setattr(room.store, "note_nodes", note)
-    first = asyncio.create_task(ask(room.parts, lambda *_: None, target))
+    monkeypatch.setattr(room.store, "write", journal)
+    first = asyncio.create_task(room.reboot(target, name=NAME, tell=lambda *_: None))
     await asyncio.wait({first, asyncio.create_task(dead.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    await room.parts.operations.close()
+    await room.world.die()
+    first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     monkeypatch.undo()
 
-    await ask(room.on(room.store), room.tell, target)
+    await ask_again(room, target)
 
     assert room.told == {"node-1": None, "node-2": None}
     assert boots(room) == {"node-1": 1, "node-2": 1}
+    assert await room.held() == {}
     if isinstance(target, DeploymentKernel):
         assert all(token_of(machine) for machine in room.machines.machines.values())

@@ -7,19 +7,17 @@ from typing import Any
 import pytest
 
 from kadeploy_deployer.domain.errors import RightMissing
-from kadeploy_deployer.domain.states import RebootLevel
-from kadeploy_deployer.engine.operation_request import OperationRequest
+from kadeploy_deployer.domain.operation import DeployedPartition, PresentEntry, Target
+from kadeploy_deployer.domain.states import PowerAction, RebootLevel
 from kadeploy_deployer.engine.rights import PATIENCE
 from kadeploy_deployer.ports import BootNetworkKernel
-from kadeploy_deployer.ports.operation_store import NewOperation, RequestName
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.node_access import make_guard
-from kadeploy_deployer.requests.power import PowerAction, set_power
-from kadeploy_deployer.requests.reboot import RebootRequest, reboot_nodes
-from kadeploy_deployer.requests.reboot_targets import DeployedPartition, PresentEntry, Target
+from kadeploy_deployer.requests.operations import RequestName, stop_operation
 from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput, run_command
 from kadeploy_edge.errors import Unreachable
 from tests.fakes.control_room import ALICE, ROOT, ControlRoom
+from tests.fakes.gated_power import GatedPower
 
 ENTRY = BootNetworkKernel(kernel_digest="", initrd_digest="", arguments="root=/dev/vda3")
 
@@ -45,25 +43,14 @@ def ends_before(room: ControlRoom, check: int, node: str) -> None:
     room.inventory.on_check = on_check
 
 
-async def reboot(room: ControlRoom, target: Target | None = None, *, actor: Actor = ALICE, **options: Any) -> None:
-    wanted = RebootRequest(nodes="node-[1-2]", target=target or PresentEntry(), **options)
+async def reboot(room: ControlRoom, target: Target | None = None, **options: Any) -> None:
     async with asyncio.timeout(20):
-        await reboot_nodes(
-            wanted, actor=actor, parts=room.parts, request=OperationRequest(owner=actor.user), tell=room.tell
-        )
+        await room.reboot(target or PresentEntry(), **options)
 
 
 async def cycle(room: ControlRoom, *, actor: Actor = ALICE) -> None:
     async with asyncio.timeout(20):
-        await set_power(
-            "node-[1-2]",
-            PowerAction.CYCLE,
-            RebootLevel.HARD,
-            actor=actor,
-            parts=room.parts,
-            request=OperationRequest(owner=actor.user),
-            tell=room.tell,
-        )
+        await room.switch(PowerAction.CYCLE, RebootLevel.HARD, actor=actor)
 
 
 async def test_a_node_whose_window_opens_after_the_right_has_ended_is_left_alone(room: ControlRoom) -> None:
@@ -81,7 +68,7 @@ async def test_a_node_whose_window_opens_after_the_right_has_ended_is_left_alone
     assert room.reasons() == {"node-1": "", "node-2": "RIGHT_MISSING"}
     assert str(room.told["node-2"]) == "alice has no right to reboot node-2"
     assert room.machines["node-2"].boot_id == before
-    assert room.store.held == {}
+    assert await room.held() == {}
 
 
 async def test_a_rung_of_the_ladder_is_not_climbed_when_the_right_has_ended(tmp_path: Path) -> None:
@@ -92,13 +79,7 @@ async def test_a_rung_of_the_ladder_is_not_climbed_when_the_right_has_ended(tmp_
     # Admission, the beginning, the soft reboot, and then the hard one.
     ends_before(room, 4, "node-1")
     async with asyncio.timeout(20):
-        await reboot_nodes(
-            RebootRequest(nodes="node-1", target=PresentEntry()),
-            actor=ALICE,
-            parts=room.parts,
-            request=OperationRequest(owner="alice"),
-            tell=room.tell,
-        )
+        await room.reboot(PresentEntry(), nodes="node-1")
     assert room.reasons() == {"node-1": "RIGHT_MISSING"}
     assert ("node-1", "hard") not in room.workshop.power.did
 
@@ -231,22 +212,21 @@ async def test_a_command_that_goes_on_ends_with_the_right(room: ControlRoom) -> 
 # --- stopping what nobody drives ---
 
 
-async def test_an_operation_that_was_stopped_after_its_deployer_died_is_not_gone_on_with(room: ControlRoom) -> None:
+async def test_an_operation_that_was_stopped_after_its_deployer_died_is_not_gone_on_with(tmp_path: Path) -> None:
+    power = GatedPower()
+    room = ControlRoom(tmp_path, power=power)
     name = RequestName(owner="alice", request_id="r-1", fingerprint="f")
-    dead = NewOperation(id="op-dead", owner="alice", lease_seconds=30.0, now=room.workshop.clock.now())
-    await room.store.open_request(dead, name, ["node-1", "node-2"], refused={})
-    room.store.leases.clear()
-    await room.parts.operations.stop("alice", "r-1")
+    asking = asyncio.create_task(room.switch(PowerAction.CYCLE, name=name, tell=lambda *_: None))
+    await power.reached.wait()
+    await room.world.die()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
 
-    request = OperationRequest(owner="alice", name=name)
-
-    async def work(tell: Any) -> None:
-        await set_power(
-            "node-[1-2]", PowerAction.CYCLE, None, actor=ALICE, parts=room.parts, request=request, tell=tell
-        )
-
+    heir, parts = room.deployer()
+    await stop_operation("r-1", actor=ALICE, parts=parts)
+    await room.take_over(heir)
     async with asyncio.timeout(10):
-        await room.parts.operations.once(request, work, room.tell)
-    assert room.reasons() == {"node-1": "OPERATION_STOPPED", "node-2": "OPERATION_STOPPED"}
-    assert room.workshop.power.did == []
-    assert room.store.held == {}
+        await room.switch(PowerAction.CYCLE, name=name, parts=parts)
+    assert room.reasons() == {"node-1": "", "node-2": "OPERATION_STOPPED"}
+    assert power.did == [("node-1", "very_hard")]
+    assert await room.held() == {}

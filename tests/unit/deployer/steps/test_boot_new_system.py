@@ -199,3 +199,60 @@ async def test_one_lost_node_does_not_stop_the_other(workshop: Workshop, machine
     found = await outcomes(STEP, context, *names)
     assert found["node-1"] is None
     assert found["node-2"] is not None
+
+
+async def test_a_system_that_makes_its_host_keys_at_its_first_boot_proves_itself_and_is_not_reset(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    context = await ready(workshop, machines)
+    machines["node-1"].first_boot_key = "ssh-ed25519 FIRST"
+    assert await outcome(STEP, context) is None
+    facts = context.facts["node-1"]
+    assert (facts.host_keys[0], facts.boot_id) == ("ssh-ed25519 FIRST", machines["node-1"].boot_id)
+    assert workshop.power.did == []
+    assert "they are recorded" in workshop.recorder.remarks[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "reason"),
+    [
+        ("proof=", FailureReason.WRONG_SYSTEM_BOOTED),
+        ("token=", FailureReason.WRONG_SYSTEM_BOOTED),
+        ("deployment=", FailureReason.WRONG_SYSTEM_BOOTED),
+    ],
+)
+async def test_an_unknown_host_key_is_trusted_only_with_all_of_the_marker(
+    workshop: Workshop, machines: FakeMachines, spoilt: str, reason: FailureReason
+) -> None:
+    context = await ready(workshop, machines)
+    machine = machines["node-1"]
+    machine.first_boot_key = "ssh-ed25519 FIRST"
+    lines = machine.files[MARKER].splitlines()
+    machine.files[MARKER] = "".join(f"{spoilt}guess\n" if line.startswith(spoilt) else f"{line}\n" for line in lines)
+    failed = await failure(STEP, context)
+    assert failed.reason is reason
+    assert context.facts["node-1"].host_keys == ("ssh-ed25519 HOST",)
+
+
+async def test_an_impostor_with_the_token_of_the_boot_entry_is_not_trusted(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    context = await ready(workshop, machines)
+    machine = machines["node-1"]
+    # All that the network carries: the boot entry's token. The marker's secret it does not carry.
+    machine.first_boot_key = "ssh-ed25519 IMPOSTOR"
+    token = context.facts["node-1"].system_token
+    machine.files[MARKER] = f"deployment=d-1\ntoken={token}\nproof={token}\n"
+    assert (await failure(STEP, context)).reason is FailureReason.WRONG_SYSTEM_BOOTED
+    asked = [ran for ran in workshop.shell.ran if ran.unproved]
+    assert asked
+    assert all(context.facts["node-1"].marker_secret not in " ".join(ran.arguments) for ran in asked)
+
+
+async def test_a_system_that_boots_from_another_partition_is_not_trusted_by_its_secret(
+    workshop: Workshop, machines: FakeMachines
+) -> None:
+    context = await ready(workshop, machines)
+    machines["node-1"].first_boot_key, machines["node-1"].root = "ssh-ed25519 FIRST", "vda2"
+    failed = await failure(STEP, context)
+    assert (failed.reason, "and not from /dev/vda3" in failed.description) == (FailureReason.WRONG_SYSTEM_BOOTED, True)

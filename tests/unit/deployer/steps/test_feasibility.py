@@ -7,7 +7,7 @@ import pytest
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot, DeploymentSpec
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
-from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind
+from kadeploy_deployer.domain.vocabulary import BootKind, ImageKind, OperatingSystem
 from kadeploy_deployer.steps.boot_deployment_environment import BOOT_DEPLOYMENT_ENVIRONMENT as FIRST
 from kadeploy_deployer.steps.feasibility import impossible
 from tests.fakes import snapshots
@@ -29,8 +29,13 @@ def spec(method: BootMethod | None) -> DeploymentSpec:
         (BootMethod.NETWORK, {"kind": ImageKind.DD}, "its kernel cannot be booted over the network"),
         (BootMethod.NETWORK, {"boot_kind": BootKind.CHAINLOAD, "kernel_path": ""}, "brings its own loader"),
         (BootMethod.GRUB, {"boot_kind": BootKind.CHAINLOAD, "kernel_path": ""}, "GRUB cannot start it"),
-        (BootMethod.KEXEC, {"kind": ImageKind.DD, "file_system": "ntfs"}, "GRUB cannot read ntfs"),
-        (BootMethod.CHAINLOAD, {"kind": ImageKind.DD, "file_system": "ntfs"}, "cannot mount ntfs"),
+        (BootMethod.KEXEC, {"kind": ImageKind.DD, "file_system": "ntfs"}, "nothing here can read"),
+        (
+            BootMethod.GRUB,
+            {"kind": ImageKind.DD, "file_system": "", "operating_system": OperatingSystem.OTHER},
+            "nothing here can read",
+        ),
+        (BootMethod.KEXEC, {"kexec_refused": True}, "options.kexec: false"),
     ],
 )
 async def test_it_is_refused_before_a_node_reboots(
@@ -55,6 +60,7 @@ async def test_it_is_refused_before_a_node_reboots(
         (BootMethod.GRUB, {}),
         (BootMethod.GRUB, {"kind": ImageKind.DD}),
         (BootMethod.CHAINLOAD, {"kind": ImageKind.DD, "file_system": ""}),
+        (BootMethod.CHAINLOAD, {"kind": ImageKind.DD, "file_system": "ntfs"}),
         (None, {"kind": ImageKind.DD, "boot_kind": BootKind.CHAINLOAD}),
         (BootMethod.CHAINLOAD, {"boot_kind": BootKind.CHAINLOAD, "kernel_path": ""}),
     ],

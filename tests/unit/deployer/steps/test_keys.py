@@ -42,7 +42,7 @@ async def test_a_second_run_changes_nothing(workshop: Workshop, files: dict[str,
 
 async def test_the_marker_names_deployment_and_token(workshop: Workshop, files: dict[str, str]) -> None:
     assert await outcome(STEP, workshop.context()) is None
-    assert files["/mnt/dest/etc/kadeploy-deployment"] == "deployment=d-1\ntoken=system-node-1\n"
+    assert files["/mnt/dest/etc/kadeploy-deployment"] == "deployment=d-1\ntoken=system-node-1\nproof=marker-node-1\n"
     assert workshop.shell.commands("node-1")[-1] == ("sync",)
 
 

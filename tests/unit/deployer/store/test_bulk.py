@@ -7,12 +7,12 @@ from kadeploy_deployer.store.bulk import insert_rows, put_rows
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.tables import console_slots
 
-COLUMNS = ("node", "operation_id", "owner", "start_time")
+COLUMNS = ("node", "session_id", "owner", "start_time")
 ROWS = [
     ("node1", "", 'a "quoted" \\ name', 1764000000.123456),
     ("node2", "é 日本 😀", "' ; -- %s ? :x", -1.5e-9),
-    ("node3", "", "", 0.1),
-    ("node4", "", "", 1e300),
+    ("node3", "3", "", 0.1),
+    ("node4", "4", "", 1e300),
 ]
 
 pytestmark = pytest.mark.integration
@@ -20,7 +20,12 @@ pytestmark = pytest.mark.integration
 
 def stored(database: Database) -> list[tuple[object, ...]]:
     with database.engine.begin() as connection:
-        return [tuple(row) for row in connection.execute(select(console_slots).order_by(console_slots.c.node))]
+        return [
+            tuple(row)
+            for row in connection.execute(
+                select(*(console_slots.c[name] for name in COLUMNS)).order_by(console_slots.c.node)
+            )
+        ]
 
 
 def test_rows_arrive_as_they_were_given(database: Database) -> None:
@@ -33,7 +38,7 @@ def test_rows_arrive_as_they_were_given(database: Database) -> None:
 def test_what_all_rows_share_is_given_once(database: Database) -> None:
     with database.engine.begin() as connection:
         same = {"owner": ROWS[1][2], "start_time": 2.5}
-        insert_rows(connection, console_slots, ("node", "operation_id"), [("a", "1"), ("b", "2")], same=same)
+        insert_rows(connection, console_slots, ("node", "session_id"), [("a", "1"), ("b", "2")], same=same)
 
     assert stored(database) == [("a", "1", ROWS[1][2], 2.5), ("b", "2", ROWS[1][2], 2.5)]
 

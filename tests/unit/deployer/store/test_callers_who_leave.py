@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from kadeploy_deployer.domain.operation import PresentEntry
 from kadeploy_deployer.domain.snapshot import CommandSnapshot
-from kadeploy_deployer.engine.operation_request import OperationRequest
 from kadeploy_deployer.requests.console import attach_console
-from kadeploy_deployer.requests.reboot import RebootRequest, reboot_nodes
-from kadeploy_deployer.requests.reboot_targets import PresentEntry
-from kadeploy_deployer.store import operations
+from kadeploy_deployer.store import consoles, creation
 from kadeploy_deployer.store.database import Database
-from kadeploy_deployer.store.operations import SqlOperationStore
 from kadeploy_deployer.store.tables import console_slots, node_locks
 from tests.fakes.control_room import ALICE, ControlRoom
 from tests.fakes.deployment_world import WallClock
@@ -24,7 +21,7 @@ from tests.fakes.deployment_world import WallClock
 pytestmark = pytest.mark.integration
 
 SECONDS = 20.0
-WITH_CONSOLE = {"commands": CommandSnapshot(console=("conman", "{name}"))}
+WITH_CONSOLE: Any = {"commands": CommandSnapshot(console=("conman", "{name}"))}
 
 
 class Slow:
@@ -40,14 +37,14 @@ class Slow:
         return self._write(*call)
 
 
-@pytest.mark.parametrize("what", ["lock_nodes", "take_console"])
+@pytest.mark.parametrize("what", ["reboot", "console"])
 async def test_nothing_stays_held(
     what: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = Slow(getattr(operations, what))
-    monkeypatch.setattr(operations, what, slow)
-    room = ControlRoom(tmp_path, "node-1", **{"node-1": WITH_CONSOLE})
-    parts = room.on(SqlOperationStore(database), clock=WallClock())
+    module, name = (creation, "create") if what == "reboot" else (consoles, "take")
+    slow = Slow(getattr(module, name))
+    monkeypatch.setattr(module, name, slow)
+    room = ControlRoom(tmp_path, "node-1", database=database, clock=WallClock(), **{"node-1": WITH_CONSOLE})
 
     async def typed() -> AsyncIterator[bytes]:
         yield b""
@@ -55,12 +52,10 @@ async def test_nothing_stays_held(
     async def show(_part: bytes) -> None:
         pass
 
-    if what == "lock_nodes":
-        wanted = RebootRequest(nodes="node-1", target=PresentEntry())
-        request = OperationRequest(owner="alice")
-        call = asyncio.create_task(reboot_nodes(wanted, actor=ALICE, parts=parts, request=request, tell=room.tell))
+    if what == "reboot":
+        call = asyncio.create_task(room.reboot(PresentEntry(), nodes="node-1"))
     else:
-        call = asyncio.create_task(attach_console("node-1", typed(), actor=ALICE, parts=parts, show=show))
+        call = asyncio.create_task(attach_console("node-1", typed(), actor=ALICE, parts=room.parts, show=show))
     assert await asyncio.to_thread(slow.begun.wait, SECONDS)
     call.cancel()
     # Long enough for what would give the lock back before it is there.
@@ -69,7 +64,12 @@ async def test_nothing_stays_held(
 
     assert call.cancelled()
     assert await asyncio.to_thread(slow.go_on.wait, SECONDS)
+    async with asyncio.timeout(SECONDS):
+        # The operation was stored, so it is driven: to its end, which is that its caller is gone.
+        while room.world.supervisor._driven:  # noqa: ASYNC110 - nobody sets an event
+            await asyncio.sleep(0.02)
     # All that was ever to be written is there after this.
     await asyncio.to_thread(database._writers.shutdown)
+    assert room.machines["node-1"].boots_done == 0
     counts = [select(func.count()).select_from(table) for table in (node_locks, console_slots)]
     assert await database.read(lambda c: [c.execute(count).scalar_one() for count in counts]) == [0, 0]

@@ -10,7 +10,6 @@ from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_deployer.engine.event_log import EventLog, Snapshot
 from kadeploy_deployer.engine.history_pruner import HistoryPruner
 from kadeploy_deployer.store.database import Database
-from kadeploy_deployer.store.operations import SqlOperationStore
 from tests.fakes.deployment_world import WallClock, World
 from tests.fakes.scripted_step import straight_plan
 
@@ -35,14 +34,13 @@ class Days(WallClock):
 async def test_old_stories_go_and_what_statistics_count_stays(database: Database) -> None:
     world = World(database=database, plan=straight_plan())
     done = [await world.run() for _ in range(2)]
-    operations = SqlOperationStore(database)
-    young = HistoryPruner(store=world.store, operations=operations, clock=Days(29), days=30)
+    young = HistoryPruner(store=world.store, clock=Days(29), days=30)
     young.open()
     await asyncio.sleep(0.2)
     await young.close()
     assert len(await world.store.events(done[0].id, after=0, limit=99)) > 0
 
-    old = HistoryPruner(store=world.store, operations=operations, clock=Days(31), days=30)
+    old = HistoryPruner(store=world.store, clock=Days(31), days=30)
     old.open()
     async with asyncio.timeout(20):
         for deployment in done:

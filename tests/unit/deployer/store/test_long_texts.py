@@ -13,7 +13,6 @@ from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.store import schema
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from kadeploy_deployer.store.operations import SqlOperationStore
 from kadeploy_deployer.store.tables import metadata
 from tests.fakes.deployment_world import environment, new_deployment
 from tests.fakes.old_schema import at_revision
@@ -44,7 +43,7 @@ async def test_a_list_tells_a_short_form_and_the_deployment_itself_is_whole(stor
 
     whole = await store.get("long")
     assert (whole.spec, whole.environment) == (SPEC, ENVIRONMENT)
-    assert (await store.load("long")).deployment.spec == SPEC
+    assert (await store.load("long")).operation.spec == SPEC
 
 
 async def test_the_rows_that_lists_read_are_short(store: SqlDeploymentStore, database: Database) -> None:
@@ -61,7 +60,7 @@ async def test_what_is_known_of_systems_is_read_once_for_all_nodes_of_a_deployme
     await store.create(replace(new_deployment("long", names), spec=SPEC, environment=ENVIRONMENT))
     with database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE partition_states SET state = 'deployed'")
-    known = await SqlOperationStore(database).knowledge(names)
+    known = await SqlDeploymentStore(database).knowledge(names)
     assert {one.systems[0].spec for one in known.values()} == {SPEC}
     assert {one.systems[0].environment for one in known.values()} == {ENVIRONMENT}
     assert len({id(one.systems[0].spec) for one in known.values()}) == 1

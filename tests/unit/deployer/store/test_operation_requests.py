@@ -1,79 +1,141 @@
-"""Requests for operations on each engine: of rivals one drives, old ones are forgotten, old schemas are upgraded."""
+"""Operations on each engine: of rivals one drives and each node has one holder; a killed deployer's go on elsewhere."""
 
 import asyncio
 import signal
 import sys
-import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, select
 from sqlalchemy.engine import URL
 
-from kadeploy_deployer.engine.history_pruner import REQUEST_SECONDS
-from kadeploy_deployer.ports.operation_store import AskedBefore, NewOperation, NodeNote, RequestName
-from kadeploy_deployer.store import schema
+from kadeploy_deployer.domain.errors import NodesBusy
+from kadeploy_deployer.domain.lease_record import LeaseKind
+from kadeploy_deployer.domain.operation import Operation, OperationSpec, PowerSpec
+from kadeploy_deployer.domain.states import BusyPolicy, FailureReason, OperationKind, PowerAction
+from kadeploy_deployer.ports.console_store import ConsoleSession
+from kadeploy_deployer.ports.store_values import Created, Interval, NewDeployment, Queued
+from kadeploy_deployer.store.consoles import SqlConsoleStore
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
-from kadeploy_deployer.store.operations import SqlOperationStore
-from kadeploy_deployer.store.tables import metadata, node_locks
 from tests.fakes import dying_operator
-from tests.fakes.deployment_world import WallClock
-from tests.fakes.old_schema import at_revision
+from tests.fakes.deployment_world import SPEC, World, new_deployment
+from tests.fakes.mortal_deployer import LaterClock
+from tests.fakes.scripted_step import straight_plan
 
 pytestmark = pytest.mark.integration
 
 NAMES = [f"node{number}" for number in range(50)]
+SECONDS = 30.0
 
 
-def operation(name: str, *, age: float = 0.0) -> NewOperation:
-    now = time.time() - age
-    return NewOperation(id=f"op-{name}", owner="alice", lease_seconds=30.0, now=now)
+def new_operation(name: str, nodes: list[str], *, request_id: str = "") -> NewDeployment:
+    spec = OperationSpec(kind=OperationKind.POWER, nodes=",".join(nodes), power=PowerSpec(action=PowerAction.CYCLE))
+    return replace(new_deployment(f"op-{name}", nodes, request_id=request_id), spec=spec, environment=None)
 
 
-def request(request_id: str = "r-1") -> RequestName:
-    return RequestName(owner="alice", request_id=request_id, fingerprint="f")
+def made(answer: Created | Queued) -> Operation:
+    assert isinstance(answer, Created)
+    assert isinstance(answer.deployment, Operation)
+    return answer.deployment
+
+
+def taken(operation: Operation) -> list[str]:
+    return [node.node for node in operation.nodes if node.included]
 
 
 async def test_of_rivals_for_one_request_exactly_one_drives_it(url: URL) -> None:
     databases = [Database(url) for _ in range(4)]
-    stores = [SqlOperationStore(one) for one in databases]
-
-    async def rivals(round_: str, refused: int) -> list[object]:
-        calls = (
-            store.open_request(operation(f"{round_}-{number}"), request(), NAMES, refused={})
-            for number, store in enumerate(stores)
-        )
-        found = await asyncio.gather(*calls, return_exceptions=True)
-        assert [type(one) for one in found].count(AskedBefore) == refused
-        return list(found)
-
-    found = await rivals("first", 3)
-    (winner,) = [number for number, one in enumerate(found) if one == {}]
-    noted = [NodeNote(node=name, ended=True) for name in NAMES[:20]] + [NodeNote(node=name) for name in NAMES[20:30]]
-    assert await stores[winner].note_nodes(f"op-first-{winner}", noted)
-    await stores[winner].release(f"op-first-{winner}")
-    # Nobody drives it any more: of those who ask again, again one does.
-    again = [one for one in await rivals("second", 3) if isinstance(one, dict)]
-    assert len(again[0]) == 30
+    stores = [SqlDeploymentStore(one) for one in databases]
+    calls = (store.create(new_operation(str(i), NAMES, request_id="r-1")) for i, store in enumerate(stores))
+    found = [answer for answer in await asyncio.gather(*calls) if isinstance(answer, Created)]
+    assert [one.lease is not None for one in found].count(True) == 1
+    assert len({one.deployment_id for one in found}) == 1
     for one in databases:
         one.close()
 
 
-async def test_a_request_is_forgotten_when_nobody_will_ask_for_it_again(database: Database) -> None:
-    store = SqlOperationStore(database)
-    ages = {"driven": 60.0, "old": 60.0, "young": -60.0}
-    for name, age in ages.items():
-        await store.open_request(operation(name, age=REQUEST_SECONDS + age), request(name), NAMES, refused={})
-    for name in ("old", "young"):
-        await store.release(f"op-{name}")
-    before = time.time() - REQUEST_SECONDS
-    assert await store.forget_requests(before=before)
-    assert not await store.forget_requests(before=before)
-    known = {name: await store.known_request("alice", name) for name in ages}
-    assert [name for name, one in known.items() if one is None] == ["old"]
+async def test_of_rival_operations_exactly_one_gets_each_node(url: URL) -> None:
+    databases = [Database(url) for _ in range(4)]
+    stores = [SqlDeploymentStore(one) for one in databases]
+    answers = await asyncio.gather(*(store.create(new_operation(str(i), NAMES)) for i, store in enumerate(stores)))
+    won = Counter(node for answer in answers for node in taken(made(answer)))
+    assert won == dict.fromkeys(NAMES, 1)
+    for one in databases:
+        one.close()
+
+
+async def test_a_deployment_and_an_operation_exclude_each_other(store: SqlDeploymentStore) -> None:
+    assert taken(made(await store.create(new_operation("a", ["node1"])))) == ["node1"]
+    with pytest.raises(NodesBusy, match=r"node1 \(operation op-a\)"):
+        await store.create(new_deployment("d-1", ["node1"], busy_policy=BusyPolicy.FAIL))
+    await store.create(new_deployment("d-2", ["node2"]))
+    busy = made(await store.create(new_operation("b", ["node2"])))
+    assert [(one.reason, one.description) for one in busy.nodes] == [
+        (FailureReason.BUSY, "node2 is held by deployment d-2")
+    ]
+
+
+async def test_an_operation_takes_no_node_that_somebody_before_it_waits_for(store: SqlDeploymentStore) -> None:
+    await store.create(new_deployment("d-1", ["node1"]))
+    waits = new_deployment("d-2", ["node1", "node2"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0)
+    await store.create(waits)
+    await store.create(
+        new_deployment("d-3", ["node2", "node3"], busy_policy=BusyPolicy.WAIT, wait_timeout=60.0, owner="bob")
+    )
+    found = made(await store.create(new_operation("a", ["node2", "node3", "node4"])))
+    assert taken(found) == ["node4"]
+    assert [one.description for one in found.nodes if not one.included] == [
+        "node2 is claimed by deployment d-2 of alice, which waits for it",
+        "node3 is claimed by an earlier request of bob",
+    ]
+
+
+async def test_a_console_has_one_user_who_keeps_it_while_somebody_renews_it(
+    database: Database, store: SqlDeploymentStore
+) -> None:
+    consoles = SqlConsoleStore(database)
+    first, second = (
+        ConsoleSession(id=f"op-{owner}", node="node1", owner=owner, lease_seconds=30.0, now=1.0)
+        for owner in ("alice", "bob")
+    )
+    assert await consoles.take(first) == ""
+    assert await consoles.take(second) == "alice"
+    seen = await store.list_leases()
+    assert [(lease.kind, lease.name) for lease in seen] == [(LeaseKind.CONSOLE, "op-alice")]
+    assert await consoles.renew("op-alice")
+    await store.free(seen)
+    assert await consoles.take(second) == "alice"
+    await store.free(await store.list_leases())
+    assert not await consoles.renew("op-alice")
+    assert await consoles.take(second) == ""
+    await consoles.release("op-alice")
+    assert await consoles.take(first) == "bob"
+    await consoles.release("op-bob")
+    assert await consoles.take(first) == ""
+
+
+async def test_what_a_deployment_left_is_known_with_its_environment_and_facts(database: Database) -> None:
+    world = World(database=database, plan=straight_plan())
+    deployment = await world.run(SPEC)
+    known = await world.store.knowledge(["node1", "node2", "node3"])
+    (system,) = known["node2"].systems
+    assert (system.device, system.partition, system.deployment_id) == ("vda", 3, deployment.id)
+    assert (system.environment, system.spec) == (deployment.environment, deployment.spec)
+    assert (known["node3"].host_keys, known["node3"].systems) == ((), ())
+    await world.supervisor.close()
+
+
+async def test_operations_go_from_the_history_and_deployments_stay(database: Database) -> None:
+    world = World(database=database, plan=straight_plan())
+    deployment = await world.run(SPEC)
+    await world.store.create(new_operation("runs", ["node5"]))
+    assert not await world.store.drop_operations(before=1e12)
+    statistics = await world.store.statistics(Interval(), [])
+    assert [one.deployments for one in statistics.months] == [1]
+    assert (await world.store.get(deployment.id)).id == deployment.id
+    await world.supervisor.close()
 
 
 async def test_a_reboot_whose_deployer_was_killed_goes_on_and_reboots_no_node_twice(url: URL, tmp_path: Path) -> None:
@@ -87,25 +149,8 @@ async def test_a_reboot_whose_deployer_was_killed_goes_on_and_reboots_no_node_tw
     assert sorted(cuts.read_text().split()) == ["node-1", "node-2"]
 
     # Nobody renews the dead one's lease; its caller asks another deployer, and then once more.
-    database = Database(url)
-    deployments = SqlDeploymentStore(database)
-    await deployments.free(await deployments.list_leases())
-    database.close()
     for _ in range(2):
         async with asyncio.timeout(60):
-            found = await dying_operator.reboot(text, tmp_path, WallClock())
+            found = await dying_operator.reboot(text, tmp_path, LaterClock())
         assert found == {"node-1": "", "node-2": "OUTCOME_UNKNOWN", "node-3": ""}
     assert sorted(cuts.read_text().split()) == ["node-1", "node-2", "node-3"]
-
-
-def test_a_database_of_an_early_release_is_brought_up_to_date(database: Database) -> None:
-    with at_revision(database, "0002") as connection:
-        assert "operation_requests" not in inspect(connection).get_table_names()
-        connection.exec_driver_sql(
-            "INSERT INTO node_locks (node, operation_id, owner, lock_time, lease_expires_at)"
-            " VALUES ('node1', 'op-a', 'alice', 1.0, 2.0)"
-        )
-    assert schema.upgrade(database.engine) == schema.newest()
-    with database.engine.begin() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        assert connection.execute(select(node_locks.c.operation_id)).scalar_one() == "op-a"

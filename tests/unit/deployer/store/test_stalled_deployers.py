@@ -97,15 +97,15 @@ async def test_it_cuts_no_power_of_nodes_that_its_operation_has_lost(
     world = World(database=database, plan=straight_plan())
     world.supervisor.open()
     async with asyncio.timeout(SECONDS):
-        while await world.store.holders(["node1"]):  # noqa: ASYNC110 - another process holds it
+        while await world.store.holders(["node-1"]):  # noqa: ASYNC110 - another process holds it
             await asyncio.sleep(0.05)
-    created = await world.store.create(new_deployment("d-1", ["node1"]))
-    assert await world.store.holders(["node1"]) == {"node1": created.deployment_id}  # type: ignore[union-attr]
+    created = await world.store.create(new_deployment("d-1", ["node-1"]))
+    assert await world.store.holders(["node-1"]) == {"node-1": created.deployment_id}  # type: ignore[union-attr]
 
     await wake(process, tmp_path)
 
     assert cuts(tmp_path) == CUTS_BEFORE
-    assert await world.store.holders(["node1"]) == {"node1": "d-1"}
+    assert await world.store.holders(["node-1"]) == {"node-1": "d-1"}
     await world.supervisor.close()
 
 

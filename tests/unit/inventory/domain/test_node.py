@@ -71,8 +71,9 @@ def test_unknown_environments_become_undefined() -> None:
 
 
 def test_the_controller_is_called_after_the_node_unless_told() -> None:
-    assert node().controller == "node-1-bmc"
-    assert node(bmc_address="10.1.0.1").controller == "10.1.0.1"
+    assert node().controller("") == "node-1-bmc"
+    assert node().controller("{name}.mgmt") == "node-1.mgmt"
+    assert node(bmc_address="10.1.0.1").controller("{name}.mgmt") == "10.1.0.1"
 
 
 def test_the_role_of_a_partition_is_found_by_device_and_number() -> None:

@@ -45,7 +45,7 @@ FULL_ENVIRONMENT = environment(
     visibility=Visibility.SHARED,
     operating_system=OperatingSystem.XEN,
     preinstall=archive(script="none"),
-    postinstalls=(archive(script="a"), archive(script="b")),
+    postinstalls=(archive(script="a", script_arguments=("--net", "debian")), archive(script="b")),
     boot=BootSpec(
         kind=BootKind.MULTIBOOT,
         kernel_path="/k",
@@ -53,12 +53,18 @@ FULL_ENVIRONMENT = environment(
         kernel_arguments="ka",
         hypervisor_path="/h",
         hypervisor_arguments="ha",
+        kexec_refused=True,
+        partition=3,
     ),
     partition_type_id=0x8E,
     required_size_bytes=5,
     options="o",
     cluster="big",
     destructive=True,
+    alias="debian-x64",
+    architecture="x86_64",
+    custom_variables={"BOOTLOADER": "1"},
+    running_system_refused=True,
 )
 
 

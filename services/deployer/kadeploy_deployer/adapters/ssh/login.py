@@ -20,6 +20,15 @@ KEY_EXCHANGES = (
     "ecdh-sha2-nistp256",
     "diffie-hellman-group14-sha256",
 )
+# By algorithm: the kind of key that it is for.
+HOST_KEY_ALGORITHMS = {
+    "ssh-ed25519": "ssh-ed25519",
+    "ecdsa-sha2-nistp256": "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384": "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521": "ecdsa-sha2-nistp521",
+    "rsa-sha2-512": "ssh-rsa",
+    "rsa-sha2-256": "ssh-rsa",
+}
 KEEPALIVE_SECONDS = 15
 KEEPALIVES_MISSED = 4
 CONNECT_SECONDS = 60
@@ -52,11 +61,20 @@ class Login:
         self._shaking_hands = asyncio.Semaphore(handshakes_at_once)
 
     async def connect(self, host: ShellHost) -> asyncssh.SSHClientConnection:
-        """Returns a connection. Raises NodeUnreachable, OtherHostKey."""
+        """Returns a connection to a host that proved one of its keys. Raises NodeUnreachable, OtherHostKey."""
         try:
             trusted = [asyncssh.import_public_key(line) for line in host.host_keys]
         except asyncssh.KeyImportError as error:
             raise NodeUnreachable(f"a host key that is known of {host.name} cannot be read: {error}") from error
+        return await self._connect(host, trusted)
+
+    async def connect_unproved(self, host: ShellHost) -> asyncssh.SSHClientConnection:
+        """Returns a connection to whoever answers, whatever key it proves. Raises NodeUnreachable."""
+        return await self._connect(host, None)
+
+    async def _connect(
+        self, host: ShellHost, trusted: "Sequence[asyncssh.SSHKey] | None"
+    ) -> asyncssh.SSHClientConnection:
         try:
             reached = await _reach(host)
         except ConnectionRefusedError as error:
@@ -81,7 +99,7 @@ class Login:
             raise NodeUnreachable(f"{host.name} broke off the login on {place(host)}: {reason}") from error
 
     async def _shake_hands(
-        self, host: ShellHost, reached: socket.socket, trusted: Sequence[asyncssh.SSHKey]
+        self, host: ShellHost, reached: socket.socket, trusted: "Sequence[asyncssh.SSHKey] | None"
     ) -> asyncssh.SSHClientConnection:
         # Nodes that are not there wait in _reach, so that they cannot take the places of those that answer.
         try:
@@ -97,7 +115,8 @@ class Login:
                 username="root",
                 client_keys=[self._private_key],
                 preferred_auth="publickey",
-                known_hosts=(trusted, [], []),
+                known_hosts=None if trusted is None else (trusted, [], []),
+                server_host_key_algs=_host_key_algorithms(trusted or ()),
                 kex_algs=KEY_EXCHANGES,
                 keepalive_interval=KEEPALIVE_SECONDS,
                 keepalive_count_max=KEEPALIVES_MISSED,
@@ -107,6 +126,15 @@ class Login:
             )
         finally:
             self._shaking_hands.release()
+
+
+def _host_key_algorithms(trusted: Sequence[asyncssh.SSHKey]) -> list[str]:
+    """Returns all algorithms of host keys, those of trusted keys first.
+
+    A server that has no key of the offered kinds hangs up, and cannot be told from one that is silent.
+    """
+    kinds = {key.get_algorithm() for key in trusted}
+    return sorted(HOST_KEY_ALGORITHMS, key=lambda name: HOST_KEY_ALGORITHMS[name] not in kinds)
 
 
 async def goodbye(connection: asyncssh.SSHClientConnection) -> None:

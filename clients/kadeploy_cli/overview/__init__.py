@@ -1,0 +1,1 @@
+"""`ka status`: the services, and what is under way in the cluster."""
