@@ -66,8 +66,9 @@ def slow_down(scenario: Scenario) -> None:
     """Makes the link slow for what is TCP and not SSH: the broadcast. Machines boot by UDP."""
     on_the_link(
         scenario,
-        "qdisc add dev LINK root handle 1: prio bands 2 priomap 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
-        f"qdisc add dev LINK parent 1:2 tbf rate {SLOW_KBITS}kbit burst 8k limit 64k",
+        "qdisc add dev LINK root handle 1: htb default 1",
+        "class add dev LINK parent 1: classid 1:1 htb rate 1gbit quantum 60000",
+        f"class add dev LINK parent 1: classid 1:2 htb rate {SLOW_KBITS}kbit quantum 3000",
         "filter add dev LINK parent 1: protocol ip prio 1 u32 match ip dport 22 0xffff flowid 1:1",
         "filter add dev LINK parent 1: protocol ip prio 2 u32 match ip protocol 6 0xff flowid 1:2",
     )
