@@ -24,7 +24,7 @@ pytestmark = pytest.mark.lab
 
 LATE = "node-3"
 BOUND = 500.0
-SLOW_KBITS = 400
+SLOW_KBITS = 1000
 # The power switch of the late machine: somebody presses it while a command waits, or the next command finds it pressed.
 SWITCH = """#!/bin/sh
 signal=$1
@@ -139,14 +139,15 @@ def test_all_three_are_deployed_and_answer(scenario: Scenario, shown: dict[str, 
         assert "root=/dev/vda3" in answer_in_time(scenario, entry).kernel_command_line
 
 
-def test_the_late_machine_received_from_the_tail_of_the_chain(scenario: Scenario, shown: dict[str, Any]) -> None:
+def test_the_late_machine_received_from_the_others(scenario: Scenario, shown: dict[str, Any]) -> None:
     assert shown["state"] == "terminated"
     log = scenario.site.log_file("deployer").read_text()
     given = {
         match["node"]: ast.literal_eval(match["upstreams"])
         for match in re.finditer(r"broadcast node ended node=(?P<node>\S+) .*upstreams=(?P<upstreams>\{.*?\})", log)
     }
-    # One connection of the deployer serves the whole chain; the late machine is no load to it.
-    assert set(given["node-1"]) == {"the deployer"}
-    assert set(given["node-2"]) == {"node-1"}
-    assert set(given[LATE]) == {"node-2"}
+    size = max(sum(parts.values()) for parts in given.values())
+    assert {node: sum(parts.values()) >= size // 2 for node, parts in given.items()} == dict.fromkeys(given, True)
+    # The deployer sends the image once, whoever comes late; what it sends twice is what was on its way.
+    assert sum(parts.get("the deployer", 0) for parts in given.values()) < 1.25 * size, given
+    assert given[LATE].get("the deployer", 0) < 0.25 * size, given
