@@ -10,7 +10,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ import click_man.core
 import shtab
 from click.shell_completion import get_completion_class
 
+from kadeploy3_cli.commands import VERSION_3
 from kadeploy_bootctl.__main__ import build_parser as bootctl_parser
 from kadeploy_cli.ka import ka
 from kadeploy_cli.login.agent_command import build_parser as agent_parser
@@ -47,7 +48,8 @@ def main() -> int:
         print("usage: python debian/manual.py DIRECTORY", file=sys.stderr)
         return 2
     directory = Path(sys.argv[1])
-    _write_client(directory / CLIENT / "usr" / "share")
+    _write_client((ka, *CLASSIC), directory / CLIENT / "usr" / "share")
+    _write_client(VERSION_3, directory / f"{CLIENT}3" / "usr" / "share")
     for parser in (inventory_parser(), deployer_parser(), bootctl_parser()):
         settings = f"/etc/kadeploy/{parser.prog.removeprefix('kadeploy-')}.toml"
         _write_parser(parser, directory / parser.prog / "usr" / "share", settings=settings)
@@ -58,10 +60,10 @@ def main() -> int:
     return 0
 
 
-def _write_client(share: Path) -> None:
+def _write_client(commands: Sequence[click.Command], share: Path) -> None:
     pages = share / "man" / "man1"
     pages.mkdir(parents=True)
-    for command in (ka, *CLASSIC):
+    for command in commands:
         name = command.name or ""
         click_man.core.write_man_pages(name, command, version=version(CLIENT), target_dir=pages, date=_date())
         for shell, place in COMPLETIONS.items():

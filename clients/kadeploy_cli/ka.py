@@ -1,6 +1,7 @@
 """`ka`: everything, by noun and verb."""
 
 import importlib.metadata
+import json
 
 import click
 
@@ -8,6 +9,7 @@ from kadeploy_cli.boot.commands import boot, label
 from kadeploy_cli.boot.dhcp_commands import dhcp
 from kadeploy_cli.clusters.commands import cluster
 from kadeploy_cli.deployments.commands import deployment
+from kadeploy_cli.descriptions import schema
 from kadeploy_cli.environments.commands import environment
 from kadeploy_cli.login.commands import login
 from kadeploy_cli.nodes.commands import node
@@ -17,6 +19,7 @@ from kadeploy_cli.overview.commands import status
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
 from kadeploy_cli.terminal.classic_command import DISTRIBUTION, VersionedGroup, version_option
+from kadeploy_cli.web.commands import web
 
 
 @click.group(cls=VersionedGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,7 +38,14 @@ def version() -> None:
     click.echo(importlib.metadata.version(DISTRIBUTION))
 
 
-for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki):
+@ka.command("schema")
+@click.argument("kind", type=click.Choice(tuple(schema.SCHEMAS)))
+def print_schema(kind: str) -> None:
+    """Prints the JSON schema of a YAML file, for editors and generators."""
+    click.echo(json.dumps(schema.SCHEMAS[kind](), indent=2))
+
+
+for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki, web):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):

@@ -18,7 +18,7 @@ DECOMPRESSORS = {
     "gzip": ("gzip", "-dc"),
     "bzip2": ("bzip2", "-dc"),
     "xz": ("xz", "-dc", "--no-sparse"),
-    "zstd": ("zstd", "-dcq", "--no-sparse"),
+    "zstd": ("zstd", "-dcq", "--no-sparse", "--long=31"),
 }
 DOCUMENT_LIMIT = 1 << 20
 HASH_BYTES = 32

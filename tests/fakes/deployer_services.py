@@ -74,6 +74,7 @@ class DeployerServices(
         self.deployments: dict[str, deployment_pb2.Deployment] = {}
         self.events: dict[str, list[deployment_event_pb2.DeploymentEvent]] = {}
         self.partitions: list[deployer_service_pb2.PartitionStatus] = []
+        self.diagnosis = deployer_service_pb2.GetNodeDiagnosisResponse()
         self.node_states: list[deployer_service_pb2.NodeState] = []
         self.requests: list[Any] = []
         self.watched_from: list[int] = []
@@ -82,6 +83,9 @@ class DeployerServices(
         self.lost_answers = 0
         self.control = NodeControlServices()
         self.statistics = deployer_service_pb2.GetStatisticsResponse()
+        # What a plan says of the boot, and a step that it has besides.
+        self.planned_method = deployment_pb2.BOOT_METHOD_NETWORK
+        self.planned_step = ""
         self._cancelled = threading.Event()
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -173,7 +177,7 @@ class DeployerServices(
             if node.node in self.busy:
                 continue
             for step in STEPS:
-                node.step_durations.add(step=step).duration.FromMilliseconds(1500)
+                node.step_durations.add(step=step, attempts=1).duration.FromMilliseconds(1500)
                 if node.node in self.failing and step == "format":
                     break
             if self._cancelled.is_set():
@@ -244,13 +248,15 @@ class DeployerServices(
         self.requests.append(request)
         plan = deployer_service_pb2.PlanDeploymentResponse()
         plan.environment.name, plan.environment.version = request.spec.environment_name, 1
-        plan.boot_method = deployment_pb2.BOOT_METHOD_NETWORK
+        plan.boot_method = self.planned_method
         for name in expand(request.spec.nodes):
             busy = name in self.busy
             node = plan.nodes.add(node=name, included=not busy, held_by="D-0" if busy else "")
             if busy:
                 node.reason = deployment_pb2.FAILURE_REASON_BUSY
                 continue
+            if self.planned_step:
+                node.steps.add(step=self.planned_step)
             step = node.steps.add(step="boot_deployment_environment", retries=1, actions=["reboot softly"])
             step.timeout.FromSeconds(210)
             for path in ("pxelinux.cfg/01-52", "pxelinux.cfg/AC1F000B"):
@@ -264,6 +270,10 @@ class DeployerServices(
     def ListNodeStates(self, request: Any, context: Any) -> Any:
         page, token = paged(self.node_states, lambda row: str(row.node), request, request.nodes)
         return deployer_service_pb2.ListNodeStatesResponse(nodes=page, next_page_token=token)
+
+    def GetNodeDiagnosis(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        return self.diagnosis
 
     def ListPartitionStates(self, request: Any, context: Any) -> Any:
         wanted = set(expand(request.nodes)) if request.nodes else set()

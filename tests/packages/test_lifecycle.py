@@ -13,7 +13,7 @@ pytestmark = pytest.mark.packages
 
 BUILT = CHECKOUT / "build" / "deb"
 SERVICES = {"inventory": "kadeploy-inventory", "deployer": "kadeploy-deployer", "bootctl": "deploy"}
-NAMES = [*(f"kadeploy-{service}" for service in SERVICES), "kadeploy-client", "kadeploy-deployenv"]
+NAMES = [*(f"kadeploy-{service}" for service in SERVICES), "kadeploy-client", "kadeploy-client3", "kadeploy-deployenv"]
 INSTALL = "apt-get install --yes --quiet /packages/kadeploy-*.deb"
 # Kept by dpkg where a file of settings was changed by the site and by the package.
 KEEP = "--option Dpkg::Options::=--force-confold"
@@ -75,7 +75,12 @@ def backups(files: dict[str, int]) -> set[str]:
 
 def check_commands(root: DebianRoot) -> None:
     version = root.run("dpkg-query --show --showformat='${Version}' kadeploy-client").partition("+")[0]
-    for folder, section in (("clients", 1), ("deployenv", 8), *((f"services/{name}", 8) for name in SERVICES)):
+    for folder, section in (
+        ("clients", 1),
+        ("clients/version3", 1),
+        ("deployenv", 8),
+        *((f"services/{name}", 8) for name in SERVICES),
+    ):
         for command in commands(folder):
             assert root.run(f"cd / && {command} --version").split()[-1] == version
             assert root.run(f"{command} --help").lower().startswith(f"usage: {command}")

@@ -16,6 +16,8 @@ BY_NAME = {
     "node": "node",
     "deployment_id": "deployment",
     "environment": "environment",
+    "bare": "environment",
+    "bare_environment": "environment",
     "cluster": "cluster",
     "owner": "user",
     "user": "user",

@@ -1,7 +1,7 @@
 """One run of one command: its settings, its connections and its output form, made when they are first needed."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -31,6 +31,8 @@ class Session:
         self._config = config
         self._insecure = insecure
         self.form = form
+        # Whether the result alone is shown, and nothing of the way to it.
+        self.quiet = False
         self._peers: list[Peer] = []
 
     @functools.cached_property
@@ -68,7 +70,11 @@ PeerKind = TypeVar("PeerKind", bound=Peer)
 
 
 def command_options(
-    *output_names: str, form: Format | None = Format.TABLE, follows: bool = False, lists: bool = False
+    *output_names: str,
+    form: Format | None = Format.TABLE,
+    follows: bool = False,
+    lists: bool = False,
+    verbose_names: Sequence[str] = ("--verbose",),
 ) -> Callable[[Callable[Concatenate[Session, Parameters], Result]], Callable[Parameters, Result]]:
     """Gives a command the options that all have, and its function a Session as first argument.
 
@@ -76,6 +82,7 @@ def command_options(
         output_names: how the output form is called: "-o" and "--output" unless said otherwise.
         form: the default output form; None for a command that prints no result.
         follows: it follows something that goes on, and can print each event as a line of JSON.
+        verbose_names: how the option is called that says more about errors.
         lists: it prints a table whose columns and order can be chosen.
     """
 
@@ -118,7 +125,7 @@ def command_options(
         if lists:
             for option in reversed(LIST_OPTIONS):
                 decorated = option(decorated)
-        decorated = click.option("--verbose", is_flag=True, help="Say more when something goes wrong.")(decorated)
+        decorated = click.option(*verbose_names, is_flag=True, help="Say more when something goes wrong.")(decorated)
         decorated = click.option("--insecure", is_flag=True, help="Call in plain text, on loopback alone.")(decorated)
         decorated = click.option("--config", metavar="FILE", help="The settings, instead of the usual client.toml.")(
             decorated

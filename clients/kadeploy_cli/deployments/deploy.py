@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from kadeploy_cli.deployments.watching.follow import Detached, Follower, View
 from kadeploy_cli.deployments.watching.lines import LineView
 from kadeploy_cli.deployments.watching.live import LiveView
 from kadeploy_cli.deployments.watching.progress import DeploymentProgress
+from kadeploy_cli.deployments.watching.quiet import QuietView
 from kadeploy_cli.deployments.watching.settled import Enough, Settled
 from kadeploy_cli.deployments.watching.step_history import StepHistory
 from kadeploy_cli.terminal import output
@@ -127,6 +128,8 @@ def chosen_view(session: Session, deployment: deployment_pb2.Deployment) -> View
     """Returns a screen that redraws itself for people, JSON for programs that ask for it, lines for everything else."""
     if session.form is output.Format.NDJSON:
         return EventStreamView()
+    if session.quiet:
+        return QuietView()
     if sys.stdout.isatty() and sys.stderr.isatty() and not session.form.for_programs:
         return LiveView(medians=StepHistory(session.deployer).medians)
     return LineView() if len(deployment.nodes) <= NODES_WITH_LINES else FoldedLineView()
@@ -172,13 +175,14 @@ def write_names(name: str, nodes: Sequence[str]) -> None:
 
 
 def run_script(script: str, final: deployment_pb2.Deployment) -> None:
-    """Runs the user's program after the deployment; the environment tells it what happened."""
-    environment = {
-        **os.environ,
-        "KADEPLOY_DEPLOYMENT": final.id,
-        "KADEPLOY_NODES_OK": " ".join(report.good_nodes(final)),
-        "KADEPLOY_NODES_KO": " ".join(report.bad_nodes(final)),
-    }
+    """Runs the user's program after the deployment; the environment says what happened."""
+    run_program(script, {"KADEPLOY_DEPLOYMENT": final.id}, report.good_nodes(final), report.bad_nodes(final))
+
+
+def run_program(script: str, variables: Mapping[str, str], good: Sequence[str], bad: Sequence[str]) -> None:
+    """Runs the user's program at the end; beside the variables, its environment names the good and the other nodes."""
+    outcome = {"KADEPLOY_NODES_OK": " ".join(good), "KADEPLOY_NODES_KO": " ".join(bad)}
+    environment = {**os.environ, **variables, **outcome}
     try:
         ended = subprocess.run([str(Path(script).absolute())], env=environment, timeout=SCRIPT_PATIENCE, check=False)
     except OSError as error:

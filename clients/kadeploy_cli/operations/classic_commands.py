@@ -23,6 +23,7 @@ from kadeploy_cli.operations.control_options import (
     power_list_options,
     reboot_options,
     reboot_request,
+    rescue_keys,
 )
 from kadeploy_cli.operations.node_control import Lists
 from kadeploy_cli.terminal import foreign_words
@@ -83,7 +84,8 @@ def kareboot(
     options["kind"] = word or options["kind"]
     nodes = node_names.required(machines, node_file)
     files = lists(options)
-    finish(node_control.reboot(session, reboot_request(str(nodes), options), files, wait=not no_wait))
+    request = reboot_request(str(nodes), options)
+    finish(node_control.reboot(session, request, files, wait=not no_wait, keys=rescue_keys(options)))
 
 
 @click.command(cls=ClassicCommand, instead=foreign_words.POWER)

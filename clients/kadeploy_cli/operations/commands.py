@@ -20,6 +20,7 @@ from kadeploy_cli.operations.control_options import (
     one_node,
     reboot_options,
     reboot_request,
+    rescue_keys,
 )
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -33,7 +34,8 @@ def reboot(session: Session, /, *, node_set: str, **options: Any) -> None:
     """Reboots nodes and waits until each of them runs what it should; as kareboot."""
     nodes = node_names.required([node_set], None)
     files = lists(options)
-    finish(node_control.reboot(session, reboot_request(str(nodes), options), files))
+    request = reboot_request(str(nodes), options)
+    finish(node_control.reboot(session, request, files, keys=rescue_keys(options)))
 
 
 @click.command()

@@ -9,6 +9,7 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
@@ -27,16 +28,24 @@ READ_BYTES = 4096
 LOOK_SECONDS = 0.2
 
 
-def attach(session: Session, node: str) -> int:
-    """Joins this terminal and a console. Every key goes to the node, Ctrl-C too; Ctrl-] leaves.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """What leaves a console: any of these keys, or of these keys one after the other; and how a user is told so."""
+
+    keys: tuple[bytes, ...] = (ESCAPE,)
+    words: str = "Ctrl-] leaves it"
+
+
+def attach(session: Session, node: str, leaving: Leaving = Leaving()) -> int:
+    """Joins this terminal and a console. Every key goes to the node, Ctrl-C too, but those that leave.
 
     Without a terminal, stdin is what is typed, and that it ends ends nothing: the console is shown until it ends
     itself or the command is stopped.
     """
     deployer = session.deployer
-    keyboard = _Keyboard(node, sys.stdin.fileno())
+    keyboard = _Keyboard(node, sys.stdin.fileno(), leaving.keys)
     # Said before the terminal is raw, and on stderr: stdout is the console's.
-    output.say(f"console of {node}; Ctrl-] leaves it")
+    output.say(f"console of {node}; {leaving.words}")
     try:
         with raw_terminal(sys.stdin.fileno()), reader() as reading:
             call = deployer.control.AttachConsole(keyboard.requests())
@@ -58,12 +67,15 @@ def attach(session: Session, node: str) -> int:
 class _Keyboard:
     """What is typed, as requests. gRPC reads them in a thread of its own."""
 
-    def __init__(self, node: str, descriptor: int) -> None:
+    def __init__(self, node: str, descriptor: int, leaving: tuple[bytes, ...]) -> None:
         self.stop = threading.Event()
         self.left = False
         self.leave: Callable[[], object] = self.stop.set
         self._node = node
         self._descriptor = descriptor
+        self._leaving = leaving
+        # The end of what was typed before: keys that leave may come one by one.
+        self._before = b""
 
     def requests(self) -> Iterator[deployer_service_pb2.AttachConsoleRequest]:
         """Gives the node, and then everything that is typed until the escape."""
@@ -74,14 +86,24 @@ class _Keyboard:
             if not ready:
                 continue
             typed = os.read(self._descriptor, READ_BYTES)
-            before, escape, _ = typed.partition(ESCAPE)
-            if before:
-                yield deployer_service_pb2.AttachConsoleRequest(input=before)
-            if escape:
+            sent, leaves = self._until_leaving(typed)
+            if sent:
+                yield deployer_service_pb2.AttachConsoleRequest(input=sent)
+            if leaves:
                 self.left = True
                 self.leave()
-            if escape or not typed:
+            if leaves or not typed:
                 return
+
+    def _until_leaving(self, typed: bytes) -> tuple[bytes, bool]:
+        """Returns what goes to the node of what was typed, and whether it leaves."""
+        whole = self._before + typed
+        ends = [place for keys in self._leaving if (place := whole.find(keys)) >= 0]
+        if ends:
+            return typed[: max(0, min(ends) - len(self._before))], True
+        longest = max(len(keys) for keys in self._leaving)
+        self._before = whole[-(longest - 1) :] if longest > 1 else b""
+        return typed, False
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import click
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli.deployments import spec as deployment_spec
+from kadeploy_cli.deployments.public_keys import DEFAULT_KEY, read_keys
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.operations.node_control import LEVELS, Lists
 from kadeploy_cli.terminal.failures import UsageFailure
@@ -46,6 +47,16 @@ REBOOT = (
         "kind",
         type=click.Choice(list(KINDS)),
         help="As Kadeploy 3 says it: simple, deploy_env (-d), recorded_env (with -e or -p).",
+    ),
+    click.option(
+        "-k",
+        "--key",
+        "key_files",
+        multiple=True,
+        is_flag=False,
+        flag_value=DEFAULT_KEY,
+        metavar="[FILE|URL]",
+        help="With -d: let the owners of these public keys log in there as root; yours in ~/.ssh without FILE.",
     ),
     click.option("-s", "--soft", "soft", is_flag=True, help="Log in and reboot, and try nothing harder."),
     click.option("-h", "--hard", "hard", is_flag=True, help="Reset at once, and try nothing else."),
@@ -109,8 +120,16 @@ LEVEL = Level()
 def lists(options: dict[str, Any]) -> Lists:
     """Takes the files for the lists out of the options."""
     return Lists(
-        good_file=options.pop("good_file"), bad_file=options.pop("bad_file"), id_file=options.pop("id_file", None)
+        good_file=options.pop("good_file"),
+        bad_file=options.pop("bad_file"),
+        id_file=options.pop("id_file", None),
+        script=options.pop("script", None),
     )
+
+
+def rescue_keys(options: dict[str, Any]) -> list[str]:
+    """Returns the keys whose owners may log in to the deployment environment."""
+    return list(dict.fromkeys(key for source in options["key_files"] for key in read_keys(source)))
 
 
 def reboot_request(nodes: str, options: dict[str, Any]) -> deployer_service_pb2.RebootNodesRequest:
@@ -149,6 +168,8 @@ def reboot_request(nodes: str, options: dict[str, Any]) -> deployer_service_pb2.
 
 def _check_companions(options: dict[str, Any]) -> None:
     """Refuses options that say nothing without another one."""
+    if options["key_files"] and not options["deployment_kernel"]:
+        raise UsageFailure("-k goes with -d (deploy_env): kaaddkeys adds keys to a system that is deployed")
     if options["label"] and not options["deployment_kernel"]:
         raise UsageFailure("--label says nothing without -d")
     if options["owner"] and not options["environment"]:

@@ -1,5 +1,6 @@
 """Reboots and power: what is done to nodes from outside."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from kadeploy_cli.deployments import deploy
 from kadeploy_cli.nodes import results as node_results
 from kadeploy_cli.nodes.results import NodeOutcome, outcome
 from kadeploy_cli.operations import named_operations as operations
+from kadeploy_cli.operations import remote_command
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
@@ -29,15 +31,25 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lists:
-    """Files that take the names of the nodes that succeeded and of those that did not, and the operation's id."""
+    """What is done with the outcomes.
+
+    Attributes:
+        good_file: gets the names of the nodes that succeeded.
+        bad_file: gets the names of the others.
+        id_file: gets the operation's id.
+        script: a program that runs at the end.
+    """
 
     good_file: str | None = None
     bad_file: str | None = None
     id_file: str | None = None
+    script: str | None = None
 
     def check(self) -> None:
         """Refuses files that cannot be written, before anything is done."""
-        deploy.check(deploy.Aftermath(good_file=self.good_file, bad_file=self.bad_file, id_file=self.id_file))
+        deploy.check(
+            deploy.Aftermath(good_file=self.good_file, bad_file=self.bad_file, id_file=self.id_file, script=self.script)
+        )
 
     def write_id(self, name: str) -> None:
         """Writes the operation's id into its file, where one is named."""
@@ -46,10 +58,20 @@ class Lists:
 
 
 def reboot(
-    session: Session, request: deployer_service_pb2.RebootNodesRequest, lists: Lists, *, wait: bool = True
+    session: Session,
+    request: deployer_service_pb2.RebootNodesRequest,
+    lists: Lists,
+    *,
+    wait: bool = True,
+    keys: Sequence[str] = (),
 ) -> ExitCode:
-    """Reboots nodes, says of each when it is there, and returns the exit status."""
-    return _carry_out(session, session.deployer.control.RebootNodes, request, lists, wait=wait)
+    """Reboots nodes, says of each when it is there, and returns the exit status.
+
+    `keys`: public keys whose owners may then log in to the deployment environment, where that is booted.
+    """
+    if keys and not wait:
+        raise UsageFailure("-k needs the nodes to be there: it says nothing beside --no-wait")
+    return _carry_out(session, session.deployer.control.RebootNodes, request, lists, wait=wait, keys=keys)
 
 
 def set_power(
@@ -88,17 +110,33 @@ def _say(found: NodeOutcome) -> None:
     output.say(found.sentence)
 
 
-def _carry_out(session: Session, method: Any, request: Any, lists: Lists, *, wait: bool) -> ExitCode:
+def _carry_out(
+    session: Session, method: Any, request: Any, lists: Lists, *, wait: bool, keys: Sequence[str] = ()
+) -> ExitCode:
     """Has an operation carried out, prints what became of all nodes and returns the exit status."""
     lists.check()
     if not wait:
-        if lists.good_file or lists.bad_file:
-            raise UsageFailure("--no-wait knows no results: -o and --output-ko-nodes say nothing beside it")
+        if lists.good_file or lists.bad_file or lists.script:
+            raise UsageFailure("--no-wait knows no results: lists of nodes and scripts say nothing beside it")
         name = operations.begin(session.deployer, method, request)
         lists.write_id(name)
         output.show(session.form, columns=("OPERATION",), rows=[[name]], data={"id": name}, names=[name])
         return ExitCode.OK
-    operation = operations.carry_out(session.deployer, method, request, _say, begun=lists.write_id)
+    told = (lambda _: None) if session.quiet else _say
+    operation = operations.carry_out(session.deployer, method, request, told, begun=lists.write_id)
     outcomes = list(operation.outcomes.values())
+    if keys and not operation.interrupted:
+        outcomes = _with_keys(session, outcomes, keys)
     code = node_results.show(session, outcomes, good_file=lists.good_file, bad_file=lists.bad_file)
+    if lists.script:
+        good = [each.node for each in outcomes if each.failure is None]
+        bad = [each.node for each in outcomes if each.failure is not None]
+        deploy.run_program(lists.script, {"KADEPLOY_OPERATION": request.request_id}, good, bad)
     return ExitCode.INTERRUPTED if operation.interrupted else code
+
+
+def _with_keys(session: Session, outcomes: Sequence[NodeOutcome], keys: Sequence[str]) -> list[NodeOutcome]:
+    """Lets the owners of keys log in on the nodes that succeeded, and returns the outcomes with those of this."""
+    good = NodeSet(each.node for each in outcomes if each.failure is None)
+    added = remote_command.outcomes_of_keys(session, good, keys) if good else {}
+    return [added.get(each.node, each) for each in outcomes]

@@ -27,6 +27,7 @@ while IFS= read -r key; do
     grep -qxF -e "$key" "$file" || printf '%s\\n' "$key" >>"$file" || exit 1
 done
 """
+_ADDING = ("sh", "-c", ADD_KEYS, "add-keys")
 
 
 def run(
@@ -38,23 +39,40 @@ def run(
     stdin: bytes = b"",
 ) -> ExitCode:
     """Runs a command on nodes and returns 0 if it ended with 0 on all of them, 6 on some, else why on none."""
-    request = deployer_service_pb2.RunCommandRequest(nodes=str(nodes), arguments=arguments, input=stdin)
-    seconds = timeout or DEFAULT_SECONDS
-    request.timeout.FromNanoseconds(int(seconds * 1e9))
-    deployer = session.deployer
-    patience = deployer.deadlines.call + seconds * math.ceil(len(nodes) / NODES_AT_ONCE)
-    results = _CommandResults(quiet=session.form is not output.Format.TABLE)
-    with streamed(deployer) as reading:
-        for answer in reading.answers(deployer.control.RunCommand(request, timeout=patience)):
-            results.hear(answer)
+    quiet = session.form is not output.Format.TABLE
+    results = _results(session, nodes, arguments, timeout=timeout, stdin=stdin, quiet=quiet)
     results.finish(session)
     return node_results.exit_code(results.outcomes)
 
 
 def add_keys(session: Session, nodes: NodeSet, keys: Sequence[str]) -> ExitCode:
     """Lets the owners of public keys log in as root."""
-    text = "".join(f"{key}\n" for key in keys)
-    return run(session, nodes, ["sh", "-c", ADD_KEYS, "add-keys"], stdin=text.encode())
+    return run(session, nodes, _ADDING, stdin=_lines(keys))
+
+
+def outcomes_of_keys(session: Session, nodes: NodeSet, keys: Sequence[str]) -> dict[str, NodeOutcome]:
+    """Lets the owners of public keys log in as root, and returns what became of each node."""
+    results = _results(session, nodes, _ADDING, timeout=None, stdin=_lines(keys), quiet=True)
+    return {each.node: each for each in results.outcomes}
+
+
+def _lines(keys: Sequence[str]) -> bytes:
+    return "".join(f"{key}\n" for key in keys).encode()
+
+
+def _results(
+    session: Session, nodes: NodeSet, arguments: Sequence[str], *, timeout: float | None, stdin: bytes, quiet: bool
+) -> "_CommandResults":
+    request = deployer_service_pb2.RunCommandRequest(nodes=str(nodes), arguments=arguments, input=stdin)
+    seconds = timeout or DEFAULT_SECONDS
+    request.timeout.FromNanoseconds(int(seconds * 1e9))
+    deployer = session.deployer
+    patience = deployer.deadlines.call + seconds * math.ceil(len(nodes) / NODES_AT_ONCE)
+    results = _CommandResults(quiet=quiet)
+    with streamed(deployer) as reading:
+        for answer in reading.answers(deployer.control.RunCommand(request, timeout=patience)):
+            results.hear(answer)
+    return results
 
 
 class _CommandResults:

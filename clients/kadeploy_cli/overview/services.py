@@ -15,7 +15,7 @@ from kadeploy_cli.connection.connect import Peer
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.connection.settings import SERVICES, Settings
 from kadeploy_cli.terminal.failures import Failure
-from kadeploy_edge.health import VERSION_KEY
+from kadeploy_edge.health import REASON_KEY, VERSION_KEY
 from kadeploy_edge.status import from_rpc_error
 from kadeploy_edge.tls import TlsFiles, UnusableCertificate, read_material
 
@@ -87,7 +87,10 @@ def _asked(peer: Peer, service: str, end: datetime | None) -> ServiceState:
         state = peer.failure(from_rpc_error(error)).message
         return ServiceState(service=service, address=peer.address, state=state, certificate_end=end)
     version = next((str(value) for key, value in _metadata(call) if key == VERSION_KEY), "")
-    state = SERVES if answer.status == health_pb2.HealthCheckResponse.SERVING else "answers, but does not serve"
+    reasons = [str(value) for key, value in call.trailing_metadata() or () if key == REASON_KEY]
+    state = SERVES
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        state = ": ".join(("answers, but does not serve", *reasons))
     return ServiceState(service=service, address=peer.address, state=state, version=version, certificate_end=end)
 
 

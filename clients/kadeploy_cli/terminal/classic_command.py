@@ -13,7 +13,6 @@ import click
 from kadeploy_cli.terminal.failures import UsageFailure
 
 DISTRIBUTION = "kadeploy-client"
-VERSION_WORDS = (["-V"], ["--version"])
 VERSION_ADVICE = (
     "Leave it out: --verbose says more when something goes wrong. Kadeploy 3's -V LEVEL is understood by the commands "
     "whose names end with 3, such as kadeploy3."
@@ -58,12 +57,14 @@ class AloneVersion(click.Command):
             if any(_LEVEL.match(word) for word in words):
                 raise _not_alone() from None
             raise
-        if given.get("show_version") and list(words) not in VERSION_WORDS:
+        if given.get("show_version") and len(words) > 1:
             raise _not_alone()
 
 
 def _not_alone() -> UsageFailure:
-    return UsageFailure("-V prints the version and stands alone: nothing was done", advice=VERSION_ADVICE)
+    return UsageFailure(
+        "-V, or --version, prints the version and stands alone: nothing was done", advice=VERSION_ADVICE
+    )
 
 
 class VersionedGroup(AloneVersion, click.Group):

@@ -20,17 +20,18 @@ INTERRUPTED = 128 + signal.SIGINT
 _OUTPUT_FAILED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF})
 
 
-def run(command: click.Command | str, name: str) -> None:
+def run(command: click.Command | str, name: str, *, package: str = "kadeploy_cli") -> None:
     """Runs a command with the process's arguments and ends the process with its exit status.
 
     Args:
-        command: the command; or "module:attribute" below `kadeploy_cli`, imported here, so that Ctrl-C while
-            the libraries are loaded ends the process without a traceback, too.
+        command: the command; or "module:attribute" below `package`, imported here, so that Ctrl-C while the libraries
+            are loaded ends the process without a traceback, too.
         name: as what the user called it.
+        package: where the module is.
     """
     _open_standard_streams()
     try:
-        _main(_loaded(command), name)
+        _main(_loaded(command, package), name)
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
     except SystemExit as end:
@@ -84,11 +85,11 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def _loaded(command: click.Command | str) -> click.Command:
+def _loaded(command: click.Command | str, package: str) -> click.Command:
     if isinstance(command, click.Command):
         return command
     module, _, attribute = command.partition(":")
-    found: click.Command = getattr(import_module(f"kadeploy_cli.{module}"), attribute)
+    found: click.Command = getattr(import_module(f"{package}.{module}"), attribute)
     return found
 
 

@@ -12,20 +12,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from kadeploy_edge.delegation import InvalidDelegation
 from kadeploy_edge.status import RemoteError
-from kadeploy_web import live, reading
+from kadeploy_web import acting, live, reading
+from kadeploy_web.acting import BadBody, ForeignRequest, NotLoggedIn
 from kadeploy_web.answers import problem, remote_problem
 from kadeploy_web.client_holder import ClientHolder
 from kadeploy_web.cluster_state import ClusterReader
 from kadeploy_web.event_stream import Streams
 from kadeploy_web.feeds import Feeds, Overview
-from kadeploy_web.parts import Parts
+from kadeploy_web.parts import Parts, parts_of
+from kadeploy_web.readers import ReadersMiddleware
 from kadeploy_web.reading import API, BadQuery
 from kadeploy_web.security import SecurityMiddleware
-from kadeploy_web.settings import Settings
+from kadeploy_web.sessions import BadLogin, Sessions
+from kadeploy_web.settings import USERS, Settings
 
 # One document for all views: the page itself shows what its address names.
-VIEWS = ("/", "/deployments", "/deployments/{id}", "/nodes/{name}", "/statistics")
+VIEWS = ("/", "/deployments", "/deployments/{id}", "/nodes/{name}", "/statistics", "/deploy")
 STATIC = {file.name: file.read_bytes() for file in (files("kadeploy_web") / "static").iterdir() if file.is_file()}
 NOT_FOUND = 404
 
@@ -36,7 +40,15 @@ def make_application(settings: Settings) -> Starlette:
     cluster = ClusterReader(holder)
     feeds = Feeds(holder)
     overview = Overview(cluster, feeds, holder)
-    parts = Parts(client=holder, cluster=cluster, feeds=feeds, overview=overview, streams=Streams(settings.streams))
+    parts = Parts(
+        client=holder,
+        cluster=cluster,
+        feeds=feeds,
+        overview=overview,
+        streams=Streams(settings.streams),
+        sessions=Sessions(holder, https=settings.https is not None),
+        users_only=settings.readers == USERS,
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -49,10 +61,17 @@ def make_application(settings: Settings) -> Starlette:
 
     application = Starlette(
         routes=_routes(),
-        middleware=[Middleware(SecurityMiddleware, hosts=settings.hosts, https=settings.https is not None)],
+        middleware=[
+            Middleware(SecurityMiddleware, hosts=settings.hosts, https=settings.https is not None),
+            Middleware(ReadersMiddleware, parts=parts),
+        ],
         exception_handlers={
             RemoteError: _remote_error,
             BadQuery: _bad_query,
+            BadBody: _bad_query,
+            BadLogin: _bad_query,
+            NotLoggedIn: _not_logged_in,
+            ForeignRequest: _foreign_request,
             HTTPException: _http_error,
             Exception: _fault,
         },
@@ -75,6 +94,13 @@ def _routes() -> Sequence[BaseRoute]:
         Route(f"{API}/deployments/{{id}}", reading.deployment),
         Route(f"{API}/deployments/{{id}}/view", reading.deployment_view),
         Route(f"{API}/deployments/{{id}}/events", live.deployment_events),
+        Route(f"{API}/deployments/{{id}}/nodes/{{name}}/outputs", acting.step_outputs),
+        Route(f"{API}/deployments", acting.create, methods=["POST"]),
+        Route(f"{API}/deployments/{{id}}/cancel", acting.cancel, methods=["POST"]),
+        Route(f"{API}/plan", acting.plan, methods=["POST"]),
+        Route(f"{API}/session", acting.session),
+        Route(f"{API}/login", acting.log_in, methods=["POST"]),
+        Route(f"{API}/logout", acting.log_out, methods=["POST"]),
         Route(f"{API}/environments", reading.environments),
         Route(f"{API}/statistics", reading.history),
         Route(f"{API}/failure-rates", reading.failure_rates),
@@ -95,8 +121,18 @@ async def _static(request: Request) -> Response:
     return Response(STATIC[name], media_type=media_type, headers={"Cache-Control": "no-cache"})
 
 
-async def _remote_error(_: Request, error: Exception) -> Response:
+async def _not_logged_in(_: Request, _error: Exception) -> Response:
+    return acting.not_logged_in()
+
+
+async def _foreign_request(_: Request, _error: Exception) -> Response:
+    return acting.foreign_request()
+
+
+async def _remote_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RemoteError)  # noqa: S101 - registered for this class
+    if error.reason == InvalidDelegation.reason:
+        parts_of(request).sessions.forget(request)
     return remote_problem(error)
 
 

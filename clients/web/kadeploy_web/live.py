@@ -1,5 +1,7 @@
 """What is followed as it changes, as server-sent events."""
 
+import math
+import time
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -12,6 +14,7 @@ from kadeploy_web.feeds import TooManyFeeds
 from kadeploy_web.parts import Parts, parts_of
 
 UNAVAILABLE = 503
+LONGEST_SECONDS = 300.0
 BUSY = "the page has as many live views as its setting `streams` allows; try again later"
 
 
@@ -40,8 +43,9 @@ async def deployment_events(request: Request) -> Response:
 
 
 async def _overview(parts: Parts) -> AsyncIterator[str]:
+    until = _end_of_stream(parts)
     with parts.overview.subscribed() as queue:
-        while True:
+        while time.monotonic() < until:
             kind, item = await parts.streams.next_item(queue)
             if kind == "stop":
                 return
@@ -49,11 +53,14 @@ async def _overview(parts: Parts) -> AsyncIterator[str]:
 
 
 async def _deployment(parts: Parts, deployment_id: str) -> AsyncIterator[str]:
+    until = _end_of_stream(parts)
     async with parts.feeds.open(deployment_id) as feed:
         queue = feed.subscribe()
         try:
             yield event("snapshot", feed.snapshot())
             while not feed.ended.is_set() or not queue.empty():
+                if time.monotonic() > until:
+                    return
                 kind, item = await parts.streams.next_item(queue)
                 if kind == "stop":
                     return
@@ -68,6 +75,11 @@ async def _deployment(parts: Parts, deployment_id: str) -> AsyncIterator[str]:
         finally:
             feed.unsubscribe(queue)
         yield event("end", _end(feed))
+
+
+def _end_of_stream(parts: Parts) -> float:
+    """Returns when a stream has to be opened anew, by the monotonic clock: its reader is looked at again then."""
+    return time.monotonic() + LONGEST_SECONDS if parts.users_only else math.inf
 
 
 def _end(feed: DeploymentFeed) -> dict[str, str]:

@@ -8,6 +8,7 @@ from kadeploy_web.client_holder import ClientHolder
 from kadeploy_web.cluster_state import ClusterReader
 from kadeploy_web.event_stream import Streams
 from kadeploy_web.feeds import Feeds, Overview
+from kadeploy_web.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class Parts:
         feeds: the deployments that are watched.
         overview: what the first page follows.
         streams: the event streams that are open.
+        sessions: the users who have logged in.
+        users_only: whether nobody else may read.
     """
 
     client: ClientHolder
@@ -27,6 +30,8 @@ class Parts:
     feeds: Feeds
     overview: Overview
     streams: Streams
+    sessions: Sessions
+    users_only: bool
 
 
 def parts_of(request: Request) -> Parts:

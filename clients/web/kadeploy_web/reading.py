@@ -41,8 +41,10 @@ class BadQuery(Exception):
 
 
 def client_of(request: Request) -> Kadeploy:
-    """Returns what the services are called with for a request."""
-    return parts_of(request).client()
+    """Returns what the services are called with for a request: in the name of its user, if one has logged in."""
+    parts = parts_of(request)
+    session = parts.sessions.of(request)
+    return session.client if session is not None else parts.client()
 
 
 def index(_: Request) -> Response:

@@ -9,6 +9,7 @@ from kadeploy_edge.tls_settings import read_tls
 from kadeploy_edge.transport import is_loopback
 
 DEFAULT_ADDRESS = "127.0.0.1:7480"
+ANYBODY, USERS = "anybody", "users"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MOST_STREAMS = 10_000
 LAST_PORT = 65535
@@ -30,6 +31,7 @@ class Settings:
         host: where to listen.
         port: the same; 0 for any that is free.
         hosts: the names and addresses by which browsers may call the page.
+        readers: ANYBODY who reaches the page, or USERS who have logged in.
         https: TLS; None on loopback.
         services: the services, and the page's own certificate.
         streams: live views at once.
@@ -38,6 +40,7 @@ class Settings:
     host: str
     port: int
     hosts: frozenset[str]
+    readers: str
     https: HttpsFiles | None
     services: ClientSettings
     streams: int = 500
@@ -55,10 +58,13 @@ def read_settings(table: Table) -> Settings:
         sentence = f"{address} can be reached from other hosts: give [https], or an address on loopback"
         raise table.complaint("address", sentence)
     default_hosts = LOOPBACK_HOSTS if loopback else frozenset({host})
+    # Whoever opens the page to other hosts says who may read it.
+    readers = table.choice("readers", (ANYBODY, USERS), ANYBODY if loopback else None)
     return Settings(
         host=host.strip("[]"),
         port=int(port),
         hosts=table.names("hosts", default_hosts),
+        readers=readers,
         https=https,
         services=ClientSettings(
             inventory_address=table.table("inventory").text("address", "127.0.0.1:7401"),

@@ -45,7 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
     # What machines read gets its mode by name; all else that a server makes is closed.
     with closed_to_others(), bootstrap.collector(runtime := bootstrap.open_runtime(settings)):
-        return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings)))
+        return asyncio.run(
+            serve(
+                bootstrap.registration(runtime),
+                bootstrap.server_settings(settings),
+                dependencies=bootstrap.dependencies(settings),
+            )
+        )
 
 
 def _init(settings: Settings, options: argparse.Namespace) -> int:

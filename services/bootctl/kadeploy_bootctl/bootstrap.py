@@ -1,6 +1,6 @@
 """Where real adapters are chosen and servicers are put on a server. The one module that knows all the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import grpc
@@ -9,6 +9,7 @@ from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_bootctl.app.boot_files import delete_unused_boot_files
 from kadeploy_bootctl.app.collector import PAUSE_SECONDS, Collector
 from kadeploy_bootctl.domain.boot_file import BootFile
+from kadeploy_bootctl.logs.log_files import LogFiles
 from kadeploy_bootctl.render import grub, pxelinux
 from kadeploy_bootctl.render.site import Site
 from kadeploy_bootctl.rpc.boot_file_servicer import BootFileServicer
@@ -20,9 +21,11 @@ from kadeploy_bootctl.tree.entry_store import TftpEntryStore
 from kadeploy_bootctl.tree.file_store import TftpFileStore
 from kadeploy_bootctl.tree.grub_images import TftpGrubImages
 from kadeploy_bootctl.tree.grub_mkimage import GrubMkimage
+from kadeploy_bootctl.tree.health import check_writable
 from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout, repository
 from kadeploy_bootctl.tree.loaders import Sources
 from kadeploy_bootctl.tree.reconcile import TftpTreeInspector
+from kadeploy_edge.dependencies import Dependency
 from kadeploy_edge.server import ServerSettings
 
 SERVICE = "bootctl"
@@ -107,6 +110,7 @@ def open_runtime(settings: Settings) -> Runtime:
             layout, grub=GrubMkimage(directory=settings.grub_directory), reserved_bytes=settings.reserved_bytes
         ),
         inspector=inspector,
+        logs=LogFiles(settings.boot_logs, clock=lambda: datetime.now(UTC)),
         site=site_of(settings),
         clock=lambda: datetime.now(UTC),
         maximum_file_bytes=settings.maximum_file_bytes,
@@ -127,6 +131,12 @@ def collector(runtime: Runtime, *, pause: float = PAUSE_SECONDS) -> Collector:
         )
 
     return Collector(collect, pause=pause)
+
+
+def dependencies(settings: Settings) -> Sequence[Dependency]:
+    """Returns what the health of the service depends on: the tree."""
+    layout = layout_of(settings)
+    return [Dependency(name="tree", check=lambda: check_writable(layout))]
 
 
 def registration(runtime: Runtime) -> Callable[[grpc.aio.Server], None]:

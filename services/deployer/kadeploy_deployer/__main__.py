@@ -50,7 +50,10 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 async def _serve_until_stopped(settings: Settings, database: Database) -> int:
-    async with bootstrap.open_parts(settings, database) as parts:
+    async with (
+        bootstrap.open_dependencies(settings) as dependencies,
+        bootstrap.open_parts(settings, database) as parts,
+    ):
         return await serve(
             service.registration(parts, settings.administrators),
             ServerSettings(
@@ -64,6 +67,7 @@ async def _serve_until_stopped(settings: Settings, database: Database) -> int:
                 audit_log=settings.audit_log,
             ),
             on_drain=partial(_end_streams, parts),
+            dependencies=dependencies,
         )
 
 

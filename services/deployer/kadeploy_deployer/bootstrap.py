@@ -2,11 +2,12 @@
 
 import logging
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from kadeploy_database.database_commands import mark_files, prepare_files
+from kadeploy_database.database_health import DatabaseProbe, check_tables
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
@@ -15,11 +16,16 @@ from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
+from kadeploy_deployer.adapters.power_drivers import DrivenPower
+from kadeploy_deployer.adapters.power_ipmi import IpmiController
+from kadeploy_deployer.adapters.power_redfish import RedfishController
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
+from kadeploy_deployer.adapters.site_boot_watch import SiteBootWatch
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
+from kadeploy_deployer.domain.vocabulary import PowerDriverKind
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
@@ -30,9 +36,12 @@ from kadeploy_deployer.settings import HOUR, BroadcastSettings, Settings
 from kadeploy_deployer.steps.plan import PLAN
 from kadeploy_deployer.steps.recovery import leave_bootable
 from kadeploy_deployer.store import schema
-from kadeploy_deployer.store.database import Database
+from kadeploy_deployer.store.database import Database, make_engine
 from kadeploy_deployer.store.database_clock import DatabaseClock
+from kadeploy_deployer.store.tables import metadata
+from kadeploy_edge.dependencies import Dependency
 from kadeploy_edge.errors import Invalid
+from kadeploy_edge.remote_health import RemoteHealth
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +70,32 @@ def prepare_schema(settings: Settings, database: Database) -> None:
     if database.is_sqlite:
         schema.upgrade(database.engine)
     schema.check(database.engine)
+    check_tables(database.engine, NAME, metadata, wanted=schema.newest())
     mark_files({NAME: settings.database})
     database.reserve_space()
+
+
+@asynccontextmanager
+async def open_dependencies(settings: Settings) -> AsyncIterator[Sequence[Dependency]]:
+    """Yields what the health of the service depends on, each by its name: its database, and the other services.
+
+    Deployments that run go on for a while without the others, and can be watched: those are not vital.
+    """
+    probe = DatabaseProbe(NAME, settings.database, make_engine, metadata, wanted=schema.newest)
+    addresses = {"inventory": settings.inventory_address, "bootctl": settings.bootctl_address}
+    others = {
+        name: RemoteHealth(name, address, caller="deployer", tls=settings.tls, insecure=settings.insecure)
+        for name, address in addresses.items()
+    }
+    try:
+        yield [
+            Dependency(name=NAME, check=probe.check),
+            *(Dependency(name=name, check=each.check, is_vital=False) for name, each in others.items()),
+        ]
+    finally:
+        probe.close()
+        for each in others.values():
+            await each.close()
 
 
 @asynccontextmanager
@@ -72,16 +105,28 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     await clock.synchronise()
     shell = SshRemoteShell(settings.ssh_private_key)
     # To the two others the deployer shows the certificate that it serves with.
-    boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)
-    inventory = GrpcInventory(settings.inventory_address, tls=settings.tls, insecure=settings.insecure)
+    boot = GrpcBoot(
+        settings.bootctl_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
+    )
+    inventory = GrpcInventory(
+        settings.inventory_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
+    )
     _close_cache(settings.cache_directory)
+    power, console = node_power(), CommandConsole()
     ports = StepPorts(
         shell=shell,
-        power=CommandPower(),
+        power=power,
         boot=RetryingBoot(boot, clock),
         images=image_store(settings),
         broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
         clock=clock,
+        boot_watch=SiteBootWatch(
+            console=console,
+            power=power,
+            read_servers=boot.server_log,
+            clock=clock,
+            most_consoles=settings.recorded_consoles,
+        ),
     )
     runner_settings = RunnerSettings(
         plan=PLAN,
@@ -97,7 +142,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             database,
             runner_settings,
             inventory,
-            console=CommandConsole(),
+            console=console,
             lease_seconds=settings.lease_seconds,
             history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
@@ -107,6 +152,16 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         await shell.close()
         await boot.close()
         await inventory.close()
+
+
+def node_power() -> DrivenPower:
+    """Returns what reaches nodes from outside: command templates and power drivers."""
+    commands = CommandPower()
+    controllers = {
+        PowerDriverKind.IPMI: IpmiController(commands),
+        PowerDriverKind.REDFISH: RedfishController(),
+    }
+    return DrivenPower(commands, controllers)
 
 
 def _close_cache(directory: Path) -> None:

@@ -29,6 +29,12 @@ class CallerNotAllowed(Denied):
     reason = "CALLER_NOT_ALLOWED"
 
 
+class NotDelegable(Denied):
+    """The user themselves may call the method; somebody with a delegation of theirs may not."""
+
+    reason = "NOT_DELEGABLE"
+
+
 def _descriptor(full_method: str) -> MethodDescriptor:
     return descriptor_pool.Default().FindMethodByName(full_method.lstrip("/").replace("/", "."))
 
@@ -56,6 +62,12 @@ def is_audited(full_method: str) -> bool:
     return is_changing(full_method) or bool(_descriptor(full_method).GetOptions().Extensions[access_pb2.audited])
 
 
+@functools.cache
+def is_delegable(full_method: str) -> bool:
+    """Returns whether `/package.Service/Method` may be called with a user's delegation."""
+    return bool(_descriptor(full_method).GetOptions().Extensions[access_pb2.delegable])
+
+
 def kinds_of(caller: Caller, *, is_administrator: bool) -> frozenset[str]:
     """Returns what a caller counts as; nothing when nobody said who calls."""
     if caller.is_service:
@@ -77,6 +89,8 @@ def check(full_method: str, caller: Caller, *, is_administrator: bool) -> None:
 
     USER_WITH_RIGHT lets any user pass: the service that does the work checks the right.
     """
+    if caller.via:
+        _check_delegation(full_method, caller)
     allowed = allowed_callers(full_method)
     if allowed & kinds_of(caller, is_administrator=is_administrator):
         return
@@ -87,3 +101,12 @@ def check(full_method: str, caller: Caller, *, is_administrator: bool) -> None:
         f"{method} is not for {who}; it is for: {whom}",
         metadata={"method": method, "caller": caller.name, "allowed": whom},
     )
+
+
+def _check_delegation(full_method: str, caller: Caller) -> None:
+    method = full_method.rpartition("/")[2]
+    metadata = {"method": method, "caller": caller.name, "via": caller.via}
+    if not is_delegable(full_method):
+        raise NotDelegable(f"{method} cannot be delegated: {caller.name} has to call it themselves", metadata=metadata)
+    if is_changing(full_method) and not caller.may_change:
+        raise NotDelegable(f"the delegation of {caller.name} allows nothing that changes something", metadata=metadata)

@@ -17,9 +17,16 @@ class Caller:
     """The subject of a call: `user:alice`, a service by its name, a login host's agent (`agent:login-1`).
 
     `address:192.0.2.7` is a caller of whom nothing more is known. Empty name: nobody said who.
+
+    Attributes:
+        name: on whose behalf the call is made.
+        via: who makes it with a delegation of theirs; empty when they call themselves.
+        may_change: whether the delegation allows calls that change something.
     """
 
     name: str
+    via: str = ""
+    may_change: bool = True
 
     @property
     def user(self) -> str:

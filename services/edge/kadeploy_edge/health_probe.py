@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kadeploy_edge.channel import open_channel
 from kadeploy_edge.errors import DomainError
+from kadeploy_edge.health import REASON_KEY
 from kadeploy_edge.status import from_rpc_error
 from kadeploy_edge.tls import TlsFiles
 
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with open_channel(options.address, caller="", tls=tls, insecure=options.insecure) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            answer = stub.Check(health_pb2.HealthCheckRequest(service=options.service), timeout=options.seconds)
+            request = health_pb2.HealthCheckRequest(service=options.service)
+            answer, call = stub.Check.with_call(request, timeout=options.seconds)
     except DomainError as error:
         return _complain(error.message, USAGE)
     except grpc.RpcError as error:
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{options.address} does not answer: {remote.message or remote.code.name}", UNHEALTHY)
     state = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        return _complain(f"{options.address} is {state}", UNHEALTHY)
+        reasons = [str(value) for key, value in call.trailing_metadata() or () if key == REASON_KEY]
+        return _complain(": ".join((f"{options.address} is {state}", *reasons)), UNHEALTHY)
     sys.stdout.write(f"{options.address} is {state}\n")
     return 0
 
@@ -58,7 +61,12 @@ def _complain(sentence: str, status: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="health_probe", description="Asks a service for its health.")
     parser.add_argument("address", metavar="ADDRESS", help="HOST:PORT or unix:/path")
-    parser.add_argument("--service", default="", metavar="NAME", help="one gRPC service; default: the whole server")
+    parser.add_argument(
+        "--service",
+        default="",
+        metavar="NAME",
+        help="one gRPC service, or one thing that it depends on, such as tree; default: the whole server",
+    )
     parser.add_argument(
         "--tls", type=Path, metavar="DIRECTORY", help="where certificate.pem, private_key.pem and ca.pem are"
     )

@@ -10,6 +10,8 @@ from cryptography import x509
 
 from kadeploy_edge.authority_file import AuthorityFile
 from kadeploy_edge.caller import ADDRESS_PREFIX, METADATA_KEY, NOBODY, Caller
+from kadeploy_edge.delegation import METADATA_KEY as DELEGATION_KEY
+from kadeploy_edge.delegation import Delegation, DelegationReader, InvalidDelegation
 from kadeploy_edge.errors import Denied
 from kadeploy_edge.login_certificate import USERS_UNIT, CertificateNotBelieved, check_login, is_issued_by
 from kadeploy_edge.own_sockets import peer_of_call
@@ -60,7 +62,9 @@ class NamedCallers:
         return ""
 
     def admit(self, context: Any) -> None:
-        """As in the protocol: whoever can open the socket is heard."""
+        """As in the protocol: whoever can open the socket is heard. Nothing there proves who presents a delegation."""
+        if _delegation_of(context):
+            raise InvalidDelegation("a delegation counts only where certificates say who calls")
 
 
 class UnprovenCallers:
@@ -80,7 +84,7 @@ class UnprovenCallers:
 
 
 class CertifiedCallers:
-    """On TLS: the subject of the certificate is the caller, whatever the metadata says."""
+    """On TLS: the subject of the certificate is the caller, or the user whose delegation they present."""
 
     def __init__(
         self,
@@ -101,11 +105,20 @@ class CertifiedCallers:
         self._revocations = revocations
         self._authorities = authorities
         self._administrators = administrators
+        self._delegations = DelegationReader(self._check_certificate, clock=clock)
         self._clock = clock
 
     def name(self, context: Any) -> Caller:
-        """As in the protocol."""
-        return _caller(common_name(_certificate(context)))
+        """As in the protocol. A delegation that does not count is left for `admit` to refuse."""
+        caller = _caller(common_name(_certificate(context)))
+        token = _delegation_of(context)
+        if not token:
+            return caller
+        try:
+            delegation = self._read(token, caller)
+        except InvalidDelegation:
+            return caller
+        return Caller(name=_caller(delegation.user).name, via=caller.name, may_change=delegation.may_change)
 
     def known_by(self, context: Any) -> str:
         """As in the protocol."""
@@ -121,18 +134,25 @@ class CertifiedCallers:
             CertificateExpired, CertificateRevoked: it counts no more.
             CertificateNotBelieved: a login authority issued it, and may not issue it.
         """
-        certificate = _certificate(context)
+        pem, chain = context.auth_context()["x509_pem_cert"][0], _chain(context)
+        self._check_certificate(pem, chain)
+        if token := _delegation_of(context):
+            self._read(token, _caller(common_name(_certificate(context))))
+
+    def _check_certificate(self, pem: bytes, chain: bytes) -> None:
+        """Raises Denied for a certificate that does not count. `pem`: the holder's; `chain`: all that they sent."""
+        certificate = _parsed(pem)
         serial = f"{certificate.serial_number:x}"
         if self._clock() > certificate.not_valid_after_utc:
             end = f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
             raise CertificateExpired(
                 f"the certificate {serial} ended on {end}: have it renewed", metadata={"serial": serial, "end": end}
             )
-        issuer = _login_authority(
-            context.auth_context()["x509_pem_cert"][0], _chain(context), self._authorities.certificates()
-        )
+        issuer = _login_authority(pem, chain, self._authorities.certificates())
         if issuer is not None:
             self._check_administrator(certificate, serial)
+            if self._clock() > issuer.not_valid_after_utc:
+                raise CertificateExpired(f"the login authority of the certificate {serial} has ended")
         if self._revocations is not None and self._revocations.holds(certificate, issuer):
             raise CertificateRevoked(f"the certificate {serial} was revoked", metadata={"serial": serial})
 
@@ -144,6 +164,18 @@ class CertifiedCallers:
                 "an administrator's comes from `ka pki issue user`",
                 metadata={"serial": serial, "user": user},
             )
+
+    def _read(self, token: str, presenter: Caller) -> Delegation:
+        if not presenter.user:
+            raise InvalidDelegation(f"{presenter.name or 'an unnamed caller'} cannot call for others")
+        return self._delegations.read(token, presenter=presenter.name)
+
+
+def _delegation_of(context: Any) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == DELEGATION_KEY:
+            return value if isinstance(value, str) else "damaged"
+    return ""
 
 
 def _certificate(context: Any) -> x509.Certificate:

@@ -191,6 +191,7 @@ class RunningCall:
             record: dict[str, object] = {
                 "request_id": self._request_id,
                 "caller": self.caller.name,
+                "via": self.caller.via,
                 "known_by": self._known_by,
                 "peer": self.peer,
                 "method": self.method,

@@ -27,6 +27,7 @@ from kadeploy_edge.connection_guard import (
     raise_file_limit,
 )
 from kadeploy_edge.connection_table import ConnectionTable
+from kadeploy_edge.dependencies import Dependency
 from kadeploy_edge.garbage import settle
 from kadeploy_edge.guarded_handlers import GuardedHandlers
 from kadeploy_edge.health import Health
@@ -37,6 +38,7 @@ from kadeploy_edge.requests import largest_of_services
 from kadeploy_edge.revocation import RevocationList
 from kadeploy_edge.running_call import Edge
 from kadeploy_edge.stopping import stop_signal
+from kadeploy_edge.systemd_notify import notify_systemd, status_line, watchdog_pause
 from kadeploy_edge.tls import TlsFiles, server_credentials
 from kadeploy_edge.transport import Transport, choose_transport
 from kadeploy_edge.worker_pool import WorkerPool
@@ -44,6 +46,7 @@ from kadeploy_edge.worker_pool import WorkerPool
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 8.0
+STATUS_SECONDS = 10.0
 
 OPTIONS = (
     # A second process on the same port must fail, not share it.
@@ -106,26 +109,30 @@ class RunningServer:
 
     def __init__(self, server: grpc.aio.Server, health: Health, workers: WorkerPool, looks: Sequence[Look]) -> None:
         self._server = server
-        self._health = health
+        self.health = health
         self._workers = workers
         self._tasks = [asyncio.create_task(_repeat(look)) for look in looks]
 
     async def stop(self, grace: float | None) -> None:
         """Takes no more calls, and ends those that still run after `grace` seconds; at once where it is None."""
-        self._health.stop()
+        self.health.stop()
         await self._server.stop(grace)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._workers.close()
+        self.health.dependencies.close()
 
 
-async def start_server(register: Register, settings: ServerSettings) -> tuple[RunningServer, str]:
+async def start_server(
+    register: Register, settings: ServerSettings, dependencies: Sequence[Dependency] = ()
+) -> tuple[RunningServer, str]:
     """Starts a server and returns it with its address (the real port where 0 was asked for).
 
     Args:
         register: adds the servicers: coroutines, asynchronous generators, or plain functions.
         settings: of the service.
+        dependencies: what the service depends on, for its health.
 
     Raises:
         UnsafeAddress: TCP without certificates, or no address at all.
@@ -151,11 +158,11 @@ async def start_server(register: Register, settings: ServerSettings) -> tuple[Ru
     handlers = GuardedHandlers(edge, limits=limits, calls=calls, workers=workers)
     # It takes servicers as a server does.
     register(cast("grpc.aio.Server", handlers))
-    health = _add_probes(handlers, settings.service_names)
+    health = _add_probes(handlers, settings.service_names, dependencies)
     server = grpc.aio.server(handlers=[handlers], options=_options(settings))
     bound = bind(server, settings.address, credentials)
     await server.start()
-    looks: list[Look] = [calls.look]
+    looks: list[Look] = [calls.look, health.dependencies.look]
     if transport is not Transport.SOCKET:
         looks.append(ConnectionGuard(connections, int(bound.rpartition(":")[2])).look)
     return RunningServer(server, health, workers, looks), bound
@@ -167,10 +174,11 @@ async def serve(
     *,
     on_drain: Callable[[], None] = lambda: None,
     beside: Sequence[tuple[Register, ServerSettings]] = (),
+    dependencies: Sequence[Dependency] = (),
 ) -> int:
     """Serves until SIGTERM or SIGINT and returns the exit status.
 
-    `beside`: what is served at further addresses.
+    `beside`: what is served at further addresses. `dependencies`: what the service depends on, for its health.
     Running calls may end within DRAIN_SECONDS; `on_drain` is called at their beginning, to end calls that never end.
     A process that has not ended STOP_SECONDS after the signal ends all the same (`stopping.py`).
     """
@@ -179,16 +187,28 @@ async def serve(
     stopped = stop_signal()
     servers = []
     for each, its_settings in ((register, settings), *beside):
-        server, bound = await start_server(each, its_settings)
+        server, bound = await start_server(each, its_settings, dependencies)
         servers.append(server)
         what = "listening" if its_settings.callers_prove_themselves else "listening for logins"
         logger.info("service=%s %s on %s", settings.service, what, bound)
     settle()
+    notify_systemd("READY=1", status_line(""))
+    signs = asyncio.create_task(_give_signs_of_life(servers[0].health))
     await stopped.wait()
+    signs.cancel()
+    notify_systemd("STOPPING=1", "STATUS=draining")
     logger.info("service=%s draining for at most %.0f s", settings.service, DRAIN_SECONDS)
     on_drain()
     await asyncio.gather(*(server.stop(grace=DRAIN_SECONDS) for server in servers))
     return 0
+
+
+async def _give_signs_of_life(health: Health) -> None:
+    """Tells systemd again and again how the service is. A loop that turns no more gives none, and is started anew."""
+    pause = watchdog_pause()
+    while True:
+        await asyncio.sleep(pause or STATUS_SECONDS)
+        notify_systemd(*(["WATCHDOG=1"] if pause else []), status_line(health.problem))
 
 
 async def _repeat(look: Look) -> None:
@@ -233,10 +253,10 @@ def _identity(settings: ServerSettings, transport: Transport) -> tuple[Identity,
     return (NamedCallers() if settings.callers_prove_themselves else UnprovenCallers()), None
 
 
-def _add_probes(handlers: GuardedHandlers, service_names: Sequence[str]) -> Health:
+def _add_probes(handlers: GuardedHandlers, service_names: Sequence[str], dependencies: Sequence[Dependency]) -> Health:
     """Adds health, which it returns, and reflection."""
     probes = [one.DESCRIPTOR.services_by_name[name].full_name for one, name in PROBE_CONTRACTS]
-    health = Health(service_names)
+    health = Health(service_names, dependencies)
     health_pb2_grpc.add_HealthServicer_to_server(health, handlers)
     contracts = reflection.aio.ReflectionServicer((*service_names, *probes))
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(contracts, handlers)

@@ -53,11 +53,19 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
         schema.upgrade(engines)
     if found := database_commands.outdated(engines):
         return complain(SERVICE, "; ".join(found), FAILURE)
+    schema.check_tables_of(engines)
     mark_files(database_commands.databases(settings).accesses)
     runtime = bootstrap.build_runtime(settings, engines, reserve_space=True)
     logins = bootstrap.login_server_settings(settings)
     beside = [] if logins is None else [(bootstrap.login_registration(runtime), logins)]
-    return asyncio.run(serve(bootstrap.registration(runtime), bootstrap.server_settings(settings), beside=beside))
+    return asyncio.run(
+        serve(
+            bootstrap.registration(runtime),
+            bootstrap.server_settings(settings),
+            beside=beside,
+            dependencies=bootstrap.dependencies(settings),
+        )
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """Where real adapters are chosen and servicers are put on a server. The one module that knows all the others."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,6 +11,8 @@ from sqlalchemy import Engine
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_database.access import DatabaseAccess
 from kadeploy_database.database_commands import prepare_files
+from kadeploy_database.database_health import DatabaseProbe
+from kadeploy_edge.dependencies import Dependency
 from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory.adapters.login_authority import FileLoginAuthority
 from kadeploy_inventory.adapters.munge import MungeCredentials
@@ -23,6 +25,7 @@ from kadeploy_inventory.rpc.node_servicer import NodeServicer
 from kadeploy_inventory.rpc.resolution_servicer import ResolutionServicer
 from kadeploy_inventory.rpc.right_servicer import RightServicer
 from kadeploy_inventory.settings import LoginSettings, Settings
+from kadeploy_inventory.store import schema
 from kadeploy_inventory.store.engine import open_engine
 from kadeploy_inventory.store.sql_store import SqlStore
 
@@ -47,6 +50,17 @@ def open_engines(settings: Settings) -> dict[str, Engine]:
     }
     prepare_files(accesses, program=PROGRAM)
     return {name: open_engine(access.url, access.channel) for name, access in accesses.items()}
+
+
+def dependencies(settings: Settings) -> Sequence[Dependency]:
+    """Returns what the health of the service depends on: its two databases, each by its name."""
+
+    def probe(name: str, access: DatabaseAccess) -> Dependency:
+        return Dependency(
+            name=name, check=DatabaseProbe(name, access, open_engine, schema.METADATA[name], wanted=schema.newest).check
+        )
+
+    return [probe("deploy", settings.deploy_database), probe("deploy_right", settings.deploy_right_database)]
 
 
 def build_runtime(settings: Settings, engines: Mapping[str, Engine], *, reserve_space: bool = False) -> Runtime:

@@ -30,6 +30,7 @@ from kadeploy_cli.login.key_files import make_request
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_database.access import SqliteAccess
 from kadeploy_edge.channel import open_aio_channel, open_channel, open_login_channel
+from kadeploy_edge.delegation import METADATA_KEY, make_delegation
 from kadeploy_edge.login_certificate import BACKDATED, USERS, user_subject
 from kadeploy_edge.status import RemoteError, from_rpc_error
 from kadeploy_edge.tls import TlsFiles
@@ -466,3 +467,31 @@ def test_the_services_refuse_what_x509_lets_the_login_authority_sign(
 def test_what_the_login_authority_forges_in_time_and_name_would_count(site: LoginSite, forge: Forge) -> None:
     # The forger of the tests above is refused for what it says, and for nothing else.
     site.call(forge(user_subject("alice"), timedelta(hours=1)))
+
+
+def delegated(site: LoginSite, files: TlsFiles) -> str:
+    """Returns the reason why a delegation of a certificate's holder is refused; empty when it is not."""
+    site.certificates.issue("user", "web")
+    token = make_delegation(files, presenter="user:web", lifetime=timedelta(hours=1), may_change=True)
+    with open_channel(site.address, caller="", tls=site.certificates.files("user", "web")) as channel:
+        stub = inventory_service_pb2_grpc.ClusterServiceStub(channel)
+        request = inventory_service_pb2.GetClusterRequest(name="default")
+        try:
+            stub.GetCluster(request, timeout=10, metadata=((METADATA_KEY, token),))
+        except grpc.RpcError as error:
+            return from_rpc_error(error).reason
+        return ""
+
+
+def test_a_delegation_of_a_login_certificate_counts_as_the_certificate_does(site: LoginSite, forge: Forge) -> None:
+    assert delegated(site, forge(user_subject("alice"), timedelta(hours=1))) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "hours"), [("deployer", 1), ("agent:login-1", 1), ("user:alice", 30), ("user:ruth", 1)]
+)
+def test_what_a_login_authority_may_not_sign_delegates_nothing(
+    site: LoginSite, forge: Forge, name: str, hours: int
+) -> None:
+    subject = x509.Name([*USERS, x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    assert delegated(site, forge(subject, timedelta(hours=hours))) == "INVALID_DELEGATION"

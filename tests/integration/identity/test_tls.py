@@ -161,6 +161,9 @@ def test_a_revocation_list_of_another_authority_is_refused_at_the_start(
 
 def test_a_certificate_that_ends_while_the_connection_stands_is_refused(own: SiteCertificates) -> None:
     class Context:
+        def invocation_metadata(self) -> tuple[()]:
+            return ()
+
         def auth_context(self) -> dict[str, list[bytes]]:
             return {"x509_pem_cert": [own.files("user", "alice").certificate.read_bytes()]}
 

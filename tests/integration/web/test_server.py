@@ -103,7 +103,7 @@ def test_foreign_host_names_and_origins_are_refused(web: WebSite) -> None:
     assert web.fetch("/api/v1/cluster", headers={"Host": "evil.example"})[0] == 421
     for origin in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
         assert web.fetch("/api/v1/deployments", method="POST", headers=origin, body=b"{}")[0] == 403
-    assert web.fetch("/api/v1/deployments", method="POST", headers={"Origin": web.url}, body=b"{}")[0] == 405
+    assert web.fetch("/api/v1/deployments", method="POST", headers={"Origin": web.url}, body=b"{}")[0] == 401
 
 
 def events(url: str) -> socket.socket:
@@ -166,6 +166,7 @@ def test_the_page_is_served_over_tls_and_takes_a_renewed_certificate(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        ('address = "0.0.0.0:80"\n[https]\ncertificate = "c"\nprivate_key = "k"\n', "the key readers is missing"),
         ('address = "0.0.0.0:80"\n', "can be reached from other hosts: give [https]"),
         ('address = "localhost"\n', "address must be HOST:PORT"),
         ('adress = "127.0.0.1:1"\n', "was address meant?"),

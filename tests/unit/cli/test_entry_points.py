@@ -10,8 +10,12 @@ import pytest
 from kadeploy_cli.login.agent_command import build_parser, main
 from kadeploy_cli.terminal import guard
 
-PYPROJECT = Path(__file__).parents[3] / "clients" / "pyproject.toml"
-SCRIPTS = tomllib.loads(PYPROJECT.read_text())["project"]["scripts"]
+CHECKOUT = Path(__file__).parents[3]
+SCRIPTS = {
+    name: target
+    for folder in ("clients", "clients/version3")
+    for name, target in tomllib.loads((CHECKOUT / folder / "pyproject.toml").read_text())["project"]["scripts"].items()
+}
 
 
 # A daemon's, with the command line of the services.
@@ -27,7 +31,11 @@ def test_the_agent_has_the_command_line_of_a_service() -> None:
 def test_an_entry_point_leads_to_its_command(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, _, function = SCRIPTS[name].partition(":")
     called: list[tuple[str, click.Command]] = []
-    monkeypatch.setattr(guard, "run", lambda command, title: called.append((title, guard._loaded(command))))
+
+    def record(command: str, title: str, *, package: str = "kadeploy_cli") -> None:
+        called.append((title, guard._loaded(command, package)))
+
+    monkeypatch.setattr(guard, "run", record)
     getattr(importlib.import_module(module), function)()
     ((title, command),) = called
     assert title == command.name == name

@@ -13,7 +13,7 @@ export class Refusal extends Error {
   }
 }
 
-async function answered(response) {
+export async function answered(response) {
   let content;
   try {
     content = await response.json();
@@ -24,7 +24,7 @@ async function answered(response) {
   return content;
 }
 
-async function sent(path, options) {
+export async function sent(path, options) {
   try {
     return await fetch(API + path, { credentials: "same-origin", ...options });
   } catch {

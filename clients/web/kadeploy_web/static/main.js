@@ -1,10 +1,12 @@
 // Which view an address shows, and the colours.
 
-import { h } from "./dom.js";
+import { h, trouble } from "./dom.js";
 import { showCluster } from "./view_cluster.js";
 import { showDeployments } from "./view_deployments.js";
 import { showDeployment } from "./view_deployment.js";
 import { showNode } from "./view_node.js";
+import { openLogin, start, onSession } from "./session.js";
+import { showDeploy } from "./view_deploy.js";
 import { showStatistics } from "./view_statistics.js";
 
 const VIEWS = [
@@ -13,6 +15,7 @@ const VIEWS = [
   [/^\/deployments\/([^/]+)$/, "deployments", showDeployment],
   [/^\/nodes\/([^/]+)$/, "cluster", showNode],
   [/^\/statistics$/, "statistics", showStatistics],
+  [/^\/deploy$/, "deploy", showDeploy],
 ];
 const main = document.getElementById("main");
 let end = () => {};
@@ -43,6 +46,7 @@ async function show(first = false) {
   } catch (error) {
     if (mine !== number) return;
     place.replaceChildren(h("h1", {}, "This cannot be shown"), h("p", { class: "panel failure", role: "alert" }, error.message));
+    if (error.status === 401) openLogin("");
   }
   const title = place.querySelector("h1");
   document.title = title ? `${title.textContent} · Kadeploy` : "Kadeploy";
@@ -90,4 +94,11 @@ button.addEventListener("click", () => {
   const now = document.documentElement.dataset.theme ?? "";
   setTheme(THEMES[(THEMES.indexOf(now) + 1) % THEMES.length]);
 });
+try {
+  await start();
+} catch (error) {
+  trouble(error.message);
+}
+// Who has logged in sees more, and somebody else less.
+onSession(() => show());
 show(true);

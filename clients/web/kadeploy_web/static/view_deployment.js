@@ -3,6 +3,7 @@
 import { follow, get } from "./api.js";
 import { announce, bytes, clock, duration, h, moment, table, words } from "./dom.js";
 import { NodeGrid } from "./grid.js";
+import { post, who } from "./session.js";
 import { RUNNING, STEPS, deploymentBadge, label, nodeBadge, stateBar, stateLegend } from "./states.js";
 
 const SHOWN_ROWS = 200;
@@ -11,6 +12,7 @@ export async function showDeployment(place, id) {
   let head;
   let grid;
   const rows = new Map();
+  const cancel = h("button", { type: "button", class: "danger", hidden: true, onclick: () => confirmCancel(id) }, "Cancel …");
   const facts = h("dl", { class: "facts" });
   const bar = h("div", {});
   const counts = h("p", { class: "small legend" });
@@ -24,7 +26,7 @@ export async function showDeployment(place, id) {
   const filter = h("input", { type: "search", placeholder: "name, state, step or reason", autocomplete: "off", oninput: () => showRows() });
   const list = h("div", {});
   place.append(
-    h("h1", {}, "Deployment ", h("span", { class: "mono" }, id)),
+    h("div", { class: "row between" }, h("h1", {}, "Deployment ", h("span", { class: "mono" }, id)), cancel),
     h("div", { class: "columns" },
       h("section", { class: "panel", "aria-label": "Overview" }, facts),
       h("section", { class: "panel", "aria-labelledby": "steps" }, h("h2", { id: "steps" }, "Steps"), bar, counts,
@@ -54,6 +56,7 @@ export async function showDeployment(place, id) {
   }
 
   function showHead() {
+    cancel.hidden = !who().may_change || !RUNNING.includes(head.state);
     const until = head.ended ?? Date.now() / 1000;
     const all = [["State", deploymentBadge(head.state)], ["Environment", head.environment], ["Nodes", h("span", { class: "mono" }, head.nodes)], ["Partition", head.partition],
       ["Owner", head.owner], ["Created", moment(head.created)], ["Time", head.started ? duration(until - head.started) : "waits for its nodes"],
@@ -140,4 +143,27 @@ export async function showDeployment(place, id) {
     unfollow();
   }
   return stop;
+}
+
+function confirmCancel(id) {
+  const reason = h("input", { maxlength: 200, autocomplete: "off", placeholder: "kept with the deployment" });
+  const message = h("p", { class: "message", role: "alert", hidden: true });
+  const dialog = h("dialog", { "aria-labelledby": "cancel-title" },
+    h("form", { onsubmit: async (event) => {
+      event.preventDefault();
+      try {
+        await post(`/deployments/${encodeURIComponent(id)}/cancel`, { reason: reason.value.trim() });
+        dialog.close();
+      } catch (error) {
+        message.textContent = error.message;
+        message.hidden = false;
+      }
+    } },
+    h("h2", { id: "cancel-title" }, "Cancel this deployment?"),
+    h("p", {}, "Nodes that are not deployed yet stop where they are and are left bootable; what is on their target partition is lost."),
+    h("label", { class: "row" }, "Reason", reason), message,
+    h("div", { class: "actions" }, h("button", { type: "button", onclick: () => dialog.close() }, "Let it go on"), h("button", { type: "submit", class: "danger" }, "Cancel the deployment"))));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
 }

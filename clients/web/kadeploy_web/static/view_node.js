@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { bytes, duration, h, moment, table, words } from "./dom.js";
 import { barPlot } from "./plots.js";
 import { nodeBadge } from "./states.js";
+import { who } from "./session.js";
 import { deploymentTable } from "./view_deployments.js";
 
 export async function showNode(place, name) {
@@ -46,5 +47,16 @@ async function showSteps(name, deployment) {
   return h("section", { class: "panel", "aria-labelledby": "last" }, h("h2", { id: "last" }, "Latest deployment"),
     h("p", { class: "row" }, h("a", { href: `/deployments/${deployment.id}`, class: "mono" }, deployment.id), deployment.environment, row ? nodeBadge(row[1]) : "", moment(deployment.created)),
     row?.[7] && row[1] === "error" ? h("p", { class: "failure" }, h("strong", {}, words(row[6])), ` in step ${words(row[2])}. ${row[7]}`) : "",
+    who().user ? await showOutputs(name, deployment) : "",
     bars.length ? barPlot("Time of each step on this node", bars, "seconds") : "");
+}
+
+async function showOutputs(name, deployment) {
+  try {
+    const { outputs } = await get(`/deployments/${encodeURIComponent(deployment.id)}/nodes/${encodeURIComponent(name)}/outputs`);
+    return outputs.map((one) => h("details", {}, h("summary", {}, `What ${words(one.step)} printed${one.attempt > 1 ? `, attempt ${one.attempt}` : ""}`),
+      h("pre", { tabindex: 0 }, one.truncated ? "… " : "", one.text)));
+  } catch (error) {
+    return h("p", { class: "small faint" }, error.message);
+  }
 }

@@ -4,32 +4,21 @@ Links are followed inside the archive as the new system would follow them. Nothi
 comes out of an archive. Synchronous: it runs in threads.
 """
 
-import bz2
-import gzip
 import io
-import lzma
 import os
-import sys
 import tarfile
+import tempfile
 import threading
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
+from kadeploy_deployer.adapters.unpacked_stream import PROGRAMS, UnpackedStream
 from kadeploy_deployer.adapters.verifying_reader import VerifyingReader
 from kadeploy_deployer.domain.snapshot import FileSnapshot
 from kadeploy_deployer.ports import ImageError, OpenedFile
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 LARGEST_FILE = 1 << 30
 """No kernel and no initrd is larger."""
@@ -37,16 +26,9 @@ LARGEST_FILE = 1 << 30
 _MOST_LINKS = 40
 _MOST_MEMBERS = 5_000_000
 _PART_BYTES = 1 << 20
-_Unpack = Callable[[IO[bytes]], AbstractContextManager[IO[bytes]]]
-# Each gives as many bytes as it is asked for, however many a few packed ones stand for.
-_UNPACKED: Mapping[str, Any] = {
-    "none": lambda file: file,
-    "gzip": lambda file: gzip.GzipFile(fileobj=file),
-    "bzip2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
-    "zstd": zstd.ZstdFile,
-}
-_UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError)
+_BOOT_DIRECTORY = "boot"
+_MOST_KEPT_BYTES = 2 << 30
+"""Of files that may be wanted, kept while the archive goes by; beyond that it is read a second time."""
 
 
 @dataclass(slots=True)
@@ -116,24 +98,66 @@ def extract(
         ImageError: not an archive, not the registered one (DigestDiffers), or a path leads to no file in it.
         OSError: a local path cannot be written.
     """
-    if registered.compression not in _UNPACKED:
+    if registered.compression not in PROGRAMS:
         raise ImageError(f"{image.name} has the unknown compression {registered.compression}")
-    # Twice through the archive: a link may stand before or after what it leads to. Both times the whole is proved, for
-    # its owner may write into it meanwhile.
+    # A link may stand before or after what it leads to, so what may be wanted is kept aside while the archive goes by.
+    # All of it is proved, for its owner may write into it meanwhile.
     index = _Index()
-    with _members(image, registered, stopped) as members:
-        for count, (_, member) in enumerate(members):
-            if count >= _MOST_MEMBERS:
-                raise ImageError(f"{image.name} has more than {_MOST_MEMBERS} members")
-            index.add(member)
-    local: dict[str, list[Path]] = {}
-    for target, path in wanted.items():
-        local.setdefault(index.resolve(path), []).append(target)
+    with tempfile.TemporaryDirectory(dir=next(iter(wanted)).parent, prefix=".kept-") as directory:
+        kept = _Kept(Path(directory), wanted.values())
+        with _members(image, registered, stopped) as members:
+            for count, (archive, member) in enumerate(members):
+                if count >= _MOST_MEMBERS:
+                    raise ImageError(f"{image.name} has more than {_MOST_MEMBERS} members")
+                index.add(member)
+                if member.isreg():
+                    kept.take(archive, member)
+        local: dict[str, list[Path]] = {}
+        for target, path in wanted.items():
+            local.setdefault(index.resolve(path), []).append(target)
+        missing = {name: targets for name, targets in local.items() if not kept.give(name, targets)}
+    if not missing:
+        return
     with _members(image, registered, stopped) as members:
         for archive, member in members:
-            targets = local.get(_plain(member.name))
+            targets = missing.get(_plain(member.name))
             if targets and member.isreg():
                 _copy(archive, member, targets)
+
+
+class _Kept:
+    """Files of an archive that may be wanted: those of /boot and of the root, and those of a wanted name."""
+
+    def __init__(self, directory: Path, wanted: Iterable[str]) -> None:
+        self._directory = directory
+        self._names = {path.rpartition("/")[2] for path in wanted}
+        self._files: dict[str, Path] = {}
+        self._bytes = 0
+        self._count = 0
+
+    def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Keeps a file if it may be wanted; a later one of its name takes its place."""
+        name = _plain(member.name)
+        self._files.pop(name, None)
+        folder, _, base = name.rpartition("/")
+        likely = folder in {"", _BOOT_DIRECTORY} or base in self._names
+        if not likely or member.size > LARGEST_FILE or self._bytes + member.size > _MOST_KEPT_BYTES:
+            return
+        self._bytes += member.size
+        path = self._directory / str(self._count)
+        self._count += 1
+        _copy(archive, member, [path])
+        self._files[name] = path
+
+    def give(self, name: str, targets: list[Path]) -> bool:
+        """Puts a file where it is wanted; False if it was not kept."""
+        path = self._files.get(name)
+        if path is None:
+            return False
+        for target in targets:
+            target.unlink(missing_ok=True)
+            target.hardlink_to(path)
+        return True
 
 
 def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, targets: list[Path]) -> None:
@@ -161,12 +185,8 @@ def _members(
     problem = f"{image.name} is no readable {registered.compression} tar archive"
     try:
         with (
-            _UNPACKED[registered.compression](io.BufferedReader(packed, _PART_BYTES)) as content,
-            tarfile.open(
-                fileobj=io.BufferedReader(_ArchiveReader(content, problem, stopped), _PART_BYTES),
-                mode="r|",
-                bufsize=_PART_BYTES,
-            ) as archive,
+            UnpackedStream(packed, registered.compression, problem=problem, stopped=stopped) as content,
+            tarfile.open(fileobj=_buffered(content), mode="r|", bufsize=_PART_BYTES) as archive,
         ):
             yield _passing(archive)
         packed.end()
@@ -174,36 +194,15 @@ def _members(
         raise ImageError(f"{problem}: {error}") from error
 
 
+def _buffered(content: UnpackedStream) -> IO[bytes]:
+    return io.BufferedReader(content, _PART_BYTES)
+
+
 def _passing(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     for member in archive:
         yield archive, member
         # It would remember every member, and an image may have a million.
         archive.members = []  # type: ignore[attr-defined]
-
-
-class _ArchiveReader(io.RawIOBase):
-    """A stream whose faults are ImageErrors, and which breaks off when it is not wanted any more."""
-
-    def __init__(self, content: IO[bytes], problem: str, stopped: threading.Event) -> None:
-        self._content = content
-        self._problem = problem
-        self._stopped = stopped
-
-    def readable(self) -> bool:
-        """It is there to be read."""
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Reads on."""
-        if self._stopped.is_set():
-            raise ImageError("reading the image was given up")
-        view = memoryview(buffer)
-        try:
-            part = self._content.read(len(view))
-        except _UNREADABLE as error:
-            raise ImageError(f"{self._problem}: {error}") from error
-        view[: len(part)] = part
-        return len(part)
 
 
 def _parts(path: str) -> list[str]:

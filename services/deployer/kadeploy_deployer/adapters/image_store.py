@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from kadeploy_deployer.adapters.image_cache import ImageCache
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import ImageDownloads
+from kadeploy_deployer.adapters.packed_files import MAGIC_BYTES, begins_as
 from kadeploy_deployer.adapters.verifying_reader import VerifyingReader, require_registered
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
 from kadeploy_deployer.files.file_threads import FileThreads
@@ -64,6 +65,9 @@ class FileImageStore:
         """As in the port."""
         self.check(file)
         with await (self._fetch_remote(file, user) if _is_remote(file) else self._fetch_local(file, user)) as opened:
+            begin = await self._threads.run(lambda _: opened.read_at(0, MAGIC_BYTES), user=user)
+            if not begins_as(file.compression, begin):
+                raise ImageError(f"{file.uri} is registered as {file.compression}, and does not begin as such a file")
             yield opened
 
     async def boot_files(self, environment: EnvironmentSnapshot, *, user: str) -> BootFiles:

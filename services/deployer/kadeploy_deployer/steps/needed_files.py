@@ -7,6 +7,7 @@ from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.outcome import StepFailed
 from kadeploy_deployer.domain.snapshot import ArchiveSnapshot, EnvironmentSnapshot, FileSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason
+from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.nodes.time_limit import waiting_for_turn
 from kadeploy_deployer.ports import DigestDiffers, ImageError, ImageStore
 from kadeploy_deployer.steps.changed_file import file_changed
@@ -49,12 +50,18 @@ async def unusable_file(
                 pass
         except ImageError as error:
             return UnusableFile(file=file, reason=reason, error=error)
-    if boot_choice.needs_files(method, environment):
+    if boot_choice.needs_files(method, environment) or _names_kernel(method, environment):
         try:
             await images.boot_files(environment, user=user)
         except ImageError as error:
             return UnusableFile(file=image, reason=FailureReason.BOOT_FILES_FAILED, error=error)
     return None
+
+
+def _names_kernel(method: BootMethod | None, environment: EnvironmentSnapshot) -> bool:
+    """Returns whether a kernel has to be in an archive, though its nodes read it from their disks."""
+    unpacked = environment.kind is ImageKind.TAR and bool(environment.kernel_path)
+    return unpacked and not boot_choice.chainloads(method, environment)
 
 
 def preinstall_of(context: StepContext, node: str) -> ArchiveSnapshot | None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.exc import DBAPIError
 
 from kadeploy_database.channel import last_words
+from kadeploy_database.database_health import check_tables
 from kadeploy_database.migration_lock import migration_lock
 from kadeploy_inventory.domain.errors import DatabaseUnreachable
 from kadeploy_inventory.store.engine import WRITES
@@ -50,13 +51,24 @@ def upgrade(engines: Mapping[str, Engine]) -> None:
 
 def standings(engines: Mapping[str, Engine]) -> list[Standing]:
     """Returns where each database stands."""
-    wanted = ScriptDirectory.from_config(_config(None, "")).get_current_head()
+    wanted = newest()
     found = []
     for name, engine in engines.items():
         with asking(name), engine.connect() as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
         found.append(Standing(database=name, revision=revision, wanted=wanted))
     return found
+
+
+def newest() -> str:
+    """Returns the revision that this release needs."""
+    return ScriptDirectory.from_config(_config(None, "")).get_current_head() or ""
+
+
+def check_tables_of(engines: Mapping[str, Engine]) -> None:
+    """Raises DatabaseUnfit for a database that lacks a table."""
+    for name, engine in engines.items():
+        check_tables(engine, name, METADATA[name], wanted=newest())
 
 
 def _known_revisions() -> frozenset[str]:
