@@ -70,6 +70,8 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
                     held_by_user=row.held_by_user,
                     lock_time=timestamp(row.lock_time),
                     last_deployment_id=row.last_deployment_id,
+                    step=row.step,
+                    step_start_time=timestamp(row.step_start_time),
                 )
                 for row in rows[:limit]
             ]
