@@ -19,6 +19,12 @@ WITHOUT_SHORT_TEXTS = {
     *("GetPower", "GetStatistics", "RunCommand", "DeleteNodes", "ClearBootEntries"),
 }
 
+CALLERS = {
+    access.ADMINISTRATOR: "user:root",
+    access.LOGIN_AGENT: "agent:login-1",
+    access.UNPROVEN: "address:127.0.0.1",
+}
+
 
 def small_field(kind: Descriptor) -> list[FieldDescriptor]:
     """Returns the way to a text of a message that is soon too long; empty where there is none."""
@@ -54,7 +60,8 @@ def test_a_text_that_is_too_long_is_refused_and_named(served: Served, method: Me
     before = served.content()
     request, path = spoilt(method.input_type)
     allowed = access.allowed_callers(f"/{method.containing_service.full_name}/{method.name}")
-    said = refusal(served.method(method, "user:root" if "administrator" in allowed else "deployer"), [request], method)
+    caller = next((name for kind, name in CALLERS.items() if kind in allowed), "deployer")
+    said = refusal(served.method(method, caller), [request], method)
     assert said is not None
     assert (said.reason, said.violations[0].field) == ("OUT_OF_BOUNDS", path)
     assert served.content() == before

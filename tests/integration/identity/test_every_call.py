@@ -58,6 +58,9 @@ REQUESTS: Mapping[str, Any] = {
     f"{CONTROL}GetPower": deployer_service_pb2.GetPowerRequest(nodes="node-[1-2]"),
     f"{CONTROL}RunCommand": deployer_service_pb2.RunCommandRequest(nodes="node-[1-2]", arguments=["true"]),
     f"{CONTROL}AttachConsole": CONSOLE,
+    "/kadeploy.deployer.v1.ClusterStateService/GetNodeDiagnosis": deployer_service_pb2.GetNodeDiagnosisRequest(
+        node="node-1"
+    ),
 }
 
 
