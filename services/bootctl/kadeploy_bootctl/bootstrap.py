@@ -26,6 +26,7 @@ from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout
 from kadeploy_bootctl.tree.loaders import Sources
 from kadeploy_bootctl.tree.reconcile import TftpTreeInspector
 from kadeploy_edge.dependencies import Dependency
+from kadeploy_edge.metrics import ServiceMetrics, certificates_of
 from kadeploy_edge.server import ServerSettings
 
 SERVICE = "bootctl"
@@ -55,6 +56,7 @@ def site_of(settings: Settings) -> Site:
         labels=settings.labels,
         serial=serial,
         http_url=http_url_of(settings),
+        unknown_machines=settings.unknown_machines,
     )
 
 
@@ -76,7 +78,8 @@ def sources_of(settings: Settings) -> Sources:
 
 def default_files(settings: Settings) -> dict[str, str]:
     """Returns the texts of the files for machines without an entry, by name."""
-    return {DEFAULT_NAME: pxelinux.render_default(site_of(settings)), GRUB_DEFAULT_NAME: grub.render_default()}
+    site = site_of(settings)
+    return {DEFAULT_NAME: pxelinux.render_default(site), GRUB_DEFAULT_NAME: grub.render_default(site)}
 
 
 def network_grub(settings: Settings) -> Callable[[str], bytes]:
@@ -151,6 +154,13 @@ def registration(runtime: Runtime) -> Callable[[grpc.aio.Server], None]:
     return register
 
 
+def make_metrics(settings: Settings) -> ServiceMetrics | None:
+    """Returns what measures the service; None where the settings want no metrics."""
+    if not settings.metrics_address:
+        return None
+    return ServiceMetrics(SERVICE, certificates=certificates_of(settings.tls))
+
+
 def server_settings(settings: Settings) -> ServerSettings:
     """Returns how the service is served."""
     return ServerSettings(
@@ -163,4 +173,6 @@ def server_settings(settings: Settings) -> ServerSettings:
         tls=settings.tls,
         insecure=settings.insecure,
         audit_log=settings.audit_log,
+        metrics_address=settings.metrics_address,
+        tracing_endpoint=settings.tracing_endpoint,
     )

@@ -11,13 +11,22 @@ from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.domain.texts import check_arguments, check_label
 from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
+from kadeploy_edge.metrics_settings import read_metrics_address
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log, read_workers
+from kadeploy_edge.usual_settings import (
+    read_address,
+    read_administrators,
+    read_audit_log,
+    read_log_format,
+    read_tracing_endpoint,
+    read_workers,
+)
 
 TITLE = "Settings of bootctl: kadeploy-bootctl serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7403"
+DEFAULT_METRICS_ADDRESS = "127.0.0.1:7413"
 GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20
 MOST_BYTES = 1 << 50
@@ -40,6 +49,10 @@ _PXE_REP = (
 _HTTP = (
     "Where an HTTP server of this host serves tftp_root: an address, for boot loaders resolve no names. Kernels and "
     "initrds then come by HTTP; loaders and the nodes' files stay on TFTP. Default: all comes by TFTP."
+)
+_UNKNOWN = (
+    "The label that machines without an entry boot, so that `ka node discover` finds them. Default: they boot "
+    "their disk. `kadeploy-bootctl init` writes it into the tree."
 )
 _LABELS = (
     "Deployment kernels: file names in images_grub, put there by `kadeploy-bootctl label install NAME`. Without any "
@@ -81,11 +94,15 @@ class Settings:
         syslinux_directory: where the package syslinux-common is installed.
         grub_directory: where the packages grub-pc-bin and grub-efi-amd64-bin are installed.
         uefi: whether the site has machines with UEFI, so that their loader must be there.
+        unknown_machines: the label that machines without an entry boot; empty: their disk.
         http_url: where an HTTP server serves tftp_root, without a slash at its end; empty: all comes by TFTP.
         boot_logs: logs of the DHCP, TFTP and HTTP servers of this host, to say where a boot broke.
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        log_format: "text" or "json".
+        metrics_address: where metrics are answered; empty: nowhere.
+        tracing_endpoint: where spans are sent; empty: nowhere.
         insecure: plain text on loopback; the command line says it, never the file.
     """
 
@@ -107,10 +124,14 @@ class Settings:
     grub_directory: Path = Path("/usr/lib/grub")
     uefi: bool = True
     http_url: str = ""
+    unknown_machines: str = ""
     boot_logs: tuple[Path, ...] = ()
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    log_format: str = "text"
+    metrics_address: str = ""
+    tracing_endpoint: str = ""
     insecure: bool = False
 
     @classmethod
@@ -131,8 +152,12 @@ def read_settings(table: Table) -> Settings:
             table, "tftp_relative_path", "images_grub", doc="The directory of kernels and initrds in both."
         ),
         http_url=_http_url(table),
+        unknown_machines=table.text("unknown_machines", "", doc=_UNKNOWN, example="deploy"),
         address=read_address(table, DEFAULT_ADDRESS),
         administrators=read_administrators(table, who="they may do everything, custom boot files among it"),
+        log_format=read_log_format(table),
+        metrics_address=read_metrics_address(table, DEFAULT_METRICS_ADDRESS),
+        tracing_endpoint=read_tracing_endpoint(table),
         audit_log=read_audit_log(table, service="bootctl"),
         maximum_workers=read_workers(table),
         maximum_file_bytes=table.whole(
@@ -163,6 +188,9 @@ def read_settings(table: Table) -> Settings:
         tls=read_tls(table.table("tls"), service="bootctl"),
     )
     _check_places(table, settings)
+    if settings.unknown_machines and settings.unknown_machines not in settings.labels:
+        known = ", ".join(sorted(settings.labels))
+        raise table.refusal("unknown_machines", f"a label of these settings ({known})", settings.unknown_machines)
     return settings
 
 

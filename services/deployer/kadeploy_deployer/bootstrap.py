@@ -8,8 +8,11 @@ from pathlib import Path
 
 from kadeploy_database.database_commands import mark_files, prepare_files
 from kadeploy_database.database_health import DatabaseProbe, check_tables
+from kadeploy_database.statement_times import time_statements
+from kadeploy_deployer.adapters.activity_metrics import ActivityMetrics
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
+from kadeploy_deployer.adapters.host_check import check_host
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import DownloadLimits, ImageDownloads
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
@@ -29,6 +32,7 @@ from kadeploy_deployer.domain.vocabulary import PowerDriverKind
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
+from kadeploy_deployer.ports import RemoteShell
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
@@ -41,6 +45,7 @@ from kadeploy_deployer.store.database_clock import DatabaseClock
 from kadeploy_deployer.store.tables import metadata
 from kadeploy_edge.dependencies import Dependency
 from kadeploy_edge.errors import Invalid
+from kadeploy_edge.metrics import ServiceMetrics, certificates_of
 from kadeploy_edge.remote_health import RemoteHealth
 
 logger = logging.getLogger(__name__)
@@ -99,7 +104,9 @@ async def open_dependencies(settings: Settings) -> AsyncIterator[Sequence[Depend
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, database: Database, metrics: ActivityMetrics | None = None
+) -> AsyncIterator[Parts]:
     """Yields the parts with the real adapters, the supervisor at work; ends them in order."""
     clock = DatabaseClock(database)
     await clock.synchronise()
@@ -118,7 +125,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         power=power,
         boot=RetryingBoot(boot, clock),
         images=image_store(settings),
-        broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
+        broadcast=_broadcast(shell, settings.broadcast, metrics),
         clock=clock,
         boot_watch=SiteBootWatch(
             console=console,
@@ -146,6 +153,8 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             lease_seconds=settings.lease_seconds,
             history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
+            check_host=lambda: check_host(settings, database_time=clock.now()),
+            observers=[] if metrics is None else [metrics],
         ) as parts:
             yield parts
     finally:
@@ -208,6 +217,24 @@ def read_keys(path: Path) -> tuple[str, ...]:
     if not keys:
         raise UnusableKeyFile(f"{path} holds no public key", metadata={"path": str(path)})
     return keys
+
+
+def make_metrics(settings: Settings, database: Database) -> ServiceMetrics | None:
+    """Returns what measures the service; None where the settings want no metrics."""
+    if not settings.metrics_address:
+        return None
+    metrics = ServiceMetrics("deployer", certificates=certificates_of(settings.tls))
+    time_statements(database.engine, metrics.statement_observer(NAME))
+    return metrics
+
+
+def _broadcast(shell: RemoteShell, settings: BroadcastSettings, metrics: ActivityMetrics | None) -> ChainBroadcast:
+    chain = _chain_settings(settings)
+    return (
+        ChainBroadcast(shell, chain)
+        if metrics is None
+        else ChainBroadcast(shell, chain, on_end=metrics.broadcast_ended)
+    )
 
 
 def _chain_settings(settings: BroadcastSettings) -> ChainSettings:

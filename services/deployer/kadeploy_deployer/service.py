@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.domain.host_finding import HostFinding
+from kadeploy_deployer.engine.activity_log import ActivityLog
 from kadeploy_deployer.engine.console_lease import ConsoleLeases
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.history_pruner import HistoryPruner
@@ -16,6 +18,7 @@ from kadeploy_deployer.engine.runner import Runner
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.ports import Console, Inventory
+from kadeploy_deployer.ports.activity import ActivityObserver
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
 from kadeploy_deployer.requests.node_access import ControlParts
 from kadeploy_deployer.rpc.callers import Callers
@@ -25,7 +28,7 @@ from kadeploy_deployer.rpc.node_control_servicer import NodeControlServicer
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.store.consoles import SqlConsoleStore
 from kadeploy_deployer.store.database import Database
-from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from kadeploy_deployer.store.reported_store import ReportedStore
 
 SERVICE = "deployer"
 SERVICE_NAMES = tuple(
@@ -44,11 +47,19 @@ async def run_parts(
     lease_seconds: float,
     longest_wait: float = LONGEST_WAIT,
     history_days: float = 0.0,
+    observers: Sequence[ActivityObserver] = (),
+    check_host: Callable[[], Sequence[HostFinding]] = tuple,
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
     log = EventLog()
-    store = SqlDeploymentStore(database, on_commit=log.wake)
+    told = [ActivityLog(), *observers]
+    store = ReportedStore(database, observers=told, on_commit=log.wake)
+
+    def say_lost(operation_id: str) -> None:
+        for each in told:
+            each.lost(operation_id)
+
     supervisor = Supervisor(
         store=store,
         clock=clock,
@@ -57,6 +68,7 @@ async def run_parts(
         ),
         driver=driver_name(),
         lease_seconds=lease_seconds,
+        on_lost=say_lost,
     )
     pruner = HistoryPruner(store=store, clock=clock, days=history_days)
     supervisor.open()
@@ -70,6 +82,7 @@ async def run_parts(
             clock=clock,
             runner_settings=runner_settings,
             longest_wait=longest_wait,
+            check_host=check_host,
             control=ControlParts(
                 inventory=inventory,
                 store=store,
@@ -79,6 +92,7 @@ async def run_parts(
                 ports=runner_settings.ports,
                 channels=runner_settings.channels,
                 console=console,
+                deployment_host_keys=runner_settings.deployment_host_keys,
             ),
         )
     finally:

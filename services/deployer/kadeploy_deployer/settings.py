@@ -8,13 +8,21 @@ from kadeploy_deployer.domain.lease_record import LONGEST_LEASE
 from kadeploy_deployer.image_settings import ImageSettings, check_separation, read_images
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
 from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
+from kadeploy_edge.metrics_settings import read_metrics_address
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log
+from kadeploy_edge.usual_settings import (
+    read_address,
+    read_administrators,
+    read_audit_log,
+    read_log_format,
+    read_tracing_endpoint,
+)
 
 TITLE = "Settings of the deployer: kadeploy-deployer serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7402"
+DEFAULT_METRICS_ADDRESS = "127.0.0.1:7412"
 DEFAULT_BROADCAST_PORT = 7404
 SHORTEST_LEASE = 3.0
 HOUR = 3600.0
@@ -73,6 +81,9 @@ class Settings:
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        log_format: "text" or "json".
+        metrics_address: where metrics are answered; empty: nowhere.
+        tracing_endpoint: where spans are sent; empty: nowhere.
         insecure: plain text on loopback; the command line says it, never the file.
     """
 
@@ -95,6 +106,9 @@ class Settings:
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    log_format: str = "text"
+    metrics_address: str = ""
+    tracing_endpoint: str = ""
     insecure: bool = False
 
     @classmethod
@@ -140,6 +154,9 @@ def read_settings(table: Table) -> Settings:
         administrators=read_administrators(
             table, who="they deploy on behalf of others and cancel anybody's deployment"
         ),
+        log_format=read_log_format(table),
+        metrics_address=read_metrics_address(table, DEFAULT_METRICS_ADDRESS),
+        tracing_endpoint=read_tracing_endpoint(table),
         audit_log=read_audit_log(
             table, service="deployer", records="every refused call, every changing one and every plan"
         ),
