@@ -25,6 +25,7 @@ from kadeploy_deployer.adapters.power_redfish import RedfishController
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.adapters.site_boot_watch import SiteBootWatch
+from kadeploy_deployer.adapters.upload_store import UploadStore
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
@@ -119,12 +120,13 @@ async def open_parts(
         settings.inventory_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
     )
     _close_cache(settings.cache_directory)
+    uploads = upload_store(settings)
     power, console = node_power(), CommandConsole()
     ports = StepPorts(
         shell=shell,
         power=power,
         boot=RetryingBoot(boot, clock),
-        images=image_store(settings),
+        images=image_store(settings, uploads),
         broadcast=_broadcast(shell, settings.broadcast, metrics),
         clock=clock,
         boot_watch=SiteBootWatch(
@@ -153,6 +155,8 @@ async def open_parts(
             lease_seconds=settings.lease_seconds,
             history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
+            uploads=uploads,
+            keep_upload_hours=settings.uploads.keep_hours,
             check_host=lambda: check_host(settings, database_time=clock.now()),
             observers=[] if metrics is None else [metrics],
         ) as parts:
@@ -182,8 +186,19 @@ def _close_cache(directory: Path) -> None:
         logger.warning("path=%s was open to others (%04o) and is %04o now", directory, mode, mode & CACHE_MODE)
 
 
-def image_store(settings: Settings) -> FileImageStore:
-    """Returns the store of images as the site wants it."""
+def upload_store(settings: Settings) -> UploadStore | None:
+    """Returns where uploads are kept, None where the site takes none. Raises OSError."""
+    wanted = settings.uploads
+    largest, quota = int(wanted.max_gib * GIBIBYTE), int(wanted.quota_gib * GIBIBYTE)
+    if not largest or not quota:
+        return None
+    store = UploadStore(wanted.directory or settings.cache_directory / "uploads", largest=largest, quota=quota)
+    store.prepare()
+    return store
+
+
+def image_store(settings: Settings, uploads: UploadStore | None = None) -> FileImageStore:
+    """Returns the store of images as the site wants it. `uploads`: where users' own are."""
     images = settings.images
     hosts = ImageHosts(images.servers, networks=images.networks, proxy=images.proxy)
     limits = DownloadLimits(
@@ -193,6 +208,7 @@ def image_store(settings: Settings) -> FileImageStore:
         settings.cache_directory,
         directories=ImageDirectories(images.directories, groups=images.groups),
         downloads=ImageDownloads(hosts, limits),
+        uploads=uploads,
     )
 
 

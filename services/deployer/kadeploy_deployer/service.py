@@ -3,8 +3,10 @@
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import grpc
 
@@ -17,15 +19,19 @@ from kadeploy_deployer.engine.history_pruner import HistoryPruner
 from kadeploy_deployer.engine.runner import Runner
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.engine.upload_collector import UploadCollector, named_addresses
 from kadeploy_deployer.ports import Console, Inventory
 from kadeploy_deployer.ports.activity import ActivityObserver
+from kadeploy_deployer.ports.uploads import UploadKeeper
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
 from kadeploy_deployer.requests.node_access import ControlParts
+from kadeploy_deployer.requests.uploads import Uploads
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.cluster_state_servicer import ClusterStateServicer
 from kadeploy_deployer.rpc.deployment_servicer import DeploymentServicer
 from kadeploy_deployer.rpc.node_control_servicer import NodeControlServicer
 from kadeploy_deployer.rpc.parts import Parts
+from kadeploy_deployer.rpc.upload_servicer import UploadServicer
 from kadeploy_deployer.store.consoles import SqlConsoleStore
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.reported_store import ReportedStore
@@ -33,7 +39,7 @@ from kadeploy_deployer.store.reported_store import ReportedStore
 SERVICE = "deployer"
 SERVICE_NAMES = tuple(
     deployer_service_pb2.DESCRIPTOR.services_by_name[name].full_name
-    for name in ("DeploymentService", "ClusterStateService", "NodeControlService")
+    for name in ("DeploymentService", "ClusterStateService", "NodeControlService", "ImageUploadService")
 )
 
 
@@ -47,6 +53,8 @@ async def run_parts(
     lease_seconds: float,
     longest_wait: float = LONGEST_WAIT,
     history_days: float = 0.0,
+    uploads: UploadKeeper | None = None,
+    keep_upload_hours: float = 24.0,
     observers: Sequence[ActivityObserver] = (),
     check_host: Callable[[], Sequence[HostFinding]] = tuple,
 ) -> AsyncIterator[Parts]:
@@ -71,6 +79,13 @@ async def run_parts(
         on_lost=say_lost,
     )
     pruner = HistoryPruner(store=store, clock=clock, days=history_days)
+    named = partial(named_addresses, inventory=inventory, store=store)
+    collector = None
+    if uploads is not None:
+        collector = UploadCollector(
+            uploads=uploads, named=named, clock=clock, now=time.time, keep_hours=keep_upload_hours
+        )
+        collector.open()
     supervisor.open()
     pruner.open()
     try:
@@ -82,6 +97,7 @@ async def run_parts(
             clock=clock,
             runner_settings=runner_settings,
             longest_wait=longest_wait,
+            uploads=Uploads(keeper=uploads, images=runner_settings.ports.images, named=named),
             check_host=check_host,
             control=ControlParts(
                 inventory=inventory,
@@ -97,6 +113,8 @@ async def run_parts(
         )
     finally:
         log.close()
+        if collector is not None:
+            await collector.close()
         await pruner.close()
         await supervisor.close()
 
@@ -108,6 +126,7 @@ def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc
         DeploymentServicer(parts, callers),
         ClusterStateServicer(parts, callers),
         NodeControlServicer(parts.control, callers),
+        UploadServicer(parts.uploads, callers),
     )
 
     def register(server: grpc.aio.Server) -> None:
