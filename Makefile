@@ -26,7 +26,8 @@ NODE_SCRIPTS := $(addprefix deployenv/kadeploy_deployenv/rootfs/,init usr/sbin/k
   $(addprefix usr/lib/kadeploy/,announce boot-order console console-line dhcp disks network start))
 # What is released, each with a pyproject.toml of its own. The lab is beside them: part of a checkout alone.
 DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients clients/* deployenv)))
-SOURCES := protos/generate.py protos/hatch_build.py protos/reference.py docs/examples/python requirements/lock.py debian/manual.py services clients lab \
+SOURCES := protos/generate.py protos/hatch_build.py protos/reference.py docs/render_errors.py docs/examples/python \
+  requirements/lock.py debian/manual.py services clients lab \
   deployenv tests
 
 ##@ The two commands
@@ -101,6 +102,7 @@ golden: proto ## Rewrite the golden boot files; review the diff
 docs: proto ## Rewrite the generated parts of the documents, and the samples of the settings
 	$(BIN)/python -m kadeploy_cli.reference docs/commands.md
 	$(BIN)/python protos/reference.py docs/api.md
+	$(BIN)/python docs/render_errors.py docs/errors.md
 	for service in inventory deployer bootctl; do \
 	  $(BIN)/python -m kadeploy_edge.settings_sample "kadeploy_$$service.settings" "services/$$service/$$service.toml.sample"; \
 	done

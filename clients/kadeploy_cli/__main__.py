@@ -111,6 +111,11 @@ def kaaddkeys() -> None:
     _run("operations.classic_commands:kaaddkeys", "kaaddkeys")
 
 
+def kastat() -> None:
+    """Shows what became of each node in each deployment."""
+    _run("history.kastat:kastat", "kastat")
+
+
 def kastats() -> None:
     """Shows the history of deployments."""
     _run("operations.classic_commands:kastats", "kastats")

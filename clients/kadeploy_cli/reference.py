@@ -14,6 +14,7 @@ from kadeploy_cli.deployments import classic_commands as classic_deploy
 from kadeploy_cli.environments import archive_commands as classic_archives
 from kadeploy_cli.environments import classic_commands as classic_environments
 from kadeploy_cli.environments.kaenv import kaenv
+from kadeploy_cli.history.kastat import kastat
 from kadeploy_cli.ka import ka
 from kadeploy_cli.nodes import classic_commands as classic_nodes
 from kadeploy_cli.operations import classic_commands as classic_control
@@ -29,6 +30,7 @@ CLASSIC: tuple[click.Command, ...] = (
     classic_control.karemote,
     classic_control.kaaddkeys,
     classic_control.kastats,
+    kastat,
     classic_nodes.kaaddnode,
     classic_nodes.kadelnode,
     classic_nodes.kanodes,

@@ -19,7 +19,7 @@ from kadeploy_deployenv.hook import Hook, read_hook
 from kadeploy_deployenv.host_key import HostKey, host_key
 from kadeploy_deployenv.ingredients import Ingredients, ingredients
 from kadeploy_deployenv.profiles import VIRTUAL, Profile
-from kadeploy_deployenv.system import BROADCAST, deployment_system
+from kadeploy_deployenv.system import NODE_PACKAGES, deployment_system
 from kadeploy_deployenv.workspace import digest_files, is_current, locked, sha256, write_manifest, write_whole
 
 HOME = Path(__file__).parent
@@ -59,7 +59,9 @@ class BuildRequest:
 
     def digest(self, time: int) -> str:
         """Returns what stands for everything that the system is made from but the versions of packages."""
-        sources = digest_files([HOME, BROADCAST, *([self.hook] if self.hook else [])])
+        sources = digest_files(
+            [HOME, *(folder for _, folder in NODE_PACKAGES.values()), *([self.hook] if self.hook else [])]
+        )
         words = [
             sources, self.profile.name, self.suite, self.firmware, time,
             sha256(self.kernel) if self.kernel else "", sorted(self.modules), self.mirrors,
@@ -83,7 +85,7 @@ def build(request: BuildRequest) -> bool:
             request.cache,
             profile=request.profile,
             suite=request.suite,
-            packages=hook.packages,
+            packages=(*request.profile.packages, *hook.packages),
             mirrors=request.mirrors,
             kernel=request.kernel,
             firmware=request.firmware,

@@ -16,6 +16,8 @@ class Profile:
         modules: names of kernel modules. What a module needs comes with it; what is built into the kernel is skipped.
         folders: folders below "kernel/" in the kernel's module tree of which every module goes in.
         left_out: names of modules in these folders that stay out all the same.
+        packages: Debian packages besides those of every profile.
+        programs: programs from these packages.
         maximum_bytes: bound of initrd.img without firmware. A build that exceeds it fails.
     """
 
@@ -24,6 +26,8 @@ class Profile:
     modules: tuple[str, ...]
     folders: tuple[str, ...] = ()
     left_out: frozenset[str] = frozenset()
+    packages: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
     maximum_bytes: int
 
 
@@ -44,6 +48,9 @@ HARDWARE = Profile(
     ),
     # Stand-ins for tests, which would show disks that are not there; and cards of laptops.
     left_out=frozenset({"scsi_debug", "netdevsim", "aha152x_cs", "fdomain_cs", "nsp_cs", "qlogic_cs", "sym53c500_cs"}),
+    # Asks the machine's own BMC for its address.
+    packages=("ipmitool",),
+    programs=("ipmitool",),
     maximum_bytes=120 * _MEGABYTE,
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import kabroadcast
+import kahardware
 from kadeploy_deployenv import recipe
 from kadeploy_deployenv.failure import BuildFailure
 from kadeploy_deployenv.file_tree import FileTree
@@ -17,9 +18,13 @@ from kadeploy_deployenv.profiles import Profile
 from kadeploy_deployenv.python_runtime import add_python, imported_names, node_python
 
 ROOTFS = Path(__file__).parent / "rootfs"
-BROADCAST = Path(kabroadcast.__file__).parent
+NODE_PACKAGES = {
+    "kabroadcast": ("kabroadcast.session", Path(kabroadcast.__file__).parent),
+    "kadeploy-hardware": ("kahardware.main", Path(kahardware.__file__).parent),
+}
+"""Programs of ours that run on nodes: by their names, the module with `main` and the folder of the package."""
 
-_BROADCAST_HOME = "usr/lib/kadeploy"
+_NODE_HOME = "usr/lib/kadeploy"
 # -I and -S: no environment, no site-packages; the program starts faster and cannot be led astray.
 _PYTHON = "#!/usr/bin/python3 -IS\n"
 
@@ -43,7 +48,7 @@ def deployment_system(
         tree.symlink(name, f"usr/{name}")
     tree.symlink("etc/mtab", "/proc/mounts")
     add_busybox(tree, parts.root, unwanted=recipe.UNWANTED_APPLETS)
-    add_programs(tree, parts.root, (*recipe.PROGRAMS, *hook.programs))
+    add_programs(tree, parts.root, (*recipe.PROGRAMS, *profile.programs, *hook.programs))
     for path, target in recipe.LINKS.items():
         tree.symlink(path, target)
     add_files(tree, parts.root, recipe.FILES)
@@ -52,7 +57,7 @@ def deployment_system(
     firmware = add_kernel_modules(
         tree, parts, (*profile.modules, *modules), folders=profile.folders, left_out=profile.left_out
     )
-    add_broadcast(tree, parts.root, cache=cache)
+    add_node_programs(tree, parts.root, cache=cache)
     tree.copy_tree(ROOTFS)
     hook.add_files(tree)
     add_libraries(tree, parts.root)
@@ -132,17 +137,19 @@ def add_kernel_modules(
     return firmware
 
 
-def broadcast_program(home: str) -> str:
-    """Returns the Python program that runs the node's side of the broadcast, whose package lies in `home`."""
-    return f"import sys\nsys.path.append({home!r})\nfrom kabroadcast.session import main\nsys.exit(main())\n"
+def node_program(name: str, home: str) -> str:
+    """Returns the Python program of a name in NODE_PACKAGES, whose package lies in `home`."""
+    module, _ = NODE_PACKAGES[name]
+    return f"import sys\nsys.path.append({home!r})\nfrom {module} import main\nsys.exit(main())\n"
 
 
-def add_broadcast(tree: FileTree, packages: Path, *, cache: Path) -> None:
-    """Adds Python and the node's side of the broadcast, with the modules that it needs."""
+def add_node_programs(tree: FileTree, packages: Path, *, cache: Path) -> None:
+    """Adds Python and our own programs for nodes, with the modules that they need."""
     python = node_python(packages)
     add_programs(tree, packages, [f"python{python.version}"])
     tree.symlink("usr/bin/python3", f"python{python.version}")
-    sources = sorted(BROADCAST.glob("*.py"))
+    folders = [folder for _, folder in NODE_PACKAGES.values()]
+    sources = [source for folder in folders for source in sorted(folder.glob("*.py"))]
     wanted = set(recipe.PYTHON_MODULES).union(*(imported_names(source.read_text()) for source in sources))
     digest = recipe.BLAKE3_SHA256.get(python.version)
     if digest is None:
@@ -152,7 +159,8 @@ def add_broadcast(tree: FileTree, packages: Path, *, cache: Path) -> None:
         python,
         wanted=wanted,
         unwanted=recipe.UNWANTED_PYTHON_MODULES,
-        sources={f"{_BROADCAST_HOME}/{BROADCAST.name}/{source.name}": source for source in sources},
+        sources={f"{_NODE_HOME}/{source.parent.name}/{source.name}": source for source in sources},
         wheel=python_wheel(recipe.BLAKE3, digest, version=python.version, cache=cache),
     )
-    tree.file("usr/bin/kabroadcast", (_PYTHON + broadcast_program(f"/{_BROADCAST_HOME}")).encode(), 0o755)
+    for name in NODE_PACKAGES:
+        tree.file(f"usr/bin/{name}", (_PYTHON + node_program(name, f"/{_NODE_HOME}")).encode(), 0o755)

@@ -10,7 +10,7 @@ from environments import debian_system, raw_system, tiny_system
 from kadeploy_deployenv.apt import Apt
 from kadeploy_deployenv.archive import compress_file, compress_zstd, tar
 from kadeploy_deployenv.ingredients import ingredients
-from kadeploy_deployenv.system import BROADCAST
+from kadeploy_deployenv.system import NODE_PACKAGES
 from kadeploy_deployenv.workspace import digest_files, locked, write_whole
 
 HOME = Path(__file__).parent
@@ -31,7 +31,7 @@ _DEBIAN_SOURCES = (
 _SOURCES = {
     "tiny": _TINY_SOURCES,
     "tiny-hardware": (*_TINY_SOURCES, HOME / "tiny/uefi"),
-    "raw": (*_TINY_SOURCES, HOME / "raw", Path(raw_system.__file__), BROADCAST),
+    "raw": (*_TINY_SOURCES, HOME / "raw", Path(raw_system.__file__), *(folder for _, folder in NODE_PACKAGES.values())),
     "debian": _DEBIAN_SOURCES,
     "debian-host": _DEBIAN_SOURCES,
 }

@@ -14,7 +14,7 @@ from kadeploy_deployenv import recipe
 from kadeploy_deployenv.failure import BuildFailure
 from kadeploy_deployenv.file_tree import FileTree
 from kadeploy_deployenv.ingredients import Ingredients
-from kadeploy_deployenv.system import add_broadcast, add_libraries, add_programs
+from kadeploy_deployenv.system import add_libraries, add_node_programs, add_programs
 
 HOME = Path(__file__).parent / "raw"
 IMAGE_BYTES = 72 << 20
@@ -31,7 +31,7 @@ def raw_system(packages: Ingredients, *, cache: Path) -> FileTree:
     add_programs(tree, packages.root, _PROGRAMS)
     for path in _LINKS:
         tree.symlink(path, recipe.LINKS[path])
-    add_broadcast(tree, packages.root, cache=cache)
+    add_node_programs(tree, packages.root, cache=cache)
     add_libraries(tree, packages.root)
     tree.file("boot/extlinux/extlinux.conf", (HOME / "extlinux.conf").read_bytes())
     return tree

@@ -14,7 +14,10 @@ from kadeploy_deployenv.system import add_busybox, add_kernel_modules, add_libra
 
 HOME = Path(__file__).parent / "tiny"
 
-_PROGRAMS = ("dropbear", "dropbearkey")
+# blkid says which partition has a UUID, for the proof of the root.
+_PROGRAMS = ("blkid", "dropbear", "dropbearkey")
+# busybox's own knows no PARTUUID.
+_INITRD_PROGRAMS = ("findfs",)
 _LOADER_MODULES = ("boot", "configfile", "ext2", "fat", "linux", "normal", "part_gpt", "part_msdos", "search")
 
 
@@ -87,6 +90,8 @@ def tiny_initrd(packages: Ingredients, drivers: Drivers) -> FileTree:
     """Returns the initramfs that mounts the root file system."""
     tree = _skeleton({"dev": 0o755, "proc": 0o555, "run": 0o755, "sys": 0o555, "target": 0o755})
     add_busybox(tree, packages.root)
+    add_programs(tree, packages.root, _INITRD_PROGRAMS)
+    add_libraries(tree, packages.root)
     add_kernel_modules(tree, packages, drivers.disks)
     tree.copy_tree(HOME / "initrd")
     return tree

@@ -31,6 +31,7 @@ def lab_site(lab: Lab, build: Build, directory: Path) -> Site:
         deployment_environment=build.deployment_environment,
         cluster_key=build.cluster_key,
         image_directories=(build.description.parent,),
+        boot_logs=(lab.directory / "dnsmasq.log", lab.directory / "tftpd.log"),
         wrap=lab.exec_argv,
     )
 

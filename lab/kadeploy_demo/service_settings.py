@@ -18,9 +18,11 @@ def inventory_settings(address: str, *, directory: Path) -> Tables:
     return {"": {"address": address, "administrators": ADMINISTRATORS}, "database": databases}
 
 
-def bootctl_settings(address: str, *, tftp_root: Path) -> Tables:
+def bootctl_settings(address: str, *, tftp_root: Path, boot_logs: Sequence[Path] = ()) -> Tables:
     """Returns bootctl's settings; loader and kernels speak on the first serial port."""
     top = {"address": address, "administrators": ADMINISTRATORS, "tftp_root": str(tftp_root)}
+    if boot_logs:
+        top["boot_logs"] = [str(path) for path in boot_logs]
     return {"": top, "serial": {"port": 0, "speed": 115200}, "labels.deploy": {**KERNEL_FILES, "arguments": CONSOLE}}
 
 

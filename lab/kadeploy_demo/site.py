@@ -38,6 +38,7 @@ class Site:
         deployment_environment: the directory with vmlinuz, initrd.img and the host key of the deployment environment.
         cluster_key: the private key that opens the nodes.
         image_directories: where the files of environments are.
+        boot_logs: logs of the DHCP and TFTP servers.
         wrap: turns an argument list into one that runs where the services belong (a namespace).
         pki: the site's certificates; None where every address is a socket.
     """
@@ -49,6 +50,7 @@ class Site:
     cluster_key: Path
     image_directories: Sequence[Path]
     wrap: Callable[[Sequence[str]], list[str]] = list
+    boot_logs: Sequence[Path] = ()
     bin_directory: Path = Path(sys.executable).parent
     pki: Path | None = None
 
@@ -143,7 +145,7 @@ class Site:
         if service == "inventory":
             return inventory_settings(self.addresses[service], directory=self.directory)
         if service == "bootctl":
-            return bootctl_settings(self.addresses[service], tftp_root=self.tftp_root)
+            return bootctl_settings(self.addresses[service], tftp_root=self.tftp_root, boot_logs=self.boot_logs)
         return deployer_settings(
             self.addresses,
             directory=self.directory,

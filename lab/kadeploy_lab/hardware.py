@@ -22,7 +22,8 @@ class Hardware:
         cards: QEMU's names of its network cards, in the order of their slots.
         boot_card: which of them is on the lab's network, from 0; on the networks of the others nobody answers.
         controller: what its disks hang on.
-        disks: how many disks it has.
+        disks: how many disks it has. Their serial numbers are kalab0, kalab1 and so on.
+        disks_swap: with every second start its disks are found in the other order, so that their names change.
         machine: QEMU's machine type; empty: pc for a BIOS, q35 for UEFI.
         own_boot_order: the firmware boots in the order that it keeps itself, which the installed system may change, as
             real machines do. Otherwise the network always stands first.
@@ -33,6 +34,7 @@ class Hardware:
     boot_card: int = 0
     controller: str = "virtio-blk"
     disks: int = 1
+    disks_swap: bool = False
     machine: str = ""
     own_boot_order: bool = False
     processors: int = 1
@@ -87,8 +89,18 @@ def card_arguments(hardware: Hardware, *, tap: str, mac: str, indexes: Mapping[s
     return words
 
 
-def disk_arguments(hardware: Hardware, files: list[str], *, on_q35: bool, indexes: Mapping[str, int]) -> list[str]:
-    """Returns the disks' part of QEMU's command line. `on_q35`: the machine has a controller for AHCI already."""
+def disk_arguments(
+    hardware: Hardware, files: list[str], *, on_q35: bool, indexes: Mapping[str, int], swapped: bool = False
+) -> list[str]:
+    """Returns the disks' part of QEMU's command line.
+
+    Args:
+        hardware: the machine's parts.
+        files: the disks' images.
+        on_q35: the machine has a controller for AHCI already.
+        indexes: places in the firmware's order.
+        swapped: the last disk comes first.
+    """
     words: list[str] = []
     bus = ""
     if hardware.controller in _SCSI or (hardware.controller == "ahci" and not on_q35):
@@ -96,16 +108,17 @@ def disk_arguments(hardware: Hardware, files: list[str], *, on_q35: bool, indexe
         bus = "controller"
     elif hardware.controller == "ahci":
         bus = "ide"
-    for number, file in enumerate(files):
+    numbered = list(enumerate(files))
+    for place, (number, file) in enumerate(reversed(numbered) if swapped else numbered):
         name = f"disk{number}"
         # cache=unsafe: the disk survives the machine, not the host; blank again at the next start.
         words += ["-drive", f"file={file},format=raw,if=none,id={name}-image,cache=unsafe,discard=unmap"]
-        device = {"virtio-blk": "virtio-blk-pci", "nvme": f"nvme,serial=kalab{number}"}.get(hardware.controller)
+        device = {"virtio-blk": "virtio-blk-pci", "nvme": "nvme"}.get(hardware.controller)
         if hardware.controller == "ahci":
-            device = f"ide-hd,bus={bus}.{number}"
+            device = f"ide-hd,bus={bus}.{place}"
         elif hardware.controller in _SCSI:
-            device = f"scsi-hd,bus={bus}.0,scsi-id={number}"
-        words += ["-device", f"{device},id={name},drive={name}-image{_boots(name, indexes)}"]
+            device = f"scsi-hd,bus={bus}.0,scsi-id={place}"
+        words += ["-device", f"{device},serial=kalab{number},id={name},drive={name}-image{_boots(name, indexes)}"]
     return words
 
 

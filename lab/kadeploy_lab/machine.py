@@ -42,8 +42,14 @@ class MachineSpec:
         return self.node.serial_socket.with_suffix(".pid")
 
 
-def machine_argv(spec: MachineSpec, *, first: str = "") -> list[str]:
-    """The QEMU command line of a node; `first`: what this one start tries before all else ("network", "disk")."""
+def machine_argv(spec: MachineSpec, *, first: str = "", swapped: bool = False) -> list[str]:
+    """The QEMU command line of a node.
+
+    Args:
+        spec: what it is made of.
+        first: what this one start tries before all else ("network", "disk").
+        swapped: this start finds the disks in the other order.
+    """
     node = spec.node
     uefi = node.firmware == plan.UEFI
     kind = node.hardware.machine or ("q35" if uefi else "pc")
@@ -61,7 +67,13 @@ def machine_argv(spec: MachineSpec, *, first: str = "") -> list[str]:
         *("-smp", str(node.hardware.processors)),
         *("-display", "none"),
         *card_arguments(node.hardware, tap=spec.tap, mac=node.mac, indexes=indexes),
-        *disk_arguments(node.hardware, [str(disk) for disk in node.disks], on_q35=kind == "q35", indexes=indexes),
+        *disk_arguments(
+            node.hardware,
+            [str(disk) for disk in node.disks],
+            on_q35=kind == "q35",
+            indexes=indexes,
+            swapped=swapped,
+        ),
         *("-device", "virtio-rng-pci"),
         *(
             "-chardev",
@@ -87,6 +99,7 @@ class Machine:
         self._spec = spec
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
 
     @property
     def is_on(self) -> bool:
@@ -97,7 +110,9 @@ class Machine:
         """Switches the machine on; nothing happens to one that is on. `first`: what this start tries first."""
         if self.is_on:
             return
-        argv = machine_argv(self._spec, first=first)
+        swapped = self._spec.node.hardware.disks_swap and self._starts % 2 == 1
+        self._starts += 1
+        argv = machine_argv(self._spec, first=first, swapped=swapped)
         self._spec.pid_file.unlink(missing_ok=True)
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(

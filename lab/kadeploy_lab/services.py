@@ -17,14 +17,19 @@ _START_SECONDS = 30.0
 _SECONDS_PER_NODE = 2.0
 
 
-def dhcp_argv(nodes: Sequence[LabNode], *, pid_file: Path, ipv6: bool, loaders: str = plan.LOADERS) -> list[str]:
-    """The command line of dnsmasq as a DHCP server: no DNS, no TFTP, no files of the host."""
+def dhcp_argv(
+    nodes: Sequence[LabNode], *, pid_file: Path, log: str = "-", ipv6: bool, loaders: str = plan.LOADERS
+) -> list[str]:
+    """The command line of dnsmasq as a DHCP server: no DNS, no TFTP, no files of the host.
+
+    `log`: into a file it writes each line with its time; "-" is its error output.
+    """
     bios, uefi = (f"{loaders}/{name}" for name in plan.LOADER_NAMES[loaders])
     argv = [
         "dnsmasq",
         "--keep-in-foreground",
         "--conf-file=/dev/null",
-        "--log-facility=-",
+        f"--log-facility={log}",
         "--log-dhcp",
         f"--pid-file={pid_file}",
         "--user=nobody",
@@ -90,7 +95,13 @@ def bmc_argv(directory: Path, node: LabNode) -> list[str]:
 def start(namespace: str, state: LabState, runtime: Path) -> None:
     """Starts every service and returns when all of them listen."""
     logs = _logs(state)
-    dhcp = dhcp_argv(state.nodes, pid_file=runtime / "dnsmasq.pid", ipv6=network.has_ipv6(), loaders=state.loaders)
+    dhcp = dhcp_argv(
+        state.nodes,
+        pid_file=runtime / "dnsmasq.pid",
+        log=str(logs["DHCP server"]),
+        ipv6=network.has_ipv6(),
+        loaders=state.loaders,
+    )
     dhcp[0] = find_program(dhcp[0])
     start_service(namespace, dhcp, logs["DHCP server"])
     start_service(namespace, tap_argv(tftp_argv(state.tftp_root)), logs["TFTP server"])

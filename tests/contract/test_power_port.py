@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +11,17 @@ import pytest
 
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
 from kadeploy_deployer.adapters.power_commands import CommandPower
+from kadeploy_deployer.adapters.power_drivers import DrivenPower
+from kadeploy_deployer.adapters.power_ipmi import IpmiController
+from kadeploy_deployer.adapters.power_redfish import RedfishController
 from kadeploy_deployer.domain.errors import LeaseLost
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
+from kadeploy_deployer.domain.vocabulary import PowerDriverKind
 from kadeploy_deployer.engine.fence import behind
 from kadeploy_deployer.ports import Power, PowerError
 from tests.fakes.closed_fence import closed_fence
+from tests.fakes.controllers import FakeController, ipmi_controller, redfish_controller
 from tests.fakes.fake_power import FakePower
 from tests.fakes.snapshots import a_node
 
@@ -66,18 +71,38 @@ def supply(directory: Path) -> CommandSnapshot:
     )
 
 
-@pytest.fixture(params=["fake", "commands"])
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
+CONTROLLERS = {"ipmi": ipmi_controller, "redfish": redfish_controller}
+
+
+def driven_power() -> DrivenPower:
+    commands = CommandPower(off_seconds=0.0)
+    controllers = {PowerDriverKind.IPMI: IpmiController(commands), PowerDriverKind.REDFISH: RedfishController()}
+    return DrivenPower(commands, controllers, off_seconds=0.0, confirm_seconds=20.0)
+
+
+@pytest.fixture(params=["fake", "commands", "ipmi", "redfish"])
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+    if request.param in CONTROLLERS:
+        with CONTROLLERS[request.param](tmp_path) as controller:
+            node = a_node(commands=CommandSnapshot(), power_driver=controller.driver)
+            yield Subject(power=driven_power(), node=node, did=lambda: _switched(controller))
+        return
     node = a_node(commands=supply(tmp_path))
     if request.param == "fake":
         fake = FakePower()
-        return Subject(power=fake, node=node, did=lambda: [action for _, action in fake.did])
+        yield Subject(power=fake, node=node, did=lambda: [action for _, action in fake.did])
+        return
 
     def did() -> list[str]:
         words = (tmp_path / "node-1.log").read_text().split()
         return [word for word in words if word != "status"]
 
-    return Subject(power=CommandPower(off_seconds=0.0), node=node, did=did)
+    yield Subject(power=driven_power(), node=node, did=did)
+
+
+def _switched(controller: FakeController) -> list[str]:
+    """Returns what a controller was asked to do to the power. Off and on again are a very hard reboot to a driver."""
+    return [word for word in controller.asked() if word != "network"]
 
 
 async def test_a_node_is_switched_on_and_off(subject: Subject) -> None:
@@ -92,7 +117,11 @@ async def test_a_node_is_switched_on_and_off(subject: Subject) -> None:
 @pytest.mark.parametrize("level", [RebootLevel.HARD, RebootLevel.VERY_HARD])
 async def test_a_node_that_is_on_is_rebooted_at_the_level(subject: Subject, level: RebootLevel) -> None:
     await subject.power.reboot(subject.node, level)
-    assert subject.did() == [level.value]
+    if subject.node.power_driver is not None and level is RebootLevel.VERY_HARD:
+        assert subject.did() == ["off", "on"]
+        assert await subject.power.is_on(subject.node) is True
+    else:
+        assert subject.did() == [level.value]
 
 
 @pytest.mark.parametrize("level", list(RebootLevel))
@@ -105,6 +134,7 @@ async def test_a_node_that_is_off_is_switched_on(subject: Subject, level: Reboot
 async def test_a_broken_supply_is_told_with_node_and_command(subject: Subject) -> None:
     if isinstance(subject.power, FakePower):
         subject.power.broken.add("node-1")
+    # A template comes before the driver.
     commands = replace(subject.node.commands, power_on=(sys.executable, "-c", "print('no answer'); exit(1)"))
     node = replace(subject.node, commands=commands)
     with pytest.raises(PowerError, match="power_on of node-1 failed with exit status 1: no answer"):

@@ -74,6 +74,7 @@ class DeployerServices(
         self.deployments: dict[str, deployment_pb2.Deployment] = {}
         self.events: dict[str, list[deployment_event_pb2.DeploymentEvent]] = {}
         self.partitions: list[deployer_service_pb2.PartitionStatus] = []
+        self.diagnosis = deployer_service_pb2.GetNodeDiagnosisResponse()
         self.node_states: list[deployer_service_pb2.NodeState] = []
         self.requests: list[Any] = []
         self.watched_from: list[int] = []
@@ -176,7 +177,7 @@ class DeployerServices(
             if node.node in self.busy:
                 continue
             for step in STEPS:
-                node.step_durations.add(step=step).duration.FromMilliseconds(1500)
+                node.step_durations.add(step=step, attempts=1).duration.FromMilliseconds(1500)
                 if node.node in self.failing and step == "format":
                     break
             if self._cancelled.is_set():
@@ -269,6 +270,10 @@ class DeployerServices(
     def ListNodeStates(self, request: Any, context: Any) -> Any:
         page, token = paged(self.node_states, lambda row: str(row.node), request, request.nodes)
         return deployer_service_pb2.ListNodeStatesResponse(nodes=page, next_page_token=token)
+
+    def GetNodeDiagnosis(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        return self.diagnosis
 
     def ListPartitionStates(self, request: Any, context: Any) -> Any:
         wanted = set(expand(request.nodes)) if request.nodes else set()

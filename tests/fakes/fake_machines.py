@@ -3,6 +3,7 @@
 Joins the shell, the power and the boot of a workshop. A machine takes `boot_seconds` of the manual clock to come up.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -62,6 +63,10 @@ class FakeMachine:
     previous_key: str = "ssh-ed25519 PREVIOUS"
     previous_deployment: str = ""
     first_boot_key: str = ""
+
+    def disks(self) -> list[dict[str, object]]:
+        """Returns its disks as the deployment environment lists them."""
+        return [{"name": "vda", "size_bytes": self.disk_bytes, "serial": "D1", "wwn": "", "links": []}]
 
     @property
     def boot_id(self) -> str:
@@ -167,6 +172,8 @@ def token_of(machine: FakeMachine) -> str:
 
 def _disk_command(machine: FakeMachine, arguments: tuple[str, ...]) -> CommandResult | None:
     match arguments:
+        case ("kadeploy-hardware", "disks"):
+            return succeeded(json.dumps(machine.disks()))
         case ("cat", "/proc/mounts"):
             return succeeded(f"/dev/vda3 {DESTINATION} ext4 rw 0 0\n" if machine.mounted else "")
         case ("mount" | "umount" as word, *_):

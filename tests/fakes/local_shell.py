@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 
-from kadeploy_deployenv.system import BROADCAST, broadcast_program
+from kadeploy_deployenv.system import NODE_PACKAGES, node_program
 from kadeploy_deployer.ports import (
     LAST_OUTPUT_BYTES,
     CommandResult,
@@ -17,7 +17,7 @@ from kadeploy_deployer.ports import (
 )
 
 # The real program of the nodes, on this machine.
-KABROADCAST = (sys.executable, "-c", broadcast_program(str(BROADCAST.parent)))
+KABROADCAST = (sys.executable, "-c", node_program("kabroadcast", str(NODE_PACKAGES["kabroadcast"][1].parent)))
 
 _GOODBYE_SECONDS = 1.0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kadeploy_deployer.domain.facts import NodeFacts
+from kadeploy_deployer.domain.located_nodes import LocatedNodes
 from kadeploy_deployer.domain.outcome import Failure, Outcome, StepFailed
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.vocabulary import Compression
@@ -72,19 +73,20 @@ class Workshop:
         nodes = changes.pop("nodes", None) or snapshots.nodes(*(names or ("node-1",)))
         environment = changes.pop("environment", None) or snapshots.an_environment(self.image)
         images = SharedImages(self.images, readers=self.readers)
+        facts = {
+            name: NodeFacts(
+                deployment_token=f"deploy-{name}", system_token=f"system-{name}", marker_secret=f"marker-{name}"
+            )
+            for name in nodes
+        }
         given: dict[str, Any] = {
             "deployment_id": "d-1",
             "owner": "alice",
             "spec": DeploymentSpec(nodes="node-1", environment_name="debian"),
             "environment": environment,
-            "nodes": nodes,
+            "nodes": LocatedNodes(nodes, facts),
             "profiles": {"default": snapshots.a_profile()},
-            "facts": {
-                name: NodeFacts(
-                    deployment_token=f"deploy-{name}", system_token=f"system-{name}", marker_secret=f"marker-{name}"
-                )
-                for name in nodes
-            },
+            "facts": facts,
             "ports": StepPorts(
                 shell=self.shell,
                 power=self.power,

@@ -6,7 +6,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from kadeploy.inventory.v1 import cluster_pb2, inventory_service_pb2
 from kadeploy_cli.connection.session import Session
-from kadeploy_cli.descriptions import cluster_profile
+from kadeploy_cli.descriptions import cluster_profile, power_driver
 from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.environments import image_files
 from kadeploy_cli.nodes import names as node_names
@@ -108,6 +108,7 @@ def show_one(session: Session, name: str) -> ExitCode:
             ),
             ("reboot_window", f"{window.size} nodes, {window.pause.ToTimedelta().total_seconds():g} s pause"),
             *((f"command {field.name}", " ".join(value.arguments)) for field, value in profile.commands.ListFields()),
+            ("power", power_driver.in_words(profile.power_driver)),
             ("bmc_address", profile.bmc_address),
             ("reboot_ladder", " ".join(_level(level) for level in profile.reboot_ladder)),
             ("deployment_kernel_label", profile.deployment_kernel_label),

@@ -12,8 +12,10 @@ from kadeploy_cli.environments import describing
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 
-PARTITION = re.compile(r"(?:/dev/)?(?P<device>(?:nvme\d+n\d+|mmcblk\d+)(?=p)|[a-z]+)?p?(?P<number>\d{1,3})")
+PARTITION = re.compile(r"(?:/dev/)?(?P<device>(?:nvme\d+n\d+|mmcblk\d+|c\d+d\d+)(?=p)|[a-z]+)?p?(?P<number>\d{1,3})")
 DEVICE = re.compile(r"(?:/dev/)?([a-z][a-z0-9]*)")
+CONTROLLER = re.compile(r"^(/dev/)?(cciss|ida|rd|mapper)/")
+"""Folders of device files, which are no part of a disk's name: /dev/cciss/c0d0 is the disk c0d0."""
 BUSY_POLICIES = {
     "exclude": deployment_pb2.BUSY_POLICY_EXCLUDE,
     "fail": deployment_pb2.BUSY_POLICY_FAIL,
@@ -126,13 +128,13 @@ def target(partition: str | None, device: str | None) -> tuple[str, int]:
     """Returns device and number of the target from "3", "vda3" or "nvme0n1p3"; "" and 0 are the cluster's defaults."""
     chosen = ""
     if device:
-        named = DEVICE.fullmatch(device)
+        named = DEVICE.fullmatch(CONTROLLER.sub("", device))
         if not named:
             raise UsageFailure(f"-d {device!r} is not a device such as sda")
         chosen = named[1]
     if not partition:
         return chosen, 0
-    found = PARTITION.fullmatch(partition)
+    found = PARTITION.fullmatch(CONTROLLER.sub("", partition))
     if not found or int(found["number"]) == 0:
         raise UsageFailure(f"-p {partition!r} is not a partition such as 3, sda3 or nvme0n1p3")
     of_partition = found["device"] or ""

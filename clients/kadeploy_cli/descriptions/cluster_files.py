@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli.descriptions import disk_layout, nodes_file, partition_rules
+from kadeploy_cli.descriptions.disk_identity import read_device
 from kadeploy_cli.descriptions.nodes_file import NodeLine
 from kadeploy_cli.descriptions.partition_rules import Declared
 from kadeploy_cli.descriptions.text import DescriptionFailure, Line, lines, shown
@@ -51,9 +52,7 @@ def parse_disk(text: str, source: str) -> DeclaredDisk:
         # kasetup of version 2.1 wrote the device without its key.
         first = Line(source=source, number=first.number, text=f"block_device={device} {rest}")
     words = _words(first, ("block_device", "size"), needed=("block_device", "size"))
-    device = words["block_device"].removeprefix("/dev/")
-    if not nodes_file.DEVICE.fullmatch(device):
-        raise first.failure(f"a device is expected, such as sda, not {shown(words['block_device'])}")
+    named = read_device(words["block_device"], place=0, failure=first.failure)
     size = nodes_file.size_in_bytes(first, words["size"])
     standing = [(line.number, declared) for line, declared in _partitions(given)]
     if not standing:
@@ -61,7 +60,8 @@ def parse_disk(text: str, source: str) -> DeclaredDisk:
     partition_rules.check([declared for _, declared in standing], disk_bytes=size, gpt=False)
     standing.sort(key=lambda one: one[1].partition.number)
     disk = node_pb2.Disk(
-        device=device,
+        device=named.name,
+        identity=named.identity,
         size_bytes=size,
         partition_table=node_pb2.PARTITION_TABLE_MBR,
         partitions=[declared.partition for _, declared in standing],

@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, environment_pb2
 from kadeploy_cli.descriptions import yaml_text
+from kadeploy_cli.descriptions.power_driver import read_power_driver
 from kadeploy_cli.descriptions.yaml_text import Place
 
 MAXIMUM_PARTITION = 128
@@ -23,6 +24,8 @@ BOOT_METHODS = {
     "kexec": cluster_pb2.BOOT_METHOD_KEXEC,
 }
 COMMANDS = tuple(field.name for field in command_template_pb2.CommandTemplates.DESCRIPTOR.fields)
+# As the inventory calls them.
+SENT_AS = {"power": "power_driver"}
 DEFAULT_PREINSTALL_SCRIPT = "init.ash"
 
 ReadArchive = Callable[[str, Path, str], environment_pb2.ScriptArchive]
@@ -58,6 +61,7 @@ def parse(
         "default_device": lambda p, v: setattr(p, "default_device", v.text().removeprefix("/dev/")),
         "default_partition": lambda p, v: setattr(p, "default_partition", v.number(1, MAXIMUM_PARTITION)),
         "partition_on_deploy": lambda p, v: setattr(p, "partition_on_deploy", v.boolean()),
+        "power": lambda p, v: p.power_driver.CopyFrom(read_power_driver(v)),
         "bmc_address": lambda p, v: setattr(p, "bmc_address", v.text()),
         "boot_method": lambda p, v: setattr(p, "boot_method", BOOT_METHODS[v.choice(tuple(BOOT_METHODS))]),
     }
@@ -68,7 +72,7 @@ def parse(
         if value.is_empty:
             continue
         readers[name](profile, value)
-    return profile, list(fields)
+    return profile, [SENT_AS.get(name, name) for name in fields]
 
 
 def parse_commands(text: str, source: str) -> command_template_pb2.CommandTemplates:

@@ -28,6 +28,7 @@ def disk(description: NodesFile, source: str, *, gpt: bool) -> tuple[node_pb2.Di
     partition_rules.check(declared, disk_bytes=description.disk_size_bytes, gpt=gpt)
     built = node_pb2.Disk(
         device=description.device,
+        identity=description.identity,
         size_bytes=description.disk_size_bytes,
         partition_table=table,
         partitions=[each.partition for each in declared],

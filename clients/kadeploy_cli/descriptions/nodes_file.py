@@ -3,6 +3,7 @@ r"""The classic description of nodes in two parts, as kaaddnode reads it.
 Part one has a line per node, `name mac ip`. A line that begins with the two characters `\#` ends it. Part two begins
 with `device size` and goes on with a line per partition, `number size environment`. Sizes are in MB, which here as in
 fdisk, to which they were always handed, means 1024 x 1024 bytes. Empty lines and lines that begin with `#` say nothing.
+How a device may be named: `disk_identity`.
 """
 
 import re
@@ -10,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from kadeploy.inventory.v1 import node_pb2
+from kadeploy_cli.descriptions.disk_identity import NamedDisk, read_device
 from kadeploy_cli.descriptions.text import DescriptionFailure, Line, lines, shown
 
 MEBIBYTE = 1 << 20
 SEPARATOR = "\\#"
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*")
 MAC_ADDRESS = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-DEVICE = re.compile(r"[a-z][a-z0-9]{0,31}")
 MAXIMUM_NAME = 253
 MAXIMUM_MEBIBYTES = 1 << 40
 FIRST_LOGICAL = 5
@@ -51,6 +53,7 @@ class NodesFile:
 
     nodes: tuple[NodeLine, ...]
     device: str
+    identity: node_pb2.DiskIdentity | None = None
     disk_size_bytes: int
     disk_line: int = field(default=0, compare=False)
     partitions: tuple[PartitionLine, ...]
@@ -65,10 +68,15 @@ def parse(text: str, source: str, *, gpt: bool = False) -> NodesFile:
         raise DescriptionFailure(
             source, 0, 'ends after the separator; a line "device size" is expected, such as sda 80000'
         )
-    device, disk_size = _disk(disk)
+    named, disk_size = _disk(disk)
     partitions = _partitions(given, source, gpt=gpt)
     return NodesFile(
-        nodes=nodes, device=device, disk_size_bytes=disk_size, disk_line=disk.number, partitions=partitions
+        nodes=nodes,
+        device=named.name,
+        identity=named.identity,
+        disk_size_bytes=disk_size,
+        disk_line=disk.number,
+        partitions=partitions,
     )
 
 
@@ -123,14 +131,11 @@ def _node(line: Line) -> NodeLine:
     return NodeLine(name=name, mac_address=mac_address, ip_address=str(address), line=line.number)
 
 
-def _disk(line: Line) -> tuple[str, int]:
+def _disk(line: Line) -> tuple[NamedDisk, int]:
     words = line.text.split()
     if len(words) != 2:  # noqa: PLR2004
         raise line.failure(f'"device size" is expected, such as sda 80000 (size in MB), not {shown(line.text)}')
-    device = words[0].removeprefix("/dev/")
-    if not DEVICE.fullmatch(device):
-        raise line.failure(f"a device is expected, such as sda, not {shown(words[0])}")
-    return device, size_in_bytes(line, words[1])
+    return read_device(words[0], place=0, failure=line.failure), size_in_bytes(line, words[1])
 
 
 def _partitions(given: Iterator[Line], source: str, *, gpt: bool) -> tuple[PartitionLine, ...]:

@@ -11,7 +11,8 @@ from ipaddress import IPv4Address
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli.descriptions import cluster_profile, counted_words, partition_rules, yaml_text
 from kadeploy_cli.descriptions.described_nodes import DescribedNodes, Position
-from kadeploy_cli.descriptions.nodes_file import DEVICE, MAC_ADDRESS, MAXIMUM_NAME, NAME
+from kadeploy_cli.descriptions.disk_identity import NamedDisk, plain_name, read_device, read_match
+from kadeploy_cli.descriptions.nodes_file import MAC_ADDRESS, MAXIMUM_NAME, NAME
 from kadeploy_cli.descriptions.partition_rules import Declared
 from kadeploy_cli.descriptions.text import shown
 from kadeploy_cli.descriptions.yaml_text import Place
@@ -36,8 +37,8 @@ ROLES = {
     "prod": node_pb2.PARTITION_ROLE_PRODUCTION,
 }
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-SIZE = re.compile(r"([0-9]{1,15})\s*(MB|MiB|GiB|TiB)?")
-UNITS = {None: 1 << 20, "MB": 1 << 20, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+SIZE = re.compile(r"([0-9]{1,19})\s*(B|MB|MiB|GiB|TiB)?")
+UNITS = {None: 1 << 20, "B": 1, "MB": 1 << 20, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 MAXIMUM_BYTES = 1 << 60
 MAXIMUM_PARTITIONS = 128
 LINUX, SWAP, EXTENDED_ID = 0x83, 0x82, 0x05
@@ -182,21 +183,25 @@ def _uuid(place: Place, word: str) -> str:
 def _disks(place: Place) -> list[node_pb2.Disk]:
     disks: list[node_pb2.Disk] = []
     for entry in place.items():
-        disk = _disk(entry)
+        disk = _disk(entry, len(disks))
         if disk.device in {earlier.device for earlier in disks}:
             raise entry.failure(f"{disk.device} stands twice")
         disks.append(disk)
     return disks
 
 
-def _disk(entry: Place) -> node_pb2.Disk:
-    fields = entry.fields(("device", "size", "table", "partitions"))
-    for needed in ("device", "size"):
-        if needed not in fields:
-            raise entry.failure(f"{needed} is missing: a disk has device, size and partitions")
-    device = fields["device"].text().removeprefix("/dev/")
-    if not DEVICE.fullmatch(device):
-        raise fields["device"].failure(f"a device is expected, such as sda, not {shown(device)}")
+def _disk(entry: Place, number: int) -> node_pb2.Disk:
+    fields = entry.fields(("device", "match", "size", "table", "partitions"))
+    if "size" not in fields:
+        raise entry.failure("size is missing: a disk has device, size and partitions")
+    if "device" not in fields and "match" not in fields:
+        raise entry.failure("device is missing: a disk has device or match, size and partitions")
+    named = NamedDisk(name=plain_name(number))
+    if "device" in fields:
+        named = read_device(fields["device"].text(), place=number, failure=fields["device"].failure)
+    identity = named.identity or node_pb2.DiskIdentity()
+    if "match" in fields:
+        identity.MergeFrom(read_match(fields["match"], _size))
     table = TABLES[fields["table"].choice(tuple(TABLES))] if "table" in fields else node_pb2.PARTITION_TABLE_MBR
     gpt = table == node_pb2.PARTITION_TABLE_GPT
     size = _size(fields["size"])
@@ -206,7 +211,8 @@ def _disk(entry: Place) -> node_pb2.Disk:
     declared = [Declared(partition=_partition(each, gpt=gpt), failure=each.failure) for each in places]
     partition_rules.check(declared, disk_bytes=size, gpt=gpt)
     return node_pb2.Disk(
-        device=device,
+        device=named.name,
+        identity=identity if identity.ListFields() else None,
         size_bytes=size,
         partition_table=table,
         partitions=sorted((each.partition for each in declared), key=lambda partition: partition.number),

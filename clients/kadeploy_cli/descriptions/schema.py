@@ -7,7 +7,7 @@ addresses are as many as names, that partitions fit a disk, that a file exists.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kadeploy_cli.descriptions import cluster_profile, environment_words, nodes_yaml
+from kadeploy_cli.descriptions import cluster_profile, environment_words, nodes_yaml, power_driver
 from kadeploy_cli.descriptions.environment_file import MAXIMUM_MEBIBYTES, MAXIMUM_VERSION, MEBIBYTE, VISIBILITIES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -82,6 +82,20 @@ def cluster() -> Schema:
         "default_partition": _whole_number("The partition of a deployment that names none.", 1, LARGEST_PARTITION),
         "partition_on_deploy": _flag("Whether the partition table is written even if nobody asks."),
         "bmc_address": _text("{bmc} of nodes that name none; {name}, {node_short}, {domain} and {cluster} in it."),
+        "power": _object(
+            "Management controllers, for what commands has no template for.",
+            {
+                "driver": _choice("Their language.", power_driver.KINDS),
+                "user": _text("The account on them."),
+                "password_file": _text("A file on the deployer's host with its password."),
+                "address": _text('Where one answers; default: "{bmc}".'),
+                "cipher_suite": _whole_number("IPMI: ipmitool -C.", 0, LARGEST_BYTE),
+                "ca_file": _text("Redfish: the authority that signs their certificates."),
+                "accept_any_certificate": _flag("Redfish: whether any certificate will do."),
+                "system": _text("Redfish: the path of the system, where there are several."),
+            },
+            needed=("driver", "user", "password_file"),
+        ),
         "boot_method": _choice("How new systems boot.", cluster_profile.BOOT_METHODS),
     }
     return _whole("The profile of a cluster of Kadeploy", {key: _or_nothing(value) for key, value in keys.items()})
@@ -179,15 +193,26 @@ def _disks() -> Schema:
         },
         needed=("number", "size"),
     )
+    match = _object(
+        "Which of the machine's disks it is; all that is given has to hold.",
+        {
+            "serial": _text("As lsblk -o SERIAL shows it."),
+            "wwn": _text("As lsblk -o WWN shows it."),
+            "link": _text("Below /dev/disk: by-path/pci-0000:17:00.0-scsi-0:0:0:0."),
+            "kernel": _text("The device file: sdb, cciss/c0d0, mapper/mpatha."),
+            "size": _text("480103981056 B, or as for the disk; it may differ by 1 %."),
+        },
+    )
     disk = _object(
         "",
         {
-            "device": _text("What Linux calls it: sda."),
+            "device": _text("Its name: sda. Linux calls it so, too, where match says nothing."),
+            "match": match,
             "size": _text("80000 (MB of 1024 x 1024 bytes) or 500 GiB."),
             "table": _choice("Default: mbr.", nodes_yaml.TABLES),
             "partitions": _list("Its partitions.", partition),
         },
-        needed=("device", "size"),
+        needed=("size",),
     )
     return _list("The disks.", disk)
 

@@ -220,6 +220,9 @@ def show_one(session: Session, name: str) -> ExitCode:
             ("changed", output.local_time(node.update_time)),
         ]
     )
+    identified = [disk for disk in node.disks if disk.HasField("identity")]
+    if identified:
+        output.show_table(("DISK", "IS THE ONE WITH"), [(disk.device, identity_in_words(disk)) for disk in identified])
     rows = [_partition_row(disk, partition) for disk in node.disks for partition in disk.partitions]
     output.show_table(("PARTITION", "SIZE", "TABLE", "TYPE", "ROLE", "ENVIRONMENT"), rows)
     return ExitCode.OK
@@ -233,6 +236,15 @@ def _partition_row(disk: node_pb2.Disk, partition: node_pb2.Partition) -> tuple[
         f"{word(node_pb2.PartitionType.DESCRIPTOR, partition.type)} {partition.type_id:#04x}",
         word(node_pb2.PartitionRole.DESCRIPTOR, partition.role),
         partition.environment,
+    )
+
+
+def identity_in_words(disk: node_pb2.Disk) -> str:
+    """Returns what tells a disk from the others of its machine: "serial S3Z9, link by-path/pci-0000:17:00.0"."""
+    return ", ".join(
+        f"{field.name.replace('_', ' ').removesuffix(' bytes')} "
+        f"{output.size(value) if field.name == 'size_bytes' else value}"
+        for field, value in disk.identity.ListFields()
     )
 
 

@@ -1,5 +1,6 @@
 """kaaddnode, kadelnode and kanodes: the classic names and options for nodes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import click
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.nodes import actions as nodes
 from kadeploy_cli.nodes import names as node_names
-from kadeploy_cli.nodes import partitions
+from kadeploy_cli.nodes import node_states, partitions
 from kadeploy_cli.nodes.commands import chosen, registration_options
 from kadeploy_cli.nodes.names import node_options
 from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
+from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
 
 
@@ -41,7 +43,17 @@ def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[st
 
 
 @click.command(cls=ClassicCommand)
-@click.option("-listnode", "--listnode", "list_nodes", is_flag=True, help="List the nodes.")
+@click.option(
+    "-s", "--get-nodes-state", "states", is_flag=True, help="State of each node, who uses it, and what was last."
+)
+@click.option(
+    "-d", "--get-deployments-status", "deployments", is_flag=True, help="The deployments under way; with -w, this one."
+)
+@click.option("-r", "--get-reboots-status", "reboots", is_flag=True, help="The reboots and power changes under way.")
+@click.option("-p", "--get-powers-status", "powers", is_flag=True, help="The same.")
+@click.option("-a", "--get-all-status", "all_status", is_flag=True, help="All that is under way.")
+@click.option("-w", "--workflow-id", "workflow", default="", metavar="ID", help="With -d: only this deployment.")
+@click.option("-l", "-listnode", "--listnode", "list_nodes", is_flag=True, help="List the nodes.")
 @click.option(
     "-listpartition",
     "--listpartition",
@@ -81,6 +93,7 @@ def kanodes(
     session: Session,
     /,
     *,
+    workflow: str,
     list_nodes: bool,
     list_partitions: bool,
     removed: tuple[str, ...],
@@ -90,14 +103,19 @@ def kanodes(
     cluster: str,
     machines: tuple[str, ...],
     node_file: str | None,
+    **answers: bool,
 ) -> None:
-    """Lists nodes and what is installed on them; registers and removes nodes.
+    """Lists nodes, their state and what is installed on them; registers and removes nodes.
 
     -add takes nothing away: a node that stands there with another disk or other addresses is refused by name, and
     then none is registered.
     """
-    if list_nodes + list_partitions + bool(removed) + add != 1:
-        raise UsageFailure("one of -listnode, -listpartition, -add and -del HOST is needed")
+    # Version 3 took the id alone for the question after it.
+    answers["deployments"] |= bool(workflow) and not any(answers.values())
+    if list_nodes + list_partitions + bool(removed) + add + sum(answers.values()) != 1:
+        raise UsageFailure("one of -s, -d, -r, -p, -a, -listnode, -listpartition, -add and -del HOST is needed")
+    if workflow and not answers["deployments"]:
+        raise UsageFailure("-w goes with -d: it names a deployment")
     # What an option would not do must not look as if it did.
     if dry_run and not add:
         raise UsageFailure("--dry-run goes with -add")
@@ -111,5 +129,20 @@ def kanodes(
     if removed:
         finish(nodes.delete(session, node_names.required(removed, None)))
     wanted = str(node_names.from_options(machines, node_file))
+    if any(answers.values()):
+        if cluster and not answers["states"]:
+            raise UsageFailure("-z goes with -s and the lists")
+        finish(_answer(session, answers, wanted, cluster=cluster, workflow=workflow))
     show = nodes.show_list if list_nodes else partitions.show_list
     finish(show(session, wanted, cluster))
+
+
+def _answer(session: Session, answers: Mapping[str, bool], wanted: str, *, cluster: str, workflow: str) -> ExitCode:
+    """Answers what version 3's kanodes was asked."""
+    if answers["states"]:
+        return node_states.show_states(session, wanted, cluster)
+    if answers["deployments"]:
+        return node_states.show_deployments(session, wanted, workflow)
+    if not answers["all_status"]:
+        return node_states.show_operations(session, wanted)
+    return node_states.show_all(session, wanted)

@@ -10,6 +10,7 @@ from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.descriptions import cluster_profile, nodes_yaml
 from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.nodes import actions as nodes
+from kadeploy_cli.nodes import diagnosis
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -66,6 +67,14 @@ def list_nodes(session: Session, /, *, node_set: str, cluster: str) -> None:
 def show(session: Session, /, *, name: str) -> None:
     """Shows a node with its disks, partitions and commands."""
     finish(nodes.show_one(session, node_names.single(name) if name else name))
+
+
+@node.command()
+@click.argument("name", metavar="NODE")
+@command_options()
+def diagnose(session: Session, /, *, name: str) -> None:
+    """Says why a node did not come: where its last boot broke, and what shows it."""
+    finish(diagnosis.show(session, node_names.single(name)))
 
 
 @node.command()

@@ -38,3 +38,8 @@ def karights3() -> None:
 def kanodes3() -> None:
     """Shows the nodes and what is done to them."""
     guard.run("same_options:kanodes3", "kanodes3", package=PACKAGE)
+
+
+def kastat3() -> None:
+    """Shows what was done to the nodes."""
+    guard.run("same_options:kastat3", "kastat3", package=PACKAGE)

@@ -4,7 +4,7 @@ import click
 
 from kadeploy3_cli.deploying import kadeploy3
 from kadeploy3_cli.rebooting import kareboot3
-from kadeploy3_cli.same_options import kaenv3, kanodes3, karights3
+from kadeploy3_cli.same_options import kaenv3, kanodes3, karights3, kastat3
 from kadeploy3_cli.switching import kapower3
 from kadeploy3_cli.watching_console import kaconsole3
 
@@ -16,4 +16,5 @@ VERSION_3: tuple[click.Command, ...] = (
     kaenv3,
     karights3,
     kanodes3,
+    kastat3,
 )

@@ -1,4 +1,4 @@
-"""kaenv3, karights3 and kanodes3: the commands without the numeral have version 3's options already."""
+"""kaenv3, karights3, kanodes3 and kastat3: the commands without the numeral have version 3's options already."""
 
 import copy
 
@@ -6,6 +6,7 @@ import click
 
 from kadeploy3_cli import options
 from kadeploy_cli.environments.kaenv import kaenv
+from kadeploy_cli.history.kastat import kastat
 from kadeploy_cli.nodes.classic_commands import kanodes
 from kadeploy_cli.rights.classic_commands import karights
 
@@ -22,3 +23,4 @@ def _named(command: click.Command, name: str) -> click.Command:
 kaenv3 = _named(kaenv, "kaenv3")
 karights3 = _named(karights, "karights3")
 kanodes3 = _named(kanodes, "kanodes3")
+kastat3 = _named(kastat, "kastat3")

@@ -10,6 +10,7 @@ from kadeploy_web.answers import seconds, word
 
 STEPS_IN_ORDER = (
     "boot_deployment_environment",
+    "find_disk",
     "preinstall",
     "partition",
     "format",

@@ -9,6 +9,7 @@ from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
 from kadeploy_bootctl.app.boot_files import delete_unused_boot_files
 from kadeploy_bootctl.app.collector import PAUSE_SECONDS, Collector
 from kadeploy_bootctl.domain.boot_file import BootFile
+from kadeploy_bootctl.logs.log_files import LogFiles
 from kadeploy_bootctl.render import grub, pxelinux
 from kadeploy_bootctl.render.site import Site
 from kadeploy_bootctl.rpc.boot_file_servicer import BootFileServicer
@@ -109,6 +110,7 @@ def open_runtime(settings: Settings) -> Runtime:
             layout, grub=GrubMkimage(directory=settings.grub_directory), reserved_bytes=settings.reserved_bytes
         ),
         inspector=inspector,
+        logs=LogFiles(settings.boot_logs, clock=lambda: datetime.now(UTC)),
         site=site_of(settings),
         clock=lambda: datetime.now(UTC),
         maximum_file_bytes=settings.maximum_file_bytes,

@@ -82,6 +82,7 @@ class Settings:
         grub_directory: where the packages grub-pc-bin and grub-efi-amd64-bin are installed.
         uefi: whether the site has machines with UEFI, so that their loader must be there.
         http_url: where an HTTP server serves tftp_root, without a slash at its end; empty: all comes by TFTP.
+        boot_logs: logs of the DHCP, TFTP and HTTP servers of this host, to say where a boot broke.
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
@@ -106,6 +107,7 @@ class Settings:
     grub_directory: Path = Path("/usr/lib/grub")
     uefi: bool = True
     http_url: str = ""
+    boot_logs: tuple[Path, ...] = ()
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
@@ -152,6 +154,11 @@ def read_settings(table: Table) -> Settings:
         limits=read_limits(table.table("limits")),
         serial=_serial(table.table("serial")),
         labels=_labels(table.table("labels")),
+        boot_logs=table.paths(
+            "boot_logs",
+            doc="Logs of the DHCP, TFTP and HTTP servers of this host, to say where a boot broke; this service must "
+            "be able to read them (docs/troubleshooting.md).",
+        ),
         **_loaders(table.table("loaders")),
         tls=read_tls(table.table("tls"), service="bootctl"),
     )

@@ -16,11 +16,16 @@ from kadeploy_deployer.adapters.image_hosts import ImageHosts
 from kadeploy_deployer.adapters.image_store import FileImageStore
 from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory
 from kadeploy_deployer.adapters.power_commands import CommandPower
+from kadeploy_deployer.adapters.power_drivers import DrivenPower
+from kadeploy_deployer.adapters.power_ipmi import IpmiController
+from kadeploy_deployer.adapters.power_redfish import RedfishController
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
+from kadeploy_deployer.adapters.site_boot_watch import SiteBootWatch
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
+from kadeploy_deployer.domain.vocabulary import PowerDriverKind
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
@@ -100,16 +105,28 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
     await clock.synchronise()
     shell = SshRemoteShell(settings.ssh_private_key)
     # To the two others the deployer shows the certificate that it serves with.
-    boot = GrpcBoot(settings.bootctl_address, tls=settings.tls, insecure=settings.insecure)
-    inventory = GrpcInventory(settings.inventory_address, tls=settings.tls, insecure=settings.insecure)
+    boot = GrpcBoot(
+        settings.bootctl_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
+    )
+    inventory = GrpcInventory(
+        settings.inventory_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
+    )
     _close_cache(settings.cache_directory)
+    power, console = node_power(), CommandConsole()
     ports = StepPorts(
         shell=shell,
-        power=CommandPower(),
+        power=power,
         boot=RetryingBoot(boot, clock),
         images=image_store(settings),
         broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
         clock=clock,
+        boot_watch=SiteBootWatch(
+            console=console,
+            power=power,
+            read_servers=boot.server_log,
+            clock=clock,
+            most_consoles=settings.recorded_consoles,
+        ),
     )
     runner_settings = RunnerSettings(
         plan=PLAN,
@@ -125,7 +142,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             database,
             runner_settings,
             inventory,
-            console=CommandConsole(),
+            console=console,
             lease_seconds=settings.lease_seconds,
             history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
@@ -135,6 +152,16 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         await shell.close()
         await boot.close()
         await inventory.close()
+
+
+def node_power() -> DrivenPower:
+    """Returns what reaches nodes from outside: command templates and power drivers."""
+    commands = CommandPower()
+    controllers = {
+        PowerDriverKind.IPMI: IpmiController(commands),
+        PowerDriverKind.REDFISH: RedfishController(),
+    }
+    return DrivenPower(commands, controllers)
 
 
 def _close_cache(directory: Path) -> None:

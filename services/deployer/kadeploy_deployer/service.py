@@ -92,7 +92,7 @@ def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc
     callers = Callers(administrators)
     servicers: Sequence[object] = (
         DeploymentServicer(parts, callers),
-        ClusterStateServicer(parts.store),
+        ClusterStateServicer(parts, callers),
         NodeControlServicer(parts.control, callers),
     )
 

@@ -22,6 +22,7 @@ MOST_HOURS = 30 * 24.0
 MOST_DAYS = 36500.0
 LAST_PORT = 65535
 MOST_CHAINS = 100
+MOST_CONSOLES = 1000
 MOST_GATHER_SECONDS = 60.0
 
 
@@ -61,9 +62,11 @@ class Settings:
         address: where to listen.
         inventory_address: where the inventory listens.
         bootctl_address: where bootctl listens.
+        http_proxy: calls of both go through the proxy of the environment.
         administrators: users who administrate the site.
         lease_seconds: how long after its last sign of life a deployer's deployments are taken over.
         longest_wait_hours: how long a request may want to wait for its nodes.
+        recorded_consoles: how many serial consoles of nodes that boot are read at once; 0: none.
         history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
         images: where the files of environments may be.
         broadcast: how the image reaches the nodes.
@@ -81,10 +84,12 @@ class Settings:
     address: str = DEFAULT_ADDRESS
     inventory_address: str = "127.0.0.1:7401"
     bootctl_address: str = "127.0.0.1:7403"
+    http_proxy: bool = False
     administrators: frozenset[str] = frozenset({"root"})
     lease_seconds: float = 30.0
     longest_wait_hours: float = LONGEST_WAIT / HOUR
     history_days: float = 365.0
+    recorded_consoles: int = 50
     images: ImageSettings = field(default_factory=ImageSettings)
     broadcast: BroadcastSettings = BroadcastSettings()
     limits: Limits = DEFAULTS
@@ -127,6 +132,11 @@ def read_settings(table: Table) -> Settings:
         address=read_address(table, DEFAULT_ADDRESS),
         inventory_address=table.text("inventory_address", "127.0.0.1:7401", doc="Where the inventory listens."),
         bootctl_address=table.text("bootctl_address", "127.0.0.1:7403", doc="Where bootctl listens."),
+        http_proxy=table.flag(
+            "http_proxy",
+            False,
+            doc="Whether the way to both leads through the environment's proxy (https_proxy, http_proxy, no_proxy).",
+        ),
         administrators=read_administrators(
             table, who="they deploy on behalf of others and cancel anybody's deployment"
         ),
@@ -161,6 +171,14 @@ def read_settings(table: Table) -> Settings:
             unit="days",
             doc="How long the events of a deployment and what its scripts printed are kept after its end; 0: for "
             "ever. Who deployed what where, the end of each node and the times that `kastats` counts stay.",
+        ),
+        recorded_consoles=table.whole(
+            "recorded_consoles",
+            50,
+            least=0,
+            most=MOST_CONSOLES,
+            unit="consoles",
+            doc="How many serial consoles of nodes that boot are read at once, to say where a boot broke; 0: none.",
         ),
         images=read_images(table),
         broadcast=_broadcast(table.table("broadcast")),

@@ -68,13 +68,14 @@ def open_login_channel(address: str, *, ca: Path, insecure: bool = False) -> grp
 
 
 def open_aio_channel(
-    address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False
+    address: str, *, caller: str, tls: TlsFiles | None = None, insecure: bool = False, http_proxy: bool = False
 ) -> grpc.aio.Channel:
     """Returns an aio channel to a service, which follows renewed files. Arguments and errors as for open_channel."""
+    options = _options(http_proxy=http_proxy)
     if tls is not None and choose_transport(address, tls=tls, insecure=insecure) is Transport.TLS:
         files = tls
         return FollowingChannel(
-            files, lambda: grpc.aio.secure_channel(address, channel_credentials(files), options=_options())
+            files, lambda: grpc.aio.secure_channel(address, channel_credentials(files), options=options)
         )
     choose_transport(address, tls=tls, insecure=insecure)
     interceptors = [
@@ -83,7 +84,7 @@ def open_aio_channel(
         _AioStreamUnary(caller),
         _AioStreamStream(caller),
     ]
-    return grpc.aio.insecure_channel(address, options=_options(), interceptors=interceptors)
+    return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
 
 
 def _options(*, http_proxy: bool = False) -> tuple[tuple[str, int], ...]:

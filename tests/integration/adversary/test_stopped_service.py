@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
+from kadeploy_deployer.adapters.inventory_grpc import GrpcInventory, InventoryUnreachable
 from tests.tls_site import TlsSite
 
 pytestmark = [pytest.mark.integration, pytest.mark.thorough]
@@ -79,3 +80,21 @@ def test_a_proxy_of_the_environment_is_asked_when_the_settings_say_so_alone(
     assert (done.returncode, done.stdout.split()) == (0, ["node-1", "node-2"])
     through = listed(site, tmp_path, settings="http_proxy = true", variables=variables)
     assert through.returncode == 3
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "https_proxy", "grpc_proxy"])
+async def test_nor_does_a_service_ask_one(site: TlsSite, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    for name, value in {variable: NOWHERE, "no_proxy": "", "no_grpc_proxy": ""}.items():
+        monkeypatch.setenv(name, value)
+    ends = []
+    for wanted in (False, True):
+        inventory = GrpcInventory(
+            site.addresses["inventory"], tls=site.files("deployer"), call_seconds=5, http_proxy=wanted
+        )
+        try:
+            ends.append(str(await inventory.check_rights("node-1", user="alice")))
+        except InventoryUnreachable as error:
+            ends.append(error.reason)
+        finally:
+            await inventory.close()
+    assert ends == ["{'node-1': True}", InventoryUnreachable.reason]

@@ -105,7 +105,11 @@ def test_json_is_one_document_with_everything(run: Run) -> None:
     document = json.loads(result.stdout)
     assert document["state"] == "terminated"
     assert document["nodes"][0]["boot_id"] == "boot-of-node-1"
-    assert document["nodes"][0]["step_durations"][0] == {"step": "boot_deployment_environment", "duration": 1.5}
+    assert document["nodes"][0]["step_durations"][0] == {
+        "step": "boot_deployment_environment",
+        "duration": 1.5,
+        "attempts": 1,
+    }
 
 
 def test_300_nodes_are_at_most_60_lines_away_from_a_terminal(run: Run) -> None:

@@ -8,6 +8,8 @@ import pytest
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_cli.ka import ka
 from kadeploy_cli.nodes.classic_commands import kaaddnode, kadelnode, kanodes
+from kadeploy_cli.nodes.diagnosis import NEXT_STEPS
+from kadeploy_cli.terminal.plain import word
 from tests.fakes.site import Run, Site
 
 pytestmark = pytest.mark.integration
@@ -189,3 +191,27 @@ def test_only_administrators_register_and_others_are_told_so(site: Site, run: Ru
     result = run(kaaddnode, [str(nodes_file)])
     assert result.exit_code == 5
     assert "administrators" in result.stderr
+
+
+def test_a_diagnosis_says_the_place_the_evidence_and_what_to_do(site: Site, run: Run) -> None:
+    found = site.deployer.diagnosis
+    found.node, found.place = "node-7", deployer_service_pb2.BOOT_PLACE_DHCP_ANSWER
+    found.description = "it asked for an address, last at 22:13:20 UTC, and the DHCP server offered none"
+    evidence = found.evidence.add(text="dhcp request: DHCPDISCOVER(br0)", source="/var/log/dnsmasq.log")
+    evidence.time.FromSeconds(1_700_000_000)
+    found.problems.append("its power status is unknown: no command")
+    result = run(ka, ["node", "diagnose", "node-7"])
+    assert result.exit_code == 0, result.output
+    assert "boot:  it asked for an address, last at 22:13:20 UTC" in result.stdout
+    assert "dhcp request: DHCPDISCOVER(br0)  /var/log/dnsmasq.log" in result.stdout
+    assert "its power status is unknown" in result.stderr
+    assert "Give its hardware address to the DHCP server: `ka dhcp render`." in result.stderr
+    data = json.loads(run(ka, ["node", "diagnose", "node-7", "-o", "json"]).stdout)
+    assert (data["place"], data["evidence"][0]["time"]) == ("dhcp_answer", "2023-11-14T22:13:20Z")
+
+
+def test_every_place_has_a_next_step() -> None:
+    places = {
+        word(deployer_service_pb2.BootPlace.DESCRIPTOR, number) for number in deployer_service_pb2.BootPlace.values()
+    }
+    assert places - {""} == set(NEXT_STEPS)

@@ -116,6 +116,7 @@ def test_the_manuals_example_comes_back_exactly(run: Run, tmp_path: Path) -> Non
                     "device": "hda",
                     "size_bytes": 80000 * MIB,
                     "partition_table": "mbr",
+                    "identity": None,
                     "partitions": [
                         partition(1, 1500, "swap", "swap", 0x82),
                         partition(2, 10000, "deploy", "debian"),

@@ -344,3 +344,23 @@ async def test_what_is_longer_than_it_may_be_is_refused_and_leaves_nothing(site:
     assert await reason_of(site.deployments("alice").CancelDeployment(wanted)) == refused
     listed = await site.deployments("bob").ListDeployments(deployer_service_pb2.ListDeploymentsRequest())
     assert list(listed.deployments) == []
+
+
+async def test_a_node_is_diagnosed_for_who_may_ask(site: Site) -> None:
+    wanted = deployer_service_pb2.GetNodeDiagnosisRequest(node="node1")
+    found = await site.states.GetNodeDiagnosis(wanted)
+    assert found.node == "node1"
+    assert found.power_state == deployer_service_pb2.POWER_STATE_ON
+    assert found.deployment_id == ""
+    assert list(found.problems) == ["bootctl's settings name no logs of the boot servers (boot_logs)"]
+    created = await site.deployments("alice").CreateDeployment(request())
+    await watch(site, created.id)
+    assert (await site.states.GetNodeDiagnosis(wanted)).deployment_id == created.id
+    site.power.on["node1"] = False
+    off = await site.states.GetNodeDiagnosis(wanted)
+    assert (off.place, off.description) == (deployer_service_pb2.BOOT_PLACE_POWER, "the machine has no power")
+    several = deployer_service_pb2.GetNodeDiagnosisRequest(node="node[1-2]")
+    assert await reason_of(site.states.GetNodeDiagnosis(several)) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_CONTROL",
+    )

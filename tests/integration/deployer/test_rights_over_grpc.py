@@ -158,7 +158,7 @@ class RevokingInventory(GrpcInventory):
 
 
 @pytest.mark.parametrize(
-    ("check", "step"), [(1, "boot_deployment_environment"), (3, "format"), (7, "boot_files"), (8, "boot_new_system")]
+    ("check", "step"), [(1, "boot_deployment_environment"), (4, "format"), (8, "boot_files"), (9, "boot_new_system")]
 )
 async def test_a_right_that_is_revoked_in_the_middle_ends_the_deployment_for_its_node(
     check: int, step: str, tmp_path: Path, inventory: ServedInventory

@@ -1,10 +1,12 @@
 """ClusterService over a real server, on both databases."""
 
+from typing import Any
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from kadeploy.inventory.v1 import cluster_pb2, inventory_service_pb2
+from kadeploy.inventory.v1 import cluster_pb2, inventory_service_pb2, power_driver_pb2
 from tests.integration.inventory.conftest import Site
 from tests.integration.inventory.requests import (
     a_node,
@@ -52,6 +54,45 @@ def test_a_cluster_is_created_and_read_and_counts_its_nodes(site: Site) -> None:
     assert read.profile == created.profile
     assert (read.profile.default_device, read.profile.default_partition) == ("vda", 3)
     assert dict(read.profile.mkfs_options) == {"ext4": "-q"}
+
+
+IPMI: dict[str, Any] = {
+    "kind": power_driver_pb2.POWER_DRIVER_KIND_IPMI,
+    "user": "admin",
+    "password_file": "/etc/kadeploy/bmc",
+}
+
+
+def test_a_power_driver_is_kept_and_reaches_the_deployer(site: Site) -> None:
+    driver = power_driver_pb2.PowerDriver(**IPMI, address="{name}-mgmt:6230", cipher_suite=17)
+    create(site, "big", power_driver=driver)
+    assert get(site, "big").profile.power_driver == driver
+    assert not get(site, "default").profile.HasField("power_driver")
+    site.root.nodes.RegisterNodes(registering(a_node(1, cluster="big")))
+    asked = inventory_service_pb2.ResolveDeploymentRequest(user="alice", nodes="node-1")
+    assert site.deployer.resolution.ResolveDeployment(asked).clusters[0].profile.power_driver == driver
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"kind": 0}, "kind"),
+        ({"user": ""}, "user"),
+        ({"user": "-v"}, "user"),
+        ({"password_file": "bmc"}, "password_file"),
+        ({"password_file": ""}, "password_file"),
+        ({"address": "{nmae}"}, "address"),
+        ({"address": "-H"}, "address"),
+        ({"cipher_suite": 300}, "cipher_suite"),
+        ({"system": "/redfish/v1/Systems/1"}, "kind"),
+        ({"kind": power_driver_pb2.POWER_DRIVER_KIND_REDFISH, "cipher_suite": 3}, "cipher_suite"),
+        ({"kind": power_driver_pb2.POWER_DRIVER_KIND_REDFISH, "system": "Systems/1"}, "system"),
+    ],
+)
+def test_a_power_driver_that_cannot_work_is_refused(site: Site, changes: dict[str, Any], field: str) -> None:
+    driver = power_driver_pb2.PowerDriver(**{**IPMI, **changes})
+    refused = refusal(lambda: create(site, "big", power_driver=driver))
+    assert f"cluster.profile.power_driver.{field}" in {violation.field for violation in refused.violations}
 
 
 def test_a_second_cluster_of_that_name_is_refused(site: Site) -> None:

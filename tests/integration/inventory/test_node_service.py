@@ -57,6 +57,47 @@ def test_a_registered_site_can_be_read_by_every_user(site: Site) -> None:
     assert [partition.type_id for partition in node.disks[0].partitions] == [0x82, 0x83, 0x83]
 
 
+IDENTITY = node_pb2.DiskIdentity(
+    serial="S3Z9 NB0K1",
+    wwn="0x5000c500a1b2c3d4",
+    link="by-path/pci-0000:17:00.0-scsi-0:0:0:0",
+    kernel_name="cciss/c0d0",
+    size_bytes=480103981056,
+)
+
+
+def test_what_a_disk_is_known_by_is_kept(site: Site) -> None:
+    known = node_pb2.Disk(device="sdb", size_bytes=SDA.size_bytes, partitions=SDA.partitions, identity=IDENTITY)
+    described = a_node(1, disks=[SDA, known])
+    site.root.nodes.RegisterNodes(registering(described))
+    plain, identified = get(site.alice, "node-1").disks
+    assert (plain.HasField("identity"), identified.identity) == (False, IDENTITY)
+    assert list(site.root.nodes.RegisterNodes(registering(described)).created) == []
+    changed = a_node(
+        1, disks=[SDA, node_pb2.Disk(device="sdb", size_bytes=GIB, identity=node_pb2.DiskIdentity(wwn="0x1"))]
+    )
+    assert refusal(lambda: site.root.nodes.RegisterNodes(registering(changed))).reason == "NODE_EXISTS"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("serial", " S1", "must not begin or end with a blank"),
+        ("wwn", "0" * 129, "must not be longer than 128 characters"),
+        ("link", "by-path/../../../etc/passwd", "is no link such as by-path/"),
+        ("link", "by-uuid/1", "is no link such as by-path/"),
+        ("kernel_name", "../sda", "is no device file of a disk such as sda"),
+        ("size_bytes", -1, "must be positive"),
+    ],
+)
+def test_what_can_be_no_identity_is_refused(site: Site, field: str, value: Any, sentence: str) -> None:
+    identity = node_pb2.DiskIdentity(**{field: value})
+    disk = node_pb2.Disk(device="sda", size_bytes=SDA.size_bytes, identity=identity)
+    refused = refusal(lambda: site.root.nodes.RegisterNodes(registering(a_node(1, disks=[disk]))))
+    assert refused.violations[0].field == f"nodes[0].disks[0].identity.{field}"
+    assert sentence in refused.violations[0].description
+
+
 def test_registering_again_changes_nothing(site: Site) -> None:
     first = site.root.nodes.RegisterNodes(registering(a_node(1)))
     second = site.root.nodes.RegisterNodes(registering(a_node(1, mac_address="52-54-00-00-00-01"), a_node(2)))

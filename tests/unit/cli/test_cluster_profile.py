@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kadeploy.inventory.v1 import cluster_pb2, environment_pb2
+from kadeploy.inventory.v1 import cluster_pb2, environment_pb2, power_driver_pb2
 from kadeploy_cli.descriptions import cluster_profile
 from kadeploy_cli.descriptions.text import DescriptionFailure
 
@@ -32,6 +32,7 @@ default_device: /dev/vda
 default_partition: 0x3
 partition_on_deploy: yes
 boot_method: grub
+power: {driver: ipmi, user: admin, password_file: /etc/kadeploy/bmc, cipher_suite: 17}
 bmc_address: '{node_short}-bmc'
 """
 
@@ -114,3 +115,33 @@ def test_any_text_is_read_or_refused_with_a_sentence(text: str) -> None:
     except DescriptionFailure as failure:
         said = failure.message
     assert said.startswith("p.yaml")
+
+
+def test_a_power_driver_is_read() -> None:
+    text = (
+        "power: {driver: redfish, user: admin, password_file: /etc/kadeploy/bmc, address: '{name}-mgmt:8443', "
+        "ca_file: /etc/kadeploy/bmc-ca.pem, system: /redfish/v1/Systems/1}\n"
+    )
+    profile, fields = parse(text)
+    assert fields == ["power_driver"]
+    assert profile.power_driver == power_driver_pb2.PowerDriver(
+        kind=power_driver_pb2.POWER_DRIVER_KIND_REDFISH,
+        user="admin",
+        password_file="/etc/kadeploy/bmc",
+        address="{name}-mgmt:8443",
+        ca_file="/etc/kadeploy/bmc-ca.pem",
+        system="/redfish/v1/Systems/1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("power: {driver: ipmi, user: admin}\n", "password_file is missing: power has driver, user and password_file"),
+        ("power: {driver: snmp, user: a, password_file: /a}\n", "ipmi"),
+        ("power: {driver: ipmi, user: a, password_file: /a, password: b}\n", "password"),
+    ],
+)
+def test_a_power_driver_that_cannot_be_is_told(text: str, sentence: str) -> None:
+    with pytest.raises(DescriptionFailure, match=sentence):
+        parse(text)

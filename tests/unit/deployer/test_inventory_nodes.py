@@ -4,16 +4,28 @@ from typing import Any
 
 import pytest
 
-from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2
+from kadeploy.inventory.v1 import (
+    cluster_pb2,
+    command_template_pb2,
+    inventory_service_pb2,
+    node_pb2,
+    power_driver_pb2,
+)
 from kadeploy_deployer.adapters.inventory_nodes import NodeReader
 from kadeploy_deployer.ports import ResolvedNode
 
 
-def answer(*numbers: int, reboot: str = "", allowed: bool = True, partition: int = 3, **changes: Any) -> Any:
+def answer(
+    *numbers: int, reboot: str = "", driver: str = "", allowed: bool = True, partition: int = 3, **changes: Any
+) -> Any:
     node: dict[str, Any] = {"mac_address": "02:00:00:00:00:01", "ip_address": "10.0.0.1", "cluster": "big"} | changes
     commands = command_template_pb2.CommandTemplates()
     if reboot:
         commands.hard_reboot.arguments.append(reboot)
+    profile = cluster_pb2.ClusterProfile(commands=commands)
+    if driver:
+        kind = power_driver_pb2.POWER_DRIVER_KIND_IPMI
+        profile.power_driver.MergeFrom(power_driver_pb2.PowerDriver(kind=kind, user="a", password_file=driver))
     return inventory_service_pb2.ResolveDeploymentResponse(
         nodes=[
             inventory_service_pb2.ResolvedNode(
@@ -25,7 +37,7 @@ def answer(*numbers: int, reboot: str = "", allowed: bool = True, partition: int
             )
             for number in numbers
         ],
-        clusters=[cluster_pb2.Cluster(name="big", profile=cluster_pb2.ClusterProfile(commands=commands))],
+        clusters=[cluster_pb2.Cluster(name="big", profile=profile)],
     )
 
 
@@ -49,6 +61,7 @@ def test_the_same_message_is_read_once() -> None:
         {"labels": {"rack": "a"}},
         {"disks": [node_pb2.Disk(device="sda", size_bytes=1)]},
         {"reboot": "ipmitool"},
+        {"driver": "bmc"},
         {"cluster": "small"},
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from kadeploy_lab import LabError, network, plan, services
 from kadeploy_lab.accelerator import Accelerator
-from kadeploy_lab.hardware import Hardware
+from kadeploy_lab.hardware import Hardware, disk_arguments
 from kadeploy_lab.machine import machine_argv, machine_spec
 
 NODES = plan.plan_nodes("demo", Path("/srv/lab"), 2)
@@ -41,7 +41,7 @@ def test_a_machine_boots_from_its_network_card_and_logs_its_serial_port() -> Non
             "-drive",
             "file=/srv/lab/nodes/node-1/disk.img,format=raw,if=none,id=disk0-image,cache=unsafe,discard=unmap",
         ),
-        *("-device", "virtio-blk-pci,id=disk0,drive=disk0-image,bootindex=2"),
+        *("-device", "virtio-blk-pci,serial=kalab0,id=disk0,drive=disk0-image,bootindex=2"),
         *("-device", "virtio-rng-pci"),
         *("-chardev", CHARDEV),
         *("-serial", "chardev:serial0"),
@@ -55,7 +55,7 @@ def test_a_machine_told_to_boot_from_disk_tries_its_disk_first() -> None:
 
     argv = machine_argv(spec, first="disk")
 
-    assert "virtio-blk-pci,id=disk0,drive=disk0-image,bootindex=0" in argv
+    assert "virtio-blk-pci,serial=kalab0,id=disk0,drive=disk0-image,bootindex=0" in argv
     assert "virtio-net-pci,id=card0,netdev=net0,mac=52:54:00:4b:00:01,bootindex=1" in argv
 
 
@@ -76,14 +76,18 @@ def test_a_machine_boots_from_the_second_of_two_cards() -> None:
 @pytest.mark.parametrize(
     ("controller", "firmware", "expected"),
     [
-        ("ahci", "bios", ["ahci,id=controller", "ide-hd,bus=controller.0,id=disk0,drive=disk0-image,bootindex=2"]),
-        ("ahci", "uefi", ["ide-hd,bus=ide.0,id=disk0,drive=disk0-image,bootindex=2"]),
+        (
+            "ahci",
+            "bios",
+            ["ahci,id=controller", "ide-hd,bus=controller.0,serial=kalab0,id=disk0,drive=disk0-image,bootindex=2"],
+        ),
+        ("ahci", "uefi", ["ide-hd,bus=ide.0,serial=kalab0,id=disk0,drive=disk0-image,bootindex=2"]),
         (
             "megasas-gen2",
             "bios",
             [
                 "megasas-gen2,id=controller",
-                "scsi-hd,bus=controller.0,scsi-id=0,id=disk0,drive=disk0-image,bootindex=2",
+                "scsi-hd,bus=controller.0,scsi-id=0,serial=kalab0,id=disk0,drive=disk0-image,bootindex=2",
             ],
         ),
         ("nvme", "uefi", ["nvme,serial=kalab0,id=disk0,drive=disk0-image,bootindex=2"]),
@@ -97,8 +101,8 @@ def test_each_disk_has_a_file_of_its_own() -> None:
     (node,) = plan.plan_nodes("demo", Path("/srv/lab"), 1, hardware={"node-1": Hardware(disks=2)})
     assert [path.name for path in node.disks] == ["disk.img", "disk-2.img"]
     assert devices(Hardware(disks=2))[1:] == [
-        "virtio-blk-pci,id=disk0,drive=disk0-image,bootindex=2",
-        "virtio-blk-pci,id=disk1,drive=disk1-image,bootindex=3",
+        "virtio-blk-pci,serial=kalab0,id=disk0,drive=disk0-image,bootindex=2",
+        "virtio-blk-pci,serial=kalab1,id=disk1,drive=disk1-image,bootindex=3",
     ]
 
 
@@ -202,4 +206,14 @@ def test_the_network_has_a_bridge_a_tap_and_a_bmc_address_per_node() -> None:
         "link set tap1 master br0 up",
         "addr add 172.31.1.11/32 dev lo",
         "link set br0 up",
+    ]
+
+
+def test_disks_that_swap_are_found_in_the_other_order_and_keep_their_serial_numbers() -> None:
+    words = disk_arguments(
+        Hardware(disks=2), ["a.img", "b.img"], on_q35=False, indexes={"disk0": 2, "disk1": 3}, swapped=True
+    )
+    assert [word for word in words if word.startswith("virtio")] == [
+        "virtio-blk-pci,serial=kalab1,id=disk1,drive=disk1-image,bootindex=3",
+        "virtio-blk-pci,serial=kalab0,id=disk0,drive=disk0-image,bootindex=2",
     ]

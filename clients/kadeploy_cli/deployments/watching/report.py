@@ -1,12 +1,13 @@
 """How a deployment ended: the classic table of nodes, the time of each step, and the exit status."""
 
+import re
 from statistics import median
 
 from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_cli.deployments.watching.failure_groups import group_failures
 from kadeploy_cli.deployments.watching.progress import DeploymentProgress
 from kadeploy_cli.deployments.watching.steps import step_words
-from kadeploy_cli.terminal import output
+from kadeploy_cli.terminal import advice, output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import word
 from kadeploy_nodeset import NodeSetError, expand, fold
@@ -60,8 +61,23 @@ def show(deployment: deployment_pb2.Deployment) -> None:
         output.show_table(("Node", "State", "Error description"), rows)
     else:
         output.show_table(("Nodes", "Count", "State", "Error description"), _grouped(deployment))
+    _show_advice(deployment)
     show_times(deployment)
     output.show_fields([("\ndeployment", _summary(deployment))])
+
+
+def _show_advice(deployment: deployment_pb2.Deployment) -> None:
+    """Says what to try, once for each reason."""
+    first: dict[str, str] = {}
+    for node in deployment.nodes:
+        if node.state != deployment_pb2.PARTITION_STATE_DEPLOYED and node.reason:
+            first.setdefault(word(deployment_pb2.FailureReason.DESCRIPTOR, node.reason), node.node)
+    for reason, name in first.items():
+        hint = advice.FAILURES.get(reason, "")
+        # As words alone: parts of other words stay what they are.
+        hint = re.sub(r"\bNODE\b", name, re.sub(r"\bID\b", deployment.id, hint))
+        if hint:
+            output.say(f"{reason.replace('_', ' ')}: {hint}")
 
 
 def _grouped(deployment: deployment_pb2.Deployment) -> list[tuple[str, str, str, str]]:

@@ -2,6 +2,7 @@
 
 STEPS = (
     "boot_deployment_environment",
+    "find_disk",
     "preinstall",
     "partition",
     "format",

@@ -12,8 +12,8 @@ write_release
 # The loader of a raw image knows its root by its label, and two copies on one disk would have the same.
 loader=$target/boot/extlinux/extlinux.conf
 loader_of_uefi=$target/boot/grub/grub.cfg
-[ ! -f "$loader_of_uefi" ] || sed -i "s|root=/dev/[^ ]*|root=$KADEPLOY_DEPLOY_PART|" "$loader_of_uefi"
-[ ! -f "$loader" ] || sed -i "s|root=LABEL=[^ ]*|root=$KADEPLOY_DEPLOY_PART|" "$loader"
+[ ! -f "$loader_of_uefi" ] || sed -i "s|root=/dev/[^ ]*|root=${KADEPLOY_ROOT:-$KADEPLOY_DEPLOY_PART}|" "$loader_of_uefi"
+[ ! -f "$loader" ] || sed -i "s|root=LABEL=[^ ]*|root=${KADEPLOY_ROOT:-$KADEPLOY_DEPLOY_PART}|" "$loader"
 
 key=$target/etc/dropbear/dropbear_ed25519_host_key
 mkdir -p "$target/etc/dropbear" "$target/etc/ssh"

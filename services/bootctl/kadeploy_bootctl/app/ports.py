@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kadeploy_bootctl.domain.boot_entry import BootEntry, BootNode
 from kadeploy_bootctl.domain.boot_file import BootFile
+from kadeploy_bootctl.domain.boot_log import BootLog
 from kadeploy_bootctl.domain.finding import Finding
 from kadeploy_bootctl.domain.grub_image import GrubImage
 from kadeploy_edge.errors import DomainError
@@ -110,6 +111,14 @@ class GrubImages(Protocol):
 
     def delete_unused(self, used: frozenset[str], *, now: datetime, keep: timedelta) -> None:
         """Removes the images that are older than `keep` and not among the names in `used`."""
+        ...
+
+
+class BootLogReader(Protocol):
+    """What the servers of this host have logged of machines that boot."""
+
+    def read(self) -> BootLog:
+        """Returns what the logs say now; one that cannot be read is named."""
         ...
 
 

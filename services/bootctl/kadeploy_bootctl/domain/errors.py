@@ -19,6 +19,16 @@ class InvalidBootEntry(Invalid):
         )
 
 
+class InvalidBootLogRequest(Invalid):
+    """The moment from which a boot log is wanted is none."""
+
+    reason = "INVALID_BOOT_LOG_REQUEST"
+
+    def __init__(self) -> None:
+        violation = FieldViolation(field="start_time", description="is no time from the year 1 to 9999")
+        super().__init__("start_time is no time from the year 1 to 9999", violations=(violation,))
+
+
 class CustomTargetDenied(Denied):
     """A custom target comes from a caller who is not an administrator."""
 

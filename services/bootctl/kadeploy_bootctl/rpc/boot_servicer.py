@@ -4,9 +4,10 @@ import grpc
 from google.rpc import status_pb2
 
 from kadeploy.bootctl.v1 import bootctl_service_pb2, bootctl_service_pb2_grpc
-from kadeploy_bootctl.app import boot_entries
+from kadeploy_bootctl.app import boot_entries, boot_logs
 from kadeploy_bootctl.app.boot_entries import Requester
 from kadeploy_bootctl.rpc.boot_entry_messages import entry_from_message, entry_message
+from kadeploy_bootctl.rpc.boot_log_messages import boot_log_message, start_time
 from kadeploy_bootctl.rpc.runtime import Runtime
 from kadeploy_edge import page_token
 from kadeploy_edge.caller import current_caller
@@ -54,6 +55,15 @@ class BootServicer(bootctl_service_pb2_grpc.BootServiceServicer):
                 for path in self._runtime.entries.paths(written.entry.node)
             ],
         )
+
+    def GetBootLog(
+        self, request: bootctl_service_pb2.GetBootLogRequest, context: grpc.ServicerContext
+    ) -> bootctl_service_pb2.GetBootLogResponse:
+        """Returns what this host's servers have logged of a machine."""
+        log = boot_logs.get_boot_log(
+            request.mac_address, request.ip_address, since=start_time(request), logs=self._runtime.logs
+        )
+        return boot_log_message(log)
 
     def ListBootEntries(
         self, request: bootctl_service_pb2.ListBootEntriesRequest, context: grpc.ServicerContext

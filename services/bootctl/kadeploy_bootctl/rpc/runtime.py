@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kadeploy_bootctl.app.ports import Clock, EntryStore, FileStore, GrubImages, TreeInspector
+from kadeploy_bootctl.app.ports import BootLogReader, Clock, EntryStore, FileStore, GrubImages, TreeInspector
 from kadeploy_bootctl.render.site import Site
 from kadeploy_edge.caller import Caller
 
@@ -16,6 +16,7 @@ class Runtime:
     files: FileStore
     images: GrubImages
     inspector: TreeInspector
+    logs: BootLogReader
     site: Site
     clock: Clock
     maximum_file_bytes: int

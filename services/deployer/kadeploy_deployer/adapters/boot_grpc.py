@@ -8,6 +8,7 @@ import grpc
 from typing_extensions import override
 
 from kadeploy.bootctl.v1 import boot_entry_pb2, bootctl_service_pb2, bootctl_service_pb2_grpc
+from kadeploy_deployer.adapters.boot_log_messages import server_log
 from kadeploy_deployer.adapters.file_parts import file_parts
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.vocabulary import Firmware
@@ -25,6 +26,7 @@ from kadeploy_deployer.ports import (
     BootTarget,
     BootUnreachable,
 )
+from kadeploy_deployer.ports.boot_watch import ServerLog
 from kadeploy_edge.channel import open_aio_channel
 from kadeploy_edge.status import RemoteError, from_rpc_error, from_status
 from kadeploy_edge.tls import TlsFiles
@@ -55,6 +57,7 @@ class GrpcBoot(Boot):
         upload_seconds: float = UPLOAD_SECONDS,
         tls: TlsFiles | None = None,
         insecure: bool = False,
+        http_proxy: bool = False,
     ) -> None:
         """Opens the channel; nothing is sent yet.
 
@@ -64,12 +67,13 @@ class GrpcBoot(Boot):
             upload_seconds: deadline of an upload.
             tls: the deployer's own certificate, for TCP.
             insecure: plain text on loopback.
+            http_proxy: go through the proxy of the environment.
         """
         self._address = address
         self._call_seconds = call_seconds
         self._upload_seconds = upload_seconds
         self._threads = FileThreads(in_all=UPLOADS, per_user=UPLOADS)
-        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
+        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure, http_proxy=http_proxy)
         self._boot = bootctl_service_pb2_grpc.BootServiceStub(self._channel)
         self._files = bootctl_service_pb2_grpc.BootFileServiceStub(self._channel)
 
@@ -132,6 +136,17 @@ class GrpcBoot(Boot):
             broken.append(error)
         if broken:
             raise BootError(f"{description} cannot be uploaded: {path}: {broken[0].strerror}") from broken[0]
+
+    async def server_log(self, node: NodeSnapshot, since: float) -> ServerLog:
+        """Returns what the servers of bootctl's host have logged of a node since a time. Raises nothing."""
+        request = bootctl_service_pb2.GetBootLogRequest(mac_address=node.mac_address, ip_address=node.ip_address)
+        request.start_time.FromNanoseconds(int(since * 1e9))
+        try:
+            answer = await self._boot.GetBootLog(request, timeout=self._call_seconds)
+        except grpc.RpcError as error:
+            cause = _cause(from_rpc_error(error), self._address)
+            return ServerLog(problems=(f"the logs of the boot servers cannot be read: {cause}",))
+        return server_log(answer)
 
     async def close(self) -> None:
         """Closes the channel."""

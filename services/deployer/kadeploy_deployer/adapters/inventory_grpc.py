@@ -32,7 +32,13 @@ class GrpcInventory(Inventory):
     """Speaks to one inventory."""
 
     def __init__(
-        self, address: str, *, call_seconds: float = CALL_SECONDS, tls: TlsFiles | None = None, insecure: bool = False
+        self,
+        address: str,
+        *,
+        call_seconds: float = CALL_SECONDS,
+        tls: TlsFiles | None = None,
+        insecure: bool = False,
+        http_proxy: bool = False,
     ) -> None:
         """Opens the channel; nothing is sent yet.
 
@@ -41,10 +47,11 @@ class GrpcInventory(Inventory):
             call_seconds: deadline of a call.
             tls: the deployer's own certificate, for TCP.
             insecure: plain text on loopback.
+            http_proxy: go through the proxy of the environment.
         """
         self._address = address
         self._call_seconds = call_seconds
-        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure)
+        self._channel = open_aio_channel(address, caller="deployer", tls=tls, insecure=insecure, http_proxy=http_proxy)
         self._environments = inventory_service_pb2_grpc.EnvironmentServiceStub(self._channel)
         self._stub = inventory_service_pb2_grpc.ResolutionServiceStub(self._channel)
         self._nodes = NodeReader()

@@ -3,11 +3,18 @@
 from collections.abc import Mapping
 from typing import Final
 
-from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2
+from kadeploy.inventory.v1 import cluster_pb2, command_template_pb2, inventory_service_pb2, node_pb2, power_driver_pb2
 from kadeploy_deployer.adapters.command_template import default_controller
 from kadeploy_deployer.adapters.enum_words import word
-from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot, PartitionSnapshot
-from kadeploy_deployer.domain.vocabulary import Firmware, PartitionRole, PartitionTable, PartitionType
+from kadeploy_deployer.domain.snapshot import (
+    CommandSnapshot,
+    DiskIdentity,
+    DiskSnapshot,
+    NodeSnapshot,
+    PartitionSnapshot,
+    PowerDriverSnapshot,
+)
+from kadeploy_deployer.domain.vocabulary import Firmware, PartitionRole, PartitionTable, PartitionType, PowerDriverKind
 from kadeploy_deployer.ports import ResolvedNode
 
 MOST: Final = 50_000
@@ -43,6 +50,12 @@ _ROLES: Final[Mapping[int, PartitionRole]] = {
 }
 
 
+_POWER_DRIVERS: Final[Mapping[int, PowerDriverKind]] = {
+    power_driver_pb2.POWER_DRIVER_KIND_IPMI: PowerDriverKind.IPMI,
+    power_driver_pb2.POWER_DRIVER_KIND_REDFISH: PowerDriverKind.REDFISH,
+}
+
+
 class NodeReader:
     """Reads the nodes of answers.
 
@@ -58,7 +71,10 @@ class NodeReader:
         """Returns the nodes of an answer, in its order."""
         profiles = inventory_service_pb2.ResolveDeploymentResponse()
         for cluster in response.clusters:
-            profiles.clusters.add(name=cluster.name).profile.commands.CopyFrom(cluster.profile.commands)
+            profile = profiles.clusters.add(name=cluster.name).profile
+            profile.commands.CopyFrom(cluster.profile.commands)
+            if cluster.profile.HasField("power_driver"):
+                profile.power_driver.CopyFrom(cluster.profile.power_driver)
         commands = profiles.SerializeToString(deterministic=True)
         known, new = self._known, dict[tuple[bytes, bytes], ResolvedNode]()
         shared = _Shared({cluster.name: cluster.profile for cluster in response.clusters})
@@ -88,6 +104,7 @@ class _Shared:
         self._clusters = clusters
         self._disks: dict[tuple[bytes, ...], tuple[DiskSnapshot, ...]] = {}
         self._commands: dict[tuple[str, bytes], CommandSnapshot] = {}
+        self._drivers: dict[str, PowerDriverSnapshot | None] = {}
 
     def disks(self, node: node_pb2.Node) -> tuple[DiskSnapshot, ...]:
         """Returns the disks of a node."""
@@ -103,6 +120,13 @@ class _Shared:
             profile = self._clusters.get(node.cluster, cluster_pb2.ClusterProfile())
             self._commands[key] = _commands(node.commands, profile.commands)
         return self._commands[key]
+
+    def power_driver(self, cluster: str) -> PowerDriverSnapshot | None:
+        """Returns the power driver of a cluster; None: it has none."""
+        if cluster not in self._drivers:
+            profile = self._clusters.get(cluster, cluster_pb2.ClusterProfile())
+            self._drivers[cluster] = _power_driver(profile.power_driver) if profile.HasField("power_driver") else None
+        return self._drivers[cluster]
 
 
 def _resolved(message: inventory_service_pb2.ResolvedNode, shared: _Shared) -> ResolvedNode:
@@ -122,6 +146,7 @@ def _resolved(message: inventory_service_pb2.ResolvedNode, shared: _Shared) -> R
         labels=dict(node.labels),
         disks=shared.disks(node),
         commands=shared.commands(node),
+        power_driver=shared.power_driver(node.cluster),
     )
     return ResolvedNode(name=message.name, snapshot=snapshot, allowed=message.allowed)
 
@@ -142,6 +167,26 @@ def _disk(message: node_pb2.Disk) -> DiskSnapshot:
             )
             for part in sorted(message.partitions, key=lambda part: part.number)
         ),
+        identity=DiskIdentity(
+            serial=message.identity.serial,
+            wwn=message.identity.wwn,
+            link=message.identity.link,
+            kernel_name=message.identity.kernel_name,
+            size_bytes=message.identity.size_bytes,
+        ),
+    )
+
+
+def _power_driver(message: power_driver_pb2.PowerDriver) -> PowerDriverSnapshot:
+    return PowerDriverSnapshot(
+        kind=word(_POWER_DRIVERS, message.kind, "power_driver.kind"),
+        user=message.user,
+        password_file=message.password_file,
+        address=message.address or "{bmc}",
+        cipher_suite=message.cipher_suite,
+        ca_file=message.ca_file,
+        accept_any_certificate=message.accept_any_certificate,
+        system=message.system,
     )
 
 

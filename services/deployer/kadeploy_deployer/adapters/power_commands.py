@@ -78,6 +78,19 @@ class CommandPower(Power):
             arguments = filled(template, node)
         except UnknownPlaceholder as error:
             raise PowerError(f"{word} of {node.name} cannot be run: {error}") from error
+        return await self.run(node, word, arguments)
+
+    async def run(self, node: NodeSnapshot, word: str, arguments: Sequence[str]) -> str:
+        """Runs an argument list for a node and returns the last that it printed.
+
+        Args:
+            node: for sentences.
+            word: what it is for; "power_status" changes nothing and needs no lease.
+            arguments: the program with its arguments.
+
+        Raises:
+            PowerError: it cannot be run, failed, or did not end in time.
+        """
         async with self._window:
             if word != "power_status":
                 await pass_fence()

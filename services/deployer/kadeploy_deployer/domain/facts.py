@@ -14,6 +14,8 @@ class NodeFacts:
     `marker_secret` stands in the marker file and nowhere else: not on a command line that the network carries.
     The secrets are made from the deployment's; they are empty where a node is only shown.
     `previous_host_keys`: of the system that ran before, if we deployed it.
+    `disk`: the device file of the target's disk without "/dev/", as the deployment environment names it.
+    `partition_uuid`: of the target in its partition table; empty where the table has none.
     `begun`: whether an operation may have done what must not be done twice; it is durable before that is done.
     `left_boot_id`: of what ran on the node before an operation rebooted it; empty: nobody could look.
     """
@@ -23,6 +25,8 @@ class NodeFacts:
     marker_secret: str = ""
     previous_host_keys: tuple[str, ...] = ()
     deployment_boot_id: str = ""
+    disk: str = ""
+    partition_uuid: str = ""
     image_digest: str = ""
     host_keys: tuple[str, ...] = ()
     boot_id: str = ""

@@ -17,6 +17,7 @@ from kadeploy_deployer.domain.vocabulary import (
     PartitionRole,
     PartitionTable,
     PartitionType,
+    PowerDriverKind,
 )
 
 LISTED_NODES = 1000
@@ -36,13 +37,25 @@ class PartitionSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskIdentity:
+    """What tells a disk from the others of its machine; empty and 0 say nothing, all else holds together."""
+
+    serial: str = ""
+    wwn: str = ""
+    link: str = ""
+    kernel_name: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSnapshot:
-    """One disk. `device` without "/dev/"; partitions in ascending order."""
+    """One disk. `device`: its name in the inventory, without "/dev/"; partitions in ascending order."""
 
     device: str
     size_bytes: int
     partition_table: PartitionTable = PartitionTable.MBR
     partitions: tuple[PartitionSnapshot, ...] = ()
+    identity: DiskIdentity = DiskIdentity()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +72,31 @@ class CommandSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerDriverSnapshot:
+    """How a node's management controller is reached, where no command says. `address` and `system` are templates."""
+
+    kind: PowerDriverKind
+    user: str
+    password_file: str
+    address: str = "{bmc}"
+    cipher_suite: int = 0
+    ca_file: str = ""
+    accept_any_certificate: bool = False
+    system: str = ""
+
+
+DRIVEN = frozenset({"hard_reboot", "very_hard_reboot", "power_on", "power_off", "power_status"})
+"""What a power driver can do, in the words of the command templates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSnapshot:
-    """One node with its target. `uuid` is empty where nobody knows it."""
+    """One node with its target. `uuid` is empty where nobody knows it.
+
+    `device` is the disk's name in the inventory. What the deployment environment found out about it stands in
+    `found_device`, the name of its device file without "/dev/", and `partition_uuid`, of the target partition; both are
+    empty until then.
+    """
 
     name: str
     mac_address: str
@@ -74,6 +110,9 @@ class NodeSnapshot:
     labels: Mapping[str, str] = field(default_factory=dict)
     disks: tuple[DiskSnapshot, ...] = ()
     commands: CommandSnapshot = CommandSnapshot()
+    power_driver: PowerDriverSnapshot | None = None
+    found_device: str = ""
+    partition_uuid: str = ""
 
     @property
     def disk(self) -> DiskSnapshot | None:
@@ -94,18 +133,44 @@ class NodeSnapshot:
     def disk_words(self) -> tuple[str, ...]:
         """All partitions of the target disk as rights name them, the target's first."""
         partitions = self.disk.partitions if self.disk else ()
-        words = (self.partition_device(part.number).removeprefix("/dev/") for part in partitions)
+        words = (partition_name(self.device, part.number) for part in partitions)
         return tuple(dict.fromkeys((self.target_word, *words)))
 
     @property
     def target_word(self) -> str:
         """The target partition as rights name it: "vda3", "nvme0n1p3"."""
-        return self.partition_device(self.partition).removeprefix("/dev/")
+        return partition_name(self.device, self.partition)
+
+    @property
+    def disk_device(self) -> str:
+        """The device file of the target disk."""
+        return f"/dev/{self.found_device or self.device}"
+
+    @property
+    def target_device(self) -> str:
+        """The device file of the target partition."""
+        return self.partition_device(self.partition)
+
+    @property
+    def root(self) -> str:
+        """The target partition as `root=` names it."""
+        return f"PARTUUID={self.partition_uuid}" if self.partition_uuid else self.target_device
+
+    def can(self, word: str) -> bool:
+        """Returns whether the site has a way to do something to the node, in a command template's word."""
+        return bool(getattr(self.commands, word)) or (self.power_driver is not None and word in DRIVEN)
 
     def partition_device(self, number: int) -> str:
         """Returns the device file of a partition of the target disk: "/dev/vda3", "/dev/nvme0n1p3"."""
-        infix = "p" if self.device[-1:].isdigit() else ""
-        return f"/dev/{self.device}{infix}{number}"
+        return f"/dev/{partition_name(self.found_device or self.device, number)}"
+
+
+def partition_name(device: str, number: int) -> str:
+    """Returns the name of a partition: "vda3", "nvme0n1p3", "cciss/c0d0p3", "mapper/mpatha-part3"."""
+    if device.startswith("mapper/"):
+        return f"{device}-part{number}"
+    infix = "p" if device[-1:].isdigit() else ""
+    return f"{device}{infix}{number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

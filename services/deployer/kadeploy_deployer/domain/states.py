@@ -94,6 +94,7 @@ class FailureReason(StrEnum):
     CANCELLED = "cancelled"
     LEASE_LOST = "lease_lost"
     INTERNAL = "internal"
+    DISK_NOT_FOUND = "disk_not_found"
     NOTHING_DEPLOYED_THERE = "nothing_deployed_there"
     NOT_THERE_AFTER_REBOOT = "not_there_after_reboot"
     POWER_FAILED = "power_failed"

@@ -67,3 +67,10 @@ class PartitionRole(StrEnum):
     SWAP = "swap"
     TMP = "tmp"
     PRODUCTION = "production"
+
+
+class PowerDriverKind(StrEnum):
+    """The language of a management controller."""
+
+    IPMI = "ipmi"
+    REDFISH = "redfish"

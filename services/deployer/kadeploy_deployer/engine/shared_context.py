@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kadeploy_deployer.domain.deployment import Deployment
+from kadeploy_deployer.domain.located_nodes import LocatedNodes
 from kadeploy_deployer.domain.operation import Operation
 from kadeploy_deployer.engine.batching_boot import BatchingBoot
 from kadeploy_deployer.engine.image_session import ImageSession
@@ -93,7 +94,7 @@ async def _deployment_walks(deployment: Deployment, walking: Walking) -> AsyncIt
         owner=deployment.owner,
         spec=deployment.spec,
         environment=deployment.environment,
-        nodes=data.snapshots,
+        nodes=LocatedNodes(data.snapshots, journal.facts),
         profiles=data.profiles,
         facts=journal.facts,
         ports=replace(settings.ports, images=images, boot=BatchingBoot(settings.ports.boot)),

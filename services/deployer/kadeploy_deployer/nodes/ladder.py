@@ -166,7 +166,9 @@ async def try_look(context: ProbeContext, host: ShellHost, *, timeout: float) ->
     machine = context.nodes[host.name]
     device = machine.partition_device(machine.partition).removeprefix("/dev/")
     try:
-        return await look(context.ports.shell, host, device=device, timeout=timeout)
+        return await look(
+            context.ports.shell, host, device=device, timeout=timeout, partition_uuid=machine.partition_uuid
+        )
     except OtherHostKey as problem:
         return Observation(seen=_without_name(problem, host.name), wrong=True)
     except (ShellError, NodeFailed) as problem:

@@ -20,12 +20,30 @@ NODE_ARGUMENT = "kadeploy.node"
 """Tells the deployment environment, and nothing else that boots, which node it is."""
 
 
+PARTITION, PARTITION_NUMBER = "kadeploy-partition", "kadeploy-partition-number"
+# The files, and then the partition with a UUID: by udev's link, or else by what blkid of util-linux finds.
+_LOOK = """
+uuid=$1; shift
+grep -sH "" "$@"
+found=$(readlink -f "/dev/disk/by-partuuid/$uuid")
+for program in /usr/sbin/blkid /sbin/blkid; do
+  [ -b "$found" ] || found=$("$program" -t "PARTUUID=$uuid" -o device 2>/dev/null | head -n 1)
+done
+[ -b "$found" ] || exit 0
+found=$(readlink -f "$found")
+number=$(cat "/sys/class/block/${found##*/}/dev") || exit 0
+printf 'kadeploy-partition:%s\\nkadeploy-partition-number:%s\\n' "$found" "$number"
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """A running system.
 
     `root_number`: "254:3", the device number of the root file system; `root_source`: the device as the mount names it;
     `device`: the partition that was asked for, "vda3"; `device_number`: its number, empty when it is not there;
+    `partition`: the device file with the partition UUID that was asked for, "/dev/sdb3", and `partition_number`, both
+    empty where the system cannot say;
     `marker`: key to value.
     """
 
@@ -35,6 +53,8 @@ class Running:
     root_source: str = ""
     device: str = ""
     device_number: str = ""
+    partition: str = ""
+    partition_number: str = ""
     marker: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -44,7 +64,14 @@ class Running:
 
     @property
     def root_is_device(self) -> bool:
-        """Whether the root file system lies on the partition that was asked for; /dev/root is seen through."""
+        """Whether the root file system lies on the partition that was asked for; /dev/root is seen through.
+
+        The partition's UUID says so where it is known: the kernel may call the partition something else by now.
+        """
+        if self.partition:
+            if self.root_number.startswith("0:"):
+                return self.root_source == self.partition
+            return self.root_number == self.partition_number
         if self.root_number.startswith("0:"):
             # Some file systems (btrfs) have numbers of their own; then the name has to do.
             return self.root_source == f"/dev/{self.device}"
@@ -57,25 +84,37 @@ def argument(command_line: str, name: str) -> str:
     return values[-1] if values else ""
 
 
-async def look(shell: RemoteShell, host: ShellHost, *, device: str, timeout: float) -> Running:
-    """Asks a node what it runs. `device`: the partition to compare the root with, "vda3".
+async def look(
+    shell: RemoteShell, host: ShellHost, *, device: str, timeout: float, partition_uuid: str = ""
+) -> Running:
+    """Asks a node what it runs.
+
+    Args:
+        shell: to log in with.
+        host: the node.
+        device: the partition to compare the root with, "vda3".
+        timeout: in seconds.
+        partition_uuid: of that partition; empty where nobody knows it.
 
     Raises:
         NodeUnreachable: nobody answers, or somebody else.
         CommandTimedOut: no answer in time.
         NodeFailed: an answer that makes no sense.
     """
-    result = await shell.run(host, question(device), timeout=timeout)
+    result = await shell.run(host, question(device, partition_uuid), timeout=timeout)
     running = parse(result.stdout, device)
     if not running.boot_id:
         raise NodeFailed(f"{host.name} answers, but does not say what it runs: {result.stderr.strip()[-200:]}")
     return running
 
 
-def question(device: str) -> tuple[str, ...]:
+def question(device: str, partition_uuid: str = "") -> tuple[str, ...]:
     """Returns the command whose output `parse` reads. Nothing secret stands in it."""
     # Every line comes with the file's name before it; files that are not there are passed over.
-    return ("grep", "-sH", "", COMMAND_LINE, BOOT_ID, MOUNTS, MARKER, _number_file(device))
+    files = (COMMAND_LINE, BOOT_ID, MOUNTS, MARKER, _number_file(device))
+    if partition_uuid:
+        return ("sh", "-c", _LOOK, "look", partition_uuid, *files)
+    return ("grep", "-sH", "", *files)
 
 
 def parse(text: str, device: str) -> Running:
@@ -93,12 +132,14 @@ def parse(text: str, device: str) -> Running:
         root_source=root_source,
         device=device,
         device_number=_first(content, _number_file(device)),
+        partition=_first(content, PARTITION),
+        partition_number=_first(content, PARTITION_NUMBER),
         marker={key.strip(): value.strip() for key, _, value in pairs},
     )
 
 
 def _number_file(device: str) -> str:
-    return f"/sys/class/block/{device}/dev"
+    return f"/sys/class/block/{device.replace('/', '!')}/dev"
 
 
 def _first(content: Mapping[str, list[str]], path: str) -> str:

@@ -75,7 +75,7 @@ async def _look_by_secret(context: ProbeContext, node: str, awaited: Awaited, *,
     device = machine.partition_device(machine.partition).removeprefix("/dev/")
     host = _host(context, node, awaited.host_keys)
     try:
-        said = await context.ports.shell.run_unproved(host, question(device), timeout=timeout)
+        said = await context.ports.shell.run_unproved(host, question(device, machine.partition_uuid), timeout=timeout)
     except ShellError:
         return None
     running = parse(said.result.stdout, device)

@@ -1,8 +1,9 @@
 """The ports that steps use, in one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kadeploy_deployer.ports.boot import Boot
+from kadeploy_deployer.ports.boot_watch import BootWatch, NullBootWatch
 from kadeploy_deployer.ports.broadcast import Broadcast
 from kadeploy_deployer.ports.clock import Clock
 from kadeploy_deployer.ports.image_store import ImageStore
@@ -20,3 +21,4 @@ class StepPorts:
     images: ImageStore
     broadcast: Broadcast
     clock: Clock
+    boot_watch: BootWatch = field(default_factory=NullBootWatch)

@@ -53,6 +53,8 @@ async def attach_console(
         user = await in_one_piece(parts.consoles.store.take(session))
         if user:
             raise ConsoleInUse(machine.name, user)
+        # What is recorded of a boot gives way: most consoles have one reader.
+        await parts.ports.boot_watch.release_console(machine.name)
         try:
             line = await parts.console.attach(machine)
         except ConsoleError as error:

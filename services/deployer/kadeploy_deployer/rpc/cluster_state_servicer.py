@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.domain.errors import InvalidInterval
-from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.store_values import Interval, PartitionStatus
+from kadeploy_deployer.requests.diagnosis import diagnose_node
 from kadeploy_deployer.requests.expansion import expand_aside
+from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.deployment_messages import (
     duration,
     environment_message,
@@ -20,6 +21,8 @@ from kadeploy_deployer.rpc.deployment_messages import (
     partition_state,
     timestamp,
 )
+from kadeploy_deployer.rpc.diagnosis_messages import diagnosis_message
+from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_edge import page_token
 from kadeploy_edge.errors import FieldViolation
 from kadeploy_edge.page import filled_page
@@ -30,8 +33,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer):
     """Answers for partitions and nodes."""
 
-    def __init__(self, store: DeploymentStore) -> None:
-        self._store = store
+    def __init__(self, parts: Parts, callers: Callers) -> None:
+        self._store, self._parts, self._callers = parts.store, parts, callers
 
     @override
     async def ListPartitionStates(
@@ -74,6 +77,20 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
         if len(rows) > limit:
             response.next_page_token = page_token.encode((rows[limit - 1].node,), binding=binding)
         return response
+
+    @override
+    async def GetNodeDiagnosis(
+        self, request: deployer_service_pb2.GetNodeDiagnosisRequest, context: Context
+    ) -> deployer_service_pb2.GetNodeDiagnosisResponse:
+        actor = self._callers.actor()
+        found = await diagnose_node(
+            request.node,
+            actor=actor,
+            parts=self._parts.control,
+            store=self._store,
+            deployment_host_keys=self._parts.runner_settings.deployment_host_keys,
+        )
+        return diagnosis_message(request.node, found)
 
     @override
     async def GetStatistics(

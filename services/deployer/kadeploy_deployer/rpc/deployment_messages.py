@@ -229,7 +229,7 @@ def _tell_progress(message: deployment_pb2.NodeDeployment, node: NodeDeployment)
     message.root_device, message.kernel_command_line = facts.root_device, facts.kernel_command_line
     message.host_keys.extend(facts.host_keys)
     for record in node.steps:
-        message.step_durations.add(step=record.step, duration=duration(record.seconds))
+        message.step_durations.add(step=record.step, duration=duration(record.seconds), attempts=record.attempts)
 
 
 _PARTITION_STATES = {state: partition_state(state) for state in (None, *PartitionState)}

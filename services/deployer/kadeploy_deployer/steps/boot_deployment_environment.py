@@ -16,6 +16,7 @@ from kadeploy_deployer.nodes.ladder import all_rungs, climb_ladder, reboot_over_
 from kadeploy_deployer.nodes.probe import NODE_ARGUMENT, TOKEN_ARGUMENT, Running
 from kadeploy_deployer.nodes.proof import Awaited, look_for
 from kadeploy_deployer.ports import BootDeploymentKernel, BootError, BootTarget, PowerError, ShellHost
+from kadeploy_deployer.steps.boot_evidence import boot_evidence
 from kadeploy_deployer.steps.feasibility import impossible
 from kadeploy_deployer.steps.needed_files import check_files
 from kadeploy_deployer.steps.production_system import needed_programs, take_over
@@ -125,23 +126,27 @@ async def _boot(context: StepContext, node: str) -> NodeFacts:
         address=context.nodes[node].ip_address,
         host_keys=(*context.deployment_host_keys, *context.facts[node].previous_host_keys),
     )
-    result = await climb_ladder(
-        context,
-        node,
-        all_rungs(
+    async with context.ports.boot_watch.watch(context.nodes[node]) as observer:
+        result = await climb_ladder(
             context,
             node,
-            context.profile(node).reboot_ladder,
-            soft=lambda: reboot_over_ssh(context.ports.shell, anybody, at_once=False),
-            off=powered is False,
-        ),
-        window=context.window(node),
-        look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
-        patience=first_check_timeout(context, node),
-    )
-    if result.observation.arrived is not None:
-        return _arrived(context, node, result.observation.arrived)
-    raise StepFailed(FailureReason.NOT_THERE_ON_FIRST_CHECK, result.summary())
+            all_rungs(
+                context,
+                node,
+                context.profile(node).reboot_ladder,
+                soft=lambda: reboot_over_ssh(context.ports.shell, anybody, at_once=False),
+                off=powered is False,
+            ),
+            window=context.window(node),
+            look_once=lambda timeout: look_for(context, node, awaited, timeout=timeout),
+            patience=first_check_timeout(context, node),
+        )
+        if result.observation.arrived is not None:
+            return _arrived(context, node, result.observation.arrived)
+        evidence = await boot_evidence(
+            context, node, observer, result.observation, step=BOOT_DEPLOYMENT_ENVIRONMENT.name
+        )
+    raise StepFailed(FailureReason.NOT_THERE_ON_FIRST_CHECK, evidence + result.summary())
 
 
 def _awaited(context: StepContext, node: str) -> Awaited:
@@ -169,6 +174,9 @@ def _rung_in_words(context: StepContext, node: str, level: RebootLevel) -> str:
         return f"{level.value} reboot by {' '.join(template)}{waiting}"
     if level is RebootLevel.SOFT:
         return f"soft reboot by logging in{waiting}"
+    machine = context.nodes[node]
+    if machine.power_driver is not None:
+        return f"{level.value} reboot by {machine.power_driver.kind}{waiting}"
     if level is RebootLevel.VERY_HARD and commands.power_off and commands.power_on:
         return f"power off and on{waiting}"
     return f"nothing, because the site has no command for a {level.value} reboot"

@@ -7,7 +7,7 @@ from typing_extensions import override
 from kadeploy_deployer.domain import boot_choice
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.outcome import StepFailed
-from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, NodeSnapshot
+from kadeploy_deployer.domain.snapshot import DiskIdentity, EnvironmentSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, PartitionState
 from kadeploy_deployer.domain.vocabulary import BootKind
 from kadeploy_deployer.nodes.probe import TOKEN_ARGUMENT
@@ -26,6 +26,7 @@ from kadeploy_deployer.steps.feasibility import boots_by_grub, chainloads
 from kadeploy_deployer.steps.script_variables import kernel_arguments
 from kadeploy_deployer.steps.step import Step, StepContext, WritesBootFiles
 
+LAST_LETTER = 25
 TOKEN_SHOWN = "<token>"  # noqa: S105 - stands for a token in plans
 
 
@@ -76,7 +77,7 @@ class PrepareBoot(Step, WritesBootFiles):
 def system_arguments(context: StepContext, node: str, *, token: str) -> str:
     """Returns the command line of the new system's kernel. The user's own root= comes later, so it wins."""
     machine = context.nodes[node]
-    words = [f"root={machine.partition_device(machine.partition)}", kernel_arguments(context, node)]
+    words = [f"root={machine.root}", kernel_arguments(context, node)]
     return " ".join([*(word for word in words if word), f"{TOKEN_ARGUMENT}={token}"])
 
 
@@ -94,16 +95,26 @@ def disk_target(
     """Returns how an environment boots from its target partition. `arguments`: of its kernel, where one is named."""
     if boot_choice.boots_by_grub(method, environment):
         return BootGrubDisk(
-            device=machine.device,
+            device=_firmware_name(machine),
             partition=machine.partition,
             kernel_path=environment.kernel_path,
             initrd_path=environment.initrd_path,
             arguments=arguments,
         )
-    devices = [disk.device for disk in machine.disks]
-    disk = devices.index(machine.device) if machine.device in devices else 0
     # The loader of a whole disk is in the disk's own boot record.
-    return BootChainload(disk=disk, partition=0 if environment.whole_disk else machine.partition)
+    return BootChainload(disk=_place(machine), partition=0 if environment.whole_disk else machine.partition)
+
+
+def _place(machine: NodeSnapshot) -> int:
+    """Returns the place of the target's disk among the node's, which is taken for that in the firmware's order."""
+    devices = [disk.device for disk in machine.disks]
+    return devices.index(machine.device) if machine.device in devices else 0
+
+
+def _firmware_name(machine: NodeSnapshot) -> str:
+    """Returns a name of the disk that tells its place in the firmware's order."""
+    identified = machine.disk is not None and machine.disk.identity != DiskIdentity()
+    return f"sd{chr(ord('a') + min(_place(machine), LAST_LETTER))}" if identified else machine.device
 
 
 def network_target(files: BootFiles, environment: EnvironmentSnapshot, arguments: str) -> BootTarget:

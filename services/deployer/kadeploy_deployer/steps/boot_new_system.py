@@ -20,6 +20,7 @@ from kadeploy_deployer.nodes.probe import Running
 from kadeploy_deployer.nodes.proof import WHO_SECONDS, Awaited, look_for, look_for_stranger
 from kadeploy_deployer.ports import ShellError, ShellHost
 from kadeploy_deployer.steps import kexec
+from kadeploy_deployer.steps.boot_evidence import boot_evidence
 from kadeploy_deployer.steps.boot_files import TOKEN_SHOWN, system_arguments
 from kadeploy_deployer.steps.deployment_shell import working_host
 from kadeploy_deployer.steps.feasibility import chainloads
@@ -87,18 +88,22 @@ async def _boot(context: StepContext, node: str) -> NodeFacts:
 
     awaited = _awaited(context, node)
     first = "kexec" if context.spec.boot_method is BootMethod.KEXEC else "reboot"
-    result = await climb_ladder(
-        context,
-        node,
-        [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
-        window=context.window(node),
-        look_once=lambda timeout: (
-            look_for_stranger(context, node, awaited, timeout=timeout)
-            if opaque
-            else look_for(context, node, awaited, timeout=timeout)
-        ),
-        patience=last_check_timeout(context, node),
-    )
+    async with context.ports.boot_watch.watch(context.nodes[node]) as observer:
+        result = await climb_ladder(
+            context,
+            node,
+            [Rung(name=first, act=leave), *power_rungs(context, node, _harder(context, node))],
+            window=context.window(node),
+            look_once=lambda timeout: (
+                look_for_stranger(context, node, awaited, timeout=timeout)
+                if opaque
+                else look_for(context, node, awaited, timeout=timeout)
+            ),
+            patience=last_check_timeout(context, node),
+        )
+        evidence = ""
+        if result.observation.arrived is None:
+            evidence = await boot_evidence(context, node, observer, result.observation, step=BOOT_NEW_SYSTEM.name)
     if result.observation.arrived is not None:
         if opaque:
             await context.recorder.remark(
@@ -114,7 +119,7 @@ async def _boot(context: StepContext, node: str) -> NodeFacts:
         return arrived
     wrong = result.observation.wrong
     reason = FailureReason.WRONG_SYSTEM_BOOTED if wrong else FailureReason.NOT_THERE_ON_LAST_CHECK
-    raise StepFailed(reason, result.summary())
+    raise StepFailed(reason, evidence + result.summary())
 
 
 async def _new_host_keys(context: StepContext, node: str, proved: str) -> tuple[str, ...]:
@@ -142,7 +147,7 @@ async def _leave_deployment_environment(context: StepContext, node: str) -> None
     machine = context.nodes[node]
     # The system that a node was deployed from stays on its own partitions until the end.
     stays = context.spec.use_production_system
-    disk = machine.partition_device(machine.partition) if stays else f"/dev/{machine.device}"
+    disk = machine.target_device if stays else machine.disk_device
     try:
         await let_go(context, node, [disk])
     except (NodeFailed, ShellError) as problem:
@@ -169,7 +174,7 @@ def _arrived(context: StepContext, node: str, running: Running) -> NodeFacts:
     return replace(
         context.facts[node],
         boot_id=running.boot_id,
-        root_device=machine.partition_device(machine.partition),
+        root_device=running.partition or machine.target_device,
         kernel_command_line=running.command_line,
     )
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from kadeploy_deployer.domain.located_nodes import located
 from kadeploy_deployer.domain.operation import DeployedEnvironment, DeployedPartition, Target
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.ports.node_knowledge import DeployedSystem, NodeKnowledge
@@ -33,7 +34,7 @@ def in_words(target: Target, machine: NodeSnapshot) -> str:
 
 def on_its_partition(machine: NodeSnapshot, system: DeployedSystem) -> NodeSnapshot:
     """Returns the node with the partition of a system as its target."""
-    return replace(machine, device=system.device, partition=system.partition)
+    return located(replace(machine, device=system.device, partition=system.partition), system.facts)
 
 
 def system_of(context: OperationContext, node: str) -> DeployedSystem | None:

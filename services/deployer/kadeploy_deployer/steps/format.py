@@ -1,6 +1,7 @@
 """Step: makes sure that the target is there and large enough, and makes the file systems."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import override
 
@@ -12,8 +13,10 @@ from kadeploy_deployer.domain.vocabulary import ImageKind, PartitionRole
 from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
+from kadeploy_deployer.steps.find_disk import check_disk
 from kadeploy_deployer.steps.mounts import let_go, target_device
 from kadeploy_deployer.steps.partition import release_disk, writes_table
+from kadeploy_deployer.steps.partition_uuid import read_partition_uuid
 from kadeploy_deployer.steps.step import Step, StepContext
 
 MKFS_OPTIONS = {
@@ -50,10 +53,14 @@ class Format(Step):
     @override
     async def run(self, context: StepContext, node: str) -> NodeFacts:
         await _format(context, node)
-        return context.facts[node]
+        if context.spec.whole_disk:
+            # The table comes with the image.
+            return context.facts[node]
+        return replace(context.facts[node], partition_uuid=await read_partition_uuid(context, node))
 
 
 async def _format(context: StepContext, node: str) -> None:
+    await check_disk(context, node)
     environment, target = context.environment, target_device(context, node)
     result = await try_command(context, node, ("blockdev", "--getsize64", target))
     if result.exit_status:

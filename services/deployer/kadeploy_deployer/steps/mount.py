@@ -1,6 +1,7 @@
 """Steps: mounts the target, before the copy for an archive, after it for a raw image."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import override
 
@@ -11,6 +12,7 @@ from kadeploy_deployer.domain.vocabulary import ImageKind
 from kadeploy_deployer.steps.deployment_shell import command
 from kadeploy_deployer.steps.mounts import DESTINATION, Mount, let_go, mounts
 from kadeploy_deployer.steps.partition import wait_for_devices
+from kadeploy_deployer.steps.partition_uuid import read_partition_uuid
 from kadeploy_deployer.steps.step import Step, StepContext
 
 
@@ -43,15 +45,17 @@ class MountTarget(Step):
             await let_go(context, node, [device])
             if context.spec.whole_disk:
                 await command(context, node, _reread(context, node), what="reading the new partition table")
-                await wait_for_devices(context, node, f"/dev/{context.nodes[node].device}", [device])
+                await wait_for_devices(context, node, context.nodes[node].disk_device, [device])
             await command(context, node, ("mkdir", "-p", DESTINATION), what=f"making {DESTINATION}")
             arguments = _mount(context, node)
             await command(context, node, arguments, what=f"mounting {device}", timeout=context.timeout)
+        if context.spec.whole_disk:
+            return replace(context.facts[node], partition_uuid=await read_partition_uuid(context, node))
         return context.facts[node]
 
 
 def _reread(context: StepContext, node: str) -> tuple[str, ...]:
-    return ("blockdev", "--rereadpt", f"/dev/{context.nodes[node].device}")
+    return ("blockdev", "--rereadpt", context.nodes[node].disk_device)
 
 
 def _mount(context: StepContext, node: str) -> tuple[str, ...]:

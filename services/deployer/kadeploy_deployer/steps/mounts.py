@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kadeploy_deployer.domain.snapshot import partition_name
 from kadeploy_deployer.steps.deployment_shell import command
 from kadeploy_deployer.steps.step import StepContext
 
@@ -35,14 +36,14 @@ def parse_swaps(text: str) -> list[str]:
 
 def is_on_disk(device: str, disk: str) -> bool:
     """Returns whether a device file is the given disk or one of its partitions; both with "/dev/"."""
-    infix = "p" if disk[-1:].isdigit() else ""
+    infix = partition_name(disk.removeprefix("/dev/"), 0)[len(disk.removeprefix("/dev/")) : -1]
     return re.fullmatch(rf"{re.escape(disk)}({infix}\d+)?", device) is not None
 
 
 def target_device(context: StepContext, node: str) -> str:
     """Returns the device file that the image is for: the target partition, or its disk where the request says so."""
     machine = context.nodes[node]
-    return f"/dev/{machine.device}" if context.spec.whole_disk else machine.partition_device(machine.partition)
+    return machine.disk_device if context.spec.whole_disk else machine.target_device
 
 
 async def mounts(context: StepContext, node: str) -> list[Mount]:

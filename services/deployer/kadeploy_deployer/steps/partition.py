@@ -1,6 +1,7 @@
 """Step: writes the partition table of the inventory. Everything on the disk is lost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import override
 
@@ -11,6 +12,7 @@ from kadeploy_deployer.domain.states import FailureReason, PartitionState
 from kadeploy_deployer.nodes.command_result import last_words
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.steps.deployment_shell import command, try_command
+from kadeploy_deployer.steps.find_disk import check_disk
 from kadeploy_deployer.steps.mounts import let_go
 from kadeploy_deployer.steps.partition_table import TableDoesNotFit, sfdisk_script
 from kadeploy_deployer.steps.step import Step, StepContext
@@ -48,8 +50,8 @@ class Partition(Step):
             return [f"nothing, and fail: {problem}"]
         table = [line for line in script.splitlines() if " : " in line]
         return [
-            f"end what holds /dev/{disk.device} (mounts, swap, LVM, arrays)",
-            f"erase everything on /dev/{disk.device}",
+            f"end what holds {context.nodes[node].disk_device} (mounts, swap, LVM, arrays)",
+            f"erase everything on {context.nodes[node].disk_device}",
             f"write a new {disk.partition_table} table",
             *table,
         ]
@@ -71,7 +73,8 @@ async def _write(context: StepContext, node: str) -> None:
     disk = context.nodes[node].disk
     if disk is None:
         raise NodeFailed(_no_disk(context, node))
-    device = f"/dev/{disk.device}"
+    await check_disk(context, node)
+    device = context.nodes[node].disk_device
     sizes = await command(
         context, node, ("blockdev", "--getsize64", "--getss", device), what=f"asking for the size of {device}"
     )
@@ -104,7 +107,12 @@ async def release_disk(context: StepContext, node: str, device: str) -> None:
 
 def _script(context: StepContext, node: str, disk: DiskSnapshot, *, disk_bytes: int, sector_bytes: int = 512) -> str:
     type_ids = {context.nodes[node].partition: context.environment.partition_type_id}
-    return sfdisk_script(disk, disk_bytes=disk_bytes, sector_bytes=sector_bytes, type_ids=type_ids)
+    return sfdisk_script(
+        replace(disk, device=context.nodes[node].disk_device.removeprefix("/dev/")),
+        disk_bytes=disk_bytes,
+        sector_bytes=sector_bytes,
+        type_ids=type_ids,
+    )
 
 
 async def wait_for_devices(context: StepContext, node: str, disk: str, devices: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ their size: the last one gives way by that much, and by no more.
 
 from dataclasses import dataclass
 
-from kadeploy_deployer.domain.snapshot import DiskSnapshot, PartitionSnapshot
+from kadeploy_deployer.domain.snapshot import DiskSnapshot, PartitionSnapshot, partition_name
 from kadeploy_deployer.domain.vocabulary import PartitionTable, PartitionType
 
 MIB = 1024 * 1024
@@ -105,8 +105,7 @@ def sfdisk_script(
 
 def partition_device(device: str, number: int) -> str:
     """Returns the device file of a partition: "/dev/sda3", "/dev/nvme0n1p3"."""
-    infix = "p" if device[-1:].isdigit() else ""
-    return f"/dev/{device}{infix}{number}"
+    return f"/dev/{partition_name(device, number)}"
 
 
 def _fitted(disk: DiskSnapshot, part: PartitionSnapshot, size: int, *, room: int, give: int, disk_bytes: int) -> int:

@@ -4,6 +4,7 @@ from kadeploy_deployer.steps.boot_deployment_environment import BOOT_DEPLOYMENT_
 from kadeploy_deployer.steps.boot_files import PREPARE_BOOT
 from kadeploy_deployer.steps.boot_new_system import BOOT_NEW_SYSTEM
 from kadeploy_deployer.steps.broadcast import COPY_IMAGE
+from kadeploy_deployer.steps.find_disk import FIND_DISK
 from kadeploy_deployer.steps.format import FORMAT
 from kadeploy_deployer.steps.keys import KEYS
 from kadeploy_deployer.steps.mount import MOUNT, MOUNT_IMAGE
@@ -14,6 +15,7 @@ from kadeploy_deployer.steps.step import Step
 
 PLAN: tuple[Step, ...] = (
     BOOT_DEPLOYMENT_ENVIRONMENT,
+    FIND_DISK,
     PREINSTALL,
     PARTITION,
     FORMAT,

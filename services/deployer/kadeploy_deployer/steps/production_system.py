@@ -46,7 +46,7 @@ async def take_over(context: StepContext, node: str, *, timeout: float) -> Runni
         raise NodeFailed(f"it runs from {target}, which is the target; deploy without -u")
     if running.marker.get(DISTRUSTED):
         raise NodeFailed("the system that it runs is recorded as destructive, so it is not trusted; deploy without -u")
-    disk = f"/dev/{machine.device}"
+    disk = machine.disk_device
     if running.root_source == "/dev/root" or is_on_disk(running.root_source, disk):
         if writes_table(context, node):
             raise NodeFailed(f"it runs from {running.root_source}, so the table of {disk} cannot be written under it")

@@ -102,6 +102,6 @@ async def _free(context: StepContext, node: str) -> None:
     if not facts.deployment_boot_id:
         # It never came into our hands; it may run a system that we do not know.
         return
-    if machine.commands.hard_reboot and await context.ports.power.is_on(machine) is not False:
+    if machine.can("hard_reboot") and await context.ports.power.is_on(machine) is not False:
         await context.window(node).turn()
         await context.ports.power.reboot(machine, RebootLevel.HARD)

@@ -15,6 +15,7 @@ from kadeploy_inventory.domain.names import (
     parse_step_name,
     parse_user_name,
 )
+from kadeploy_inventory.domain.power_driver import PowerDriver, check_power_driver
 from kadeploy_inventory.domain.problems import Problems
 from kadeploy_inventory.domain.script_archive import (
     PREINSTALL_SCRIPT,
@@ -107,6 +108,7 @@ class ClusterProfile:
     default_partition: int = 0
     partition_on_deploy: bool = False
     boot_method: BootMethod | None = None
+    power_driver: PowerDriver | None = None
     bmc_address: str = ""
 
     def with_defaults(self) -> "ClusterProfile":
@@ -156,6 +158,8 @@ def _check_profile(profile: ClusterProfile, problems: Problems) -> ClusterProfil
         window.add("size", f"must not be negative: {profile.reboot_window.size}")
     _check_wait("pause", profile.reboot_window.pause, window, least=timedelta(0))
     check_commands(profile.commands, problems.under("commands"))
+    if profile.power_driver is not None:
+        check_power_driver(profile.power_driver, problems.under("power_driver"))
     if RebootLevel.UNSPECIFIED in profile.reboot_ladder:
         problems.add("reboot_ladder", "has a rung that is not soft, hard or very hard")
     if profile.deployment_kernel_label:

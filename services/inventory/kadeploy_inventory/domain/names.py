@@ -13,6 +13,10 @@ _CLUSTER = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,62}\Z")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\Z")
 _DEVICE = re.compile(r"[a-z][a-z0-9]{0,30}\Z")
+_DEVICE_FILE = re.compile(
+    r"([a-z][a-z0-9]{0,30}|(cciss|ida|rd)/c[0-9]{1,2}d[0-9]{1,3}|mapper/[A-Za-z0-9][A-Za-z0-9_.+-]{0,99})\Z"
+)
+_DISK_LINK = re.compile(r"by-(id|path)/[A-Za-z0-9][!-.0-~]{0,199}\Z")
 # Numbers begin at 1: sda3, sda10, nvme0n1p3, but not sda0.
 _PARTITION = re.compile(r"(?=.{1,42}\Z)[a-z]([a-z0-9]*[a-z])?[1-9][0-9]{0,2}\Z")
 _LABEL_KEY = re.compile(r"[a-z0-9]([a-z0-9_./-]{0,61}[a-z0-9])?\Z")
@@ -67,6 +71,20 @@ def parse_device_name(text: str) -> str:
         raise ValueError(f"is written without /dev/: {text.removeprefix('/dev/')!r}")
     if not _DEVICE.match(text):
         raise ValueError(f"is no name of a block device such as sda or nvme0n1: {text!r}")
+    return text
+
+
+def parse_device_file(text: str) -> str:
+    """Returns the name of a disk's device file without `/dev/`: `sda`, `cciss/c0d0`, `mapper/mpatha`."""
+    if not _DEVICE_FILE.match(text):
+        raise ValueError(f"is no device file of a disk such as sda, cciss/c0d0 or mapper/mpatha: {text!r}")
+    return text
+
+
+def parse_disk_link(text: str) -> str:
+    """Returns a link below `/dev/disk`: `by-id/wwn-0x5000c500a1b2c3d4`."""
+    if not _DISK_LINK.match(text):
+        raise ValueError(f"is no link such as by-path/pci-0000:17:00.0-scsi-0:0:0:0 or by-id/wwn-0x5000…: {text!r}")
     return text
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from kadeploy_inventory.domain.disk_identity import NO_IDENTITY, DiskIdentity, check_identity
 from kadeploy_inventory.domain.names import UNDEFINED, parse_device_name, parse_installed_name
 from kadeploy_inventory.domain.problems import Problems
 from kadeploy_inventory.domain.texts import parse_line
@@ -65,12 +66,13 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """One disk of a node."""
+    """One disk of a node. `device`: its name here, and the kernel's for it where the identity says nothing."""
 
     device: str
     size_bytes: int
     partition_table: PartitionTable = PartitionTable.MBR
     partitions: tuple[Partition, ...] = ()
+    identity: DiskIdentity = NO_IDENTITY
 
 
 def complete_disk(disk: Disk) -> Disk:
@@ -103,6 +105,7 @@ def check_disk_values(disk: Disk, problems: Problems) -> None:
     problems.take("device", parse_device_name, disk.device)
     if disk.size_bytes <= 0:
         problems.add("size_bytes", f"must be positive, not {disk.size_bytes}")
+    check_identity(disk.identity, problems.under("identity"))
     for index, partition in enumerate(disk.partitions):
         here = problems.under(f"partitions[{index}]")
         if partition.size_bytes <= 0:

@@ -22,6 +22,7 @@ from kadeploy_inventory.rpc.environment_messages import (
     reference_from_message,
     reference_to_message,
 )
+from kadeploy_inventory.rpc.power_driver_messages import power_driver_from_message, power_driver_to_message
 from kadeploy_inventory.rpc.wire_values import (
     read_duration,
     read_enum,
@@ -76,6 +77,7 @@ def _profile_from_message(message: cluster_pb2.ClusterProfile) -> ClusterProfile
         default_partition=message.default_partition,
         partition_on_deploy=message.partition_on_deploy,
         boot_method=_boot_method_from_message(message.boot_method),
+        power_driver=power_driver_from_message(message.power_driver) if message.HasField("power_driver") else None,
         bmc_address=message.bmc_address,
     )
 
@@ -103,6 +105,7 @@ def _profile_to_message(profile: ClusterProfile) -> cluster_pb2.ClusterProfile:
         mkfs_options=profile.mkfs_options,
         preinstall=archive_to_message(profile.preinstall),
         default_environment=_default_to_message(profile.default_environment),
+        power_driver=power_driver_to_message(profile.power_driver),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from kadeploy.inventory.v1 import node_pb2
+from kadeploy_inventory.domain.disk_identity import NO_IDENTITY, DiskIdentity
 from kadeploy_inventory.domain.node import Firmware, Node
 from kadeploy_inventory.domain.partition_table import (
     Disk,
@@ -103,6 +104,17 @@ def _disk_from_message(message: node_pb2.Disk) -> Disk:
             default=PartitionTable.MBR,
         ),
         partitions=tuple(_partition_from_message(partition) for partition in message.partitions),
+        identity=_identity_from_message(message.identity) if message.HasField("identity") else NO_IDENTITY,
+    )
+
+
+def _identity_from_message(message: node_pb2.DiskIdentity) -> DiskIdentity:
+    return DiskIdentity(
+        serial=message.serial,
+        wwn=message.wwn,
+        link=message.link,
+        kernel_name=message.kernel_name,
+        size_bytes=message.size_bytes,
     )
 
 
@@ -112,6 +124,17 @@ def _disk_to_message(disk: Disk) -> node_pb2.Disk:
         size_bytes=disk.size_bytes,
         partition_table=write_enum(disk.partition_table, node_pb2.PartitionTable, prefix=_TABLE),
         partitions=[_partition_to_message(partition) for partition in disk.partitions],
+        identity=None if disk.identity == NO_IDENTITY else _identity_to_message(disk.identity),
+    )
+
+
+def _identity_to_message(identity: DiskIdentity) -> node_pb2.DiskIdentity:
+    return node_pb2.DiskIdentity(
+        serial=identity.serial,
+        wwn=identity.wwn,
+        link=identity.link,
+        kernel_name=identity.kernel_name,
+        size_bytes=identity.size_bytes,
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Text, del
 
 from kadeploy_inventory.app.ports import Key
 from kadeploy_inventory.domain.command_template import NO_COMMANDS, CommandTemplates
+from kadeploy_inventory.domain.disk_identity import DiskIdentity
 from kadeploy_inventory.domain.node import Firmware, Node
 from kadeploy_inventory.domain.partition_table import (
     Disk,
@@ -31,7 +32,16 @@ _NO_COMMANDS_DOCUMENT = to_document(NO_COMMANDS)
 _DOCUMENTS = (nodes.c.commands, nodes.c.labels)
 _OF_NODE = tuple(type_coerce(column, Text).label(column.name) if column in _DOCUMENTS else column for column in nodes.c)
 # In the orders in which `_disk` and `_partition` take them.
-_OF_DISK = (disks.c.device, disks.c.size_bytes, disks.c.partition_table)
+_OF_DISK = (
+    disks.c.device,
+    disks.c.size_bytes,
+    disks.c.partition_table,
+    disks.c.serial,
+    disks.c.wwn,
+    disks.c.link,
+    disks.c.kernel_name,
+    disks.c.real_size_bytes,
+)
 _OF_PARTITION = (
     partitions.c.number,
     partitions.c.size_bytes,
@@ -230,16 +240,23 @@ def _disk_row(node: Node, place: int, disk: Disk) -> dict[str, Any]:
         "place": place,
         "size_bytes": disk.size_bytes,
         "partition_table": disk.partition_table.value,
+        "serial": disk.identity.serial,
+        "wwn": disk.identity.wwn,
+        "link": disk.identity.link,
+        "kernel_name": disk.identity.kernel_name,
+        "real_size_bytes": disk.identity.size_bytes,
     }
 
 
 def _disk(values: Sequence[Any]) -> Disk:
-    device, size_bytes, partition_table, its_partitions = values
+    device, size_bytes, partition_table, serial, wwn, link, kernel_name, real_size_bytes, its_partitions = values
+    identity = DiskIdentity(serial=serial, wwn=wwn, link=link, kernel_name=kernel_name, size_bytes=real_size_bytes)
     return Disk(
         device=device,
         size_bytes=size_bytes,
         partition_table=PartitionTable(partition_table),
         partitions=tuple(_partition(each) for each in its_partitions),
+        identity=identity,
     )
 
 

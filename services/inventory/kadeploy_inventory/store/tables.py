@@ -68,6 +68,12 @@ disks = Table(
     Column("place", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("partition_table", word(16), nullable=False),
+    # Which of the machine's disks it is; empty and 0 say nothing.
+    Column("serial", word(128), nullable=False, server_default=""),
+    Column("wwn", word(128), nullable=False, server_default=""),
+    Column("link", word(255), nullable=False, server_default=""),
+    Column("kernel_name", word(128), nullable=False, server_default=""),
+    Column("real_size_bytes", BigInteger, nullable=False, server_default="0"),
 )
 
 partitions = Table(

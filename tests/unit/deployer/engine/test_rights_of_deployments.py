@@ -29,6 +29,7 @@ pytestmark = pytest.mark.integration
 NAMES = ("node-1", "node-2", "node-3")
 STEPS = (
     "boot_deployment_environment",
+    "find_disk",
     "partition",
     "format",
     "mount",

@@ -61,3 +61,27 @@ async def test_a_system_without_an_answer_is_told() -> None:
     shell.answer("grep", exit_status=127, stderr="sh: grep: not found\n")
     with pytest.raises(NodeFailed, match="node-1 answers, but does not say what it runs: sh: grep: not found"):
         await look(shell, HOST, device="vda3", timeout=1.0)
+
+
+MOVED = f"{TEXT.replace('/dev/root', '/dev/sda3')}kadeploy-partition:/dev/sdb3\nkadeploy-partition-number:8:19\n"
+
+
+@pytest.mark.parametrize(
+    ("mount", "expected"),
+    [
+        ("8:19 / / rw - ext4 /dev/sdb3", True),
+        ("8:3 / / rw - ext4 /dev/sda3", False),
+        ("0:31 /@ / rw - x /dev/sdb3", True),
+    ],
+)
+def test_the_uuid_of_a_partition_proves_the_root_whatever_the_kernel_calls_it_now(mount: str, expected: bool) -> None:
+    running = parse(MOVED.replace("254:3 / / rw,relatime shared:1 - ext4 /dev/sda3", mount), "sda3")
+    assert running.root_is_device is expected
+
+
+async def test_the_uuid_is_looked_for_by_the_node() -> None:
+    shell = ScriptedRemoteShell()
+    shell.answer("sh", "-c", stdout=MOVED)
+    running = await look(shell, HOST, device="sda3", timeout=1.0, partition_uuid="3f2b7c11-03")
+    assert (running.partition, running.partition_number) == ("/dev/sdb3", "8:19")
+    assert shell.commands("node-1")[0][3:5] == ("look", "3f2b7c11-03")

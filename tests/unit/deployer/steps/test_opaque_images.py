@@ -45,7 +45,14 @@ def whole_disk(workshop: Workshop, method: BootMethod = BootMethod.GRUB) -> Step
 def test_nothing_is_put_into_a_system_that_cannot_be_read_and_the_plan_says_so(workshop: Workshop) -> None:
     context = opaque(workshop)
     steps = [step.name for step in PLAN if step.applies(context, "node-1")]
-    assert steps == ["boot_deployment_environment", "format", "broadcast", "boot_files", "boot_new_system"]
+    assert steps == [
+        "boot_deployment_environment",
+        "find_disk",
+        "format",
+        "broadcast",
+        "boot_files",
+        "boot_new_system",
+    ]
     assert "without mount, scripts and keys" in COPY_IMAGE.describe(context, "node-1")[1]
     assert "nothing else can be proved" in BOOT_NEW_SYSTEM.describe(context, "node-1")[2]
 

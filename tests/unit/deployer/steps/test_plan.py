@@ -92,6 +92,7 @@ def test_steps_that_are_not_needed_do_not_apply(workshop: Workshop) -> None:
     names = [step.name for step in PLAN if step.applies(context, "node-1")]
     assert names == [
         "boot_deployment_environment",
+        "find_disk",
         "format",
         "mount",
         "broadcast",
@@ -100,4 +101,4 @@ def test_steps_that_are_not_needed_do_not_apply(workshop: Workshop) -> None:
         "boot_new_system",
     ]
     raw = workshop.context(environment=snapshots.an_environment(workshop.image, kind=ImageKind.DD))
-    assert [step.name for step in PLAN if step.applies(raw, "node-1")][1:4] == ["format", "broadcast", "mount_image"]
+    assert [step.name for step in PLAN if step.applies(raw, "node-1")][2:5] == ["format", "broadcast", "mount_image"]
