@@ -53,6 +53,7 @@ def real_site(
     tftp_servers: Mapping[str, str] | None = None,
     device: str = DEVICE,
     deployer_settings: str = "",
+    bootctl_settings: str = "",
 ) -> Iterator[Scenario]:
     """Yields a site whose machines are off, with blank disks, and whose cluster is described.
 
@@ -68,6 +69,7 @@ def real_site(
         tftp_servers: by node, for those that boot from another TFTP server than the lab's.
         device: what the target's disk is called on the nodes.
         deployer_settings: lines at the top of the deployer's settings.
+        bootctl_settings: tables at the end of bootctl's settings.
     """
     lab = Lab.up(
         name,
@@ -87,6 +89,8 @@ def real_site(
         site.write_settings()
         settings = site.settings_file("deployer")
         settings.write_text(deployer_settings + settings.read_text())
+        with site.settings_file("bootctl").open("a") as file:
+            file.write(bootctl_settings)
         site.write_client_settings("root")
         site.prepare_tree()
         site.start()

@@ -10,11 +10,13 @@ from kadeploy_cli.boot.dhcp_commands import dhcp
 from kadeploy_cli.clusters.commands import cluster
 from kadeploy_cli.deployments.commands import deployment
 from kadeploy_cli.descriptions import schema
+from kadeploy_cli.doctor.commands import doctor
 from kadeploy_cli.environments.commands import environment
 from kadeploy_cli.login.commands import login
 from kadeploy_cli.nodes.commands import node
 from kadeploy_cli.nodes.partition_commands import partition
 from kadeploy_cli.operations.commands import console, keys, power, reboot, run, statistics
+from kadeploy_cli.operations.operation_commands import operation
 from kadeploy_cli.overview.commands import status
 from kadeploy_cli.pki.commands import pki
 from kadeploy_cli.rights.commands import right
@@ -45,7 +47,7 @@ def print_schema(kind: str) -> None:
     click.echo(json.dumps(schema.SCHEMAS[kind](), indent=2))
 
 
-for group in (node, cluster, environment, right, deployment, partition, boot, label, dhcp, pki, web):
+for group in (node, cluster, environment, right, deployment, operation, partition, boot, label, dhcp, pki, web):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):
@@ -53,3 +55,4 @@ for command in (reboot, power, console, run, keys):
 ka.add_command(statistics)
 ka.add_command(login)
 ka.add_command(status)
+ka.add_command(doctor)

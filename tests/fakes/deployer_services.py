@@ -74,6 +74,7 @@ class DeployerServices(
         self.deployments: dict[str, deployment_pb2.Deployment] = {}
         self.events: dict[str, list[deployment_event_pb2.DeploymentEvent]] = {}
         self.partitions: list[deployer_service_pb2.PartitionStatus] = []
+        self.host = deployer_service_pb2.CheckHostResponse()
         self.diagnosis = deployer_service_pb2.GetNodeDiagnosisResponse()
         self.node_states: list[deployer_service_pb2.NodeState] = []
         self.requests: list[Any] = []
@@ -270,6 +271,9 @@ class DeployerServices(
     def ListNodeStates(self, request: Any, context: Any) -> Any:
         page, token = paged(self.node_states, lambda row: str(row.node), request, request.nodes)
         return deployer_service_pb2.ListNodeStatesResponse(nodes=page, next_page_token=token)
+
+    def CheckHost(self, request: Any, context: Any) -> Any:
+        return self.host
 
     def GetNodeDiagnosis(self, request: Any, context: Any) -> Any:
         self.requests.append(request)

@@ -7,17 +7,31 @@ from typing import Any
 
 import grpc
 
-from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
-from kadeploy_edge.errors import Denied, DomainError, NotInState
+from kadeploy.deployer.v1 import (
+    deployer_service_pb2,
+    deployer_service_pb2_grpc,
+    deployment_event_pb2,
+    operation_pb2,
+)
+from kadeploy_edge.errors import Conflict, Denied, DomainError, Missing, NotInState
 from kadeploy_edge.status import ok_status, to_status
 from kadeploy_nodeset import expand
 
 PATIENCE = 60.0
+START = 1_700_000_000
 SERVICE = "kadeploy.deployer.v1.NodeControlService"
 
 
 class NodeBusy(NotInState):
     reason = "NODE_BUSY"
+
+
+class OperationNotFound(Missing):
+    reason = "OPERATION_NOT_FOUND"
+
+
+class OperationStopped(Conflict):
+    reason = "OPERATION_STOPPED"
 
 
 class RightMissing(Denied):
@@ -32,8 +46,10 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         exits: exit statuses of commands, by node; 0 for the others.
         off: nodes without power.
         denied: whether the caller has no right.
-        breaks: so many answers break off after their first result.
-        hold: whether a reboot goes on after its first node until it is stopped.
+        breaks: so many requests for a reboot break off without an answer.
+        watch_breaks: so many watches break off after a node has ended.
+        hold: whether an operation stands after its first node until it is cancelled.
+        operations: by id.
         typed: what was typed on the console so far; the console echoes it and ends at Ctrl-D.
     """
 
@@ -43,6 +59,9 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.off: set[str] = set()
         self.denied = False
         self.breaks = 0
+        self.watch_breaks = 0
+        self.operations: dict[str, operation_pb2.Operation] = {}
+        self.names: dict[str, str] = {}
         self.hold = False
         self.waiting, self.stopped = Event(), Event()
         self.typed = b""
@@ -50,22 +69,107 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
 
     async def RebootNodes(self, request: Any, context: Any) -> AsyncIterator[Any]:
         nodes = self._nodes(request)
-        await context.send_initial_metadata((("kadeploy-accepted", "yes"),))
-        for number, node in enumerate(nodes):
+        if self.breaks:
+            self.breaks -= 1
+            # As gRPC itself says it; an `abort` would be taken for a fault of ours.
+            context.set_code(grpc.StatusCode.UNAVAILABLE)
+            context.set_details("Socket closed")
+            return
+        made = self._made(request, operation_pb2.OPERATION_KIND_REBOOT, "reboot", nodes)
+        yield deployer_service_pb2.RebootNodesResponse(operation_id=made.id)
+
+    async def SetPower(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        nodes = self._nodes(request)
+        made = self._made(request, operation_pb2.OPERATION_KIND_POWER, "power cycle", nodes)
+        yield deployer_service_pb2.SetPowerResponse(operation_id=made.id)
+
+    def _made(self, request: Any, kind: Any, action: str, nodes: list[str]) -> operation_pb2.Operation:
+        """Returns the operation of a request, the same for the same."""
+        assert request.detached
+        for one in self.operations.values():
+            if self.names[one.id] == request.request_id:
+                return one
+        states = [
+            operation_pb2.OperationNode(node=node, state=operation_pb2.OPERATION_NODE_STATE_TO_DO) for node in nodes
+        ]
+        made = operation_pb2.Operation(
+            id=f"op-{len(self.operations) + 1}",
+            kind=kind,
+            state=operation_pb2.OPERATION_STATE_RUNNING,
+            owner="alice",
+            nodes=request.nodes,
+            action=action,
+            node_states=states,
+        )
+        made.create_time.FromSeconds(START)
+        self.operations[made.id], self.names[made.id] = made, request.request_id
+        for node in made.node_states:
+            if node.node in self.busy:
+                self._end(node, self._result(node.node).status)
+        return made
+
+    def GetOperation(self, request: Any, context: Any) -> Any:
+        for one in self.operations.values():
+            if request.id in (one.id, self.names[one.id]):
+                return one
+        raise OperationNotFound(f"no operation {request.id} is known")
+
+    def ListOperations(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        found = [
+            one for one in self.operations.values() if not request.filter.kinds or one.kind in request.filter.kinds
+        ]
+        return deployer_service_pb2.ListOperationsResponse(operations=reversed(found))
+
+    async def WatchOperation(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        made = self.GetOperation(request, context)
+        if not request.after_sequence:
+            snapshot = deployer_service_pb2.OperationSnapshot(operation=made, sequence=1)
+            yield deployer_service_pb2.WatchOperationResponse(snapshot=snapshot)
+        for number, node in enumerate(made.node_states):
+            if node.HasField("status"):
+                continue
             if number and self.hold:
                 self.waiting.set()
                 await asyncio.to_thread(self.stopped.wait, PATIENCE)
-            yield deployer_service_pb2.RebootNodesResponse(result=self._result(node))
-            if self.breaks:
-                self.breaks -= 1
-                # As gRPC itself says it; an `abort` would be taken for a fault of ours.
+            started = self._event(2 + 2 * number, node.node)
+            started.step_started.step, started.step_started.attempt = "reboot", 1
+            yield deployer_service_pb2.WatchOperationResponse(event=started)
+            error = OperationStopped(f"{node.node} was left alone") if number and self.stopped.is_set() else None
+            self._end(node, to_status(error, domain="deployer.kadeploy") if error else ok_status())
+            changed = self._event(3 + 2 * number, node.node)
+            changed.node_state_changed.state = node.state
+            changed.node_state_changed.description = node.status.message
+            yield deployer_service_pb2.WatchOperationResponse(event=changed)
+            if self.watch_breaks:
+                self.watch_breaks -= 1
                 context.set_code(grpc.StatusCode.UNAVAILABLE)
                 context.set_details("Socket closed")
                 return
+        good = all(node.state == operation_pb2.OPERATION_NODE_STATE_DONE for node in made.node_states)
+        made.state = operation_pb2.OPERATION_STATE_TERMINATED if good else operation_pb2.OPERATION_STATE_ERROR
+        made.end_time.FromSeconds(START + 60)
+        ended = self._event(2 + 2 * len(made.node_states), "")
+        ended.operation_state_changed.state = made.state
+        yield deployer_service_pb2.WatchOperationResponse(event=ended)
 
-    async def SetPower(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        for node in self._nodes(request):
-            yield deployer_service_pb2.SetPowerResponse(result=self._result(node))
+    def CancelOperation(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        made = self.GetOperation(request, context)
+        self.hold = False
+        self.stopped.set()
+        return made
+
+    def _end(self, node: operation_pb2.OperationNode, status: Any) -> None:
+        states = operation_pb2
+        node.state = states.OPERATION_NODE_STATE_ERROR if status.code else states.OPERATION_NODE_STATE_DONE
+        node.description = status.message
+        node.status.CopyFrom(status)
+
+    def _event(self, sequence: int, node: str) -> deployment_event_pb2.DeploymentEvent:
+        event = deployment_event_pb2.DeploymentEvent(sequence=sequence, node=node)
+        event.time.FromSeconds(START + sequence)
+        return event
 
     def GetPower(self, request: Any, context: Any) -> Any:
         states = deployer_service_pb2

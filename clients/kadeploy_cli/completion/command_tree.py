@@ -15,6 +15,7 @@ BY_NAME = {
     "names": "nodes",
     "node": "node",
     "deployment_id": "deployment",
+    "operation_id": "operation",
     "environment": "environment",
     "bare": "environment",
     "bare_environment": "environment",

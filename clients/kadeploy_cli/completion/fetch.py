@@ -80,6 +80,13 @@ def deployments(session: Session) -> Iterable[str]:
     return [deployment.id for deployment in answer.deployments]
 
 
+def operations(session: Session) -> Iterable[str]:
+    """Returns the latest operations."""
+    request = deployer_service_pb2.ListOperationsRequest(page_size=MOST_DEPLOYMENTS)
+    answer = session.deployer.call(session.deployer.control.ListOperations, request)
+    return [operation.id for operation in answer.operations]
+
+
 def users(session: Session) -> Iterable[str]:
     """Returns the users who own environments or have deployed lately."""
     request = inventory_service_pb2.ListEnvironmentsRequest()
@@ -95,6 +102,7 @@ SOURCES: dict[str, Callable[[Session], Iterable[str]]] = {
     "environment": environments,
     "partition": partitions,
     "deployment": deployments,
+    "operation": operations,
     "user": users,
     "cluster": clusters,
 }

@@ -20,7 +20,7 @@ PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop());"
     "from kadeploy_cli.completion.fetch import main; sys.exit(main())"
 )
-KINDS = ("node", "environment", "partition", "deployment", "user", "cluster")
+KINDS = ("node", "environment", "partition", "deployment", "operation", "user", "cluster")
 
 
 class CachedNames:

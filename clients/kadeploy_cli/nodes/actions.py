@@ -15,6 +15,7 @@ from kadeploy_cli.descriptions import cluster_files, disk_layout, nodes_file, no
 from kadeploy_cli.descriptions.described_nodes import DescribedNodes, Position
 from kadeploy_cli.descriptions.nodes_file import NodeLine
 from kadeploy_cli.descriptions.text import decode, looks_like_yaml
+from kadeploy_cli.nodes import holders
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal import advice, output
 from kadeploy_cli.terminal.exit_codes import ExitCode
@@ -218,6 +219,7 @@ def show_one(session: Session, name: str) -> ExitCode:
             ),
             ("registered", output.local_time(node.create_time)),
             ("changed", output.local_time(node.update_time)),
+            ("held by", _holder(session, node.name)),
         ]
     )
     identified = [disk for disk in node.disks if disk.HasField("identity")]
@@ -226,6 +228,14 @@ def show_one(session: Session, name: str) -> ExitCode:
     rows = [_partition_row(disk, partition) for disk in node.disks for partition in disk.partitions]
     output.show_table(("PARTITION", "SIZE", "TABLE", "TYPE", "ROLE", "ENVIRONMENT"), rows)
     return ExitCode.OK
+
+
+def _holder(session: Session, name: str) -> str:
+    """Returns who holds a node; of a deployer that does not answer, why that is not known."""
+    try:
+        return holders.sentence(holders.fetch_holders(session, name).get(name))
+    except Failure as failure:
+        return f"not known: {failure.message}"
 
 
 def _partition_row(disk: node_pb2.Disk, partition: node_pb2.Partition) -> tuple[str, ...]:

@@ -6,11 +6,24 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.nodes import actions as nodes
+from kadeploy_cli.nodes import holders
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.plain import timestamp, word
 
-COLUMNS = ("NODE", "PARTITION", "SIZE", "ROLE", "STATE", "ENVIRONMENT", "DEPLOYMENT", "OWNER", "SINCE", "DESCRIPTION")
+COLUMNS = (
+    "NODE",
+    "PARTITION",
+    "SIZE",
+    "ROLE",
+    "STATE",
+    "ENVIRONMENT",
+    "DEPLOYMENT",
+    "OWNER",
+    "SINCE",
+    "HELD BY",
+    "DESCRIPTION",
+)
 LEAST = ("DEPLOYMENT", "OWNER", "SIZE", "ROLE", "SINCE")
 """Columns that are left out first where there is no room."""
 
@@ -21,8 +34,10 @@ def show_list(session: Session, wanted: str, cluster: str = "") -> ExitCode:
     """Prints every partition of a node set, of all nodes for the empty one."""
     found = nodes.fetch(session, wanted, cluster)
     states = fetch_states(session, wanted)
+    held = holders.fetch_holders(session, wanted)
     data = [
-        entry(node.name, disk, partition, states.get((node.name, disk.device, partition.number)))
+        holders.entry(held.get(node.name))
+        | entry(node.name, disk, partition, states.get((node.name, disk.device, partition.number)))
         for node in found
         for disk in node.disks
         for partition in disk.partitions
@@ -30,7 +45,7 @@ def show_list(session: Session, wanted: str, cluster: str = "") -> ExitCode:
     output.show(
         session.form,
         columns=COLUMNS,
-        rows=[_row(item) for item in data],
+        rows=[_row(item, holders.short(held.get(item["node"]))) for item in data],
         data=data,
         names=[f"{item['node']}:{item['name']}" for item in data],
         least=LEAST,
@@ -89,7 +104,7 @@ def entry(
     return known
 
 
-def _row(item: dict[str, Any]) -> tuple[str, ...]:
+def _row(item: dict[str, Any], holder: str) -> tuple[str, ...]:
     version = item["environment_version"]
     return (
         item["node"],
@@ -101,5 +116,6 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         item["deployment_id"] or "-",
         item["owner"] or "-",
         item["update_time"] or "-",
+        holder,
         item["description"],
     )

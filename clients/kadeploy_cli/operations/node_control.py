@@ -9,8 +9,7 @@ from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments import deploy
 from kadeploy_cli.nodes import results as node_results
 from kadeploy_cli.nodes.results import NodeOutcome, outcome
-from kadeploy_cli.operations import named_operations as operations
-from kadeploy_cli.operations import remote_command
+from kadeploy_cli.operations import actions, named_operations, remote_command
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
@@ -105,34 +104,32 @@ def show_power(session: Session, nodes: NodeSet) -> ExitCode:
     return node_results.exit_code(outcomes)
 
 
-def _say(found: NodeOutcome) -> None:
-    """Says at once of a node what became of it: the others may take a while."""
-    output.say(found.sentence)
-
-
 def _carry_out(
     session: Session, method: Any, request: Any, lists: Lists, *, wait: bool, keys: Sequence[str] = ()
 ) -> ExitCode:
-    """Has an operation carried out, prints what became of all nodes and returns the exit status."""
+    """Has an operation carried out, shows how it goes and what became of all nodes, and returns the exit status."""
     lists.check()
+    if not wait and (lists.good_file or lists.bad_file or lists.script):
+        raise UsageFailure("--no-wait knows no results: lists of nodes and scripts say nothing beside it")
+    name = named_operations.begin(session.deployer, method, request)
+    lists.write_id(name)
     if not wait:
-        if lists.good_file or lists.bad_file or lists.script:
-            raise UsageFailure("--no-wait knows no results: lists of nodes and scripts say nothing beside it")
-        name = operations.begin(session.deployer, method, request)
-        lists.write_id(name)
         output.show(session.form, columns=("OPERATION",), rows=[[name]], data={"id": name}, names=[name])
         return ExitCode.OK
-    told = (lambda _: None) if session.quiet else _say
-    operation = operations.carry_out(session.deployer, method, request, told, begun=lists.write_id)
-    outcomes = list(operation.outcomes.values())
-    if keys and not operation.interrupted:
+    operation = actions.get(session, name)
+    output.say(f"operation {operation.id}: {operation.action} on {operation.nodes}")
+    followed = actions.follow(session, operation, owns=True)
+    if followed is None:
+        return ExitCode.INTERRUPTED
+    outcomes = followed.outcomes
+    if keys and not followed.cancelled:
         outcomes = _with_keys(session, outcomes, keys)
     code = node_results.show(session, outcomes, good_file=lists.good_file, bad_file=lists.bad_file)
     if lists.script:
         good = [each.node for each in outcomes if each.failure is None]
         bad = [each.node for each in outcomes if each.failure is not None]
-        deploy.run_program(lists.script, {"KADEPLOY_OPERATION": request.request_id}, good, bad)
-    return ExitCode.INTERRUPTED if operation.interrupted else code
+        deploy.run_program(lists.script, {"KADEPLOY_OPERATION": operation.id}, good, bad)
+    return ExitCode.INTERRUPTED if followed.cancelled else code
 
 
 def _with_keys(session: Session, outcomes: Sequence[NodeOutcome], keys: Sequence[str]) -> list[NodeOutcome]:

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from kadeploy_cli.connection.connect import Peer
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.connection.settings import SERVICES, Settings
 from kadeploy_cli.terminal.failures import Failure
-from kadeploy_edge.health import REASON_KEY, VERSION_KEY
+from kadeploy_edge.health import REASON_KEY, TIME_KEY, VERSION_KEY
 from kadeploy_edge.status import from_rpc_error
 from kadeploy_edge.tls import TlsFiles, UnusableCertificate, read_material
 
@@ -33,6 +34,7 @@ class ServiceState:
         state: "serves", or what is wrong in one sentence.
         version: of its program; empty if it did not say.
         certificate_end: until when its certificate counts; None without TLS.
+        seconds_ahead: by how much the clock of its host is ahead of this one's; None if it did not say.
     """
 
     service: str
@@ -40,6 +42,12 @@ class ServiceState:
     state: str
     version: str = ""
     certificate_end: datetime | None = None
+    seconds_ahead: float | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it could be asked for its health."""
+        return bool(self.version)
 
     @property
     def serves(self) -> bool:
@@ -81,17 +89,34 @@ def _look(session: Session, service: str) -> ServiceState:
 
 def _asked(peer: Peer, service: str, end: datetime | None) -> ServiceState:
     stub = health_pb2_grpc.HealthStub(peer.channel)
+    begin = time.time()
     try:
         answer, call = stub.Check.with_call(health_pb2.HealthCheckRequest(), timeout=SECONDS)
     except grpc.RpcError as error:
         state = peer.failure(from_rpc_error(error)).message
         return ServiceState(service=service, address=peer.address, state=state, certificate_end=end)
     version = next((str(value) for key, value in _metadata(call) if key == VERSION_KEY), "")
+    middle = (begin + time.time()) / 2
     reasons = [str(value) for key, value in call.trailing_metadata() or () if key == REASON_KEY]
     state = SERVES
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         state = ": ".join(("answers, but does not serve", *reasons))
-    return ServiceState(service=service, address=peer.address, state=state, version=version, certificate_end=end)
+    return ServiceState(
+        service=service,
+        address=peer.address,
+        state=state,
+        version=version,
+        certificate_end=end,
+        seconds_ahead=_seconds_ahead(call, middle),
+    )
+
+
+def _seconds_ahead(call: grpc.Call, now: float) -> float | None:
+    told = next((value for key, value in _metadata(call) if key == TIME_KEY), None)
+    try:
+        return None if told is None else float(told) - now
+    except ValueError:
+        return None
 
 
 def _metadata(call: grpc.Call) -> Sequence[tuple[str, str | bytes]]:

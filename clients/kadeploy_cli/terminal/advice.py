@@ -40,6 +40,7 @@ ADVICE: dict[str, str] = {
     "NODE_UNREACHABLE": "The deployer logs in on systems that it deployed; `kaconsole -m NODE` shows what runs there.",
     "COMMAND_TIMED_OUT": "--timeout S gives it more time.",
     "OUTCOME_UNKNOWN": "`kapower --status` and `kaconsole` show how the node is; then repeat the command for it.",
+    "OPERATION_FINISHED": "`ka operation show ID` says how it ended.",
     "OPERATION_STOPPED": "Repeat the command for the nodes that were left alone.",
     "NOT_ADMINISTRATOR": FOR_ADMINISTRATORS,
     "ADMINISTRATORS_ONLY": FOR_ADMINISTRATORS,
@@ -90,7 +91,7 @@ ADVICE: dict[str, str] = {
     "MALFORMED_REQUEST": "Client and service may be of different releases: `ka version`, `ka status`.",
     "MIGRATION_RUNNING": "Wait for the other `db upgrade` or service that starts; then repeat the command.",
     "NOT_DATABASE_ADMINISTRATOR": "`db init` needs an account that may make databases and accounts: docs/databases.md.",
-    "OPERATION_NOT_FOUND": "An operation is known for a day, and to the user who asked for it.",
+    "OPERATION_NOT_FOUND": "`ka operation list` shows those that are known; another user's is found by its id alone.",
     "OUT_OF_BOUNDS": "Do it in several parts, or shorten the field that is named: docs/limits.md.",
     "REQUEST_MISSING": "The connection broke: repeat the command.",
     "REQUEST_TOO_SLOW": "The connection is slow or broken: repeat the command.",
@@ -155,5 +156,6 @@ FAILURES: dict[str, str] = {
     "command_timed_out": "--timeout S gives it more time.",
     "outcome_unknown": "`kapower --status -m NODE` shows how the node is; then repeat the command for it.",
     "inventory_unreachable": "`ka status` says whether the inventory serves; then repeat the command.",
+    "disk_not_found": "`ka node show NODE` shows what its disks are said to be; compare with those that it has.",
 }
 """By the word for why a node failed or was left out. NODE and ID stand for the node and its deployment."""

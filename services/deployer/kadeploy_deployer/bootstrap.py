@@ -10,6 +10,7 @@ from kadeploy_database.database_commands import mark_files, prepare_files
 from kadeploy_database.database_health import DatabaseProbe, check_tables
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
+from kadeploy_deployer.adapters.host_check import check_host
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import DownloadLimits, ImageDownloads
 from kadeploy_deployer.adapters.image_hosts import ImageHosts
@@ -146,6 +147,7 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             lease_seconds=settings.lease_seconds,
             history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
+            check_host=lambda: check_host(settings, database_time=clock.now()),
         ) as parts:
             yield parts
     finally:

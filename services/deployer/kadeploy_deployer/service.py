@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.domain.host_finding import HostFinding
 from kadeploy_deployer.engine.console_lease import ConsoleLeases
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.history_pruner import HistoryPruner
@@ -44,6 +45,7 @@ async def run_parts(
     lease_seconds: float,
     longest_wait: float = LONGEST_WAIT,
     history_days: float = 0.0,
+    check_host: Callable[[], Sequence[HostFinding]] = tuple,
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
@@ -70,6 +72,7 @@ async def run_parts(
             clock=clock,
             runner_settings=runner_settings,
             longest_wait=longest_wait,
+            check_host=check_host,
             control=ControlParts(
                 inventory=inventory,
                 store=store,

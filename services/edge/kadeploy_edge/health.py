@@ -5,6 +5,7 @@ reason: it comes as trailing metadata of `Check`, in the key of REASON_KEY.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -20,6 +21,8 @@ UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 VERSION_KEY = "kadeploy-version"
 """The metadata in which a server says its version with each check of its health."""
+TIME_KEY = "kadeploy-time"
+"""The metadata in which it says its host's time, in seconds since 1970."""
 REASON_KEY = "kadeploy-health"
 """The metadata in which it says why something does not serve."""
 LONGEST_REASON = 500
@@ -55,7 +58,8 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
         """Returns the state of a service or dependency, or raises UnknownService."""
         if not self._is_known(request.service):
             raise UnknownService(f"there is no service {request.service[:80]!r}")
-        await context.send_initial_metadata(((VERSION_KEY, version("kadeploy-edge")),))
+        now = f"{time.time():.3f}"
+        await context.send_initial_metadata(((VERSION_KEY, version("kadeploy-edge")), (TIME_KEY, now)))
         problem = self._problem_of(request.service)
         if problem:
             reason = problem.encode("ascii", "replace").decode("ascii").replace("\n", " ")

@@ -27,11 +27,15 @@ def test_a_reboot_says_what_became_of_each_node_and_writes_the_lists(run: Run, s
         "node-2  node-2 is held by deployment D-0 (NODE_BUSY)",
         "node-3  ok",
     ]
-    # While it goes on, each node is named once.
-    assert result.stderr.splitlines()[:3] == [
-        "node-1: ok",
-        "node-2 is held by deployment D-0 (NODE_BUSY)",
-        "node-3: ok",
+    # While it goes on, each step and each end of a node is a line.
+    assert result.stderr.splitlines()[:7] == [
+        "operation op-1: reboot on node-[1-3]",
+        "         -  node-2: error: node-2 is held by deployment D-0",
+        "    2.0 s  node-1: reboot ...",
+        "    3.0 s  node-1: done",
+        "    6.0 s  node-3: reboot ...",
+        "    7.0 s  node-3: done",
+        "    8.0 s  operation: error",
     ]
     assert (good.read_text(), bad.read_text()) == ("node-1\nnode-3\n", "node-2\n")
     assert "ka deployment list" in result.stderr
@@ -40,11 +44,11 @@ def test_a_reboot_says_what_became_of_each_node_and_writes_the_lists(run: Run, s
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again_under_the_same_name(run: Run, site: Site) -> None:
-    site.deployer.control.breaks = 2
+    site.deployer.control.breaks = site.deployer.control.watch_breaks = 2
     result = run(kareboot, ["-m", "node-[1-3]"])
     assert result.exit_code == 0, result.stderr
     assert result.stderr.count("lost the deployer") == 2
-    assert result.stderr.count("node-1: ok") == 1
+    assert result.stderr.count("node-1: done") == 1
     assert [line.split() for line in result.stdout.splitlines()[1:]] == [[f"node-{n}", "ok"] for n in (1, 2, 3)]
     requests = site.deployer.control.requests
     assert len(requests) == 3
@@ -71,13 +75,9 @@ def test_ctrl_c_stops_the_operation_and_says_how_far_it_was(site: Site, number: 
     process.send_signal(number)
     status, out, err = finish(process)
     assert status == 130, err
-    assert [line.split() for line in out.splitlines()[1:]] == [["node-1", "ok"], ["node-2", "ok"]]
-    first, stop, last = site.deployer.control.requests
-    assert (stop.DESCRIPTOR.name, stop.request_id, last.request_id) == (
-        "StopOperationRequest",
-        first.request_id,
-        first.request_id,
-    )
+    assert out.splitlines()[1:] == ["node-1  ok", "node-2  node-2 was left alone (OPERATION_STOPPED)"]
+    first, stop = site.deployer.control.requests
+    assert (first.detached, stop.DESCRIPTOR.name, stop.id) == (True, "CancelOperationRequest", "op-1")
 
 
 def test_the_options_of_a_reboot_say_what_is_booted_and_how(run: Run, site: Site) -> None:
@@ -218,3 +218,25 @@ def test_the_history_is_shown_per_month_node_and_step(run: Run, site: Site) -> N
     assert (request.nodes, request.HasField("start_time"), request.HasField("end_time")) == ("node-1", True, False)
     shown = json.loads(run(ka, ["statistics", "-o", "json"]).stdout)
     assert shown["nodes"][0]["failure_rate"] == 0.3333
+
+
+def test_operations_are_listed_shown_watched_and_cancelled(run: Run, site: Site) -> None:
+    control = site.deployer.control
+    assert run(kareboot, ["-m", "node-1", "--no-wait"]).stdout == "OPERATION\nop-1\n"
+    assert run(kapower, ["--cycle", "-m", "node-[1-2]", "--no-wait"]).exit_code == 0
+    listed = run(ka, ["operation", "list"])
+    assert listed.exit_code == 0, listed.stderr
+    assert [line.split()[:5] for line in listed.stdout.splitlines()[1:]] == [
+        ["op-2", "running", "alice", "power", "cycle"],
+        ["op-1", "running", "alice", "reboot", "node-1"],
+    ]
+    assert run(ka, ["operation", "list", "--kind", "power", "-o", "name"]).stdout == "op-2\n"
+    # The name that the request had will do, too.
+    shown = run(ka, ["operation", "show", control.names["op-2"]])
+    assert ("power cycle" in shown.stdout, "node-2" in shown.stdout) == (True, True), shown.stdout
+    watched = run(ka, ["operation", "watch", "op-1"])
+    assert (watched.exit_code, watched.stdout) == (0, "NODE    RESULT\nnode-1  ok\n"), watched.stderr
+    cancelled = run(ka, ["operation", "cancel", "op-2", "--reason", "the wrong nodes"])
+    assert cancelled.stderr == "operation op-2 was asked to stop; `ka operation watch op-2` shows how it ends\n"
+    assert (control.requests[-1].id, control.requests[-1].reason) == ("op-2", "the wrong nodes")
+    assert run(ka, ["operation", "show", "op-9"]).exit_code == 4

@@ -1,6 +1,7 @@
 """The commands for nodes against services that note what they are asked."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,24 @@ def test_kanodes_listpartition_joins_the_inventory_with_the_deployer(site: Site,
     table = run(kanodes, ["-listpartition"]).stdout
     assert [line for line in table.splitlines() if "D-7" in line and "debian 2" in line and "deployed" in line]
     assert run(ka, ["partition", "list", "node-2"]).stdout.count("node-2") == 3
+
+
+def test_a_node_that_is_held_says_by_whom_since_when_and_what_is_done_to_it(
+    site: Site, run: Run, nodes_file: Path
+) -> None:
+    run(kaaddnode, [str(nodes_file)])
+    state = deployer_service_pb2.NodeState(node="node-1", held_by="op-7", held_by_user="bob", step="boot_entry")
+    state.lock_time.FromSeconds(1_700_000_000)
+    state.step_start_time.FromSeconds(1_700_000_060)
+    site.deployer.node_states.append(state)
+    shown = run(ka, ["node", "show", "node-1"])
+    assert re.search(r"held by: +op-7 of bob since \S+ \S+, boot entry since \S+ \S+\n", shown.stdout), shown.stdout
+    assert re.search(r"held by: +nobody\n", run(ka, ["node", "show", "node-2"]).stdout)
+    listed = json.loads(run(kanodes, ["-listpartition", "-m", "node-1", "-o", "json"]).stdout)
+    assert {(one["held_by"], one["held_by_user"], one["held_step"]) for one in listed} == {
+        ("op-7", "bob", "boot_entry")
+    }
+    assert listed[0]["held_since"].startswith("2023-11-14T22:13:20")
 
 
 def test_kanodes_needs_exactly_one_thing_to_do(run: Run) -> None:

@@ -14,6 +14,7 @@ NAMES = {
     "environment": ["debian", "debian-min"],
     "partition": ["vda3", "vda5"],
     "deployment": ["20261128-aa", "20261127-bb"],
+    "operation": ["op-power-1", "op-reboot-2"],
     "user": ["alice", "bob"],
     "cluster": ["lab"],
 }
@@ -34,6 +35,7 @@ def complete(*words: str) -> list[str]:
         (("ka", "node", "list", "node-[1-3],node-10"), ["node-[1-3],node-10"]),
         (("ka", "node", "list", "node-[1"), []),
         (("ka", "deployment", "show", "2026112"), ["20261128-aa", "20261127-bb"]),
+        (("ka", "operation", "watch", "op-r"), ["op-reboot-2"]),
         (("ka", "cluster", "show", ""), ["lab"]),
         (("ka", "environment", "show", "debian-"), ["debian-min"]),
         (("ka", "deployment", "list", "--state", "w"), ["waiting"]),

@@ -7,7 +7,7 @@ from queue import SimpleQueue
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2
-from kadeploy_cli.connection.connect import Deployer
+from kadeploy_cli.deployments.watching.subject import Subject
 from kadeploy_edge.status import RemoteError, from_rpc_error
 
 
@@ -45,15 +45,12 @@ Item = Answered | Ended | Lost | Interrupted
 
 
 class Feed:
-    """One stream of one deployment. Whatever comes goes to the queue; the last item is Ended or Lost."""
+    """One stream of what is followed. Whatever comes goes to the queue; the last item is Ended or Lost."""
 
-    def __init__(
-        self, deployer: Deployer, deployment_id: str, *, after_sequence: int, items: "SimpleQueue[Item]"
-    ) -> None:
-        request = deployer_service_pb2.WatchDeploymentRequest(id=deployment_id, after_sequence=after_sequence)
-        self._items = items
-        # No deadline: a deployment takes what it takes. Silence is bounded by whoever reads the queue.
-        self._call = deployer.deployments.WatchDeployment(request)
+    def __init__(self, subject: Subject, *, after_sequence: int, items: "SimpleQueue[Item]") -> None:
+        self._items, self._subject = items, subject
+        # Silence is bounded by whoever reads the queue.
+        self._call = subject.open_watch(after_sequence)
         # A daemon: a stream that does not heed its cancellation must not keep the command from ending.
         self._thread = threading.Thread(target=self._read, name="watch", daemon=True)
         self._thread.start()
@@ -66,7 +63,7 @@ class Feed:
     def _read(self) -> None:
         try:
             for response in self._call:
-                self._items.put(Answered(feed=self, response=response))
+                self._items.put(Answered(feed=self, response=self._subject.read(response)))
         except grpc.RpcError as error:
             self._items.put(Lost(feed=self, error=from_rpc_error(error)))
         else:

@@ -62,7 +62,7 @@ class FoldedLineView:
             if progress.finished:
                 self._flush(progress, everything=True)
             changed = event.deployment_state_changed
-            state = word(deployment_pb2.DeploymentState.DESCRIPTOR, changed.state)
+            state = progress.words.of_whole(changed.state)
             self._say(progress, seconds, [], f"{state}: {changed.description}" if changed.description else state)
         elif kind == "partition_state_changed":
             self._state_changed(progress, event)
@@ -152,7 +152,7 @@ class FoldedLineView:
             if everything or step_number(step) < slowest:
                 self._say(progress, None, list(self._ended[step]), _done(step, self._ended.pop(step)))
         if self._deployed and (everything or not active):
-            self._say(progress, None, self._deployed, "deployed")
+            self._say(progress, None, self._deployed, progress.words.of_node(deployment_pb2.PARTITION_STATE_DEPLOYED))
             self._deployed = []
 
     def _flush_remarks(self, progress: DeploymentProgress) -> None:
@@ -166,7 +166,7 @@ class FoldedLineView:
     def _say(self, progress: DeploymentProgress, seconds: float | None, names: list[str], text: str) -> None:
         self._printed = self._clock()
         at = progress.elapsed(self._clock()) if seconds is None else seconds
-        output.say(f"{at:7.1f} s  {fold(names) if names else 'deployment'}: {text}")
+        output.say(f"{at:7.1f} s  {fold(names) if names else progress.words.noun}: {text}")
 
 
 def _done(step: str, seconds: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Follows a deployment to its end, through restarts of the deployer and interrupts of the user."""
+"""Follows a deployment or operation to its end, through restarts of the deployer and interrupts of the user."""
 
 import time
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from kadeploy_cli.deployments.watching import interrupts
 from kadeploy_cli.deployments.watching.feed import Answered, Ended, Feed, Interrupted, Item, Lost
 from kadeploy_cli.deployments.watching.interrupts import Choice
 from kadeploy_cli.deployments.watching.progress import FINISHED, DeploymentProgress
+from kadeploy_cli.deployments.watching.subject import DeploymentSubject, Subject
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import Failure
 from kadeploy_edge import errors
@@ -50,7 +51,7 @@ class View(Protocol):
 
 
 class Detached(Exception):
-    """The user left; the deployment goes on."""
+    """The user left; what was followed goes on."""
 
 
 class Follower:
@@ -60,7 +61,8 @@ class Follower:
         deployer: the service.
         deployment: as it was when the watch begins.
         view: how it is shown.
-        owns: whether an interrupt may cancel the deployment; else it only ends the watch.
+        owns: whether an interrupt may cancel it; else it only ends the watch.
+        subject: what is followed; None: the deployment itself.
         see: called whenever something has changed; what it raises ends the watch.
         clock: seconds that never go back.
     """
@@ -72,13 +74,17 @@ class Follower:
         *,
         view: View,
         owns: bool,
+        subject: Subject | None = None,
         see: Callable[[DeploymentProgress], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._see = see
         self._deployer, self._view, self._owns, self._clock = deployer, view, owns, clock
         self._id = deployment.id
-        self._progress = DeploymentProgress(deployment, clock(), epoch=time.time())
+        self._subject: Subject = subject or DeploymentSubject(deployer=deployer, id=deployment.id)
+        words = self._subject.words
+        self._noun, self._advice = words.noun, f"`{words.watch_command} {self._id}` follows it again"
+        self._progress = DeploymentProgress(deployment, clock(), epoch=time.time(), words=words)
         self._items: SimpleQueue[Item] = SimpleQueue()
         self._feed: Feed | None = None
         self._after_sequence = 0
@@ -89,6 +95,11 @@ class Follower:
         self._next_try = 0.0
         # When to stop waiting for a cancelled deployment to end.
         self._cancel_until: float | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """True when the user has cancelled it meanwhile."""
+        return self._cancel_until is not None
 
     def run(self) -> deployment_pb2.Deployment:
         """Returns the deployment as it ended, or raises Detached or a Failure."""
@@ -125,7 +136,7 @@ class Follower:
 
     def _open(self) -> None:
         self._heard = self._clock()
-        self._feed = Feed(self._deployer, self._id, after_sequence=self._after_sequence, items=self._items)
+        self._feed = Feed(self._subject, after_sequence=self._after_sequence, items=self._items)
 
     def _take_response(self, response: deployer_service_pb2.WatchDeploymentResponse) -> None:
         now = self._clock()
@@ -147,9 +158,8 @@ class Follower:
 
     def _ended(self) -> deployment_pb2.Deployment | None:
         """Returns the deployment if it has ended; a stream that ends before it was cut by the server's own end."""
-        request = deployer_service_pb2.GetDeploymentRequest(id=self._id)
         try:
-            final = self._deployer.call(self._deployer.deployments.GetDeployment, request)
+            final = self._subject.get()
         except Failure as failure:
             if failure.exit_code != ExitCode.UNREACHABLE:
                 raise
@@ -179,7 +189,7 @@ class Follower:
             patience = self._deployer.deadlines.reconnect
             self._view.say(
                 f"lost the deployer at {self._deployer.address}; trying again for up to {patience:g} s "
-                "(the deployment does not depend on this command)"
+                f"(the {self._noun} does not depend on this command)"
             )
         self._next_try = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
@@ -188,19 +198,19 @@ class Follower:
         now = self._clock()
         if self._cancel_until is not None and now > self._cancel_until:
             raise Failure(
-                f"deployment {self._id} was asked to stop, but has not ended after {CANCEL_PATIENCE:g} s",
+                f"{self._noun} {self._id} was asked to stop, but has not ended after {CANCEL_PATIENCE:g} s",
                 exit_code=ExitCode.UNREACHABLE,
-                advice=f"`ka deployment watch {self._id}` follows it again.",
+                advice=f"{self._advice}.",
             )
         if self._feed is not None and now - self._heard > self._deployer.deadlines.silence:
             self._lose()
         if self._lost_since is not None and now - self._lost_since > self._deployer.deadlines.reconnect:
             raise Failure(
                 f"the deployer at {self._deployer.address} has not come back after "
-                f"{self._deployer.deadlines.reconnect:g} s; deployment {self._id} was {self._progress.state_word} "
+                f"{self._deployer.deadlines.reconnect:g} s; {self._noun} {self._id} was {self._progress.state_word} "
                 "when last seen",
                 exit_code=ExitCode.UNREACHABLE,
-                advice=f"`ka deployment watch {self._id}` follows it again when the deployer is back.",
+                advice=f"{self._advice} when the deployer is back.",
             )
         if self._feed is None and now >= self._next_try:
             self._open()
@@ -219,10 +229,9 @@ class Follower:
             self._cancel()
 
     def _cancel(self) -> None:
-        self._view.say("cancelling; the nodes are released and left bootable (interrupt again to stop waiting for it)")
-        request = deployer_service_pb2.CancelDeploymentRequest(id=self._id, reason="interrupted by its user")
+        self._view.say(f"cancelling; {self._subject.cancelling} (interrupt again to stop waiting for it)")
         try:
-            self._deployer.call(self._deployer.deployments.CancelDeployment, request)
+            self._subject.cancel("interrupted by its user")
         except Failure as failure:
             # It may have ended a moment before, which the stream then tells.
             if failure.exit_code != ExitCode.REFUSED:

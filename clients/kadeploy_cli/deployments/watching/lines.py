@@ -1,10 +1,9 @@
 """Progress of a few nodes as plain lines on stderr, one for all that happens: for logs and pipes."""
 
-from kadeploy.deployer.v1 import deployment_event_pb2, deployment_pb2
+from kadeploy.deployer.v1 import deployment_event_pb2
 from kadeploy_cli.deployments.watching.progress import DeploymentProgress
 from kadeploy_cli.deployments.watching.steps import step_words
 from kadeploy_cli.terminal import output
-from kadeploy_cli.terminal.plain import word
 
 QUARTERS = 4
 
@@ -31,7 +30,7 @@ class LineView:
         """Prints what happened."""
         text = self._text(progress, event)
         if text:
-            subject = event.node or "deployment"
+            subject = event.node or progress.words.noun
             output.say(f"{progress.seconds(event):7.1f} s  {subject}: {text}")
 
     def tick(self, progress: DeploymentProgress) -> None:
@@ -51,10 +50,10 @@ class LineView:
         kind = event.WhichOneof("kind")
         if kind == "deployment_state_changed":
             changed = event.deployment_state_changed
-            return _with(word(deployment_pb2.DeploymentState.DESCRIPTOR, changed.state), changed.description)
+            return _with(progress.words.of_whole(changed.state), changed.description)
         if kind == "partition_state_changed":
             partition = event.partition_state_changed
-            state = word(deployment_pb2.PartitionState.DESCRIPTOR, partition.state)
+            state = progress.words.of_node(partition.state)
             return _with(state, self._news(event.node, partition.description))
         if kind == "remark":
             return event.remark.text

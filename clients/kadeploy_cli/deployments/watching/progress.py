@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
 from kadeploy_cli.deployments.watching.steps import COPY
-from kadeploy_cli.terminal.plain import word
+from kadeploy_cli.deployments.watching.words import DEPLOYMENT_WORDS, Words
 
 FINISHED = frozenset({deployment_pb2.DEPLOYMENT_STATE_TERMINATED, deployment_pb2.DEPLOYMENT_STATE_ERROR})
 SETTLED = frozenset({deployment_pb2.PARTITION_STATE_DEPLOYED, deployment_pb2.PARTITION_STATE_ERROR})
@@ -39,11 +39,12 @@ class NodeView:
     since: float = 0.0
     reason: "deployment_pb2.FailureReason.ValueType" = deployment_pb2.FAILURE_REASON_UNSPECIFIED
     description: str = ""
+    words: Words = DEPLOYMENT_WORDS
 
     @property
     def state_word(self) -> str:
         """The state as people say it."""
-        return word(deployment_pb2.PartitionState.DESCRIPTOR, self.state)
+        return self.words.of_node(self.state)
 
     @property
     def settled(self) -> bool:
@@ -63,9 +64,18 @@ class DeploymentProgress:
         deployment: as it was when the watch begins.
         now: seconds of the caller's clock.
         epoch: seconds since 1970 at the same moment, by the caller's host; None: the deployment has just been created.
+        words: how people name it and its states.
     """
 
-    def __init__(self, deployment: deployment_pb2.Deployment, now: float, *, epoch: float | None = None) -> None:
+    def __init__(
+        self,
+        deployment: deployment_pb2.Deployment,
+        now: float,
+        *,
+        epoch: float | None = None,
+        words: Words = DEPLOYMENT_WORDS,
+    ) -> None:
+        self.words = words
         self.deployment = deployment
         self.sequence = 0
         self.nodes: dict[str, NodeView] = {}
@@ -85,7 +95,7 @@ class DeploymentProgress:
     @property
     def state_word(self) -> str:
         """The deployment's state as people say it."""
-        return word(deployment_pb2.DeploymentState.DESCRIPTOR, self.deployment.state)
+        return self.words.of_whole(self.deployment.state)
 
     def seconds(self, event: deployment_event_pb2.DeploymentEvent) -> float:
         """Returns how long after the deployment's creation an event happened."""
@@ -149,8 +159,7 @@ class DeploymentProgress:
         counted: dict[int, int] = {}
         for view in self.nodes.values():
             counted[view.state] = counted.get(view.state, 0) + 1
-        states = deployment_pb2.PartitionState.DESCRIPTOR
-        return {word(states, state): count for state, count in sorted(counted.items())}
+        return {self.words.of_node(state): count for state, count in sorted(counted.items())}
 
     def _since_creation(self, time: Timestamp) -> float:
         created = self.deployment.create_time.ToNanoseconds()
@@ -169,6 +178,7 @@ class DeploymentProgress:
             attempt=node.attempt,
             reason=node.reason,
             description=node.description,
+            words=self.words,
         )
         if node.HasField("end_time"):
             view.since = self._since_creation(node.end_time)
@@ -180,7 +190,7 @@ class DeploymentProgress:
 
     def _take_node_event(self, event: deployment_event_pb2.DeploymentEvent, kind: str) -> None:
         seconds = self.seconds(event)
-        view = self.nodes.setdefault(event.node, NodeView(name=event.node, since=seconds))
+        view = self.nodes.setdefault(event.node, NodeView(name=event.node, since=seconds, words=self.words))
         if kind == "partition_state_changed":
             changed = event.partition_state_changed
             view.state, view.reason, view.description = changed.state, changed.reason, changed.description

@@ -49,7 +49,7 @@ class Screen:
     def _header(self) -> list[Text]:
         progress, now = self.progress, self.now
         rate = progress.rate(now)
-        deployment = [f"deployment {progress.deployment.id}", progress.state_word]
+        deployment = [f"{progress.words.noun} {progress.deployment.id}", progress.state_word]
         deployment += [f"{len(progress.nodes)} nodes", span(progress.elapsed(now))]
         counts = [
             Text(f"{count} {state.replace('_', ' ')}", style=STYLES.get(state, ""))

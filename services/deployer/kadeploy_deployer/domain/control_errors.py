@@ -3,6 +3,7 @@
 from kadeploy_deployer.domain.holder import in_words
 from kadeploy_edge.errors import (
     Conflict,
+    Denied,
     DomainError,
     Exhausted,
     FieldViolation,
@@ -119,6 +120,27 @@ class OperationNotFound(Missing):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"no operation {name} is known", metadata={"id": name})
+
+
+class OperationFinished(NotInState):
+    """The operation has ended, and never changes again."""
+
+    reason = "OPERATION_FINISHED"
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__(f"operation {operation_id} has ended already", metadata={"id": operation_id})
+
+
+class OperationNotOwned(Denied):
+    """Only the owner of an operation and administrators may stop it."""
+
+    reason = "NOT_OWNER"
+
+    def __init__(self, operation_id: str, owner: str) -> None:
+        super().__init__(
+            f"operation {operation_id} belongs to {owner}; only {owner} or an administrator may stop it",
+            metadata={"id": operation_id, "owner": owner},
+        )
 
 
 class OperationStopped(Conflict):

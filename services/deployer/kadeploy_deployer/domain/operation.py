@@ -107,9 +107,40 @@ class OperationSpec:
         return replace(self, nodes=nodes, reboot=replace(self.reboot, kernel_arguments=""))
 
     @property
+    def action(self) -> str:
+        """What is done, in words: "hard reboot into vda3", "power off, soft"."""
+        if self.kind is OperationKind.POWER and self.power is not None:
+            level = f", {_word(self.power.level)}" if self.power.level else ""
+            return f"power {self.power.action}{level}"
+        if self.kind is OperationKind.REBOOT:
+            how = f"{_word(self.reboot.level)} reboot" if self.reboot.level else "reboot"
+            how = "prepare a reboot" if self.reboot.prepare_only else how
+            into = _target_in_words(self.reboot.target)
+            return f"{how} into {into}" if into else how
+        return "run a command"
+
+    @property
     def verb(self) -> str:
         """What is done, as a sentence says it before the nodes: "reboot"."""
         return VERBS[self.kind]
+
+
+def _word(level: RebootLevel) -> str:
+    return level.value.replace("_", " ")
+
+
+def _target_in_words(target: Target) -> str:
+    match target:
+        case DeploymentKernel(label=label):
+            return f"the deployment environment{f' {label}' if label else ''}"
+        case DeployedEnvironment(name=name, version=version):
+            return f"environment {name}{f' version {version}' if version else ''}"
+        case DeployedPartition(device=device, partition=number):
+            return (
+                f"partition {device}{number}" if number else f"the default partition{f' of {device}' if device else ''}"
+            )
+        case _:
+            return ""
 
 
 VERBS = {

@@ -59,4 +59,5 @@ def _error_class(reason: FailureReason) -> type[DomainError]:
     """Returns an error of the same kind and reason whose message is given and not made."""
     error = _ERRORS.get(reason, Unforeseen)
     kind = next((one for one in KINDS if issubclass(error, one)), DomainError)
-    return type(error.__name__, (kind,), {"reason": error.reason})
+    # Of no module: whoever looks for the errors that a module has finds the named one alone.
+    return type(error.__name__, (kind,), {"reason": error.reason, "__module__": "", "__doc__": error.__doc__})

@@ -10,9 +10,16 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kadeploy_deployer.domain.control_errors import InvalidControl, OperationEnds, OperationGoesOn, OperationNotFound
+from kadeploy_deployer.domain.control_errors import (
+    InvalidControl,
+    OperationEnds,
+    OperationFinished,
+    OperationGoesOn,
+    OperationNotFound,
+    OperationNotOwned,
+)
 from kadeploy_deployer.domain.deployment import NodeDeployment
-from kadeploy_deployer.domain.errors import DeploymentFinished, GoingAway, InvalidDeployment, NotOwner
+from kadeploy_deployer.domain.errors import DeploymentFinished, GoingAway, InvalidDeployment
 from kadeploy_deployer.domain.events import Event, NodeStateChanged
 from kadeploy_deployer.domain.holder import is_operation
 from kadeploy_deployer.domain.operation import Operation, OperationSpec
@@ -86,6 +93,15 @@ async def start(request: OperationRequest, prepare: Prepare, *, actor: Actor, pa
         OperationGoesOn, OperationEnds: this process stops.
         DomainError: what `prepare` raises; nothing is left behind then.
     """
+    if request.name is None:
+        return await _start(request, prepare, actor, parts)
+    # Whoever gave it a name may hang up at once: it goes on, and they ask again.
+    starting = asyncio.ensure_future(_start(request, prepare, actor, parts))
+    starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return await asyncio.shield(starting)
+
+
+async def _start(request: OperationRequest, prepare: Prepare, actor: Actor, parts: ControlParts) -> str:
     if (known := await _asked_before(request, parts)) is not None:
         return known
     if parts.log.is_closed:
@@ -134,21 +150,34 @@ async def stop_operation(request_id: str, *, actor: Actor, parts: ControlParts) 
     await _cancel(known.deployment_id, STOPPED_BY_CALLER, parts)
 
 
-async def cancel_operation(operation_id: str, *, reason: str, actor: Actor, parts: ControlParts) -> Operation:
-    """Asks for the end of an operation and returns it as it is now.
+async def find_operation(name: str, *, actor: Actor, parts: ControlParts) -> Operation:
+    """Returns an operation by its id, or by the request_id that the actor gave it. Raises OperationNotFound."""
+    if not is_operation(name):
+        known = await parts.store.find_request(actor.user, name) if name else None
+        if known is None:
+            raise OperationNotFound(name)
+        name = known.deployment_id
+    return await parts.store.get_operation(name)
+
+
+async def cancel_operation(name: str, *, reason: str, actor: Actor, parts: ControlParts) -> Operation:
+    """Asks for the end of an operation and returns it as it is now. `name`: as for `find_operation`.
 
     Raises:
         OperationNotFound: there is none.
-        NotOwner: it belongs to somebody else.
-        DeploymentFinished: it has ended.
+        OperationNotOwned: it belongs to somebody else.
+        OperationFinished: it has ended.
     """
-    operation = await parts.store.get_operation(operation_id)
+    operation = await find_operation(name, actor=actor, parts=parts)
     if not actor.is_administrator and actor.user != operation.owner:
-        raise NotOwner(operation_id, operation.owner)
+        raise OperationNotOwned(operation.id, operation.owner)
     text = f"cancelled by {actor.user}{f': {reason}' if reason else ''}"
-    await parts.store.request_cancel(operation_id, reason=text, now=parts.ports.clock.now())
-    parts.supervisor.cancel(operation_id)
-    return await parts.store.get_operation(operation_id)
+    try:
+        await parts.store.request_cancel(operation.id, reason=text, now=parts.ports.clock.now())
+    except DeploymentFinished:
+        raise OperationFinished(operation.id) from None
+    parts.supervisor.cancel(operation.id)
+    return await parts.store.get_operation(operation.id)
 
 
 async def _asked_before(request: OperationRequest, parts: ControlParts) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # grpc's contexts are generic for type checkers alone
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -70,6 +71,8 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
                     held_by_user=row.held_by_user,
                     lock_time=timestamp(row.lock_time),
                     last_deployment_id=row.last_deployment_id,
+                    step=row.step,
+                    step_start_time=timestamp(row.step_start_time),
                 )
                 for row in rows[:limit]
             ]
@@ -91,6 +94,23 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
             deployment_host_keys=self._parts.runner_settings.deployment_host_keys,
         )
         return diagnosis_message(request.node, found)
+
+    @override
+    async def CheckHost(
+        self, request: deployer_service_pb2.CheckHostRequest, context: Context
+    ) -> deployer_service_pb2.CheckHostResponse:
+        found = await asyncio.to_thread(self._parts.check_host)
+        return deployer_service_pb2.CheckHostResponse(
+            findings=[
+                deployer_service_pb2.HostFinding(
+                    subject=each.subject,
+                    state=deployer_service_pb2.HostFindingState.Value(f"HOST_FINDING_STATE_{each.state.name}"),
+                    description=each.description,
+                    advice=each.advice,
+                )
+                for each in found
+            ]
+        )
 
     @override
     async def GetStatistics(

@@ -47,6 +47,13 @@ def read_request(
     return OperationRequest(owner=owner, name=name)
 
 
+def must_be_named(request: OperationRequest) -> OperationRequest:
+    """Returns the request of an operation that outlives its call, or raises InvalidControl."""
+    if request.name is None:
+        raise InvalidControl("request_id", "is needed for a detached operation")
+    return request
+
+
 def read_level(level: "deployer_service_pb2.ControlLevel.ValueType") -> RebootLevel | None:
     """Returns a level, None for the cluster's own way, or raises InvalidControl."""
     if level not in _LEVELS:

@@ -9,8 +9,10 @@ from typing import Any
 import grpc
 from typing_extensions import override
 
-from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, operation_pb2
 from kadeploy_deployer.domain.control_errors import InvalidControl
+from kadeploy_deployer.domain.operation import Operation
+from kadeploy_deployer.engine.event_log import Snapshot
 from kadeploy_deployer.requests import console, operations, power, reboot, remote_command
 from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_deployer.requests.node_access import ControlParts
@@ -18,6 +20,7 @@ from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.node_control_messages import (
     command_message,
+    must_be_named,
     node_power,
     node_result,
     read_action,
@@ -25,8 +28,16 @@ from kadeploy_deployer.rpc.node_control_messages import (
     read_reboot,
     read_request,
 )
+from kadeploy_deployer.rpc.operation_messages import (
+    operation_message,
+    read_filter,
+    snapshot_message,
+    watch_message,
+)
 from kadeploy_deployer.rpc.relay import Relay, accept
+from kadeploy_edge import page_token
 from kadeploy_edge.errors import DomainError
+from kadeploy_edge.page import filled_page
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -46,6 +57,10 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         wanted, actor, parts = read_reboot(request), self._callers.actor(), self._parts
         named = read_request(request, actor.user)
         prepare = reboot.reboot(request.nodes, wanted, actor=actor, parts=parts, request=named)
+        if request.detached:
+            operation_id = await operations.start(must_be_named(named), prepare, actor=actor, parts=parts)
+            yield deployer_service_pb2.RebootNodesResponse(operation_id=operation_id)
+            return
 
         def tell(node: str, error: DomainError | None) -> None:
             relay.push(deployer_service_pb2.RebootNodesResponse(result=node_result(node, error)))
@@ -68,6 +83,10 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         )
         named = read_request(request, actor.user)
         prepare = power.power_change(request.nodes, action, level, actor=actor, parts=parts, request=named)
+        if request.detached:
+            operation_id = await operations.start(must_be_named(named), prepare, actor=actor, parts=parts)
+            yield deployer_service_pb2.SetPowerResponse(operation_id=operation_id)
+            return
 
         def tell(node: str, error: DomainError | None) -> None:
             relay.push(deployer_service_pb2.SetPowerResponse(result=node_result(node, error)))
@@ -119,6 +138,53 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
     ) -> deployer_service_pb2.StopOperationResponse:
         await operations.stop_operation(request.request_id, actor=self._callers.actor(), parts=self._parts)
         return deployer_service_pb2.StopOperationResponse()
+
+    @override
+    async def GetOperation(
+        self, request: deployer_service_pb2.GetOperationRequest, context: Context
+    ) -> operation_pb2.Operation:
+        actor = self._callers.actor()
+        return operation_message(await operations.find_operation(request.id, actor=actor, parts=self._parts))
+
+    @override
+    async def ListOperations(
+        self, request: deployer_service_pb2.ListOperationsRequest, context: Context
+    ) -> deployer_service_pb2.ListOperationsResponse:
+        names = await expand_aside(request.filter.nodes) if request.filter.nodes else ()
+        wanted = read_filter(request.filter, names)
+        binding = f"operations {request.filter.SerializeToString(deterministic=True).hex()}"
+        key = page_token.decode(request.page_token, binding=binding)
+        limit = page_token.page_size(request.page_size)
+        after = None if key is None else (float.fromhex(str(key[0])), str(key[1]))
+        rows = await self._parts.store.list_operations(wanted, after=after, limit=limit + 1)
+        page = filled_page(map(operation_message, rows), limit=limit)
+        response = deployer_service_pb2.ListOperationsResponse(operations=page)
+        if len(page) < len(rows):
+            last = rows[len(page) - 1]
+            response.next_page_token = page_token.encode((last.create_time.hex(), last.id), binding=binding)
+        return response
+
+    @override
+    async def WatchOperation(
+        self, request: deployer_service_pb2.WatchOperationRequest, context: Context
+    ) -> AsyncIterator[deployer_service_pb2.WatchOperationResponse]:
+        parts = self._parts
+        found = await operations.find_operation(request.id, actor=self._callers.actor(), parts=parts)
+        messages = parts.log.watch(found.id, after=request.after_sequence, store=parts.store, clock=parts.ports.clock)
+        async for message in messages:
+            if not isinstance(message, Snapshot):
+                yield watch_message(message)
+            elif isinstance(message.deployment, Operation):
+                yield snapshot_message(message.deployment)
+
+    @override
+    async def CancelOperation(
+        self, request: deployer_service_pb2.CancelOperationRequest, context: Context
+    ) -> operation_pb2.Operation:
+        actor = self._callers.actor()
+        return operation_message(
+            await operations.cancel_operation(request.id, reason=request.reason, actor=actor, parts=self._parts)
+        )
 
     @override
     async def AttachConsole(

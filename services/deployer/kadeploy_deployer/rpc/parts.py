@@ -1,7 +1,9 @@
 """The parts that servicers hand to use cases, put together by `bootstrap`."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kadeploy_deployer.domain.host_finding import HostFinding
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.supervisor import Supervisor
@@ -12,7 +14,7 @@ from kadeploy_deployer.requests.node_access import ControlParts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """One deployer process. `longest_wait`: seconds that a request may want to wait."""
+    """One deployer process. `longest_wait`: seconds that a request may want to wait. `check_host`: blocks."""
 
     store: DeploymentStore
     supervisor: Supervisor
@@ -22,3 +24,4 @@ class Parts:
     runner_settings: RunnerSettings
     control: ControlParts
     longest_wait: float
+    check_host: Callable[[], Sequence[HostFinding]] = tuple

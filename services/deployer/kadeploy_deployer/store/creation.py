@@ -96,7 +96,9 @@ def create(connection: Connection, new: NewDeployment) -> Created | Queued:
     nodes = _nodes(new, left_out, start_time=new.now if begins else None)
     _insert(connection, new, nodes, waits=not begins)
     waiting: NewEvent = (new.now, "", DeploymentStateChanged(state=DeploymentState.WAITING))
-    append_events(connection, new.id, [waiting, *_left_out_events(left_out, new.now, new.kind)])
+    # An operation that is no deployment never waits.
+    first = [waiting] if new.kind is OperationKind.DEPLOYMENT else []
+    append_events(connection, new.id, [*first, *_left_out_events(left_out, new.now, new.kind)])
     lease = Lease(deployment_id=new.id, driver=new.driver, fence=1)
     if begins:
         _lock(connection, lease, now=new.now)

@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy_deployer.domain.control_errors import InvalidControl, OperationEnds, OperationGoesOn, OperationNotFound
-from kadeploy_deployer.domain.errors import DeploymentFinished, DeploymentNotFound, NotOwner, RightMissing
+from kadeploy_deployer.domain.control_errors import (
+    InvalidControl,
+    OperationEnds,
+    OperationFinished,
+    OperationGoesOn,
+    OperationNotFound,
+    OperationNotOwned,
+)
+from kadeploy_deployer.domain.errors import DeploymentNotFound, RightMissing
 from kadeploy_deployer.domain.states import DeploymentState, OperationKind, PowerAction, RebootLevel
 from kadeploy_deployer.ports.store_values import DeploymentFilter, OperationFilter
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -245,13 +252,13 @@ async def test_operations_are_listed_shown_and_cancelled_and_are_no_deployments(
             if [(node.node, node.step) for node in shown.nodes if node.active] == [("node-2", "power")]:
                 break
             await asyncio.sleep(0.01)
-    with pytest.raises(NotOwner):
+    with pytest.raises(OperationNotOwned):
         await cancel_operation(listed.id, reason="", actor=Actor(user="bob"), parts=room.parts)
     await cancel_operation(listed.id, reason="maintenance", actor=ROOT, parts=room.parts)
     assert await asking == {**WELL, "node-2": "OPERATION_STOPPED"}
     ended = await room.ended(listed.id)
     assert ended.description.startswith("cancelled by root: maintenance; 1 of 3 nodes switched")
-    with pytest.raises(DeploymentFinished):
+    with pytest.raises(OperationFinished):
         await cancel_operation(listed.id, reason="", actor=ROOT, parts=room.parts)
     wanted = OperationFilter(kinds=(OperationKind.REBOOT,))
     assert await room.store.list_operations(wanted, after=None, limit=9) == []
