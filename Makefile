@@ -102,6 +102,7 @@ golden: proto ## Rewrite the golden boot files; review the diff
 docs: proto ## Rewrite the generated parts of the documents, and the samples of the settings
 	$(BIN)/python -m kadeploy_cli.reference docs/commands.md
 	$(BIN)/python protos/reference.py docs/api.md
+	$(BIN)/python -m kadeploy3_cli.coming_from docs/coming-from-kadeploy.md
 	$(BIN)/python docs/render_errors.py docs/errors.md
 	for service in inventory deployer bootctl; do \
 	  $(BIN)/python -m kadeploy_edge.settings_sample "kadeploy_$$service.settings" "services/$$service/$$service.toml.sample"; \

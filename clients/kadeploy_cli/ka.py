@@ -12,6 +12,7 @@ from kadeploy_cli.deployments.commands import deployment
 from kadeploy_cli.descriptions import schema
 from kadeploy_cli.doctor.commands import doctor
 from kadeploy_cli.environments.commands import environment
+from kadeploy_cli.imports.commands import import_
 from kadeploy_cli.login.commands import login
 from kadeploy_cli.nodes.commands import node
 from kadeploy_cli.nodes.partition_commands import partition
@@ -47,7 +48,21 @@ def print_schema(kind: str) -> None:
     click.echo(json.dumps(schema.SCHEMAS[kind](), indent=2))
 
 
-for group in (node, cluster, environment, right, deployment, operation, partition, boot, label, dhcp, pki, web):
+for group in (
+    node,
+    cluster,
+    environment,
+    right,
+    deployment,
+    operation,
+    partition,
+    boot,
+    label,
+    dhcp,
+    pki,
+    import_,
+    web,
+):
     ka.add_command(group)
 
 for command in (reboot, power, console, run, keys):

@@ -5,6 +5,7 @@ import click
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
 from kadeploy_cli.environments import describing, moved_files
+from kadeploy_cli.terminal import foreign_words
 from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -17,7 +18,7 @@ CHECKSUMS = {
 }
 
 
-@click.command(cls=ClassicCommand)
+@click.command(cls=ClassicCommand, instead=foreign_words.ENVIRONMENTS)
 @click.argument("bare", required=False, metavar="[NAME]")
 @click.option(
     "-a",

@@ -12,6 +12,7 @@ from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.nodes import node_states, partitions
 from kadeploy_cli.nodes.commands import chosen, registration_options
 from kadeploy_cli.nodes.names import node_options
+from kadeploy_cli.terminal import foreign_words
 from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.exit_codes import ExitCode
 from kadeploy_cli.terminal.failures import UsageFailure
@@ -42,7 +43,7 @@ def kadelnode(session: Session, /, *, names: tuple[str, ...], machines: tuple[st
     finish(nodes.delete(session, node_names.required((*names, *machines), node_file)))
 
 
-@click.command(cls=ClassicCommand)
+@click.command(cls=ClassicCommand, instead=foreign_words.NODES)
 @click.option(
     "-s", "--get-nodes-state", "states", is_flag=True, help="State of each node, who uses it, and what was last."
 )

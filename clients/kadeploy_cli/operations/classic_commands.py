@@ -195,7 +195,7 @@ def kaaddkeys(
     finish(remote_command.add_keys(session, nodes, keys))
 
 
-@click.command(cls=ClassicCommand)
+@click.command(cls=ClassicCommand, instead=foreign_words.STATISTICS)
 @click.option("--since", type=DAY, metavar="DATE", help="Only deployments from this day on: 2026-11-22, 2026-11.")
 @click.option("--until", type=DAY, metavar="DATE", help="Only deployments before this day.")
 @node_options

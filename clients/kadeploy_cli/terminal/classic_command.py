@@ -32,7 +32,11 @@ INSTEAD: Mapping[str, str] = {
     "-I": "`ka cluster list` and `ka cluster show NAME` show the site",
     "--server-info": "`ka cluster list` and `ka cluster show NAME` show the site",
     "--password": "a certificate says who you are: [tls] in client.toml",
+    "-H": "--verbose says more when something goes wrong",
     "--debug-http": "--verbose says more when something goes wrong",
+    "-v": "--verbose says more when something goes wrong",
+    "-h": "--help shows the options",
+    "--dry-run": "kadeploy --plan says what a deployment would do; nothing else can be tried so",
 }
 
 version_option = click.version_option(
@@ -87,14 +91,14 @@ class ClassicCommand(AloneVersion):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._instead = {**INSTEAD, **(instead or {})}
+        self.instead = {**INSTEAD, **(instead or {})}
         self._elsewhere = elsewhere or {}
 
     def _check_words(self, ctx: click.Context, words: Sequence[str]) -> None:
         try:
             super()._check_words(ctx, words)
         except click.NoSuchOption as error:
-            if sentence := self._instead.get(error.option_name):
+            if sentence := self.instead.get(error.option_name):
                 raise UsageFailure(
                     f"{error.option_name} is not an option of {self.name}",
                     advice=f"{sentence[:1].upper()}{sentence[1:]}.",

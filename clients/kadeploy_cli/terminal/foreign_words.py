@@ -65,6 +65,15 @@ REBOOT_ELSEWHERE: Mapping[str, str] = {
     "-s": "-s logs in and reboots; no program is run at the end",
 }
 
+_ENCRYPTED = "every call is encrypted: leave it out"
+ENVIRONMENTS: Mapping[str, str] = {"--secure": _ENCRYPTED, "--no-secure": _ENCRYPTED}
+_CONSOLES = "a console has one user at a time: kaconsole -m NODE says who has it"
+NODES: Mapping[str, str] = {"-c": _CONSOLES, "--get-consoles-status": _CONSOLES}
+STATISTICS: Mapping[str, str] = {
+    "-z": "-m NODES chooses nodes",
+    "--cluster": "-m NODES chooses nodes",
+}
+
 POWER: Mapping[str, str] = {
     "--op-level": "the level is -l soft, -l hard or -l very-hard",
     "--force": "a node in a deployment is not switched; `ka deployment cancel ID` ends the deployment",
