@@ -54,6 +54,7 @@ def real_site(
     device: str = DEVICE,
     deployer_settings: str = "",
     bootctl_settings: str = "",
+    bootctl_keys: str = "",
 ) -> Iterator[Scenario]:
     """Yields a site whose machines are off, with blank disks, and whose cluster is described.
 
@@ -70,6 +71,7 @@ def real_site(
         device: what the target's disk is called on the nodes.
         deployer_settings: lines at the top of the deployer's settings.
         bootctl_settings: tables at the end of bootctl's settings.
+        bootctl_keys: lines at their top.
     """
     lab = Lab.up(
         name,
@@ -89,8 +91,8 @@ def real_site(
         site.write_settings()
         settings = site.settings_file("deployer")
         settings.write_text(deployer_settings + settings.read_text())
-        with site.settings_file("bootctl").open("a") as file:
-            file.write(bootctl_settings)
+        settings = site.settings_file("bootctl")
+        settings.write_text(bootctl_keys + settings.read_text() + bootctl_settings)
         site.write_client_settings("root")
         site.prepare_tree()
         site.start()

@@ -35,7 +35,9 @@ def test_every_method_says_who_may_call_it(method: MethodDescriptor) -> None:
 
 @pytest.mark.parametrize("method", METHODS, ids=full_name)
 def test_a_method_that_changes_something_says_so(method: MethodDescriptor) -> None:
-    reads = method.name.startswith(("Get", "List", "Watch", "Plan", "Check", "Resolve", "Render"))
+    reads = method.name.startswith(
+        ("Get", "List", "Watch", "Plan", "Check", "Resolve", "Render", "Inspect", "Discover")
+    )
     assert method.GetOptions().Extensions[access_pb2.changing] == (not reads)
 
 

@@ -11,9 +11,10 @@ from kadeploy.deployer.v1 import (
     deployer_service_pb2,
     deployer_service_pb2_grpc,
     deployment_event_pb2,
+    machine_pb2,
     operation_pb2,
 )
-from kadeploy_edge.errors import Conflict, Denied, DomainError, Missing, NotInState
+from kadeploy_edge.errors import Conflict, Denied, DomainError, Missing, NotInState, Unreachable
 from kadeploy_edge.status import ok_status, to_status
 from kadeploy_nodeset import expand
 
@@ -24,6 +25,10 @@ SERVICE = "kadeploy.deployer.v1.NodeControlService"
 
 class NodeBusy(NotInState):
     reason = "NODE_BUSY"
+
+
+class NodeUnreachable(Unreachable):
+    reason = "NODE_UNREACHABLE"
 
 
 class OperationNotFound(Missing):
@@ -45,6 +50,9 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         busy: nodes that a deployment holds.
         exits: exit statuses of commands, by node; 0 for the others.
         off: nodes without power.
+        elsewhere: nodes that run something else until they are rebooted.
+        machines: what nodes are made of.
+        differences: in what they differ from the inventory.
         denied: whether the caller has no right.
         breaks: so many requests for a reboot break off without an answer.
         watch_breaks: so many watches break off after a node has ended.
@@ -57,6 +65,9 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
         self.busy: set[str] = set()
         self.exits: dict[str, int] = {}
         self.off: set[str] = set()
+        self.elsewhere: set[str] = set()
+        self.machines: dict[str, machine_pb2.Machine] = {}
+        self.differences: dict[str, tuple[str, ...]] = {}
         self.denied = False
         self.breaks = 0
         self.watch_breaks = 0
@@ -182,6 +193,23 @@ class NodeControlServices(deployer_service_pb2_grpc.NodeControlServiceServicer):
             for node in self._nodes(request)
         ]
         return deployer_service_pb2.GetPowerResponse(nodes=nodes)
+
+    def InspectNodes(self, request: Any, context: Any) -> Any:
+        inspected = [
+            machine_pb2.NodeInspection(node=node, status=self._result(node).status) for node in self._nodes(request)
+        ]
+        for one in inspected:
+            if one.node in self.elsewhere and not any("Reboot" in type(asked).__name__ for asked in self.requests):
+                problem = NodeUnreachable(f"{one.node} does not run the deployment environment: another system answers")
+                one.status.CopyFrom(to_status(problem, domain="deployer.kadeploy"))
+            if not one.status.code and one.node in self.machines:
+                one.machine.CopyFrom(self.machines[one.node])
+                one.differences.extend(self.differences.get(one.node, ()))
+        return deployer_service_pb2.InspectNodesResponse(nodes=inspected)
+
+    def DiscoverMachines(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        return deployer_service_pb2.DiscoverMachinesResponse(machines=self.machines.values())
 
     async def RunCommand(self, request: Any, context: Any) -> AsyncIterator[Any]:
         for node in self._nodes(request):

@@ -10,7 +10,7 @@ from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.descriptions import cluster_profile, nodes_yaml
 from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.nodes import actions as nodes
-from kadeploy_cli.nodes import diagnosis
+from kadeploy_cli.nodes import diagnosis, inspection
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -75,6 +75,33 @@ def show(session: Session, /, *, name: str) -> None:
 def diagnose(session: Session, /, *, name: str) -> None:
     """Says why a node did not come: where its last boot broke, and what shows it."""
     finish(diagnosis.show(session, node_names.single(name)))
+
+
+@node.command("inspect")
+@click.argument("node_set", metavar="NODES")
+@click.option("--check", is_flag=True, help="Say in what they differ from the inventory; exit status 1 if they do.")
+@click.option("--no-reboot", is_flag=True, help="Leave nodes alone that do not run the deployment environment.")
+@command_options()
+def inspect_nodes(session: Session, /, *, node_set: str, check: bool, no_reboot: bool) -> None:
+    """Reads what nodes are made of, from the deployment environment.
+
+    Nodes that run something else are booted into it, and stay there. Prints YAML that kaaddnode takes: addresses,
+    firmware, and each disk with its size and what it is known by; processors, memory and cards stand in comments.
+    """
+    finish(inspection.inspect(session, node_names.required([node_set], None), check=check, may_reboot=not no_reboot))
+
+
+@node.command()
+@click.argument("network")
+@click.option("--all", "everything", is_flag=True, help="Print registered machines, too.")
+@command_options()
+def discover(session: Session, /, *, network: str, everything: bool) -> None:
+    """Finds machines that run the deployment environment without being registered.
+
+    The deployer logs in at each address of NETWORK (10.0.0.0/24; at most 1024 addresses) and takes those that prove
+    the deployment environment's host key. bootctl's setting `unknown_machines` boots machines without an entry so.
+    """
+    finish(inspection.discover(session, network, everything=everything))
 
 
 @node.command()

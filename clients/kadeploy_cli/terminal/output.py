@@ -121,3 +121,9 @@ def show_text(heading: str, text: str) -> None:
     click.echo(printable(heading))
     for line in text.splitlines():
         click.echo(f"    {printable(line)}".rstrip())
+
+
+def show_document(text: str) -> None:
+    """Prints a text of several lines as it is, for a file."""
+    for line in text.splitlines():
+        click.echo(printable(line))

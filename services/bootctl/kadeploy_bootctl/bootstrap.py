@@ -55,6 +55,7 @@ def site_of(settings: Settings) -> Site:
         labels=settings.labels,
         serial=serial,
         http_url=http_url_of(settings),
+        unknown_machines=settings.unknown_machines,
     )
 
 
@@ -76,7 +77,8 @@ def sources_of(settings: Settings) -> Sources:
 
 def default_files(settings: Settings) -> dict[str, str]:
     """Returns the texts of the files for machines without an entry, by name."""
-    return {DEFAULT_NAME: pxelinux.render_default(site_of(settings)), GRUB_DEFAULT_NAME: grub.render_default()}
+    site = site_of(settings)
+    return {DEFAULT_NAME: pxelinux.render_default(site), GRUB_DEFAULT_NAME: grub.render_default(site)}
 
 
 def network_grub(settings: Settings) -> Callable[[str], bytes]:

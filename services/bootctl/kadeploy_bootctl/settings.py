@@ -41,6 +41,10 @@ _HTTP = (
     "Where an HTTP server of this host serves tftp_root: an address, for boot loaders resolve no names. Kernels and "
     "initrds then come by HTTP; loaders and the nodes' files stay on TFTP. Default: all comes by TFTP."
 )
+_UNKNOWN = (
+    "The label that machines without an entry boot, so that `ka node discover` finds them. Default: they boot "
+    "their disk. `kadeploy-bootctl init` writes it into the tree."
+)
 _LABELS = (
     "Deployment kernels: file names in images_grub, put there by `kadeploy-bootctl label install NAME`. Without any "
     "such table there is one label: deploy, with the files deploy-vmlinuz and deploy-initrd and no arguments."
@@ -81,6 +85,7 @@ class Settings:
         syslinux_directory: where the package syslinux-common is installed.
         grub_directory: where the packages grub-pc-bin and grub-efi-amd64-bin are installed.
         uefi: whether the site has machines with UEFI, so that their loader must be there.
+        unknown_machines: the label that machines without an entry boot; empty: their disk.
         http_url: where an HTTP server serves tftp_root, without a slash at its end; empty: all comes by TFTP.
         boot_logs: logs of the DHCP, TFTP and HTTP servers of this host, to say where a boot broke.
         limits: what callers can take at once.
@@ -107,6 +112,7 @@ class Settings:
     grub_directory: Path = Path("/usr/lib/grub")
     uefi: bool = True
     http_url: str = ""
+    unknown_machines: str = ""
     boot_logs: tuple[Path, ...] = ()
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
@@ -131,6 +137,7 @@ def read_settings(table: Table) -> Settings:
             table, "tftp_relative_path", "images_grub", doc="The directory of kernels and initrds in both."
         ),
         http_url=_http_url(table),
+        unknown_machines=table.text("unknown_machines", "", doc=_UNKNOWN, example="deploy"),
         address=read_address(table, DEFAULT_ADDRESS),
         administrators=read_administrators(table, who="they may do everything, custom boot files among it"),
         audit_log=read_audit_log(table, service="bootctl"),
@@ -163,6 +170,9 @@ def read_settings(table: Table) -> Settings:
         tls=read_tls(table.table("tls"), service="bootctl"),
     )
     _check_places(table, settings)
+    if settings.unknown_machines and settings.unknown_machines not in settings.labels:
+        known = ", ".join(sorted(settings.labels))
+        raise table.refusal("unknown_machines", f"a label of these settings ({known})", settings.unknown_machines)
     return settings
 
 

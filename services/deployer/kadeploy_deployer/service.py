@@ -82,6 +82,7 @@ async def run_parts(
                 ports=runner_settings.ports,
                 channels=runner_settings.channels,
                 console=console,
+                deployment_host_keys=runner_settings.deployment_host_keys,
             ),
         )
     finally:

@@ -1,6 +1,7 @@
 """What is done to nodes outside of deployments, over real gRPC: results per node, rights, locks, consoles that end."""
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -285,3 +286,75 @@ class TestNoise:
             call.cancel()
             while alive(group):  # noqa: ASYNC110 - the kernel sets no event
                 await asyncio.sleep(0.02)
+
+
+def said(**changes: Any) -> str:
+    machine = {
+        "node": "",
+        "boot_id": "b",
+        "uuid": "u-1",
+        "vendor": "QEMU",
+        "product": "pc",
+        "serial": "",
+        "console": "",
+        "firmware": "uefi",
+        "memory_bytes": 1 << 30,
+        "processors": 2,
+        "sockets": 1,
+        "processor_model": "m",
+        "controller_address": "",
+        "cards": [
+            {"name": "eth0", "mac_address": "52:54:00:00:00:99", "driver": "igb", "path": "p", "is_boot_card": True}
+        ],
+        "disks": [{"name": "sda", "size_bytes": 4 << 30, "serial": "S1", "wwn": "", "links": []}],
+    }
+    return json.dumps({**machine, **changes})
+
+
+async def test_nodes_are_inspected_and_compared_with_the_inventory(site: Site) -> None:
+    site.shell.answer("kadeploy-hardware", "machine", stdout=said())
+    site.shell.unreachable = {"node2"}
+    request = deployer_service_pb2.InspectNodesRequest(nodes="node[1-2]")
+    answer = await site.control("alice").InspectNodes(request)
+    first, second = answer.nodes
+    assert [reason(one.status) for one in (first, second)] == ["", "NODE_UNREACHABLE"]
+    assert (first.machine.uuid, first.machine.disks[0].serial) == ("u-1", "S1")
+    assert "its firmware is uefi, and the inventory says bios" in first.differences
+    assert second.status.message.startswith("node2 does not run the deployment environment: ")
+    hosts = {ran.host.host_keys for ran in site.shell.ran}
+    assert all(hosts)
+
+
+async def test_inspecting_takes_a_right(site: Site) -> None:
+    site.world.inventory.rights = {}
+    with pytest.raises(grpc.RpcError) as caught:
+        await site.control("bob").InspectNodes(deployer_service_pb2.InspectNodesRequest(nodes="node1"))
+    assert from_rpc_error(caught.value).reason == "RIGHT_MISSING"
+
+
+async def test_machines_of_a_network_are_found_by_their_host_key_alone(site: Site) -> None:
+    site.shell.answer("kadeploy-hardware", error=NodeUnreachable("nobody"))
+    site.shell.answer("kadeploy-hardware", node="192.0.2.6", stdout=said())
+    request = deployer_service_pb2.DiscoverMachinesRequest(network="192.0.2.0/29")
+    answer = await site.control("root").DiscoverMachines(request)
+    assert [machine.address for machine in answer.machines] == ["192.0.2.6"]
+    asked = {ran.node: ran for ran in site.shell.ran}
+    assert sorted(asked) == [f"192.0.2.{number}" for number in range(1, 7)]
+    assert all(ran.host.host_keys and ran.host.address == ran.node for ran in asked.values())
+    assert set(site.shell.forgotten) == set(asked)
+
+
+@pytest.mark.parametrize("network", ["", "10.0.0.0/8", "10.0.0.1/24", "::/64", "node-1"])
+async def test_what_is_no_small_network_is_refused(site: Site, network: str) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        await site.control("root").DiscoverMachines(deployer_service_pb2.DiscoverMachinesRequest(network=network))
+    assert from_rpc_error(caught.value).reason == "INVALID_CONTROL"
+    assert site.shell.ran == []
+
+
+async def test_only_administrators_look_for_machines(site: Site) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        await site.control("alice").DiscoverMachines(
+            deployer_service_pb2.DiscoverMachinesRequest(network="192.0.2.0/30")
+        )
+    assert from_rpc_error(caught.value).code is grpc.StatusCode.PERMISSION_DENIED

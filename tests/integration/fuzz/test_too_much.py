@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 SMALL = 32 * 1024
 WITHOUT_SHORT_TEXTS = {
     *("CheckTree", "ReconcileTree", "ListLabels", "DeleteUnusedBootFiles"),
-    *("GetPower", "GetStatistics", "RunCommand", "DeleteNodes", "ClearBootEntries"),
+    *("GetPower", "GetStatistics", "InspectNodes", "RunCommand", "DeleteNodes", "ClearBootEntries"),
 }
 
 

@@ -56,6 +56,8 @@ REQUESTS: Mapping[str, Any] = {
         nodes="node-[1-2]", action=deployer_service_pb2.POWER_ACTION_OFF
     ),
     f"{CONTROL}GetPower": deployer_service_pb2.GetPowerRequest(nodes="node-[1-2]"),
+    f"{CONTROL}InspectNodes": deployer_service_pb2.InspectNodesRequest(nodes="node-[1-2]"),
+    f"{CONTROL}DiscoverMachines": deployer_service_pb2.DiscoverMachinesRequest(network="192.0.2.0/30"),
     f"{CONTROL}RunCommand": deployer_service_pb2.RunCommandRequest(nodes="node-[1-2]", arguments=["true"]),
     f"{CONTROL}AttachConsole": CONSOLE,
 }

@@ -1,6 +1,7 @@
 """Whole GRUB files against golden ones. `KADEPLOY_GOLDEN=rewrite` in the environment writes them anew."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,17 @@ def test_a_target_is_rendered_for_uefi_as_its_golden_file(name: str) -> None:
 
 
 def test_the_default_file_and_what_stands_inside_the_images_are_golden() -> None:
-    assert_golden("default.cfg", grub.render_default())
+    assert_golden("default.cfg", grub.render_default(SITE))
+    assert_golden("default-unknown-machines.cfg", grub.render_default(replace(SITE, unknown_machines="deploy")))
     assert_golden("inside-network-image", grub.embedded_configuration("pxelinux.cfg"))
     assert_golden("inside-disk-image", grub.image_for(DISK).configuration)
 
 
 def test_every_golden_file_has_a_case() -> None:
     inside = {"inside-network-image", "inside-disk-image"}
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{name}.cfg" for name in (*CASES, "default")} | inside
+    assert {path.name for path in GOLDEN.iterdir()} == {
+        f"{name}.cfg" for name in (*CASES, "default", "default-unknown-machines")
+    } | inside
 
 
 def test_a_node_with_uefi_has_the_names_that_grub_asks_for() -> None:

@@ -89,10 +89,11 @@ def test_a_target_is_rendered_as_its_golden_file(name: str) -> None:
 
 def test_the_default_file_is_its_golden_file() -> None:
     assert_golden("default", render_default(WITH_SERIAL))
+    assert_golden("default-unknown-machines", render_default(dataclasses.replace(SITE, unknown_machines="deploy")))
 
 
 def test_every_golden_file_has_a_case() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.cfg")} == {*CASES, "default"}
+    assert {path.stem for path in GOLDEN.glob("*.cfg")} == {*CASES, "default", "default-unknown-machines"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -53,9 +53,20 @@ def render(entry: BootEntry, site: Site) -> str:
     return _file(header(entry), _commands(entry, site))
 
 
-def render_default() -> str:
-    """Returns the text of the file for machines without an entry: the firmware goes on to the disk."""
-    return _file(default_header(), "exit")
+def render_default(site: Site) -> str:
+    """Returns the text of the file for machines without an entry: the firmware goes on to the disk, or a label boots.
+
+    Raises:
+        LabelNotFound: the settings do not know the label.
+        InvalidBootEntry: GRUB would not hand its arguments over as they are.
+    """
+    if not site.unknown_machines:
+        return _file(default_header(site), "exit")
+    label = label_of(LabelTarget(label=site.unknown_machines), site)
+    initrd = _path(site, label.initrd) if label.initrd else ""
+    kernel, *more = _kernel("labels", _path(site, label.kernel), initrd, label.arguments)
+    # GRUB knows the card that it came by, as the nodes' own files do.
+    return _file(default_header(site), _boot([f"{kernel} BOOTIF=01-$net_default_mac", *more]))
 
 
 def image_for(target: GrubDiskTarget) -> GrubImage:

@@ -79,8 +79,18 @@ def render(entry: BootEntry, site: Site) -> str:
 
 
 def render_default(site: Site) -> str:
-    """Returns the text of the file for machines without an entry: they boot their disk."""
-    return _loader_file(default_header(), boot_template.fill("local_disk.tmpl", NoText()), site)
+    """Returns the text of the file for machines without an entry: they boot their disk, or a label of the settings.
+
+    Raises:
+        LabelNotFound: the settings do not know the label.
+    """
+    stanza = boot_template.fill("local_disk.tmpl", NoText())
+    if site.unknown_machines:
+        label = label_of(LabelTarget(label=site.unknown_machines), site)
+        initrd = f"  INITRD {_path(site, label.initrd)}\n" if label.initrd else ""
+        values = LinuxText(kernel=_path(site, label.kernel), initrd=initrd, arguments=label.arguments or "-")
+        stanza = boot_template.fill("linux.tmpl", values)
+    return _loader_file(default_header(site), stanza, site)
 
 
 def _loader_file(first_line: str, stanza: str, site: Site) -> str:

@@ -20,6 +20,7 @@ class Site:
         files_path: the directory of kernels and initrds, relative to the repository.
         labels: the deployment kernels by label.
         serial: the loader's serial console as "PORT SPEED"; empty for none.
+        unknown_machines: the label that machines without an entry boot; empty: their disk.
         http_url: where the first repository is served by HTTP, without a slash at its end; empty: all comes by TFTP.
     """
 
@@ -27,6 +28,7 @@ class Site:
     labels: Mapping[str, KernelLabel]
     serial: str = ""
     http_url: str = ""
+    unknown_machines: str = ""
 
 
 def header(entry: BootEntry) -> str:
@@ -34,9 +36,10 @@ def header(entry: BootEntry) -> str:
     return f"{MARK[2:]} for {entry.node.name}, owner: {entry.owner or '-'}. Changes by hand are lost."
 
 
-def default_header() -> str:
+def default_header(site: Site) -> str:
     """Returns the first line of the file for machines without an entry, without the sign of a comment."""
-    return f"{MARK[2:]} for machines without an entry: they boot from their disk."
+    what = f"boot the kernel '{site.unknown_machines}'" if site.unknown_machines else "boot from their disk"
+    return f"{MARK[2:]} for machines without an entry: they {what}."
 
 
 def label_of(target: LabelTarget, site: Site) -> KernelLabel:

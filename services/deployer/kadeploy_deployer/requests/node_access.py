@@ -21,7 +21,11 @@ from kadeploy_deployer.steps.operation_step import CommandChannel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlParts:
-    """All that the calls on nodes work with. `channels`: by operation, the commands whose callers are here."""
+    """All that the calls on nodes work with.
+
+    `channels`: by operation, the commands whose callers are here; `deployment_host_keys`: of the deployment
+    environment's sshd.
+    """
 
     inventory: Inventory
     store: DeploymentStore
@@ -31,6 +35,7 @@ class ControlParts:
     ports: StepPorts
     channels: dict[str, CommandChannel]
     console: Console
+    deployment_host_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,12 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.domain.control_errors import InvalidControl
 from kadeploy_deployer.domain.operation import Operation
 from kadeploy_deployer.engine.event_log import Snapshot
-from kadeploy_deployer.requests import console, operations, power, reboot, remote_command
+from kadeploy_deployer.requests import console, machines, operations, power, reboot, remote_command
 from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_deployer.requests.node_access import ControlParts
 from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput
 from kadeploy_deployer.rpc.callers import Callers
+from kadeploy_deployer.rpc.machine_messages import inspection, machine_message
 from kadeploy_deployer.rpc.node_control_messages import (
     command_message,
     must_be_named,
@@ -103,6 +104,21 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         found = await power.get_power(request.nodes, actor=self._callers.actor(), parts=self._parts)
         names = await expand_aside(request.nodes)
         return deployer_service_pb2.GetPowerResponse(nodes=[node_power(name, found[name]) for name in names])
+
+    @override
+    async def InspectNodes(
+        self, request: deployer_service_pb2.InspectNodesRequest, context: Context
+    ) -> deployer_service_pb2.InspectNodesResponse:
+        found = await machines.inspect_nodes(request.nodes, actor=self._callers.actor(), parts=self._parts)
+        names = await expand_aside(request.nodes)
+        return deployer_service_pb2.InspectNodesResponse(nodes=[inspection(name, found[name]) for name in names])
+
+    @override
+    async def DiscoverMachines(
+        self, request: deployer_service_pb2.DiscoverMachinesRequest, context: Context
+    ) -> deployer_service_pb2.DiscoverMachinesResponse:
+        found = await machines.discover_machines(request.network, parts=self._parts)
+        return deployer_service_pb2.DiscoverMachinesResponse(machines=[machine_message(each) for each in found])
 
     @override
     async def RunCommand(

@@ -112,22 +112,26 @@ async def _find(context: StepContext, node: str) -> str:
 def read_disks(text: str) -> tuple[PresentDisk, ...]:
     """Returns the disks that a node lists. Raises NodeFailed if the text is no such list."""
     try:
-        listed: Any = json.loads(text)
-        return tuple(
-            PresentDisk(
-                name=str(disk["name"]),
-                size_bytes=int(disk["size_bytes"]),
-                serial=str(disk["serial"]),
-                wwn=str(disk["wwn"]),
-                model=str(disk.get("model", "")),
-                transport=str(disk.get("transport", "")),
-                removable=bool(disk.get("removable")),
-                links=tuple(str(link) for link in disk["links"]),
-            )
-            for disk in listed[:MOST_DISKS]
-        )
+        return disks_of(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NodeFailed(f"its list of disks makes no sense: {text[:100]!r}") from error
+
+
+def disks_of(listed: Any) -> tuple[PresentDisk, ...]:
+    """Returns the disks of a list. Raises ValueError, KeyError, TypeError or AttributeError if it is none of disks."""
+    return tuple(
+        PresentDisk(
+            name=str(disk["name"]),
+            size_bytes=int(disk["size_bytes"]),
+            serial=str(disk["serial"]),
+            wwn=str(disk["wwn"]),
+            model=str(disk.get("model", "")),
+            transport=str(disk.get("transport", "")),
+            removable=bool(disk.get("removable")),
+            links=tuple(str(link) for link in disk["links"]),
+        )
+        for disk in listed[:MOST_DISKS]
+    )
 
 
 def _identity(context: StepContext, node: str) -> DiskIdentity:
