@@ -41,7 +41,7 @@ export async function showOperations(place) {
 export async function showOperation(place, id) {
   const facts = h("dl", { class: "facts" });
   const cells = h("div", {});
-  const list = h("div", {});
+  const list = h("div", { class: "under" });
   let grid;
   let stop = () => {};
   place.append(h("h1", {}, "Operation ", h("span", { class: "mono" }, id)), h("section", { class: "panel", "aria-label": "Overview" }, facts),
