@@ -200,7 +200,7 @@ def test_texts_of_others_stay_texts(browser: Browser, web: WebSite) -> None:
 def test_ten_thousand_nodes_do_not_stutter(browser: Browser, web: WebSite) -> None:
     web.register_many(10_000)
     with opened(browser, web, "/?nodes=big-[1-10]") as page:
-        expect(page.locator(".cell")).to_have_count(10_048, timeout=30_000)
+        expect(page.locator(".cell")).to_have_count(10_048, timeout=45_000)
         expect(page.locator(".cell:not(.outside)")).to_have_count(10, timeout=30_000)
         measured = page.evaluate(SCROLL)
         page.evaluate("scrollTo(0, 0)")
