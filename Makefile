@@ -61,7 +61,8 @@ test-compose: root setup proto ## The images and compose.yaml, on a container en
 	$(AS_ROOT) $(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 .PHONY: test-packages
-test-packages: root deb deployenv ## The Debian packages and docs/install.md, in a Debian of its own (5 minutes)
+test-packages: root deb deployenv ## The Debian packages and docs/install.md, in Debians of their own (6 minutes)
+	$(MAKE) deb SUITE=trixie
 	$(AS_ROOT) $(BIN)/python -m pytest -m packages $(PYTEST_ARGS)
 
 .PHONY: lint
@@ -169,6 +170,10 @@ bench-bootctl: setup proto ## 10,000 boot entries in one call, beside write+fsyn
 bench-boot-http: root ready ## Kernels by TFTP and by HTTP: machines of the lab, 300 at once, at a distance; build/bench/boot_http.json
 	lab/setup-host tests/bench/packages.txt
 	$(AS_ROOT) $(BIN)/python -m tests.bench.boot_http
+
+.PHONY: bench-load
+bench-load: setup proto ## 200 watchers and 500 calls a second, then an hour's soak; BENCH_ARGS="--soak 300"; build/bench/load.json
+	$(BIN)/python -m tests.bench.load $(BENCH_ARGS)
 
 .PHONY: bench-attack
 bench-attack: setup proto ## How long a client waits while a service is attacked, beside its limit; build/bench/attack.json

@@ -48,6 +48,8 @@ class TlsSite:
     directory: Path
     certificates: SiteCertificates = field(init=False)
     deployer_module: str = ""
+    metrics: bool = False
+    tracing: str = ""
     addresses: dict[str, str] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
@@ -100,6 +102,8 @@ def tls_site(
     node_count: int = 2,
     open_files: int | None = None,
     deployer_module: str = "",
+    metrics: bool = False,
+    tracing: str = "",
 ) -> Iterator[TlsSite]:
     """Yields a site whose services run; ends their processes at the end, by force if it must be.
 
@@ -109,8 +113,10 @@ def tls_site(
         node_count: how many nodes are registered.
         open_files: the hard limit of open files of each process; None: as here.
         deployer_module: what is run as the deployer, where it is not the real one.
+        metrics: whether each service has metrics, at any port.
+        tracing: where spans are sent; empty: nowhere.
     """
-    site = TlsSite(directory=directory, deployer_module=deployer_module)
+    site = TlsSite(directory=directory, deployer_module=deployer_module, metrics=metrics, tracing=tracing)
     for name in SERVICES:
         site.certificates.issue("service", name)
     for name in USERS:
@@ -189,6 +195,8 @@ def _write_settings(site: TlsSite, service: str, limits: Mapping[str, float]) ->
     lines = ['address = "127.0.0.1:0"', f"administrators = {json.dumps(ADMINISTRATORS)}"]
     lines += [f'audit_log = "{directory}/{service}-audit.json"']
     lines += _own_settings(site, service)
+    lines += ["[metrics]", 'address = "127.0.0.1:0"'] if site.metrics else []
+    lines += ["[tracing]", f'endpoint = "{site.tracing}"'] if site.tracing else []
     lines += ["[limits]", *(f"{key} = {value}" for key, value in limits.items()), "[tls]", tls]
     (directory / f"{service}.toml").write_text("\n".join(lines))
 

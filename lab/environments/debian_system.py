@@ -21,8 +21,8 @@ _PACKAGES = (
 )  # fmt: skip
 # What a host of Kadeploy's own packages has besides: what they depend on and recommend, and a TFTP server.
 SERVICE_HOST_PACKAGES = (
-    "adduser", "grub-common", "grub-efi-amd64-bin", "grub-pc-bin", "ipmitool", "openssh-client", "pxelinux", "python3",
-    "sqlite3", "syslinux-common", "tftpd-hpa",
+    "adduser", "bzip2", "grub-common", "grub-efi-amd64-bin", "grub-pc-bin", "ipmitool", "openssh-client", "pxelinux",
+    "python3", "sqlite3", "syslinux-common", "tftpd-hpa", "xz-utils",
 )  # fmt: skip
 
 # Merges /usr beforehand: otherwise the package that does it brings the whole of Perl.

@@ -23,6 +23,7 @@ class FakeInventory:
         self.rights: dict[str, set[str]] | None = None
         self.asked: list[tuple[DeploymentSpec, str]] = []
         self.described = b""
+        self.addresses: frozenset[str] = frozenset()
         self.checks: list[tuple[str, str, str]] = []
         self.on_check: Callable[[], None] = lambda: None
 
@@ -51,6 +52,12 @@ class FakeInventory:
                 node = replace(node, snapshot=snapshot)
             wanted.append(node)
         return NodeResolution(nodes=tuple(wanted), profiles=self.resolution.profiles)
+
+    async def file_addresses(self) -> frozenset[str]:
+        """As in the port; `addresses` says which."""
+        if self.error is not None:
+            raise self.error
+        return self.addresses
 
     async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
         """As in the port."""

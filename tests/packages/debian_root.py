@@ -17,14 +17,19 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = CHECKOUT / "build" / "cache" / "packages"
-SUITE = "bookworm"
+BOOKWORM, TRIXIE = "bookworm", "trixie"
 # Besides a minimal Debian: what the packages depend on and what docs/install.md has an administrator install, so that
 # no test needs the network.
-PACKAGES = (
-    "python3", "systemd", "adduser", "iproute2", "kmod", "man-db", "mariadb-server", "mmdebstrap", "openssh-client",
-    "procps", "sqlite3", "tftpd-hpa", "pxelinux", "syslinux-common", "grub-common", "grub-pc-bin",
-    "grub-efi-amd64-bin", "zstd",
+NEEDED = (
+    "python3", "systemd", "adduser", "bzip2", "iproute2", "kmod", "man-db", "mmdebstrap", "procps", "xz-utils", "zstd",
 )  # fmt: skip
+PACKAGES = {
+    BOOKWORM: (
+        *NEEDED, "mariadb-server", "openssh-client", "sqlite3", "tftpd-hpa", "pxelinux", "syslinux-common",
+        "grub-common", "grub-pc-bin", "grub-efi-amd64-bin",
+    ),
+    TRIXIE: NEEDED,
+}  # fmt: skip
 BUILD_SECONDS = 1200.0
 START_SECONDS = 30.0
 COMMAND_SECONDS = 300.0
@@ -94,14 +99,15 @@ class DebianRoot:
 
 
 @contextmanager
-def debian_root(directory: Path, *, addresses: Sequence[str] = ()) -> Iterator[DebianRoot]:
+def debian_root(directory: Path, *, suite: str = BOOKWORM, addresses: Sequence[str] = ()) -> Iterator[DebianRoot]:
     """Yields a fresh Debian; ends its processes, and with them its files.
 
     Args:
         directory: where it is mounted, in its namespaces alone; made here.
+        suite: of Debian.
         addresses: of its loopback interface, besides 127.0.0.1.
     """
-    tree = debian_tree()
+    tree = debian_tree(suite)
     with ExitStack() as stack:
         directory.mkdir(parents=True)
         stack.callback(directory.rmdir)
@@ -119,9 +125,9 @@ def debian_root(directory: Path, *, addresses: Sequence[str] = ()) -> Iterator[D
         yield root
 
 
-def debian_tree() -> Path:
+def debian_tree(suite: str) -> Path:
     """Returns the directory of a fresh Debian; built when not there, which needs the network."""
-    digest = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(" ".join((suite, *PACKAGES[suite])).encode()).hexdigest()[:12]
     tree = CACHE / f"root-{digest}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
@@ -130,8 +136,14 @@ def debian_tree() -> Path:
             building = tree.with_suffix(".new")
             if building.exists():
                 shutil.rmtree(building)
-            command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-            subprocess.run([*command, SUITE, building], check=True, timeout=BUILD_SECONDS)
+            command = [
+                "mmdebstrap",
+                "--quiet",
+                "--mode=root",
+                "--variant=minbase",
+                f"--include={','.join(PACKAGES[suite])}",
+            ]
+            subprocess.run([*command, suite, building], check=True, timeout=BUILD_SECONDS)
             building.rename(tree)
     return tree
 

@@ -3,15 +3,16 @@
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.packages.debian_root import CHECKOUT, DebianRoot, debian_root
+from tests.packages.debian_root import BOOKWORM, CHECKOUT, TRIXIE, DebianRoot, debian_root
 
 pytestmark = pytest.mark.packages
 
-BUILT = CHECKOUT / "build" / "deb"
+BUILT = {BOOKWORM: CHECKOUT / "build" / "deb", TRIXIE: CHECKOUT / "build" / "deb-trixie"}
 SERVICES = {"inventory": "kadeploy-inventory", "deployer": "kadeploy-deployer", "bootctl": "deploy"}
 NAMES = [*(f"kadeploy-{service}" for service in SERVICES), "kadeploy-client", "kadeploy-client3", "kadeploy-deployenv"]
 INSTALL = "apt-get install --yes --quiet /packages/kadeploy-*.deb"
@@ -19,9 +20,9 @@ INSTALL = "apt-get install --yes --quiet /packages/kadeploy-*.deb"
 KEEP = "--option Dpkg::Options::=--force-confold"
 
 
-def package(name: str) -> Path:
-    found = list(BUILT.glob(f"{name}_*.deb"))
-    assert len(found) == 1, f"{BUILT} has {len(found)} packages {name}: run `make deb`"
+def package(name: str, suite: str = BOOKWORM) -> Path:
+    found = list(BUILT[suite].glob(f"{name}_*.deb"))
+    assert len(found) == 1, f"{BUILT[suite]} has {len(found)} packages {name}: run `make deb`"
     return found[0]
 
 
@@ -29,12 +30,24 @@ def commands(folder: str) -> list[str]:
     return list(tomllib.loads((CHECKOUT / folder / "pyproject.toml").read_text())["project"]["scripts"])
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Iterator[DebianRoot]:
-    with debian_root(tmp_path / "debian") as root:
+@contextmanager
+def root_with_packages(directory: Path, suite: str) -> Iterator[DebianRoot]:
+    with debian_root(directory, suite=suite) as root:
         (root.path / "packages").mkdir()
         for name in NAMES:
-            (root.path / "packages" / f"{name}.deb").write_bytes(package(name).read_bytes())
+            (root.path / "packages" / f"{name}.deb").write_bytes(package(name, suite).read_bytes())
+        yield root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[DebianRoot]:
+    with root_with_packages(tmp_path / "debian", BOOKWORM) as root:
+        yield root
+
+
+@pytest.fixture(params=[BOOKWORM, TRIXIE])
+def root_of_each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DebianRoot]:
+    with root_with_packages(tmp_path / "debian", request.param) as root:
         yield root
 
 
@@ -49,12 +62,14 @@ def next_release(root: DebianRoot, name: str, *, changed: str = "") -> None:
     """)
 
 
-def test_packages_install_and_are_purged_without_a_trace(root: DebianRoot) -> None:
+def test_packages_install_and_are_purged_without_a_trace(root_of_each: DebianRoot) -> None:
+    root = root_of_each
     before, accounts = root.files(), root.run("cat /etc/passwd /etc/group")
     root.run(INSTALL)
     check_commands(root)
     check_accounts(root)
     check_units(root)
+    check_services(root)
     root.run("touch /var/lib/kadeploy/inventory/deploy.db /var/log/kadeploy/deployer/audit.json")
     root.run(f"apt-get remove --yes --quiet {' '.join(NAMES)}")
     assert root.run("ls /etc/kadeploy/inventory.toml /var/lib/kadeploy/inventory/deploy.db")
@@ -75,13 +90,10 @@ def backups(files: dict[str, int]) -> set[str]:
 
 def check_commands(root: DebianRoot) -> None:
     version = root.run("dpkg-query --show --showformat='${Version}' kadeploy-client").partition("+")[0]
-    for folder, section in (
-        ("clients", 1),
-        ("clients/version3", 1),
-        ("deployenv", 8),
-        *((f"services/{name}", 8) for name in SERVICES),
-    ):
+    for folder in ("clients", "clients/version3", "deployenv", *(f"services/{name}" for name in SERVICES)):
         for command in commands(folder):
+            # Users' commands are in section 1, what administrators run in section 8.
+            section = 1 if command.startswith("ka") and not command.startswith("kadeploy-") else 8
             assert root.run(f"cd / && {command} --version").split()[-1] == version
             assert root.run(f"{command} --help").lower().startswith(f"usage: {command}")
             root.run(f"man --where {section} {command}")
@@ -97,6 +109,22 @@ def check_accounts(root: DebianRoot) -> None:
         assert root.run(f"stat --format '%U %G %a' /etc/kadeploy/tls/{service}").split() == ["root", account, "750"]
         assert root.run(f"stat --format '%U %a' /var/log/kadeploy/{service}").split() == [account, "750"]
         root.run(f"runuser -u {account} -- cat /etc/kadeploy/{service}.toml")
+
+
+def check_services(root: DebianRoot) -> None:
+    """Has each service read its settings with its own Python and libraries, and one of them answer."""
+    for service, account in SERVICES.items():
+        run = f"runuser -u {account} -- kadeploy-{service}"
+        shown = root.run(f"{run} serve --config /etc/kadeploy/{service}.toml --print-config")
+        assert tomllib.loads(shown)["administrators"] == ["root"]
+    # The wait for the port has a bound, and the process ends with the script.
+    root.run("""
+        runuser -u kadeploy-inventory -- kadeploy-inventory serve --insecure --config /etc/kadeploy/inventory.toml \\
+            >log 2>&1 </dev/null &
+        trap 'kill $!' EXIT
+        timeout 60 sh -c 'until grep -q "listening on 127.0.0.1" log; do sleep 0.2; done' || { cat log >&2; exit 1; }
+        ka node list --insecure -o name
+    """)
 
 
 def check_units(root: DebianRoot) -> None:

@@ -17,6 +17,7 @@ from kadeploy_cli.terminal.failures import Failure, UsageFailure
 from kadeploy_cli.terminal.output import say
 from kadeploy_edge import errors
 from kadeploy_edge.channel import open_channel
+from kadeploy_edge.request_id import current_request_id
 from kadeploy_edge.status import RemoteError, from_rpc_error
 from kadeploy_edge.tls import UnusableCertificate
 
@@ -101,7 +102,12 @@ class Peer:
             raise refusal(remote) or self.failure(remote) from None
 
     def failure(self, error: RemoteError) -> Failure:
-        """Returns what a user is told of an error that a call met."""
+        """Returns what a user is told of an error that a call met; with --verbose, where to look in the logs, too."""
+        failure = self._failure(error)
+        failure.details += (f"request_id = {current_request_id.get()}",) if current_request_id.get() else ()
+        return failure
+
+    def _failure(self, error: RemoteError) -> Failure:
         if error.code is grpc.StatusCode.UNAVAILABLE and not error.reason:
             return self._unreached(error)
         if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and not error.reason and TOO_LARGE in error.message:
@@ -220,6 +226,7 @@ class Deployer(Peer):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("deployer", settings)
+        self.uploads = deployer_service_pb2_grpc.ImageUploadServiceStub(self.channel)
         self.deployments = deployer_service_pb2_grpc.DeploymentServiceStub(self.channel)
         self.states = deployer_service_pb2_grpc.ClusterStateServiceStub(self.channel)
         self.control = deployer_service_pb2_grpc.NodeControlServiceStub(self.channel)

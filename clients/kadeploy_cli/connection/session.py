@@ -12,6 +12,7 @@ from kadeploy_cli.connection.connect import Bootctl, Deployer, Inventory, Peer
 from kadeploy_cli.connection.settings import Settings
 from kadeploy_cli.terminal import tables
 from kadeploy_cli.terminal.output import Format
+from kadeploy_edge.request_id import current_request_id, new_request_id
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -34,6 +35,8 @@ class Session:
         # Whether the result alone is shown, and nothing of the way to it.
         self.quiet = False
         self._peers: list[Peer] = []
+        # All calls of a command are one request, in the logs of all services.
+        current_request_id.set(new_request_id())
 
     @functools.cached_property
     def settings(self) -> Settings:

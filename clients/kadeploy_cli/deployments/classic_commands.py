@@ -51,7 +51,7 @@ def kadeploy(
     Exit status: 0 every node is deployed, or as many as --wait-for says; 6 some are, 1 none is; 2, 4 and 5 nothing was
     started; 3 a service does not answer.
     """
-    spec = deployment_spec.build(wanted(options))
+    spec = deployment_spec.build(wanted(options), session)
     if plan:
         finish(deployments.show_plan(session, spec))
     aftermath = Aftermath(

@@ -24,7 +24,7 @@ def deployment() -> None:
 @command_options(follows=True)
 def start(session: Session, /, *, wait: bool, **options: Any) -> None:
     """Starts a deployment and prints its id."""
-    spec = deployment_spec.build(wanted(options))
+    spec = deployment_spec.build(wanted(options), session)
     finish(deploy.run(session, spec, detach=not wait, aftermath=Aftermath()))
 
 
@@ -33,7 +33,7 @@ def start(session: Session, /, *, wait: bool, **options: Any) -> None:
 @command_options()
 def plan(session: Session, /, **options: Any) -> None:
     """Says what a deployment would do to each node, and touches nothing."""
-    finish(deployments.show_plan(session, deployment_spec.build(wanted(options))))
+    finish(deployments.show_plan(session, deployment_spec.build(wanted(options), session)))
 
 
 @deployment.command("list")

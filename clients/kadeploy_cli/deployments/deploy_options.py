@@ -107,6 +107,17 @@ WANTED = (
         "--timeout-first", "first_check_timeout", type=SECONDS, metavar="S", help="For the deployment environment."
     ),
     click.option("--timeout-last", "last_check_timeout", type=SECONDS, metavar="S", help="For the new system."),
+    click.option(
+        "--cloud-init",
+        "cloud_init",
+        metavar="FILE",
+        help="User data that cloud-init reads at the first boot of the new system. {node}, {node_short}, {node_ip} and "
+        "{deployment} in it stand for the node's.",
+    ),
+    click.option("--cloud-init-meta-data", "cloud_init_meta_data", metavar="FILE", help="The same, its meta data."),
+    click.option(
+        "--cloud-init-network", "cloud_init_network", metavar="FILE", help="The same, its network configuration."
+    ),
     click.option("--user", default="", metavar="USER", help="On behalf of this user (administrators)."),
 )
 

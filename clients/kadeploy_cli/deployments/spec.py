@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployment_pb2
+from kadeploy_cli.connection.session import Session
 from kadeploy_cli.deployments.public_keys import read_keys
-from kadeploy_cli.environments import describing
+from kadeploy_cli.descriptions.text import decode
+from kadeploy_cli.environments import describing, uploading
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -56,10 +58,16 @@ class Options:
     kernel_arguments: str = ""
     user: str = ""
     whole_disk: bool = False
+    cloud_init: str | None = None
+    cloud_init_meta_data: str | None = None
+    cloud_init_network: str | None = None
 
 
-def build(options: Options) -> deployment_pb2.DeploymentSpec:
-    """Returns what the options ask for, or says which of them cannot be accepted."""
+def build(options: Options, session: Session | None = None) -> deployment_pb2.DeploymentSpec:
+    """Returns what the options ask for, or says which of them cannot be accepted.
+
+    `session`: brings the files of a described environment to the deployer where it cannot read them; None: they stay.
+    """
     if options.wait_timeout is None and options.busy == "wait":
         raise UsageFailure("--busy wait needs --wait-timeout SECONDS", advice="So that the wait has an end.")
     device, number = target(options.partition, options.device)
@@ -90,10 +98,33 @@ def build(options: Options) -> deployment_pb2.DeploymentSpec:
     )
     if options.version is not None:
         spec.environment_version = options.version
+    seed = cloud_init_seed(options)
+    if seed is not None:
+        spec.cloud_init.CopyFrom(seed)
     if options.environment_file is not None:
         environment = describing.described(file=options.environment_file, options={}, owner="")
+        if session is not None:
+            environment.owner = options.user
+            uploading.bring_files(session, environment)
+            environment.owner = ""
         spec.described_environment.CopyFrom(environment)
     return spec
+
+
+def cloud_init_seed(options: Options) -> deployment_pb2.CloudInitSeed | None:
+    """Returns what cloud-init is to read, None where no option says it."""
+    named = (options.cloud_init, options.cloud_init_meta_data, options.cloud_init_network)
+    if not any(named):
+        return None
+    user_data, meta_data, network = (_text(file) if file else "" for file in named)
+    return deployment_pb2.CloudInitSeed(user_data=user_data, meta_data=meta_data, network_config=network)
+
+
+def _text(file: str) -> str:
+    text = decode(node_names.read_file(file), file)
+    if not text.strip():
+        raise UsageFailure(f"{file} is empty")
+    return text
 
 
 def environment_name(options: Options) -> str:

@@ -10,7 +10,7 @@ from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import environment_pb2, inventory_service_pb2
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.descriptions import environment_file
-from kadeploy_cli.environments import describing, image_files
+from kadeploy_cli.environments import describing, image_files, uploading
 from kadeploy_cli.nodes import actions as nodes
 from kadeploy_cli.nodes import partitions
 from kadeploy_cli.terminal import output
@@ -30,7 +30,9 @@ FILES = (IMAGE, PREINSTALL, POSTINSTALLS)
 
 def record(session: Session, *, file: str | None, options: Mapping[str, str | None], owner: str = "") -> ExitCode:
     """Records an environment described by a file, by options, or by a file with some values overridden."""
-    return send(session, describing.described(file=file, options=options, owner=owner))
+    environment = describing.described(file=file, options=options, owner=owner)
+    uploading.bring_files(session, environment)
+    return send(session, environment)
 
 
 def send(session: Session, environment: environment_pb2.Environment) -> ExitCode:
@@ -195,7 +197,8 @@ def _accept_digests(environment: environment_pb2.Environment, accepted: Collecti
     files += [(POSTINSTALLS, archive) for archive in environment.postinstalls]
     changed: dict[str, None] = {}
     for path, file in files:
-        if path not in accepted:
+        # An upload is named by its content, which never changes.
+        if path not in accepted or file.uri.startswith(image_files.UPLOAD):
             continue
         stored = image_files.read(file.uri, Path("/"))
         if (stored.digest, stored.size_bytes) == (file.digest, file.size_bytes):

@@ -4,6 +4,8 @@ import click
 
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
+from kadeploy_cli.environments.oci_commands import from_oci
+from kadeploy_cli.environments.upload_commands import upload
 from kadeploy_cli.terminal.failures import UsageFailure
 
 
@@ -84,3 +86,7 @@ def update(
 def delete(session: Session, /, *, name: str, version: int | None, owner: str) -> None:
     """Removes an environment."""
     finish(environments.delete(session, name, version, owner))
+
+
+environment.add_command(from_oci)
+environment.add_command(upload)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from kadeploy_cli.terminal.failures import UsageFailure
 CHUNK = 1 << 20
 Kind = tuple["environment_pb2.ImageKind.ValueType", "environment_pb2.Compression.ValueType"]
 # "server" and "local" are what Kadeploy 3 wrote before a path; here both hosts see the same one.
+UPLOAD = "upload:///"
+UPLOAD_ADDRESS = re.compile(r"upload:///[^/]+/sha256-([0-9a-f]{64})-([1-9][0-9]{0,15})")
 LOCAL_SCHEMES = ("file", "server", "local")
 
 TAR_SUFFIXES = {
@@ -139,6 +142,8 @@ def is_remote(name: str) -> bool:
 
 def read(name: str, directory: Path) -> StoredFile:
     """Reads a file, or what an http(s) address gives, to its end and returns its address, digest and size."""
+    if name.startswith(UPLOAD):
+        return _uploaded(name)
     if is_remote(name):
         digest, size = image_download.digest_and_size(name)
         uri = name
@@ -148,6 +153,14 @@ def read(name: str, directory: Path) -> StoredFile:
     if size == 0:
         raise UsageFailure(f"{name} is empty")
     return StoredFile(uri=uri, digest=digest, size_bytes=size)
+
+
+def _uploaded(name: str) -> StoredFile:
+    """Returns what the address of an upload says of it: it names its content and size."""
+    found = UPLOAD_ADDRESS.fullmatch(name)
+    if not found:
+        raise UsageFailure(f"{name} is no address of an upload", advice="It is upload:///OWNER/sha256-HEX-SIZE.")
+    return StoredFile(uri=name, digest=f"sha256:{found[1]}", size_bytes=int(found[2]))
 
 
 def _local_path(name: str, scheme: str, rest: str) -> Path:

@@ -5,6 +5,7 @@ import click
 from kadeploy_cli.connection.session import Session, command_options, finish
 from kadeploy_cli.environments import actions as environments
 from kadeploy_cli.environments import describing, moved_files
+from kadeploy_cli.environments.oci_commands import from_oci
 from kadeploy_cli.terminal import foreign_words
 from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
 from kadeploy_cli.terminal.failures import UsageFailure
@@ -18,7 +19,18 @@ CHECKSUMS = {
 }
 
 
-@click.command(cls=ClassicCommand, instead=foreign_words.ENVIRONMENTS)
+class KaenvCommand(ClassicCommand):
+    """kaenv, whose first word may be `from-oci`, a command with options of its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Hands the words behind `from-oci` on."""
+        if args[:1] == [str(from_oci.name)]:
+            from_oci.main(args[1:], prog_name=f"{ctx.info_name} {from_oci.name}", standalone_mode=False)
+            ctx.exit(0)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=KaenvCommand, instead=foreign_words.ENVIRONMENTS)
 @click.argument("bare", required=False, metavar="[NAME]")
 @click.option(
     "-a",

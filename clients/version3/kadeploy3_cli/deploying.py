@@ -96,7 +96,7 @@ def _spec(session: Session, given: dict[str, Any]) -> deployment_pb2.DeploymentS
     # No loader is installed on a disk of itself: the network boots the kernel, or GRUB.
     given.pop("disable_bootloader_install")
     classical, kexec = given.pop("classical_timeout"), given.pop("kexec_timeout")
-    spec = deployment_spec.build(deployment_spec.Options(**given))
+    spec = deployment_spec.build(deployment_spec.Options(**given), session)
     count = len(node_names.parse(spec.nodes, "-m"))
     if classical:
         seconds = expressions.seconds(classical, nodes=count, option="--reboot-classical-timeout")

@@ -13,7 +13,7 @@ from kadeploy_bootctl.tree.check import check_tree
 from kadeploy_bootctl.tree.installer import install_label, lay_out
 from kadeploy_edge.command_line import add_serve, complain, service_parser, shared_options
 from kadeploy_edge.errors import DomainError
-from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.log_lines import set_log_format, set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import serve
 from kadeploy_edge.settings_file import BadSettings
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return complain(SERVICE, str(error), USAGE)
+    set_log_format(settings.log_format)
     try:
         status: int = options.run(settings, options)
     except KeyboardInterrupt:
@@ -50,6 +51,7 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
                 bootstrap.registration(runtime),
                 bootstrap.server_settings(settings),
                 dependencies=bootstrap.dependencies(settings),
+                metrics=bootstrap.make_metrics(settings),
             )
         )
 

@@ -26,6 +26,7 @@ from kadeploy_bootctl.tree.layout import DEFAULT_NAME, GRUB_DEFAULT_NAME, Layout
 from kadeploy_bootctl.tree.loaders import Sources
 from kadeploy_bootctl.tree.reconcile import TftpTreeInspector
 from kadeploy_edge.dependencies import Dependency
+from kadeploy_edge.metrics import ServiceMetrics, certificates_of
 from kadeploy_edge.server import ServerSettings
 
 SERVICE = "bootctl"
@@ -153,6 +154,13 @@ def registration(runtime: Runtime) -> Callable[[grpc.aio.Server], None]:
     return register
 
 
+def make_metrics(settings: Settings) -> ServiceMetrics | None:
+    """Returns what measures the service; None where the settings want no metrics."""
+    if not settings.metrics_address:
+        return None
+    return ServiceMetrics(SERVICE, certificates=certificates_of(settings.tls))
+
+
 def server_settings(settings: Settings) -> ServerSettings:
     """Returns how the service is served."""
     return ServerSettings(
@@ -165,4 +173,6 @@ def server_settings(settings: Settings) -> ServerSettings:
         tls=settings.tls,
         insecure=settings.insecure,
         audit_log=settings.audit_log,
+        metrics_address=settings.metrics_address,
+        tracing_endpoint=settings.tracing_endpoint,
     )

@@ -11,13 +11,22 @@ from kadeploy_bootctl.domain.errors import InvalidBootEntry
 from kadeploy_bootctl.domain.label import KernelLabel
 from kadeploy_bootctl.domain.texts import check_arguments, check_label
 from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
+from kadeploy_edge.metrics_settings import read_metrics_address
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log, read_workers
+from kadeploy_edge.usual_settings import (
+    read_address,
+    read_administrators,
+    read_audit_log,
+    read_log_format,
+    read_tracing_endpoint,
+    read_workers,
+)
 
 TITLE = "Settings of bootctl: kadeploy-bootctl serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7403"
+DEFAULT_METRICS_ADDRESS = "127.0.0.1:7413"
 GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20
 MOST_BYTES = 1 << 50
@@ -91,6 +100,9 @@ class Settings:
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        log_format: "text" or "json".
+        metrics_address: where metrics are answered; empty: nowhere.
+        tracing_endpoint: where spans are sent; empty: nowhere.
         insecure: plain text on loopback; the command line says it, never the file.
     """
 
@@ -117,6 +129,9 @@ class Settings:
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    log_format: str = "text"
+    metrics_address: str = ""
+    tracing_endpoint: str = ""
     insecure: bool = False
 
     @classmethod
@@ -140,6 +155,9 @@ def read_settings(table: Table) -> Settings:
         unknown_machines=table.text("unknown_machines", "", doc=_UNKNOWN, example="deploy"),
         address=read_address(table, DEFAULT_ADDRESS),
         administrators=read_administrators(table, who="they may do everything, custom boot files among it"),
+        log_format=read_log_format(table),
+        metrics_address=read_metrics_address(table, DEFAULT_METRICS_ADDRESS),
+        tracing_endpoint=read_tracing_endpoint(table),
         audit_log=read_audit_log(table, service="bootctl"),
         maximum_workers=read_workers(table),
         maximum_file_bytes=table.whole(

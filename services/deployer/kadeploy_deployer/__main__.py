@@ -9,13 +9,14 @@ from functools import partial
 
 from kadeploy_database.command_line import add_database_verbs
 from kadeploy_deployer import bootstrap, database_commands, service
+from kadeploy_deployer.adapters.activity_metrics import ActivityMetrics
 from kadeploy_deployer.ports import ShellError
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.settings import Settings, read_settings
 from kadeploy_deployer.store.database import Database
 from kadeploy_edge.command_line import add_serve, complain, service_parser, shared_options
 from kadeploy_edge.errors import DomainError
-from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.log_lines import set_log_format, set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import ServerSettings, serve
 from kadeploy_edge.settings_file import BadSettings
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return complain(SERVICE, str(error), USAGE)
+    set_log_format(settings.log_format)
     try:
         with closed_to_others():
             status: int = options.run(settings, options)
@@ -50,9 +52,11 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 async def _serve_until_stopped(settings: Settings, database: Database) -> int:
+    metrics = bootstrap.make_metrics(settings, database)
+    activity = None if metrics is None else ActivityMetrics(metrics.registry)
     async with (
         bootstrap.open_dependencies(settings) as dependencies,
-        bootstrap.open_parts(settings, database) as parts,
+        bootstrap.open_parts(settings, database, activity) as parts,
     ):
         return await serve(
             service.registration(parts, settings.administrators),
@@ -65,9 +69,12 @@ async def _serve_until_stopped(settings: Settings, database: Database) -> int:
                 tls=settings.tls,
                 insecure=settings.insecure,
                 audit_log=settings.audit_log,
+                metrics_address=settings.metrics_address,
+                tracing_endpoint=settings.tracing_endpoint,
             ),
             on_drain=partial(_end_streams, parts),
             dependencies=dependencies,
+            metrics=metrics,
         )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from kadeploy_database.database_commands import mark_files, prepare_files
 from kadeploy_database.database_health import DatabaseProbe, check_tables
+from kadeploy_database.statement_times import time_statements
+from kadeploy_deployer.adapters.activity_metrics import ActivityMetrics
 from kadeploy_deployer.adapters.boot_grpc import GrpcBoot
 from kadeploy_deployer.adapters.console_commands import CommandConsole
 from kadeploy_deployer.adapters.host_check import check_host
@@ -23,6 +25,7 @@ from kadeploy_deployer.adapters.power_redfish import RedfishController
 from kadeploy_deployer.adapters.remote_shell_ssh import SshRemoteShell
 from kadeploy_deployer.adapters.retrying_boot import RetryingBoot
 from kadeploy_deployer.adapters.site_boot_watch import SiteBootWatch
+from kadeploy_deployer.adapters.upload_store import UploadStore
 from kadeploy_deployer.broadcast.chain import ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.database_commands import NAME, PROGRAM
@@ -30,6 +33,7 @@ from kadeploy_deployer.domain.vocabulary import PowerDriverKind
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.image_settings import DEFAULT_DIRECTORY, GIBIBYTE, MEGABYTE
 from kadeploy_deployer.nodes.reboot_window import RebootWindows
+from kadeploy_deployer.ports import RemoteShell
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.rpc.parts import Parts
 from kadeploy_deployer.service import run_parts
@@ -42,6 +46,7 @@ from kadeploy_deployer.store.database_clock import DatabaseClock
 from kadeploy_deployer.store.tables import metadata
 from kadeploy_edge.dependencies import Dependency
 from kadeploy_edge.errors import Invalid
+from kadeploy_edge.metrics import ServiceMetrics, certificates_of
 from kadeploy_edge.remote_health import RemoteHealth
 
 logger = logging.getLogger(__name__)
@@ -100,7 +105,9 @@ async def open_dependencies(settings: Settings) -> AsyncIterator[Sequence[Depend
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, database: Database, metrics: ActivityMetrics | None = None
+) -> AsyncIterator[Parts]:
     """Yields the parts with the real adapters, the supervisor at work; ends them in order."""
     clock = DatabaseClock(database)
     await clock.synchronise()
@@ -113,13 +120,14 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
         settings.inventory_address, tls=settings.tls, insecure=settings.insecure, http_proxy=settings.http_proxy
     )
     _close_cache(settings.cache_directory)
+    uploads = upload_store(settings)
     power, console = node_power(), CommandConsole()
     ports = StepPorts(
         shell=shell,
         power=power,
         boot=RetryingBoot(boot, clock),
-        images=image_store(settings),
-        broadcast=ChainBroadcast(shell, _chain_settings(settings.broadcast)),
+        images=image_store(settings, uploads),
+        broadcast=_broadcast(shell, settings.broadcast, metrics),
         clock=clock,
         boot_watch=SiteBootWatch(
             console=console,
@@ -147,7 +155,10 @@ async def open_parts(settings: Settings, database: Database) -> AsyncIterator[Pa
             lease_seconds=settings.lease_seconds,
             history_days=settings.history_days,
             longest_wait=settings.longest_wait_hours * HOUR,
+            uploads=uploads,
+            keep_upload_hours=settings.uploads.keep_hours,
             check_host=lambda: check_host(settings, database_time=clock.now()),
+            observers=[] if metrics is None else [metrics],
         ) as parts:
             yield parts
     finally:
@@ -175,8 +186,19 @@ def _close_cache(directory: Path) -> None:
         logger.warning("path=%s was open to others (%04o) and is %04o now", directory, mode, mode & CACHE_MODE)
 
 
-def image_store(settings: Settings) -> FileImageStore:
-    """Returns the store of images as the site wants it."""
+def upload_store(settings: Settings) -> UploadStore | None:
+    """Returns where uploads are kept, None where the site takes none. Raises OSError."""
+    wanted = settings.uploads
+    largest, quota = int(wanted.max_gib * GIBIBYTE), int(wanted.quota_gib * GIBIBYTE)
+    if not largest or not quota:
+        return None
+    store = UploadStore(wanted.directory or settings.cache_directory / "uploads", largest=largest, quota=quota)
+    store.prepare()
+    return store
+
+
+def image_store(settings: Settings, uploads: UploadStore | None = None) -> FileImageStore:
+    """Returns the store of images as the site wants it. `uploads`: where users' own are."""
     images = settings.images
     hosts = ImageHosts(images.servers, networks=images.networks, proxy=images.proxy)
     limits = DownloadLimits(
@@ -186,6 +208,7 @@ def image_store(settings: Settings) -> FileImageStore:
         settings.cache_directory,
         directories=ImageDirectories(images.directories, groups=images.groups),
         downloads=ImageDownloads(hosts, limits),
+        uploads=uploads,
     )
 
 
@@ -210,6 +233,24 @@ def read_keys(path: Path) -> tuple[str, ...]:
     if not keys:
         raise UnusableKeyFile(f"{path} holds no public key", metadata={"path": str(path)})
     return keys
+
+
+def make_metrics(settings: Settings, database: Database) -> ServiceMetrics | None:
+    """Returns what measures the service; None where the settings want no metrics."""
+    if not settings.metrics_address:
+        return None
+    metrics = ServiceMetrics("deployer", certificates=certificates_of(settings.tls))
+    time_statements(database.engine, metrics.statement_observer(NAME))
+    return metrics
+
+
+def _broadcast(shell: RemoteShell, settings: BroadcastSettings, metrics: ActivityMetrics | None) -> ChainBroadcast:
+    chain = _chain_settings(settings)
+    return (
+        ChainBroadcast(shell, chain)
+        if metrics is None
+        else ChainBroadcast(shell, chain, on_end=metrics.broadcast_ended)
+    )
 
 
 def _chain_settings(settings: BroadcastSettings) -> ChainSettings:

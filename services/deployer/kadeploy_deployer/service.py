@@ -3,35 +3,43 @@
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import grpc
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy_deployer.domain.host_finding import HostFinding
+from kadeploy_deployer.engine.activity_log import ActivityLog
 from kadeploy_deployer.engine.console_lease import ConsoleLeases
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.history_pruner import HistoryPruner
 from kadeploy_deployer.engine.runner import Runner
 from kadeploy_deployer.engine.shared_context import RunnerSettings
 from kadeploy_deployer.engine.supervisor import Supervisor
+from kadeploy_deployer.engine.upload_collector import UploadCollector, named_addresses
 from kadeploy_deployer.ports import Console, Inventory
+from kadeploy_deployer.ports.activity import ActivityObserver
+from kadeploy_deployer.ports.uploads import UploadKeeper
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
 from kadeploy_deployer.requests.node_access import ControlParts
+from kadeploy_deployer.requests.uploads import Uploads
 from kadeploy_deployer.rpc.callers import Callers
 from kadeploy_deployer.rpc.cluster_state_servicer import ClusterStateServicer
 from kadeploy_deployer.rpc.deployment_servicer import DeploymentServicer
 from kadeploy_deployer.rpc.node_control_servicer import NodeControlServicer
 from kadeploy_deployer.rpc.parts import Parts
+from kadeploy_deployer.rpc.upload_servicer import UploadServicer
 from kadeploy_deployer.store.consoles import SqlConsoleStore
 from kadeploy_deployer.store.database import Database
-from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
+from kadeploy_deployer.store.reported_store import ReportedStore
 
 SERVICE = "deployer"
 SERVICE_NAMES = tuple(
     deployer_service_pb2.DESCRIPTOR.services_by_name[name].full_name
-    for name in ("DeploymentService", "ClusterStateService", "NodeControlService")
+    for name in ("DeploymentService", "ClusterStateService", "NodeControlService", "ImageUploadService")
 )
 
 
@@ -45,12 +53,21 @@ async def run_parts(
     lease_seconds: float,
     longest_wait: float = LONGEST_WAIT,
     history_days: float = 0.0,
+    uploads: UploadKeeper | None = None,
+    keep_upload_hours: float = 24.0,
+    observers: Sequence[ActivityObserver] = (),
     check_host: Callable[[], Sequence[HostFinding]] = tuple,
 ) -> AsyncIterator[Parts]:
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
     log = EventLog()
-    store = SqlDeploymentStore(database, on_commit=log.wake)
+    told = [ActivityLog(), *observers]
+    store = ReportedStore(database, observers=told, on_commit=log.wake)
+
+    def say_lost(operation_id: str) -> None:
+        for each in told:
+            each.lost(operation_id)
+
     supervisor = Supervisor(
         store=store,
         clock=clock,
@@ -59,8 +76,16 @@ async def run_parts(
         ),
         driver=driver_name(),
         lease_seconds=lease_seconds,
+        on_lost=say_lost,
     )
     pruner = HistoryPruner(store=store, clock=clock, days=history_days)
+    named = partial(named_addresses, inventory=inventory, store=store)
+    collector = None
+    if uploads is not None:
+        collector = UploadCollector(
+            uploads=uploads, named=named, clock=clock, now=time.time, keep_hours=keep_upload_hours
+        )
+        collector.open()
     supervisor.open()
     pruner.open()
     try:
@@ -72,6 +97,7 @@ async def run_parts(
             clock=clock,
             runner_settings=runner_settings,
             longest_wait=longest_wait,
+            uploads=Uploads(keeper=uploads, images=runner_settings.ports.images, named=named),
             check_host=check_host,
             control=ControlParts(
                 inventory=inventory,
@@ -87,6 +113,8 @@ async def run_parts(
         )
     finally:
         log.close()
+        if collector is not None:
+            await collector.close()
         await pruner.close()
         await supervisor.close()
 
@@ -98,6 +126,7 @@ def registration(parts: Parts, administrators: frozenset[str]) -> Callable[[grpc
         DeploymentServicer(parts, callers),
         ClusterStateServicer(parts, callers),
         NodeControlServicer(parts.control, callers),
+        UploadServicer(parts.uploads, callers),
     )
 
     def register(server: grpc.aio.Server) -> None:

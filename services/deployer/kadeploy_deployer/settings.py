@@ -7,14 +7,23 @@ from kadeploy_database.access import DatabaseAccess, SqliteAccess, read_access
 from kadeploy_deployer.domain.lease_record import LONGEST_LEASE
 from kadeploy_deployer.image_settings import ImageSettings, check_separation, read_images
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT
+from kadeploy_deployer.upload_settings import UploadSettings, read_uploads
 from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
+from kadeploy_edge.metrics_settings import read_metrics_address
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log
+from kadeploy_edge.usual_settings import (
+    read_address,
+    read_administrators,
+    read_audit_log,
+    read_log_format,
+    read_tracing_endpoint,
+)
 
 TITLE = "Settings of the deployer: kadeploy-deployer serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7402"
+DEFAULT_METRICS_ADDRESS = "127.0.0.1:7412"
 DEFAULT_BROADCAST_PORT = 7404
 SHORTEST_LEASE = 3.0
 HOUR = 3600.0
@@ -69,10 +78,14 @@ class Settings:
         recorded_consoles: how many serial consoles of nodes that boot are read at once; 0: none.
         history_days: how long events and outputs are kept after a deployment's end; 0: for ever.
         images: where the files of environments may be.
+        uploads: how users may bring files.
         broadcast: how the image reaches the nodes.
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        log_format: "text" or "json".
+        metrics_address: where metrics are answered; empty: nowhere.
+        tracing_endpoint: where spans are sent; empty: nowhere.
         insecure: plain text on loopback; the command line says it, never the file.
     """
 
@@ -91,10 +104,14 @@ class Settings:
     history_days: float = 365.0
     recorded_consoles: int = 50
     images: ImageSettings = field(default_factory=ImageSettings)
+    uploads: UploadSettings = field(default_factory=UploadSettings)
     broadcast: BroadcastSettings = BroadcastSettings()
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    log_format: str = "text"
+    metrics_address: str = ""
+    tracing_endpoint: str = ""
     insecure: bool = False
 
     @classmethod
@@ -111,6 +128,11 @@ def read_settings(table: Table) -> Settings:
         example="/etc/kadeploy/cluster_ed25519",
     )
     tls = read_tls(table.table("tls"), service="deployer")
+    cache = table.path(
+        "cache_directory",
+        doc="Where images, archives, and the kernels and initrds taken out of images are kept.",
+        example="/var/cache/kadeploy/deployer",
+    )
     settings = Settings(
         ssh_private_key=private_key,
         ssh_public_key=table.path(
@@ -124,11 +146,7 @@ def read_settings(table: Table) -> Settings:
             "host is believed.",
             example="/etc/kadeploy/deployment_host_keys.pub",
         ),
-        cache_directory=table.path(
-            "cache_directory",
-            doc="Where images, archives, and the kernels and initrds taken out of images are kept.",
-            example="/var/cache/kadeploy/deployer",
-        ),
+        cache_directory=cache,
         address=read_address(table, DEFAULT_ADDRESS),
         inventory_address=table.text("inventory_address", "127.0.0.1:7401", doc="Where the inventory listens."),
         bootctl_address=table.text("bootctl_address", "127.0.0.1:7403", doc="Where bootctl listens."),
@@ -140,6 +158,9 @@ def read_settings(table: Table) -> Settings:
         administrators=read_administrators(
             table, who="they deploy on behalf of others and cancel anybody's deployment"
         ),
+        log_format=read_log_format(table),
+        metrics_address=read_metrics_address(table, DEFAULT_METRICS_ADDRESS),
+        tracing_endpoint=read_tracing_endpoint(table),
         audit_log=read_audit_log(
             table, service="deployer", records="every refused call, every changing one and every plan"
         ),
@@ -181,6 +202,7 @@ def read_settings(table: Table) -> Settings:
             doc="How many serial consoles of nodes that boot are read at once, to say where a boot broke; 0: none.",
         ),
         images=read_images(table),
+        uploads=read_uploads(table, cache),
         broadcast=_broadcast(table.table("broadcast")),
         limits=read_limits(table.table("limits")),
         database=read_access(
@@ -207,6 +229,9 @@ def _own_files(table: Table, settings: Settings) -> dict[str, Path | None]:
         "deployment_host_keys": settings.deployment_host_keys,
         "audit_log": settings.audit_log,
     }
+    uploads = settings.uploads.directory
+    if uploads is not None and not uploads.is_relative_to(settings.cache_directory):
+        own["upload_directory"] = uploads
     if isinstance(database, SqliteAccess):
         own["database.deploy_state"] = database.path
     else:

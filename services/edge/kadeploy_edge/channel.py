@@ -8,7 +8,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from kadeploy_edge.caller import METADATA_KEY
 from kadeploy_edge.following_channel import FollowingChannel
+from kadeploy_edge.request_id import passed_on
 from kadeploy_edge.tls import TlsFiles, channel_credentials, read_certificates
+from kadeploy_edge.tracing import outgoing
 from kadeploy_edge.transport import Transport, choose_transport
 
 OPTIONS = (
@@ -43,7 +45,8 @@ def open_channel(
     """
     options = _options(http_proxy=http_proxy)
     if tls is not None and choose_transport(address, tls=tls, insecure=insecure) is Transport.TLS:
-        return grpc.secure_channel(address, channel_credentials(tls), options=options)
+        secured = grpc.secure_channel(address, channel_credentials(tls), options=options)
+        return grpc.intercept_channel(secured, _CallerInterceptor(""))
     choose_transport(address, tls=tls, insecure=insecure)
     channel = grpc.insecure_channel(address, options=options)
     return grpc.intercept_channel(channel, _CallerInterceptor(caller))
@@ -63,8 +66,11 @@ def open_login_channel(address: str, *, ca: Path, insecure: bool = False) -> grp
     content = b"".join(each.public_bytes(Encoding.PEM) for each in read_certificates(ca))
     files = TlsFiles(certificate=ca, private_key=ca, ca=ca)
     if choose_transport(address, tls=files, insecure=insecure) is Transport.TLS:
-        return grpc.secure_channel(address, grpc.ssl_channel_credentials(root_certificates=content), options=_options())
-    return grpc.insecure_channel(address, options=_options())
+        credentials = grpc.ssl_channel_credentials(root_certificates=content)
+        channel = grpc.secure_channel(address, credentials, options=_options())
+    else:
+        channel = grpc.insecure_channel(address, options=_options())
+    return grpc.intercept_channel(channel, _CallerInterceptor(""))
 
 
 def open_aio_channel(
@@ -92,11 +98,16 @@ def _options(*, http_proxy: bool = False) -> tuple[tuple[str, int], ...]:
     return (*OPTIONS, ("grpc.enable_http_proxy", int(http_proxy)))
 
 
+def _metadata(caller: str) -> tuple[tuple[str, str], ...]:
+    """Returns what every call carries: who calls, where no certificate says it, and for which request."""
+    return (*(((METADATA_KEY, caller),) if caller else ()), *outgoing())
+
+
 class _SyncDetails(grpc.ClientCallDetails):
-    def __init__(self, details: Any, caller: str) -> None:
+    def __init__(self, details: Any, metadata: tuple[tuple[str, str], ...]) -> None:
         self.method = details.method
         self.timeout = details.timeout
-        self.metadata = (*(details.metadata or ()), (METADATA_KEY, caller))
+        self.metadata = (*(details.metadata or ()), *metadata)
         self.credentials = details.credentials
         self.wait_for_ready = details.wait_for_ready
         self.compression = details.compression
@@ -112,22 +123,28 @@ class _CallerInterceptor(
 
     def __init__(self, caller: str) -> None:
         self._caller = caller
+        # Threads of a command do not know of its request themselves.
+        self._opened_for = passed_on()
+
+    def _details(self, details: Any) -> _SyncDetails:
+        metadata = _metadata(self._caller)
+        return _SyncDetails(details, metadata if passed_on() else (*metadata, *self._opened_for))
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return continuation(_SyncDetails(client_call_details, self._caller), request)
+        return continuation(self._details(client_call_details), request)
 
     def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return continuation(_SyncDetails(client_call_details, self._caller), request)
+        return continuation(self._details(client_call_details), request)
 
     def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
-        return continuation(_SyncDetails(client_call_details, self._caller), request_iterator)
+        return continuation(self._details(client_call_details), request_iterator)
 
     def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
-        return continuation(_SyncDetails(client_call_details, self._caller), request_iterator)
+        return continuation(self._details(client_call_details), request_iterator)
 
 
 def _aio_details(details: Any, caller: str) -> Any:
-    metadata = grpc.aio.Metadata(*(details.metadata or ()), (METADATA_KEY, caller))
+    metadata = grpc.aio.Metadata(*(details.metadata or ()), *_metadata(caller))
     return details._replace(metadata=metadata)
 
 

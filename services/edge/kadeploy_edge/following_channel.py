@@ -12,6 +12,7 @@ from typing import Any, Self
 import grpc
 
 from kadeploy_edge.tls import TlsFiles, UnusableCertificate, tls_fingerprint
+from kadeploy_edge.tracing import outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ class _Call:
         newest = self._channel.newest()
         if self._made is None or self._made[0] is not newest:
             self._made = newest, self._make(newest)
+        options["metadata"] = (*(options.get("metadata") or ()), *outgoing())
         call = self._made[1](*arguments, **options)
         self._channel.follow(newest, call)
         return call

@@ -82,10 +82,10 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         kind = _kind(method, handler)
 
         async def unary(_: object, context: Context) -> Any:
-            return await self._answer(RunningCall(self._edge, method, context), kind, handler, behaviour)
+            return await self._traced(RunningCall(self._edge, method, context), kind, handler, behaviour)
 
         async def stream(_: object, context: Context) -> None:
-            await self._answer(RunningCall(self._edge, method, context), kind, handler, behaviour)
+            await self._traced(RunningCall(self._edge, method, context), kind, handler, behaviour)
 
         # Without deserializer and serializer messages come and go as bytes.
         guarded: Handler
@@ -94,6 +94,16 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         else:
             guarded = grpc.stream_unary_rpc_method_handler(unary)
         return guarded
+
+    async def _traced(
+        self, call: RunningCall, kind: CallKind, handler: Handler, behaviour: Callable[..., Any]
+    ) -> bytes | None:
+        """Answers one call, within a span where calls are traced."""
+        tracer = self._edge.tracer
+        if tracer is None or call.is_probe:
+            return await self._answer(call, kind, handler, behaviour)
+        with tracer.span(call.method, call.context.invocation_metadata()) as call.on_outcome:
+            return await self._answer(call, kind, handler, behaviour)
 
     async def _answer(
         self, call: RunningCall, kind: CallKind, handler: Handler, behaviour: Callable[..., Any]

@@ -54,6 +54,10 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
         """Why the service does not serve; empty: it does."""
         return STOPPING if self._stopping else self.dependencies.problem()
 
+    def problem_of(self, name: str) -> str:
+        """Returns why a dependency, or for no name the service, is not as it should be; empty: it is."""
+        return self.dependencies.problem(name) if name else self.problem
+
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the contract
         """Returns the state of a service or dependency, or raises UnknownService."""
         if not self._is_known(request.service):

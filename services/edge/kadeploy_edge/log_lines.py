@@ -11,7 +11,10 @@ import unicodedata
 from collections.abc import Iterable
 from types import TracebackType
 
+from kadeploy_edge.json_lines import JsonFormatter
+
 FORMAT = "time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+LOG_FORMATS = ("text", "json")
 TRACEBACK_MARK = "  | "
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # Control, format and surrogate characters, and the separators of lines and paragraphs.
@@ -30,6 +33,12 @@ def set_up_logging(level: str, *, quiet: Iterable[str] = ()) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def set_log_format(form: str) -> None:
+    """Writes the log in a form of LOG_FORMATS from now on."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonFormatter() if form == "json" else LineFormatter())
 
 
 def escaped(text: str) -> str:

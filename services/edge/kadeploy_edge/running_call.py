@@ -7,8 +7,7 @@ import concurrent.futures
 import contextlib
 import logging
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +28,9 @@ from kadeploy_edge.audit import (
 from kadeploy_edge.caller import NOBODY, Caller, current_caller
 from kadeploy_edge.errors import Denied, DomainError
 from kadeploy_edge.identity import Identity
-from kadeploy_edge.status import internal_status, to_status
+from kadeploy_edge.request_id import current_request_id, request_id_of
+from kadeploy_edge.status import code_name, internal_status, to_status
+from kadeploy_edge.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Edge:
         identity: says who calls.
         audit: where refused calls, changing ones and those that the contract names are recorded.
         administrators: the users who administrate the site.
+        tracer: makes a span of each call; None: nobody traces.
+        on_end: is told of each call its method, the name of its code, and the seconds that it took.
         recording: the one thread that writes records: nobody but whoever needs one waits for the disk.
     """
 
@@ -57,6 +60,8 @@ class Edge:
     identity: Identity
     audit: AuditLog
     administrators: frozenset[str]
+    tracer: Tracer | None = None
+    on_end: Callable[[str, str, float], None] = lambda _method, _code, _seconds: None
     recording: concurrent.futures.Executor = field(
         default_factory=lambda: concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="audit")
     )
@@ -78,6 +83,7 @@ class RunningCall:
         is_probe: whether it asks for health or for the contracts.
         caller: who makes it; nobody until `identify` has said.
         context: gRPC's.
+        on_outcome: is told how it ended.
         unread_since: since when the caller has left an answer unread, by the monotonic clock; None: no answer waits.
     """
 
@@ -87,9 +93,11 @@ class RunningCall:
         self.caller: Caller = NOBODY
         self.context = context
         self.unread_since: float | None = None
+        self.on_outcome: Callable[[str], None] = lambda _: None
         self._edge = edge
         self._domain = f"{edge.service}.kadeploy"
-        self._request_id = uuid.uuid4().hex[:12]
+        self._request_id = request_id_of(context.invocation_metadata())
+        current_request_id.set(self._request_id)
         self._task = asyncio.current_task()
         self._ended_by: DomainError | None = None
         # The request, or the first message of a stream of them.
@@ -170,14 +178,19 @@ class RunningCall:
     async def failed(self, error: Exception) -> status_pb2.Status:
         """Records a call that raised, and returns what its caller is told."""
         if isinstance(error, DomainError):
-            await self._record(error.reason, message=error.message, refused=isinstance(error, Denied))
-            return to_status(error, domain=self._domain)
+            status = to_status(error, domain=self._domain)
+            await self._record(
+                error.reason, message=error.message, refused=isinstance(error, Denied), code=code_name(status.code)
+            )
+            return status
         logger.error("method=%s request_id=%s unforeseen error", self.method, self._request_id, exc_info=error)
         await self._record("INTERNAL")
         return internal_status(self._request_id, domain=self._domain)
 
-    async def _record(self, outcome: str, *, message: str = "", refused: bool = False) -> None:
+    async def _record(self, outcome: str, *, message: str = "", refused: bool = False, code: str = "") -> None:
         seconds = time.monotonic() - self._start
+        self._edge.on_end(self.method, code or outcome, seconds)
+        self.on_outcome(outcome)
         logger.log(
             logging.DEBUG if self.is_probe else logging.INFO,
             "method=%s caller=%s request_id=%s outcome=%s seconds=%.3f",

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -34,12 +35,14 @@ from kadeploy_edge.health import Health
 from kadeploy_edge.identity import CertifiedCallers, Identity, NamedCallers, UnprovenCallers
 from kadeploy_edge.limits import DEFAULTS, Limits
 from kadeploy_edge.listening import bind
+from kadeploy_edge.metrics import ServiceMetrics, exposed
 from kadeploy_edge.requests import largest_of_services
 from kadeploy_edge.revocation import RevocationList
 from kadeploy_edge.running_call import Edge
 from kadeploy_edge.stopping import stop_signal
 from kadeploy_edge.systemd_notify import notify_systemd, status_line, watchdog_pause
 from kadeploy_edge.tls import TlsFiles, server_credentials
+from kadeploy_edge.tracing import Tracer
 from kadeploy_edge.transport import Transport, choose_transport
 from kadeploy_edge.worker_pool import WorkerPool
 
@@ -90,6 +93,8 @@ class ServerSettings:
         insecure: plain text on loopback, callers named by themselves.
         callers_prove_themselves: False for a login address, to which callers come without a certificate.
         audit_log: the file of audit records; None for the log.
+        metrics_address: where metrics are answered.
+        tracing_endpoint: where spans are sent; empty: nowhere.
     """
 
     service: str
@@ -102,6 +107,8 @@ class ServerSettings:
     insecure: bool = False
     callers_prove_themselves: bool = True
     audit_log: Path | None = None
+    metrics_address: str = ""
+    tracing_endpoint: str = ""
 
 
 class RunningServer:
@@ -125,7 +132,11 @@ class RunningServer:
 
 
 async def start_server(
-    register: Register, settings: ServerSettings, dependencies: Sequence[Dependency] = ()
+    register: Register,
+    settings: ServerSettings,
+    dependencies: Sequence[Dependency] = (),
+    metrics: ServiceMetrics | None = None,
+    tracer: Tracer | None = None,
 ) -> tuple[RunningServer, str]:
     """Starts a server and returns it with its address (the real port where 0 was asked for).
 
@@ -133,6 +144,9 @@ async def start_server(
         register: adds the servicers: coroutines, asynchronous generators, or plain functions.
         settings: of the service.
         dependencies: what the service depends on, for its health.
+    `metrics`: of the service, answered at `settings.metrics_address`; None where there are none.
+        metrics: count its calls; None: nothing does.
+        tracer: makes spans of its calls; None: nobody traces.
 
     Raises:
         UnsafeAddress: TCP without certificates, or no address at all.
@@ -147,6 +161,8 @@ async def start_server(
         identity=identity,
         audit=AuditLog(settings.service, settings.audit_log),
         administrators=settings.administrators,
+        tracer=tracer,
+        on_end=_count_nothing if metrics is None else metrics.call_ended,
     )
     connections = ConnectionTable(
         most=affordable_connections(limits.connections), most_per_address=limits.connections_per_address
@@ -175,6 +191,7 @@ async def serve(
     on_drain: Callable[[], None] = lambda: None,
     beside: Sequence[tuple[Register, ServerSettings]] = (),
     dependencies: Sequence[Dependency] = (),
+    metrics: ServiceMetrics | None = None,
 ) -> int:
     """Serves until SIGTERM or SIGINT and returns the exit status.
 
@@ -185,12 +202,18 @@ async def serve(
     raise_file_limit()
     sys.setswitchinterval(SWITCH_SECONDS)
     stopped = stop_signal()
+    tracer = Tracer(settings.service, settings.tracing_endpoint) if settings.tracing_endpoint else None
     servers = []
     for each, its_settings in ((register, settings), *beside):
-        server, bound = await start_server(each, its_settings, dependencies)
+        server, bound = await start_server(each, its_settings, dependencies, metrics, tracer)
         servers.append(server)
         what = "listening" if its_settings.callers_prove_themselves else "listening for logins"
         logger.info("service=%s %s on %s", settings.service, what, bound)
+    exposing = ExitStack()
+    if metrics is not None:
+        metrics.watch_dependencies(servers[0].health.problem_of, [each.name for each in dependencies])
+        where = exposing.enter_context(exposed(metrics, settings.metrics_address))
+        logger.info("service=%s metrics at http://%s/metrics", settings.service, where)
     settle()
     notify_systemd("READY=1", status_line(""))
     signs = asyncio.create_task(_give_signs_of_life(servers[0].health))
@@ -200,6 +223,9 @@ async def serve(
     logger.info("service=%s draining for at most %.0f s", settings.service, DRAIN_SECONDS)
     on_drain()
     await asyncio.gather(*(server.stop(grace=DRAIN_SECONDS) for server in servers))
+    await asyncio.to_thread(exposing.close)
+    if tracer is not None:
+        await asyncio.to_thread(tracer.close)
     return 0
 
 
@@ -220,6 +246,10 @@ async def _repeat(look: Look) -> None:
             logger.exception("looking after calls or connections failed")
             pause = AFTER_FAULT_SECONDS
         await asyncio.sleep(pause)
+
+
+def _count_nothing(_method: str, _code: str, _seconds: float) -> None:
+    """Is told of each call where nobody measures."""
 
 
 def _options(settings: ServerSettings) -> list[tuple[str, int]]:

@@ -46,6 +46,11 @@ _KINDS = {code: kind for kind, code in CODES.items()}
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
+def code_name(number: int) -> str:
+    """Returns the name of a gRPC code: "NOT_FOUND"."""
+    return _STATUS_CODES[number].name
+
+
 class RemoteError(Exception):
     """An error that a service answered, as its caller sees it.
 

@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from kadeploy_database.command_line import add_database_verbs
 from kadeploy_database.database_commands import closing, mark_files
+from kadeploy_database.statement_times import time_statements
 from kadeploy_edge.command_line import add_serve, complain, service_parser, shared_options
 from kadeploy_edge.errors import DomainError
-from kadeploy_edge.log_lines import set_up_logging
+from kadeploy_edge.log_lines import set_log_format, set_up_logging
 from kadeploy_edge.private_file import closed_to_others
 from kadeploy_edge.server import serve
 from kadeploy_edge.settings_file import BadSettings
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = replace(Settings.load(options.config), insecure=getattr(options, "insecure", False))
     except BadSettings as error:
         return complain(SERVICE, str(error), USAGE)
+    set_log_format(settings.log_format)
     try:
         with closed_to_others():
             status: int = options.run(settings, options)
@@ -56,6 +58,10 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
     schema.check_tables_of(engines)
     mark_files(database_commands.databases(settings).accesses)
     runtime = bootstrap.build_runtime(settings, engines, reserve_space=True)
+    metrics = bootstrap.make_metrics(settings)
+    if metrics is not None:
+        for name, engine in engines.items():
+            time_statements(engine, metrics.statement_observer(name))
     logins = bootstrap.login_server_settings(settings)
     beside = [] if logins is None else [(bootstrap.login_registration(runtime), logins)]
     return asyncio.run(
@@ -64,6 +70,7 @@ def _serve_on(settings: Settings, engines: Mapping[str, Engine]) -> int:
             bootstrap.server_settings(settings),
             beside=beside,
             dependencies=bootstrap.dependencies(settings),
+            metrics=metrics,
         )
     )
 

@@ -13,6 +13,7 @@ from kadeploy_database.access import DatabaseAccess
 from kadeploy_database.database_commands import prepare_files
 from kadeploy_database.database_health import DatabaseProbe
 from kadeploy_edge.dependencies import Dependency
+from kadeploy_edge.metrics import ServiceMetrics, certificates_of
 from kadeploy_edge.server import ServerSettings
 from kadeploy_inventory.adapters.login_authority import FileLoginAuthority
 from kadeploy_inventory.adapters.munge import MungeCredentials
@@ -118,6 +119,16 @@ def login_server_settings(settings: Settings) -> ServerSettings | None:
     )
 
 
+def make_metrics(settings: Settings) -> ServiceMetrics | None:
+    """Returns what measures the service; None where the settings want no metrics."""
+    if not settings.metrics_address:
+        return None
+    certificates = certificates_of(settings.tls)
+    if settings.login is not None:
+        certificates["login_authority"] = settings.login.certificate
+    return ServiceMetrics(SERVICE, certificates=certificates)
+
+
 def server_settings(settings: Settings) -> ServerSettings:
     """Returns how the service is served."""
     return ServerSettings(
@@ -130,4 +141,6 @@ def server_settings(settings: Settings) -> ServerSettings:
         tls=settings.tls,
         insecure=settings.insecure,
         audit_log=settings.audit_log,
+        metrics_address=settings.metrics_address,
+        tracing_endpoint=settings.tracing_endpoint,
     )

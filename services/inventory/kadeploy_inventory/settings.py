@@ -6,14 +6,23 @@ from pathlib import Path
 from kadeploy_database.access import DatabaseAccess, read_access
 from kadeploy_edge.limits import DEFAULTS, Limits, read_limits
 from kadeploy_edge.login_certificate import LONGEST_HOURS, SHORTEST_HOURS
+from kadeploy_edge.metrics_settings import read_metrics_address
 from kadeploy_edge.settings_file import Table, load
 from kadeploy_edge.tls import TlsFiles
 from kadeploy_edge.tls_settings import read_tls
-from kadeploy_edge.usual_settings import read_address, read_administrators, read_audit_log, read_workers
+from kadeploy_edge.usual_settings import (
+    read_address,
+    read_administrators,
+    read_audit_log,
+    read_log_format,
+    read_tracing_endpoint,
+    read_workers,
+)
 from kadeploy_inventory.domain.environment_quota import DEFAULT_QUOTA, EnvironmentQuota
 
 TITLE = "Settings of the inventory: kadeploy-inventory serve --config THIS-FILE"
 DEFAULT_ADDRESS = "127.0.0.1:7401"
+DEFAULT_METRICS_ADDRESS = "127.0.0.1:7411"
 MOST_ENVIRONMENTS = 1_000_000
 DEFAULT_HOURS, DEFAULT_LEAST_UID, MOST_UID = 12, 1000, 2**31
 
@@ -52,6 +61,9 @@ class Settings:
         limits: what callers can take at once.
         tls: certificates; TCP needs them.
         audit_log: the file of audit records; None for the log.
+        log_format: "text" or "json".
+        metrics_address: where metrics are answered; empty: nowhere.
+        tracing_endpoint: where spans are sent; empty: nowhere.
         environment_quota: how many environments a user may have.
         login: certificates by login; None: none are issued.
         insecure: plain text on loopback; the command line says it, never the file.
@@ -65,6 +77,9 @@ class Settings:
     limits: Limits = DEFAULTS
     tls: TlsFiles | None = None
     audit_log: Path | None = None
+    log_format: str = "text"
+    metrics_address: str = ""
+    tracing_endpoint: str = ""
     environment_quota: EnvironmentQuota = DEFAULT_QUOTA
     login: LoginSettings | None = None
     insecure: bool = False
@@ -83,6 +98,9 @@ def read_settings(table: Table) -> Settings:
         administrators=read_administrators(
             table, who="they register nodes, grant rights and record public environments"
         ),
+        log_format=read_log_format(table),
+        metrics_address=read_metrics_address(table, DEFAULT_METRICS_ADDRESS),
+        tracing_endpoint=read_tracing_endpoint(table),
         audit_log=read_audit_log(table, service="inventory"),
         maximum_workers=read_workers(table),
         environment_quota=_read_quota(table.table("quotas")),

@@ -8,8 +8,10 @@ import pytest
 
 from kadeploy.deployer.v1 import deployer_service_pb2_grpc
 from kadeploy_deployer import service
+from kadeploy_deployer.adapters.upload_store import UploadStore
 from kadeploy_deployer.domain.snapshot import CommandSnapshot
 from kadeploy_deployer.ports import Console, ResolvedNode
+from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_edge.channel import open_aio_channel
 from kadeploy_edge.server import ServerSettings, start_server
@@ -36,6 +38,10 @@ class Site:
     deployments: Callable[[str], "deployer_service_pb2_grpc.DeploymentServiceAsyncStub"]
     states: "deployer_service_pb2_grpc.ClusterStateServiceAsyncStub"
     control: Callable[[str], "deployer_service_pb2_grpc.NodeControlServiceAsyncStub"]
+    uploads: Callable[[str], "deployer_service_pb2_grpc.ImageUploadServiceAsyncStub"]
+    images: FakeImageStore
+    inventory: FakeInventory
+    store: DeploymentStore
 
 
 @pytest.fixture
@@ -60,9 +66,11 @@ async def site(tmp_path: Path, console: Console) -> AsyncIterator[Site]:
     debian = replace(resolution().environment, image=image, kernel_path="/vmlinuz", initrd_path="/initrd.img")
     inventory = FakeInventory(resolution(nodes=tuple(nodes), environment=debian))
     world = World(database=database, plan=plan, ports=ports, inventory=inventory)
+    uploads = UploadStore(tmp_path / "uploads", largest=1 << 30, quota=1 << 31)
+    uploads.prepare()
     address = f"unix:{tmp_path / 'deployer.sock'}"
     async with service.run_parts(
-        database, world.settings, world.inventory, console=console, lease_seconds=30.0
+        database, world.settings, world.inventory, console=console, lease_seconds=30.0, uploads=uploads
     ) as parts:
         server, _ = await start_server(
             service.registration(parts, frozenset({"root"})),
@@ -78,6 +86,10 @@ async def site(tmp_path: Path, console: Console) -> AsyncIterator[Site]:
             deployments=lambda name: deployer_service_pb2_grpc.DeploymentServiceStub(channels[f"user:{name}"]),
             states=deployer_service_pb2_grpc.ClusterStateServiceStub(channels["user:alice"]),
             control=lambda name: deployer_service_pb2_grpc.NodeControlServiceStub(channels[f"user:{name}"]),
+            uploads=lambda name: deployer_service_pb2_grpc.ImageUploadServiceStub(channels[f"user:{name}"]),
+            images=images,
+            inventory=inventory,
+            store=parts.store,
         )
         for channel in channels.values():
             await channel.close()

@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 
 @dataclass(kw_only=True)
 class HttpSite:
-    """Answers by path: with a body, a redirection, raw bytes, or a head and then a byte from time to time (`drips`)."""
+    """Answers by path: with a body, a redirection, raw bytes, or a head and then a byte from time to time (`drips`).
+
+    `breaking`: files by path, whose answers break off after so many bytes; `ranges`: what was asked of them.
+    """
 
     port: int
     bodies: dict[str, bytes] = field(default_factory=dict)
     redirections: dict[str, str] = field(default_factory=dict)
     raw: dict[str, bytes] = field(default_factory=dict)
     drips: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+    breaking: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    ranges: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)
     connections: int = 0
@@ -35,13 +40,27 @@ class HttpSite:
             path = lines[0].split()[1]
             self.asked.append(path)
             self.hosts += [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
-            await self._write(path, writer)
+            asked = next((line for line in lines if line.lower().startswith("range:")), "")
+            if path in self.breaking:
+                self._write_some(path, asked, writer)
+            else:
+                await self._write(path, writer)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             return
         finally:
             self.connections -= 1
             writer.close()
+
+    def _write_some(self, path: str, asked: str, writer: asyncio.StreamWriter) -> None:
+        """Gives a file in pieces: each answer breaks off after so many bytes, and the next range goes on."""
+        body, length = self.breaking[path]
+        self.ranges.append(asked.partition(":")[2].strip())
+        offset = int(asked.partition("=")[2].rstrip("-") or 0)
+        head = "HTTP/1.1 200 OK\r\nAccept-Ranges: bytes\r\n"
+        if offset:
+            head = f"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {offset}-{len(body) - 1}/{len(body)}\r\n"
+        writer.write(f"{head}Content-Length: {len(body) - offset}\r\n\r\n".encode() + body[offset : offset + length])
 
     async def _write(self, path: str, writer: asyncio.StreamWriter) -> None:
         if path in self.drips:

@@ -170,6 +170,24 @@ async def test_a_download_that_is_not_the_file_is_refused(
     assert said in await words(store, registered(at(site, path), content))
 
 
+async def test_a_download_that_breaks_off_goes_on_from_there(
+    make: Make, site: HttpSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kadeploy_deployer.adapters.image_download._BREAK_SECONDS", 0.01)
+    content = bytes(range(256)) * 40
+    site.breaking["/image.tar"] = (content, 4000)
+    file = registered(f"http://127.0.0.1:{site.port}/image.tar", content)
+    async with make(f"127.0.0.1:{site.port}").fetch(file, user="alice") as opened:
+        assert opened.read_at(0, opened.size()) == content
+    assert site.ranges == ["", "bytes=4000-", "bytes=8000-"]
+    site.breaking["/endless"] = (content, 1)
+    with pytest.raises(ImageError, match="broke off after 6 of"):
+        async with make(f"127.0.0.1:{site.port}").fetch(
+            registered(f"http://127.0.0.1:{site.port}/endless", content), user="alice"
+        ):
+            pass
+
+
 async def test_a_download_that_failed_leaves_nothing(make: Make, site: HttpSite, tmp_path: Path) -> None:
     store = make(f"127.0.0.1:{site.port}")
     for file in (registered(at(site), b"x"), registered(at(site, "/absent"))):

@@ -22,6 +22,8 @@ _PART_BYTES = 1 << 20
 _CONNECT_SECONDS = 15.0
 _ANSWER_SECONDS = 45.0
 _SILENCE_SECONDS = 30.0
+_PART = 206
+_MOST_BREAKS, _BREAK_SECONDS = 5, 1.0
 _GOOD = 200
 _MOST_REDIRECTIONS = 5
 _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
@@ -88,17 +90,29 @@ class ImageDownloads:
         seconds = self._limits.seconds(size)
         try:
             async with asyncio.timeout(seconds):
-                return await self._follow(address, _Sink(into, self._threads), size, user)
+                return await self._follow_on(address, _Sink(into, self._threads), size, user)
         except aiohttp.ClientError as error:
             raise ImageError(f"{address} cannot be fetched: {_words(error)}") from error
         except TimeoutError:
             raise ImageError(f"{address} cannot be fetched: it was not complete within {seconds:.0f} s") from None
 
+    async def _follow_on(self, address: str, sink: "_Sink", size: int, user: str) -> str:
+        """Goes on with what broke off, from there, where the server can give a part of the file."""
+        for _ in range(_MOST_BREAKS):
+            before = sink.received
+            try:
+                return await self._follow(address, sink, size, user)
+            except BrokenOff as problem:
+                if not problem.goes_on or sink.received == before:
+                    raise
+            await asyncio.sleep(_BREAK_SECONDS)
+        return await self._follow(address, sink, size, user)
+
     async def _follow(self, address: str, sink: "_Sink", size: int, user: str) -> str:
         url = self.hosts.parse(address)
         for _ in range(_MOST_REDIRECTIONS + 1):
             resolver = await self.hosts.resolver(url, user=user)
-            async with self._answer(url, resolver) as answer:
+            async with self._answer(url, resolver, sink.received) as answer:
                 if answer.status not in _REDIRECTIONS:
                     return await self._receive(answer, address, sink, size)
                 target = answer.headers.get("Location", "")
@@ -109,7 +123,7 @@ class ImageDownloads:
         raise ImageError(f"{address} cannot be fetched: it was sent on more than {_MOST_REDIRECTIONS} times")
 
     @asynccontextmanager
-    async def _answer(self, url: URL, resolver: AbstractResolver) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, url: URL, resolver: AbstractResolver, offset: int) -> AsyncIterator[aiohttp.ClientResponse]:
         connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
         # The variables of the environment that name proxies and passwords count for nothing.
@@ -124,22 +138,25 @@ class ImageDownloads:
         async with session:
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    answer = await session.get(url, allow_redirects=False, proxy=self.hosts.proxy or None)
+                    rest = {"Range": f"bytes={offset}-"} if offset else {}
+                    answer = await session.get(url, allow_redirects=False, proxy=self.hosts.proxy or None, headers=rest)
             except TimeoutError:
                 raise ImageError(f"{url} cannot be fetched: the server does not answer") from None
             async with answer:
                 yield answer
 
     async def _receive(self, answer: aiohttp.ClientResponse, address: str, sink: "_Sink", size: int) -> str:
-        if answer.status != _GOOD:
+        count = sink.received
+        if answer.status != (_PART if count else _GOOD):
             reason = (answer.reason or "")[:_LONGEST_REASON]
             raise ImageError(f"{address} cannot be fetched: the server answered {answer.status} {reason}".rstrip())
+        if count and not answer.headers.get("Content-Range", "").startswith(f"bytes {count}-"):
+            raise ImageError(f"{address} cannot be fetched: it broke off, and its server gave another part than asked")
         announced = answer.content_length
         too_much = DigestDiffers(f"{address} has more than the {size} bytes that are registered")
-        if announced is not None and announced > size:
+        if announced is not None and announced + count > size:
             raise too_much
         pace = _Pace(rate=self._limits.rate, window=self._limits.window)
-        count = 0
         while part := await self._part(answer, address, count):
             count += len(part)
             if count > size:
@@ -158,7 +175,17 @@ class ImageDownloads:
             return await answer.content.readany()
         except aiohttp.ClientPayloadError:
             of = "" if answer.content_length is None else f" of {answer.content_length}"
-            raise ImageError(f"{address} cannot be fetched: it broke off after {count}{of} bytes") from None
+            goes_on = "bytes" in answer.headers.get("Accept-Ranges", "") or answer.status == _PART
+            text = f"{address} cannot be fetched: it broke off after {count}{of} bytes"
+            raise BrokenOff(text, goes_on=goes_on) from None
+
+
+class BrokenOff(ImageError):
+    """The connection ended before the file did. `goes_on`: whether the server gives parts of files."""
+
+    def __init__(self, text: str, *, goes_on: bool) -> None:
+        super().__init__(text)
+        self.goes_on = goes_on
 
 
 class _Pace:
@@ -194,12 +221,14 @@ class _Sink:
         self._threads = threads
         self._parts: list[bytes] = []
         self._size = 0
+        self.received = 0
         self._whole = hashlib.sha256()
 
     async def take(self, part: bytes) -> None:
         """Takes a part. Raises OSError."""
         self._parts.append(part)
         self._size += len(part)
+        self.received += len(part)
         if self._size >= _PART_BYTES:
             await self._threads.run(self._write)
 

@@ -13,8 +13,10 @@ from kadeploy_deployer.adapters.image_cache import ImageCache
 from kadeploy_deployer.adapters.image_directories import ImageDirectories
 from kadeploy_deployer.adapters.image_download import ImageDownloads
 from kadeploy_deployer.adapters.packed_files import MAGIC_BYTES, begins_as
+from kadeploy_deployer.adapters.upload_store import UploadStore
 from kadeploy_deployer.adapters.verifying_reader import VerifyingReader, require_registered
 from kadeploy_deployer.domain.snapshot import EnvironmentSnapshot, FileSnapshot
+from kadeploy_deployer.domain.upload import SCHEME, UploadAddress, UploadNotFound
 from kadeploy_deployer.files.file_threads import FileThreads
 from kadeploy_deployer.files.user_limiter import UserLimiter
 from kadeploy_deployer.ports import BootFiles, DigestDiffers, ImageError, OpenedFile
@@ -32,6 +34,7 @@ class FileImageStore:
         cache_directory: for downloads and boot files; made when it is not there.
         directories: where `file://` files may lie.
         downloads: fetches from HTTP servers.
+        uploads: where `upload:` files are; None: the site takes none.
         kept_files: how many downloaded files, and how many images' boot files, are kept: the last used ones.
     """
 
@@ -42,7 +45,9 @@ class FileImageStore:
         directories: ImageDirectories,
         downloads: ImageDownloads,
         kept_files: int = 20,
+        uploads: UploadStore | None = None,
     ) -> None:
+        self._uploads = uploads
         self._cache = ImageCache(cache_directory, kept_files=kept_files)
         self._directories = directories
         self._downloads = downloads
@@ -57,6 +62,8 @@ class FileImageStore:
         """As in the port."""
         if _is_remote(file):
             self._downloads.hosts.parse(file.uri)
+        elif file.uri.startswith(f"{SCHEME}:"):
+            self._upload_address(file)
         else:
             self._directories.check(file.uri)
 
@@ -111,7 +118,7 @@ class FileImageStore:
     async def _fetch_local(self, file: FileSnapshot, user: str) -> OpenedFile:
         async with self._limiter.slot(user):
             opened = await self._threads.run(
-                lambda _: OpenedFile(self._directories.open(file.uri), name=file.uri),
+                lambda _: OpenedFile(self._open(file), name=file.uri),
                 user=user,
                 discard=OpenedFile.close,
             )
@@ -124,6 +131,26 @@ class FileImageStore:
                 opened.close()
                 raise
         return opened
+
+    def _open(self, file: FileSnapshot) -> int:
+        """Returns a descriptor of a file on this host. May block. Raises ImageError."""
+        if not file.uri.startswith(f"{SCHEME}:"):
+            return self._directories.open(file.uri)
+        uploads, address = self._upload_address(file)
+        try:
+            return uploads.open(address)
+        except (UploadNotFound, OSError) as error:
+            reason = error.message if isinstance(error, UploadNotFound) else error.strerror
+            raise ImageError(f"{file.uri} cannot be read on the deployer's host: {reason}") from None
+
+    def _upload_address(self, file: FileSnapshot) -> tuple[UploadStore, UploadAddress]:
+        """Returns where uploads are, and the address of one. Raises ImageError where it names another file."""
+        address = UploadAddress.parse(file.uri)
+        if self._uploads is None:
+            raise ImageError(f"{file.uri} is an upload, and this site takes none")
+        if address is None or (address.digest, address.size) != (file.digest, file.size_bytes):
+            raise ImageError(f"{file.uri} is no address of the registered upload")
+        return self._uploads, address
 
     async def _fetch_remote(self, file: FileSnapshot, user: str) -> OpenedFile:
         digits = file.digest.removeprefix("sha256:")
@@ -205,6 +232,8 @@ def _is_remote(file: FileSnapshot) -> bool:
         raise ImageError(f"{file.uri} cannot be fetched: {error}") from None
     if address.scheme in {"http", "https"}:
         return True
+    if address.scheme == SCHEME:
+        return False
     if address.scheme != "file" or address.netloc not in {"", "localhost"}:
         raise ImageError(f"{file.uri} cannot be fetched: only file, http and https are known")
     return False

@@ -18,6 +18,7 @@ from kadeploy_edge.status import RemoteError, from_rpc_error
 from kadeploy_edge.tls import TlsFiles
 
 CALL_SECONDS = 30.0
+ENVIRONMENTS_PAGE = 500
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +106,22 @@ class GrpcInventory(Inventory):
         except grpc.RpcError as error:
             raise _word(from_rpc_error(error), self._address) from error
         return node_resolution(response, self._nodes.read(response))
+
+    @override
+    async def file_addresses(self) -> frozenset[str]:
+        found: set[str] = set()
+        request = inventory_service_pb2.ListEnvironmentsRequest(page_size=ENVIRONMENTS_PAGE)
+        while True:
+            try:
+                page = await self._environments.ListEnvironments(request, timeout=self._call_seconds)
+            except grpc.RpcError as error:
+                raise _word(from_rpc_error(error), self._address) from error
+            for environment in page.environments:
+                found.add(environment.image.uri)
+                found.update(each.uri for each in (environment.preinstall, *environment.postinstalls))
+            if not page.next_page_token:
+                return frozenset(found)
+            request.page_token = page.next_page_token
 
     @override
     async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:

@@ -7,7 +7,7 @@ docs/broadcast.md.
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from kadeploy_deployer.broadcast.instructions import ChainSettings, what_to_receive
@@ -25,8 +25,22 @@ from kadeploy_deployer.ports import BroadcastTarget, OnProgress, OpenedFile, Rec
 class ChainBroadcast:
     """Broadcasts along chains of nodes, each of which pulls from the one before it."""
 
-    def __init__(self, shell: RemoteShell, settings: ChainSettings | None = None) -> None:
+    def __init__(
+        self,
+        shell: RemoteShell,
+        settings: ChainSettings | None = None,
+        *,
+        on_end: Callable[[int, int], None] = lambda _sent, _delivered: None,
+    ) -> None:
+        """Serves nothing yet.
+
+        Args:
+            shell: reaches the nodes.
+            settings: of the site.
+            on_end: is told of each session how many bytes the deployer sent itself, and how many nodes received.
+        """
         self._shell = shell
+        self._on_end = on_end
         self._settings = settings or ChainSettings()
         self._manifests = Manifests()
         self._port = SourcePort(address=self._settings.source_address, port=self._settings.source_port)
@@ -37,7 +51,12 @@ class ChainBroadcast:
     ) -> AsyncIterator["ChainSession | BrokenSession"]:
         """As in the port."""
         async with AsyncExitStack() as stack:
-            yield await self._open(file, digest, user, stack)
+            session = await self._open(file, digest, user, stack)
+            try:
+                yield session
+            finally:
+                if isinstance(session, ChainSession):
+                    self._on_end(session.sent_bytes, session.delivered_bytes)
 
     async def _open(
         self, file: OpenedFile, digest: str, user: str, stack: AsyncExitStack
@@ -93,6 +112,12 @@ class ChainSession:
         self._nodes: dict[str, NodeSession] = {}
         self._running: dict[NodeSession, asyncio.Task[None]] = {}
         self._timers: list[asyncio.TimerHandle] = []
+        self.delivered_bytes = 0
+
+    @property
+    def sent_bytes(self) -> int:
+        """What the deployer sent itself; the rest came from nodes."""
+        return sum(list(self._source.served_bytes.values()))
 
     async def receive(self, target: BroadcastTarget, *, timeout: float, on_progress: OnProgress) -> Received:
         """As in the port."""
@@ -127,6 +152,7 @@ class ChainSession:
         except BaseException:
             await self._end(node)
             raise
+        self.delivered_bytes += received.received_bytes
         # It serves those behind it, for no longer than its program may run.
         self._timers.append(asyncio.get_running_loop().call_later(timeout, node.finish))
         return received

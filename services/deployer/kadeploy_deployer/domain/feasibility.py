@@ -40,6 +40,9 @@ def _boot_obstacle(spec: DeploymentSpec, environment: EnvironmentSnapshot) -> Ob
 
 
 def _format_obstacle(spec: DeploymentSpec, environment: EnvironmentSnapshot) -> Obstacle | None:
+    if spec.cloud_init is not None and boot_choice.is_opaque(environment):
+        text = f"nothing can be written into {environment.name}, whose file system nothing here can read"
+        return Obstacle(field="cloud_init", text=text)
     if environment.kind is ImageKind.TAR and environment.file_system not in MAKEABLE:
         return Obstacle(field="environment_name", text=f"{environment.name}: {unmakeable(environment.file_system)}")
     if spec.reformat_tmp and spec.reformat_tmp not in MAKEABLE:

@@ -234,6 +234,12 @@ class EnvironmentSnapshot:
     described: bool = False
 
     @property
+    def files(self) -> tuple[FileSnapshot, ...]:
+        """The files that are sent to nodes."""
+        archives = (*self.postinstalls, *([self.preinstall] if self.preinstall else []))
+        return (self.image, *(archive.file for archive in archives))
+
+    @property
     def least_size_bytes(self) -> int:
         """How large a partition must be at least."""
         return max(self.required_size_bytes, self.image.size_bytes)
@@ -285,6 +291,15 @@ class ProfileSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloudInitSeed:
+    """What cloud-init reads at the first boot; placeholders are filled in for each node."""
+
+    user_data: str = ""
+    meta_data: str = ""
+    network_config: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentSpec:
     """What the user asked for; empty, zero and None mean "by default". Times in seconds.
 
@@ -309,9 +324,10 @@ class DeploymentSpec:
     last_check_timeout: float | None = None
     user: str = ""
     whole_disk: bool = False
+    cloud_init: CloudInitSeed | None = None
 
     @property
     def listed(self) -> "DeploymentSpec":
         """What lists tell of it: no keys and no kernel arguments, and of a long node set its beginning."""
         nodes = self.nodes if len(self.nodes) <= LISTED_NODES else f"{self.nodes[:LISTED_NODES]}…"
-        return replace(self, nodes=nodes, authorized_keys=(), kernel_arguments="")
+        return replace(self, nodes=nodes, authorized_keys=(), kernel_arguments="", cloud_init=None)

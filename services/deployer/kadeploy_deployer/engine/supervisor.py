@@ -17,6 +17,7 @@ from kadeploy_deployer.engine.driving import Drive, Driving
 from kadeploy_deployer.engine.lease_watch import LeaseWatch
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_edge.request_id import current_request_id
 
 _Answer = TypeVar("_Answer")
 
@@ -40,6 +41,7 @@ class Supervisor:
         driver: the name of this process; no other process may ever have it.
         lease_seconds: how long a lease lasts. It is renewed three times as often.
         look_seconds: how often cancellations and the leases of others are looked for.
+        on_lost: is told of each deployment whose lease this process lost.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Supervisor:
         driver: str,
         lease_seconds: float,
         look_seconds: float = 1.0,
+        on_lost: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.driver = driver
+        self._on_lost = on_lost
         self.lease_seconds = lease_seconds
         self._store = store
         self._clock = clock
@@ -84,6 +88,8 @@ class Supervisor:
 
     async def _drive(self, driving: Driving, before: Driving | None) -> None:
         name = driving.lease.deployment_id
+        # What was taken over has no call any more that it was made in.
+        current_request_id.set(current_request_id.get() or name)
         try:
             await driving.run(None if before is None else before.task)
         finally:
@@ -164,6 +170,7 @@ class Supervisor:
     def _stop(self, one: Driving, cause: str) -> None:
         name = one.lease.deployment_id
         logger.warning("deployment=%s is given up: %s", name, cause)
+        self._on_lost(name)
         self._driven.pop(name, None)
         self._given_up[name] = one
         one.fence.close()

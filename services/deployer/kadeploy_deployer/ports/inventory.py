@@ -60,6 +60,13 @@ class Inventory(Protocol):
         """
         ...
 
+    async def file_addresses(self) -> frozenset[str]:
+        """Returns the addresses of all files that recorded environments name.
+
+        Raises a DomainError of the inventory's kind, or Unreachable.
+        """
+        ...
+
     async def check_rights(self, nodes: str, *, user: str, partition: str = "") -> Mapping[str, bool]:
         """Returns for each node of a set whether a user has a right on the partition ("sda3"), or any right at all.
 

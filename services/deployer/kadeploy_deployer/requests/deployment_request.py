@@ -184,5 +184,10 @@ def _check(spec: DeploymentSpec, longest_wait: float, *, described: bool) -> Non
         "authorized_keys",
         "must be one public key a line",
     )
+    if spec.cloud_init is not None:
+        seed = spec.cloud_init
+        must(bool(seed.user_data or seed.meta_data or seed.network_config), "cloud_init", "has nothing in it")
+        for text in (seed.user_data, seed.meta_data, seed.network_config):
+            must("\0" not in text, "cloud_init", "must be text without zero bytes")
     if found:
         raise InvalidDeployment(found)

@@ -9,13 +9,14 @@ from kadeploy_deployer.requests.deployment_request import Actor
 def redact_deployment(deployment: Deployment, actor: Actor) -> Deployment:
     """Returns a deployment as it is shown to a caller.
 
-    The keys that open the new systems and their kernels' arguments are for the owner and administrators alone.
+    The keys that open the new systems, what cloud-init does in them, and their kernels' arguments are for the owner and
+    administrators alone.
     """
     if actor.is_administrator or actor.user == deployment.owner:
         return deployment
     return replace(
         deployment,
-        spec=replace(deployment.spec, authorized_keys=(), kernel_arguments=""),
+        spec=replace(deployment.spec, authorized_keys=(), kernel_arguments="", cloud_init=None),
         nodes=tuple(map(_without_command_line, deployment.nodes)),
     )
 

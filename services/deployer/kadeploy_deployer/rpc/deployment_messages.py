@@ -19,7 +19,7 @@ from kadeploy_deployer.domain.events import (
     StepProgressed,
     StepStarted,
 )
-from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
+from kadeploy_deployer.domain.snapshot import CloudInitSeed, DeploymentSpec, EnvironmentSnapshot
 from kadeploy_deployer.domain.states import BootMethod, BusyPolicy, DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.engine.event_log import Heartbeat
 from kadeploy_deployer.requests.plan import NodePlan
@@ -118,6 +118,13 @@ def read_spec(message: deployment_pb2.DeploymentSpec) -> DeploymentSpec:
         else None,
         user=message.user,
         whole_disk=message.whole_disk,
+        cloud_init=CloudInitSeed(
+            user_data=message.cloud_init.user_data,
+            meta_data=message.cloud_init.meta_data,
+            network_config=message.cloud_init.network_config,
+        )
+        if message.HasField("cloud_init")
+        else None,
     )
 
 
@@ -154,6 +161,13 @@ def spec_message(spec: DeploymentSpec) -> deployment_pb2.DeploymentSpec:
         last_check_timeout=None if spec.last_check_timeout is None else duration(spec.last_check_timeout),
         user=spec.user,
         whole_disk=spec.whole_disk,
+        cloud_init=None
+        if spec.cloud_init is None
+        else deployment_pb2.CloudInitSeed(
+            user_data=spec.cloud_init.user_data,
+            meta_data=spec.cloud_init.meta_data,
+            network_config=spec.cloud_init.network_config,
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.ports import Clock, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.requests.node_access import ControlParts
+from kadeploy_deployer.requests.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,4 +25,5 @@ class Parts:
     runner_settings: RunnerSettings
     control: ControlParts
     longest_wait: float
+    uploads: Uploads
     check_host: Callable[[], Sequence[HostFinding]] = tuple

@@ -4,6 +4,7 @@ from kadeploy_deployer.steps.boot_deployment_environment import BOOT_DEPLOYMENT_
 from kadeploy_deployer.steps.boot_files import PREPARE_BOOT
 from kadeploy_deployer.steps.boot_new_system import BOOT_NEW_SYSTEM
 from kadeploy_deployer.steps.broadcast import COPY_IMAGE
+from kadeploy_deployer.steps.cloud_init import CLOUD_INIT
 from kadeploy_deployer.steps.find_disk import FIND_DISK
 from kadeploy_deployer.steps.format import FORMAT
 from kadeploy_deployer.steps.keys import KEYS
@@ -23,6 +24,7 @@ PLAN: tuple[Step, ...] = (
     COPY_IMAGE,
     MOUNT_IMAGE,
     POSTINSTALL,
+    CLOUD_INIT,
     KEYS,
     PREPARE_BOOT,
     BOOT_NEW_SYSTEM,

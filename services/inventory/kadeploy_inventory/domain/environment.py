@@ -27,6 +27,7 @@ from kadeploy_inventory.domain.texts import (
     parse_line,
     parse_uri,
 )
+from kadeploy_inventory.domain.uploads import check_upload
 from kadeploy_inventory.domain.variables import check_variables
 
 MAXIMUM_VERSION = 2**31 - 1
@@ -155,6 +156,7 @@ def check_environment(environment: Environment, problems: Problems) -> Environme
     if environment.required_size_bytes < 0:
         problems.add("required_size_bytes", "must not be negative")
     _check_boot(environment, problems.under("boot"))
+    _check_uploads(environment, problems)
     return replace(
         environment,
         version=version,
@@ -172,6 +174,16 @@ def check_environment(environment: Environment, problems: Problems) -> Environme
             for index, archive in enumerate(environment.postinstalls)
         ),
     )
+
+
+def _check_uploads(environment: Environment, problems: Problems) -> None:
+    files: list[tuple[str, Image | ScriptArchive]] = [("image", environment.image)]
+    if environment.preinstall:
+        files.append(("preinstall", environment.preinstall))
+    files += [(f"postinstalls[{index}]", archive) for index, archive in enumerate(environment.postinstalls)]
+    for place, file in files:
+        owner = environment.owner
+        check_upload(file.uri, file.digest, file.size_bytes, owner=owner, problems=problems.under(place))
 
 
 def _check_image(image: Image, problems: Problems) -> Image:

@@ -4,6 +4,8 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from kadeploy_inventory.domain.uploads import SCHEME, parse_upload
+
 MAXIMUM_LINE = 2048
 NO_SCRIPT = "none"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -39,6 +41,9 @@ def parse_uri(text: str) -> str:
     if parts.scheme == "file":
         if parts.netloc or not _is_absolute(parts.path):
             raise ValueError(f"must be file:// and an absolute path without ..: {text!r}")
+        return text
+    if parts.scheme == SCHEME:
+        parse_upload(text)
         return text
     if parts.scheme in {"http", "https"} and parts.netloc:
         return text
