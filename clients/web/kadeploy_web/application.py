@@ -29,7 +29,16 @@ from kadeploy_web.sessions import BadLogin, Sessions
 from kadeploy_web.settings import USERS, Settings
 
 # One document for all views: the page itself shows what its address names.
-VIEWS = ("/", "/deployments", "/deployments/{id}", "/nodes/{name}", "/operations", "/operations/{id}", "/statistics", "/deploy")
+VIEWS = (
+    "/",
+    "/deployments",
+    "/deployments/{id}",
+    "/nodes/{name}",
+    "/operations",
+    "/operations/{id}",
+    "/statistics",
+    "/deploy",
+)
 STATIC = {file.name: file.read_bytes() for file in (files("kadeploy_web") / "static").iterdir() if file.is_file()}
 NOT_FOUND = 404
 
