@@ -30,6 +30,7 @@ MAXIMUM_PAGES = 100_000
 # What gRPC says when this side does not believe the other one's certificate, and when the other does not believe ours:
 # in TLS 1.3 that side closes the connection after we took it for open.
 UNBELIEVED = ("CERTIFICATE_VERIFY_FAILED", "verification check failed", "Verification Check failed")
+UNTIMELY = ("certificate has expired", "certificate is not yet valid")
 REFUSED = ("Socket closed", "handshake", "Connection reset", "Broken pipe")
 # What gRPC says for a service that is sent more than the largest of its requests.
 TOO_LARGE = "larger than max"
@@ -151,10 +152,13 @@ class Peer:
     def _unreached(self, error: RemoteError) -> Failure:
         """Returns what a user is told of a call that reached no service."""
         if self.has_tls and any(word in error.message for word in UNBELIEVED):
+            untimely = any(word in error.message for word in UNTIMELY)
             return Failure(
                 f"the certificate of the {self.service} service at {self.address} is not believed",
                 exit_code=ExitCode.UNREACHABLE,
-                advice="It must come from the authority in [tls] ca, still count, and name this host.",
+                advice="By this host's clock it does not count: compare `date` on both hosts, or have it renewed."
+                if untimely
+                else "It must come from the authority in [tls] ca, still count, and name this host.",
                 details=(error.message,),
             )
         if self.has_tls and any(word in error.message for word in REFUSED):

@@ -119,6 +119,9 @@ SIMPLE, RESCUE = "simple", "deployment_kernel"
         ("kapower on -m node-1", lambda request: request.action == deployer_service_pb2.POWER_ACTION_ON),
         ("kapower --off -l very_hard -m node-1", lambda request: request.level == 3),
         ("kapower --off -n ko -o ok -m node-1", lambda request: request.nodes == "node-1"),
+        ("kapower --off --force -m node-1", lambda request: request.force),
+        ("kareboot --very-hard --force -m node-1", lambda request: request.force),
+        ("kapower --off -m node-1", lambda request: not request.force),
         ("kapower --status -m node-1", lambda request: request.nodes == "node-1"),
     ],
 )

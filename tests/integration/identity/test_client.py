@@ -1,11 +1,17 @@
 """The commands over mutual TLS, and `ka pki`."""
 
+import contextlib
 import json
 import os
+import socket
+import ssl
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -245,3 +251,50 @@ def test_a_place_that_cannot_hold_an_authority_and_a_name_of_two_lines_are_told(
 def test_without_an_authority_the_way_to_one_is_told(pki: Pki) -> None:
     assert "`ka pki init` makes one" in pki("issue", "user", "alice", status=4).stderr
     assert "`ka pki init` makes one" in pki("list", status=4).stderr
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_is_hours_off_is_named(
+    tls_site: TlsSite, certificates: SiteCertificates, tmp_path: Path, hours: int
+) -> None:
+    # Seen from this host, a certificate of an authority whose clock is ahead begins in the future.
+    of_an_hour = SiteCertificates(certificates.directory, age=timedelta(hours=hours))
+    files = of_an_hour.issue("user", f"late{hours + 2}", days=1 / 24)
+    result = listed(settings(tmp_path, tls_site.addresses["inventory"], files))
+    assert result.exit_code in {2, 3}
+    assert "clock" in result.stderr
+    assert "certificate" in result.stderr
+
+
+@contextmanager
+def presenting(files: TlsFiles) -> Iterator[str]:
+    """Yields the address of a server that shows a certificate, and says nothing after it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.private_key)
+    context.set_alpn_protocols(["h2"])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection, contextlib.suppress(OSError):
+                        connection.settimeout(10)
+                        context.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(timeout=15)
+
+
+def test_a_service_whose_clock_is_hours_off_is_named(
+    certificates: SiteCertificates, callers: Mapping[str, TlsFiles | None], tmp_path: Path
+) -> None:
+    theirs = SiteCertificates(certificates.directory, age=timedelta(hours=-2)).issue("service", "mariadb")
+    with presenting(theirs) as address:
+        result = listed(settings(tmp_path, address, callers["administrator"]))
+    assert result.exit_code == 3
+    assert f"the certificate of the inventory service at {address} is not believed" in result.stderr
+    assert "compare `date` on both hosts" in result.stderr
