@@ -37,14 +37,14 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 
 .PHONY: test
 test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
-	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not systemd" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 ##@ Work
 
 .PHONY: test-fast
 test-fast: setup proto ## All tests but the thorough ones and those that boot machines (under 2 minutes)
-	$(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not systemd and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: root ready environment-tiny environment-raw ## The tests that boot machines
@@ -62,6 +62,10 @@ test-compose: root setup proto ## The images and compose.yaml, on a container en
 test-packages: root deb deployenv ## The Debian packages and docs/install.md, in Debians of their own (6 minutes)
 	$(MAKE) deb SUITE=trixie
 	$(AS_ROOT) $(BIN)/python -m pytest -m packages $(PYTEST_ARGS)
+
+.PHONY: test-systemd
+test-systemd: root ready deb environment-tiny environment-debian-host ## The packages on a machine with systemd (8 minutes)
+	$(AS_ROOT) $(BIN)/python -m pytest -m systemd $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: proto ## Contracts, style, layers, shell scripts, commit subjects

@@ -92,7 +92,7 @@ def karights(
 ) -> None:
     """Lists, grants and takes away rights, as Kadeploy 3's command did.
 
-    -a refuses nodes on which another user has a right of his own; kaadduser does not.
+    -a refuses nodes on which another user has a right of their own; kaadduser does not.
     """
     if added + removed + listed != 1:
         raise UsageFailure("one of --add, --delete and --list is needed")

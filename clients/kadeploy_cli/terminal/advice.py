@@ -35,7 +35,7 @@ ADVICE: dict[str, str] = {
     "POWER_SHARED": "Name all nodes of the supply, or take their power, too: --force.",
     "POWER_FAILED": "The commands of the cluster's profile reach the nodes: `ka cluster show NAME`.",
     "CONSOLE_NOT_CONFIGURED": "`ka cluster update` gives the cluster a console command: docs/commands.md.",
-    "CONSOLE_IN_USE": "One user at a time; ask him to leave it (Ctrl-]).",
+    "CONSOLE_IN_USE": "One user at a time; ask them to leave it (Ctrl-]).",
     "NOT_THERE_AFTER_REBOOT": "`kaconsole -m NODE` shows what the node says.",
     "WRONG_SYSTEM_BOOTED": "`ka boot check` and `kaconsole -m NODE` show why it does not boot what its entry says.",
     "NODE_UNREACHABLE": "The deployer logs in on systems that it deployed; `kaconsole -m NODE` shows what runs there.",

@@ -163,7 +163,7 @@ def test_the_grid_is_walked_by_keys_and_searched_by_node_set_and_state(
         expect(page.locator(".cell:not(.outside)").first).to_have_class(re.compile("s-error"))
         assert "state=error" in page.url
     with opened(browser, web, f"/deployments/{running}") as page:
-        expect(page.locator(".failure")).to_contain_text("format failed in step format")
+        expect(page.locator(".failure").filter(has_text="format failed in step format")).to_be_visible()
         page.get_by_text("As a table").click()
         page.get_by_label("Filter").fill("format")
         expect(page.get_by_role("region", name="Nodes of the deployment").locator("tbody tr")).to_have_count(1)

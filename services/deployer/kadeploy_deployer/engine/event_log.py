@@ -15,7 +15,7 @@ from kadeploy_deployer.domain.events import Event, StepProgressed
 from kadeploy_deployer.domain.lifecycle import FINISHED
 from kadeploy_deployer.domain.operation import AnyOperation
 from kadeploy_deployer.ports import Clock
-from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.reading_store import ReadingStore
 from kadeploy_deployer.ports.store_values import Position
 
 PAGE = 500
@@ -101,7 +101,7 @@ class EventLog:
             self.wake(deployment_id)
 
     async def watch(
-        self, deployment_id: str, *, after: int, store: DeploymentStore, clock: Clock
+        self, deployment_id: str, *, after: int, store: ReadingStore, clock: Clock
     ) -> AsyncIterator[WatchMessage]:
         """Yields a snapshot (when `after` is 0), then events as they come; ends after the deployment's last event.
 
@@ -127,7 +127,7 @@ class EventLog:
                 self._looks.pop(deployment_id, None)
 
     async def _follow(
-        self, watcher: _Watcher, deployment_id: str, after: int, store: DeploymentStore, clock: Clock
+        self, watcher: _Watcher, deployment_id: str, after: int, store: ReadingStore, clock: Clock
     ) -> AsyncIterator[WatchMessage]:
         position = await self._position(deployment_id, store)
         if after < 0 or after > position.last_sequence or (after and after + 1 < position.first_sequence):
@@ -162,7 +162,7 @@ class EventLog:
             await self._wait(watcher)
         raise GoingAway(deployment_id, seen)
 
-    async def _position(self, deployment_id: str, store: DeploymentStore) -> Position:
+    async def _position(self, deployment_id: str, store: ReadingStore) -> Position:
         """Returns how far a deployment is: many watchers share one look, as long as nothing was committed since."""
         # The real time, as in `_wait`.
         commits, now = self._commits.get(deployment_id, 0), asyncio.get_running_loop().time()
