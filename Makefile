@@ -26,7 +26,8 @@ NODE_SCRIPTS := $(addprefix deployenv/kadeploy_deployenv/rootfs/,init usr/sbin/k
   $(addprefix usr/lib/kadeploy/,announce boot-order console console-line dhcp disks network start))
 # What is released, each with a pyproject.toml of its own. The lab is beside them: part of a checkout alone.
 DISTRIBUTIONS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,protos services/* clients clients/* deployenv)))
-SOURCES := protos/generate.py protos/hatch_build.py requirements/lock.py debian/manual.py docs/render_errors.py services clients lab \
+SOURCES := protos/generate.py protos/hatch_build.py protos/reference.py docs/render_errors.py docs/examples/python \
+  requirements/lock.py debian/manual.py services clients lab \
   deployenv tests
 
 ##@ The two commands
@@ -37,14 +38,16 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 
 .PHONY: test
 test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
+	lab/setup-host docs/examples/packages.txt
 	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not systemd" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 ##@ Work
 
 .PHONY: test-fast
 test-fast: setup proto ## All tests but the thorough ones and those that boot machines (under 2 minutes)
-	$(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not systemd and not thorough" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-lab
 test-lab: root ready environment-tiny environment-raw ## The tests that boot machines
@@ -63,14 +66,21 @@ test-packages: root deb deployenv ## The Debian packages and docs/install.md, in
 	$(MAKE) deb SUITE=trixie
 	$(AS_ROOT) $(BIN)/python -m pytest -m packages $(PYTEST_ARGS)
 
+.PHONY: test-systemd
+test-systemd: root ready deb environment-tiny environment-debian-host ## The packages on a machine with systemd (8 minutes)
+	$(AS_ROOT) $(BIN)/python -m pytest -m systemd $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: proto ## Contracts, style, layers, shell scripts, commit subjects
 	$(BIN)/buf lint build/protos/descriptors.binpb --config protos/buf.yaml
+	$(BIN)/buf breaking build/protos/descriptors.binpb --against protos/released.binpb --config protos/buf.yaml
+	$(BIN)/python protos/reference.py --check docs/api.md
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck lab/as-root lab/setup-host .ci/run lab/environments/raw/fill-image docs/examples/batch/* \
+	  docs/examples/go/build docs/examples/buf-curl/call docs/examples/ci/deploy-and-test \
 	  services/compose/prepare-site services/compose/install-environment services/compose/check-tftp .githooks/* debian/build \
 	  tests/containers/enter-engine tests/containers/stand-ins/*
 	$(BIN)/shellcheck --external-sources --shell=dash $(NODE_SCRIPTS)
@@ -97,6 +107,7 @@ golden: proto ## Rewrite the golden boot files; review the diff
 .PHONY: docs
 docs: proto ## Rewrite the generated parts of the documents, and the samples of the settings
 	$(BIN)/python -m kadeploy_cli.reference docs/commands.md
+	$(BIN)/python protos/reference.py docs/api.md
 	$(BIN)/python -m kadeploy3_cli.coming_from docs/coming-from-kadeploy.md
 	$(BIN)/python docs/render_errors.py docs/errors.md
 	for service in inventory deployer bootctl; do \
@@ -116,6 +127,10 @@ fuzz: setup proto ## Strange texts for every parser, each within a bound of proc
 	$(BIN)/python -m tests.fuzz $(COUNT) $(SEED)
 
 ##@ Releases
+
+.PHONY: released-contracts
+released-contracts: proto ## Keep the contracts as those of a release, which later ones may not break
+	$(BIN)/buf build build/protos/descriptors.binpb --exclude-source-info --output protos/released.binpb
 
 .PHONY: dist
 dist: setup ## An sdist and a wheel of each distribution, in dist/

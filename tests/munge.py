@@ -16,6 +16,7 @@ class Munge:
     """A daemon that runs, at its socket."""
 
     socket: Path
+    key: Path
 
     def credential(self, payload: str, *options: str) -> str:
         """Returns a credential; options as those of munge."""
@@ -27,15 +28,25 @@ class Munge:
 
 
 @contextmanager
-def running_munge(home: Path) -> Iterator[Munge]:
-    """Yields a daemon with a key of its own, and ends it."""
+def running_munge(home: Path, *, key: Path | None = None, ahead: int = 0) -> Iterator[Munge]:
+    """Yields a daemon, and ends it.
+
+    Args:
+        home: takes its files.
+        key: that it shares with another one; None for one of its own.
+        ahead: by how many seconds its clock is wrong.
+    """
     if shutil.which("munged", path=SEARCH_PATH) is None:
         raise RuntimeError("munged not found: install what lab/packages.txt names for Slurm")
-    key, socket = home / "munge.key", home / "munge.socket"
-    key.write_bytes(os.urandom(MUNGE_KEY_BYTES))
-    key.chmod(0o600)
-    command = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={socket}"]
+    socket = home / "munge.socket"
+    if key is None:
+        key = home / "munge.key"
+        key.write_bytes(os.urandom(MUNGE_KEY_BYTES))
+        key.chmod(0o600)
+    # The name of the log is that of the program.
+    command = ["faketime", "-f", f"{ahead:+d}s"] if ahead else []
+    command += ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={socket}"]
     command += [f"--pid-file={home}/munge.pid", f"--seed-file={home}/munge.seed"]
     with daemon(command, home):
         assert until(socket.exists, START_SECONDS)
-        yield Munge(socket=socket)
+        yield Munge(socket=socket, key=key)

@@ -57,14 +57,14 @@ def start() -> None:
     try:
         site.prepare_tree()
         site.start()
-        address = page.start()
+        page_address = page.start()
     except BaseException:
         page.stop()
         site.stop()
         raise
     for service, address in site.addresses.items():
         _say(f"{service:10} {address}   log: {_shown(site.log_file(service))}")
-    _say(f"{'page':10} {address}   log: {_shown(page.process.log_file)}")
+    _say(f"{'page':10} {page_address}   log: {_shown(page.process.log_file)}")
     kanodes = _shown(Path(sys.prefix, "bin", "kanodes"))
     _say(f"Use it:  KADEPLOY_CONFIG={_shown(client)} {kanodes} -listnode")
     _say("End it:  make stop")

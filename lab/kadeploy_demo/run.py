@@ -67,8 +67,10 @@ def run_demo(build: Build, directory: Path, *, node_count: int, keep: bool, say:
 
 def _deploy_and_verify(lab: Lab, build: Build, directory: Path, say: Callable[[str], None]) -> Report:
     services = directory / "services"
-    shutil.rmtree(services, ignore_errors=True)
     site = lab_site(lab, build, services)
+    # Of a demo that was killed: unlike the services, it is not in the lab's namespace, which ends with the lab.
+    Page(site=site).stop()
+    shutil.rmtree(services, ignore_errors=True)
     site.write_settings()
     site.write_client_settings("root")
     site.prepare_tree()

@@ -15,7 +15,7 @@ from kadeploy.inventory.v1 import inventory_service_pb2_grpc
 from kadeploy_edge.channel import open_aio_channel
 from tests.bench.load_callers import Tally, call_at_rate, reads, watch
 from tests.bench.machine import machine, save
-from tests.bench.process_figures import judge, sample
+from tests.bench.process_figures import judge, processor_seconds, sample
 from tests.bench.soak import GROUP, GROUPS, soak
 from tests.fakes.paced_deployer import PACE
 from tests.integration.inventory.requests import an_environment, recording
@@ -79,7 +79,7 @@ async def _load(site: TlsSite, options: argparse.Namespace) -> dict[str, Any]:
         for _ in watchers:
             await ready.get()
     samples = [sample(site)]
-    begun = time.monotonic()
+    begun, costs = time.monotonic(), processor_seconds(site)
     calling = [
         asyncio.create_task(_call(site, f"caller{number}", deployment_id, called, options)) for number in range(CALLERS)
     ]
@@ -88,6 +88,7 @@ async def _load(site: TlsSite, options: argparse.Namespace) -> dict[str, Any]:
         samples.append(sample(site))
     await asyncio.gather(*calling)
     took = time.monotonic() - begun
+    costs = {service: round(now - costs[service], 2) for service, now in processor_seconds(site).items()}
     still = sum(not task.done() for task in watchers)
     pace.write_text(json.dumps({"seconds": STEP_SECONDS, "held": []}))
     async with asyncio.timeout(READY_SECONDS):
@@ -103,6 +104,7 @@ async def _load(site: TlsSite, options: argparse.Namespace) -> dict[str, Any]:
         "calls": len(called.seconds),
         "p50_milliseconds": round(statistics.median(called.seconds) * 1000, 2),
         "p99_milliseconds": round(statistics.quantiles(called.seconds, n=100)[-1] * 1000, 2),
+        "processor_seconds": costs,
         "failures": dict(failures),
         "errors": sum(failures.values()) + options.watchers - still,
         "services": judged,

@@ -34,7 +34,7 @@ class Tally:
             await call()
         except grpc.RpcError as error:
             remote = from_rpc_error(error)
-            self.failures[remote.reason or remote.code.name] += 1
+            self.failures[remote.reason or f"{remote.code.name} {remote.message[:60]}"] += 1
         else:
             self.seconds.append(time.monotonic() - begun)
 

@@ -1,5 +1,6 @@
 """What processes take of the machine, sample by sample, and whether it grows."""
 
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,17 @@ MIB = 1 << 20
 FREE_GROWTH_MIB, FREE_FILES, FREE_DATABASE_MIB = 12, 12, 2
 """What allocators, pools of connections and write-ahead logs may take more without anything leaking."""
 GROWTH_PERCENT = 5.0
+
+
+def processor_seconds(site: TlsSite) -> dict[str, float]:
+    """Returns the processor time that each service has had: what it costs, however busy the machine is."""
+    found = {}
+    for service in SERVICES:
+        fields = (
+            Path(f"/proc/{site.processes[service].pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        )
+        found[service] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def sample(site: TlsSite) -> dict[str, dict[str, float]]:
@@ -29,7 +41,7 @@ def sample(site: TlsSite) -> dict[str, dict[str, float]]:
 
 def _databases(site: TlsSite, service: str) -> Sequence[Path]:
     names = {"inventory": ("deploy.db", "deploy_right.db"), "deployer": ("deploy_state.db",)}.get(service, ())
-    return [site.directory / name for name in names]
+    return [path for name in names for path in (site.directory / name, site.directory / f"{name}-wal") if path.exists()]
 
 
 def judge(

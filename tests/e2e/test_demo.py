@@ -90,6 +90,8 @@ def test_a_machine_that_is_lost_costs_nobody_else_the_deployment_and_is_reported
         subprocess.run(lab.exec_argv(["ip", "link", "set", tap(2), "down"]), check=True, timeout=10)
         rest, _ = demo.communicate(timeout=BOUND)
     assert demo.returncode == 1, seen + rest
+    assert "watch it: http://127.0.0.1:" in seen
+    assert not (CHECKOUT / "build" / "demo" / "services" / "web.pid").exists()
     assert "node-1: verified" in rest
     assert "node-2: NOT verified: " in rest
     assert "1 of 2 nodes verified" in rest
@@ -118,6 +120,7 @@ def test_ctrl_c_ends_everything_the_demo_started(milestone: str) -> None:
     assert demo.returncode == 130, seen + rest
     assert "Traceback" not in rest
     assert what_is_left(demo.pid) == ([], [])
+    assert not (CHECKOUT / "build" / "demo" / "services" / "web.pid").exists()
 
 
 def test_a_missing_build_is_told_in_one_sentence() -> None:

@@ -169,12 +169,15 @@ class ControlRoom:
         parts: ControlParts | None = None,
         name: RequestName | None = None,
         tell: Tell | None = None,
+        force: bool = False,
         **options: Any,
     ) -> None:
         """Asks for a reboot, as the call does, and notes what became of the nodes."""
         parts = parts or self.parts
         request = OperationRequest(owner=actor.user, name=name)
-        prepare = reboot.reboot(nodes, reboot_spec(target, **options), actor=actor, parts=parts, request=request)
+        prepare = reboot.reboot(
+            nodes, reboot_spec(target, **options), force=force, actor=actor, parts=parts, request=request
+        )
         await carry_out(request, prepare, tell or self.tell, actor=actor, parts=parts)
 
     async def switch(
@@ -187,11 +190,12 @@ class ControlRoom:
         parts: ControlParts | None = None,
         name: RequestName | None = None,
         tell: Tell | None = None,
+        force: bool = False,
     ) -> None:
         """Asks for a power change, as the call does, and notes what became of the nodes."""
         parts = parts or self.parts
         request = OperationRequest(owner=actor.user, name=name)
-        prepare = power.power_change(nodes, action, level, actor=actor, parts=parts, request=request)
+        prepare = power.power_change(nodes, action, level, force=force, actor=actor, parts=parts, request=request)
         await carry_out(request, prepare, tell or self.tell, actor=actor, parts=parts)
 
     def deploy(self, name: str) -> None:

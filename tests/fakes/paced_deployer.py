@@ -74,7 +74,7 @@ def main() -> int:
     directory = Path(sys.argv[sys.argv.index("--config") + 1]).parent
     parts: Any = bootstrap
     parts.PLAN = tuple(PacedStep(step, directory / PACE) for step in PLAN)
-    parts.image_store = lambda _: AnyImages()
+    parts.image_store = lambda *_: AnyImages()
     parts.leave_bootable = leave_bootable
     return __main__.main()
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from kadeploy_bootctl.domain import digest as boot_digest
 from kadeploy_bootctl.domain import node_set as boot_node_set
 from kadeploy_bootctl.domain import texts as boot_texts
+from kadeploy_bootctl.logs.leases import LeaseReader
+from kadeploy_bootctl.logs.recognition import make_reader
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_deployer.domain import node_set as deployer_node_set
@@ -64,6 +67,15 @@ def arguments(text: str) -> object:
     return text
 
 
+def log_lines(text: str) -> object:
+    """Reads a log of a boot server; one that says nothing counts as refused."""
+    read, leases = make_reader("log", now=datetime(2026, 11, 28, tzinfo=UTC)), LeaseReader("leases")
+    found = [record for line in text.splitlines() if (record := read(line) or leases.read(line)) is not None]
+    if not found:
+        raise ValueError
+    return found
+
+
 TOKEN = page_token.encode(["debian", "alice", 3], binding="environments")
 
 PARSERS: dict[str, Parser] = {
@@ -97,6 +109,16 @@ PARSERS: dict[str, Parser] = {
     "digest": Parser(read=boot_digest.parse, seeds=("sha256:" + "ab" * 32,), share=2, refusals=(Invalid,)),
     "kernel arguments": Parser(read=arguments, seeds=("console=ttyS0 root=/dev/sda3",), share=2, refusals=(Invalid,)),
     "custom text": Parser(read=custom_text, seeds=("DEFAULT x\nLABEL x\n KERNEL y\n",), share=2, refusals=(Invalid,)),
+    "log of a boot server": Parser(
+        read=log_lines,
+        seeds=(
+            "2026-11-28T23:00:01.5+00:00 boot dnsmasq-dhcp[7]: 1 DHCPOFFER(eth0) 10.77.0.11 52:54:00:12:34:01",
+            "Nov 28 23:00:01 boot in.tftpd[9]: RRQ from 10.77.0.11 filename PXEClient/pxelinux.0",
+            '10.77.0.11 - - [28/Nov/2026:23:00:01 +0000] "GET /tftp/a HTTP/1.0" 404 12',
+            "lease 10.77.0.11 {\n  starts 6 2026/11/28 23:00:01;\n  hardware ethernet 52:54:00:12:34:01;\n}",
+        ),
+        share=4,
+    ),
     **{
         name: Parser(
             read=read, seeds=(example,), share=1 if "YAML" in name or "profile" in name else 4, refusals=(UsageFailure,)

@@ -74,7 +74,11 @@ def test_packages_install_and_are_purged_without_a_trace(root_of_each: DebianRoo
     root.run(f"apt-get remove --yes --quiet {' '.join(NAMES)}")
     assert root.run("ls /etc/kadeploy/inventory.toml /var/lib/kadeploy/inventory/deploy.db")
     assert "kadeploy" not in root.run("ls /usr/bin /usr/lib /lib/systemd/system")
-    root.run(f"apt-get purge --yes --quiet {' '.join(NAMES)}")
+    # Packages without settings and data are forgotten as soon as they are removed.
+    states = root.run("dpkg-query --show --showformat='${Package} ${db:Status-Status}\\n' 'kadeploy-*'")
+    left = [line.split()[0] for line in states.splitlines() if line.endswith(" config-files")]
+    assert {"kadeploy-client", *(f"kadeploy-{service}" for service in SERVICES)} <= set(left)
+    root.run(f"apt-get purge --yes --quiet {' '.join(left)}")
     after = root.files()
     assert {path for path in after if path not in before} - {"packages"} <= {
         f"packages/{name}.deb" for name in NAMES

@@ -10,7 +10,7 @@ from kadeploy_bootctl import bootstrap
 from kadeploy_bootctl.settings import Settings
 
 SERVICES = Path(__file__).parents[2] / "services"
-UNITS = sorted([*SERVICES.glob("*/systemd/*.service"), *SERVICES.parent.glob("clients/systemd/*.service")], key=str)
+UNITS = sorted([*SERVICES.glob("*/systemd/*.service"), *SERVICES.parent.glob("clients/**/systemd/*.service")], key=str)
 # Of 10, in tenths; systemd calls all below 2 "OK" and a plain service, with 9.6, "UNSAFE".
 MOST_EXPOSED = "15"
 
@@ -21,7 +21,7 @@ def values(unit: Path, key: str) -> list[str]:
 
 
 def test_each_service_has_a_unit() -> None:
-    programs = ["kadeploy-bootctl", "kadeploy-deployer", "kadeploy-inventory", "kadeploy-login-agent"]
+    programs = ["kadeploy-bootctl", "kadeploy-deployer", "kadeploy-inventory", "kadeploy-login-agent", "kadeploy-web"]
     assert sorted(unit.stem for unit in UNITS) == programs
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 import grpc
 
-from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2
+from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc, deployment_pb2, operation_pb2
 from kadeploy.inventory.v1 import (
     cluster_pb2,
     environment_pb2,
@@ -73,6 +73,7 @@ class Kadeploy:
         self._environments = inventory_service_pb2_grpc.EnvironmentServiceStub(inventory)
         self._rights = inventory_service_pb2_grpc.RightServiceStub(inventory)
         self._deployments = deployer_service_pb2_grpc.DeploymentServiceStub(deployer)
+        self._control = deployer_service_pb2_grpc.NodeControlServiceStub(deployer)
         self._states = deployer_service_pb2_grpc.ClusterStateServiceStub(deployer)
 
     @classmethod
@@ -209,6 +210,16 @@ class Kadeploy:
         """Asks a deployment to stop and returns it."""
         request = deployer_service_pb2.CancelDeploymentRequest(id=deployment_id, reason=reason)
         return self._call(self._deployments.CancelDeployment, request)
+
+    def operation_page(
+        self, request: deployer_service_pb2.ListOperationsRequest
+    ) -> deployer_service_pb2.ListOperationsResponse:
+        """Returns one page of operations: reboots, power changes and commands."""
+        return self._call(self._control.ListOperations, request)
+
+    def operation(self, operation_id: str) -> operation_pb2.Operation:
+        """Returns an operation with its nodes."""
+        return self._call(self._control.GetOperation, deployer_service_pb2.GetOperationRequest(id=operation_id))
 
     def step_outputs(self, deployment_id: str, node: str, step: str = "") -> Sequence[deployer_service_pb2.StepOutput]:
         """Returns what the scripts of a step, or of all, printed on a node."""

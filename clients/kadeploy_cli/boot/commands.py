@@ -73,7 +73,7 @@ def check(session: Session, /) -> None:
 
 
 @boot.command()
-@click.option("--repair", is_flag=True, help="Put our own files right; those of others are only told.")
+@click.option("--repair", is_flag=True, help="Put our own files right; those of others are only listed.")
 @command_options(lists=True)
 def reconcile(session: Session, /, *, repair: bool) -> None:
     """Compares every file of the TFTP tree with what was written (administrators)."""

@@ -110,6 +110,8 @@ def show_one(session: Session, name: str) -> ExitCode:
             *((f"command {field.name}", " ".join(value.arguments)) for field, value in profile.commands.ListFields()),
             ("power", power_driver.in_words(profile.power_driver)),
             ("bmc_address", profile.bmc_address),
+            ("power_group_label", profile.power_group_label),
+            ("group_commands", " ".join(profile.group_commands)),
             ("reboot_ladder", " ".join(_level(level) for level in profile.reboot_ladder)),
             ("deployment_kernel_label", profile.deployment_kernel_label),
             ("deployment_kernel_arguments", profile.deployment_kernel_arguments),

@@ -78,7 +78,7 @@ class Peer:
         if self.has_tls and settings.tls is not None and not quiet:
             warn_of_end(settings.tls.certificate)
         if settings.insecure and not quiet and not self.address.startswith("unix:"):
-            say(f"INSECURE: {self.address} is called in plain text; nobody proves who he is")
+            say(f"INSECURE: {self.address} is called in plain text; callers are not authenticated")
 
     def close(self) -> None:
         """Closes the channel; calls that still run are cancelled."""
@@ -113,7 +113,7 @@ class Peer:
             return self._unreached(error)
         if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and not error.reason and TOO_LARGE in error.message:
             return Failure(
-                f"what the {self.service} service is told is more than it takes in one call",
+                f"the request is larger than the {self.service} service takes in one call",
                 exit_code=ExitCode.USAGE,
                 advice="Do it in several parts: fewer nodes at once.",
                 details=(error.message,),
@@ -154,7 +154,7 @@ class Peer:
         if self.has_tls and any(word in error.message for word in UNBELIEVED):
             untimely = any(word in error.message for word in UNTIMELY)
             return Failure(
-                f"the certificate of the {self.service} service at {self.address} is not believed",
+                f"the certificate of the {self.service} service at {self.address} is not trusted",
                 exit_code=ExitCode.UNREACHABLE,
                 advice="By this host's clock it does not count: compare `date` on both hosts, or have it renewed."
                 if untimely
@@ -165,7 +165,7 @@ class Peer:
             return Failure(
                 f"the {self.service} service at {self.address} closed the connection at once",
                 exit_code=ExitCode.UNREACHABLE,
-                advice="It does not believe the certificate in [tls], or it speaks plain text; its log says which.",
+                advice="It does not trust the certificate in [tls], or it speaks plain text; its log says which.",
                 details=(error.message,),
             )
         return Failure(

@@ -12,6 +12,7 @@ from kadeploy_cli.deployments.deploy import Aftermath
 from kadeploy_cli.deployments.deploy_options import wanted, wanted_options
 from kadeploy_cli.terminal import foreign_words
 from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
+from kadeploy_cli.terminal.failures import UsageFailure
 from kadeploy_cli.terminal.output import Format
 from kadeploy_cli.wait_for import parse
 
@@ -51,9 +52,6 @@ def kadeploy(
     Exit status: 0 every node is deployed, or as many as --wait-for says; 6 some are, 1 none is; 2, 4 and 5 nothing was
     started; 3 a service does not answer.
     """
-    spec = deployment_spec.build(wanted(options), session)
-    if plan:
-        finish(deployments.show_plan(session, spec))
     aftermath = Aftermath(
         good_file=good_file,
         bad_file=bad_file,
@@ -61,4 +59,13 @@ def kadeploy(
         id_file=id_file,
         wait_for=None if wait_for is None else parse(wait_for),
     )
+    if plan:
+        deploy.refuse_results(aftermath, beside="a plan")
+        if detach or id_file is not None:
+            raise UsageFailure("--plan begins nothing: --detach and --write-workflow-id say nothing beside it")
+    elif detach:
+        deploy.refuse_results(aftermath, beside="who does not wait")
+    spec = deployment_spec.build(wanted(options), session)
+    if plan:
+        finish(deployments.show_plan(session, spec))
     finish(deploy.run(session, spec, detach=detach, aftermath=aftermath))

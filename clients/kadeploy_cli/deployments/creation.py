@@ -1,4 +1,4 @@
-"""Creating a deployment, and telling a user whose turn has not come whom he waits for."""
+"""Creating a deployment, and saying for whom a request in the queue waits."""
 
 import uuid
 from queue import Empty, SimpleQueue

@@ -53,6 +53,8 @@ class Aftermath:
 def run(session: Session, spec: deployment_pb2.DeploymentSpec, *, detach: bool, aftermath: Aftermath) -> ExitCode:
     """Deploys and returns the exit status: 0 only if as many nodes as were asked for are deployed."""
     check(aftermath)
+    if detach:
+        refuse_results(aftermath, beside="who does not wait")
     deployment = creation.create(session, spec)
     if aftermath.id_file:
         write_names(aftermath.id_file, [deployment.id])
@@ -145,6 +147,24 @@ def tell(session: Session, final: deployment_pb2.Deployment) -> None:
         output.show(session.form, columns=(), rows=(), data=None, names=[final.id])
     else:
         report.show(final)
+
+
+def refuse_results(aftermath: Aftermath, *, beside: str) -> None:
+    """Refuses what is done with results where there will be none: it would look as if it were done."""
+    given = [
+        words
+        for words, value in (
+            ("-o", aftermath.good_file),
+            ("-n", aftermath.bad_file),
+            ("-s", aftermath.script),
+            ("--wait-for", aftermath.wait_for),
+        )
+        if value is not None
+    ]
+    if given:
+        raise UsageFailure(
+            f"{', '.join(given)}: {beside} gets no results", advice="Leave them out, or wait for the end."
+        )
 
 
 def check(aftermath: Aftermath) -> None:

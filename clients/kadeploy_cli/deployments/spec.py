@@ -12,7 +12,9 @@ from kadeploy_cli.deployments.public_keys import read_keys
 from kadeploy_cli.descriptions.text import decode
 from kadeploy_cli.environments import describing, uploading
 from kadeploy_cli.nodes import names as node_names
+from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.failures import UsageFailure
+from kadeploy_nodeset import NodeSet
 
 PARTITION = re.compile(r"(?:/dev/)?(?P<device>(?:nvme\d+n\d+|mmcblk\d+|c\d+d\d+)(?=p)|[a-z]+)?p?(?P<number>\d{1,3})")
 DEVICE = re.compile(r"(?:/dev/)?([a-z][a-z0-9]*)")
@@ -72,7 +74,7 @@ def build(options: Options, session: Session | None = None) -> deployment_pb2.De
         raise UsageFailure("--busy wait needs --wait-timeout SECONDS", advice="So that the wait has an end.")
     device, number = target(options.partition, options.device)
     spec = deployment_pb2.DeploymentSpec(
-        nodes=str(node_names.required(options.machines, options.node_file)),
+        nodes=str(_nodes(options)),
         environment_name=environment_name(options),
         environment_owner=options.owner,
         device=device,
@@ -109,6 +111,17 @@ def build(options: Options, session: Session | None = None) -> deployment_pb2.De
             environment.owner = ""
         spec.described_environment.CopyFrom(environment)
     return spec
+
+
+def _nodes(options: Options) -> NodeSet:
+    """Returns the nodes that are named, or else those of the job in which the command runs."""
+    nodes = node_names.from_options(options.machines, options.node_file)
+    if nodes:
+        return nodes
+    if of_job := node_names.of_job():
+        output.say(f"no node is named: those of the job are taken, {of_job}")
+        return of_job
+    return node_names.required((), None)
 
 
 def cloud_init_seed(options: Options) -> deployment_pb2.CloudInitSeed | None:

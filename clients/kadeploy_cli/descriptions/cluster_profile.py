@@ -62,6 +62,8 @@ def parse(
         "default_partition": lambda p, v: setattr(p, "default_partition", v.number(1, MAXIMUM_PARTITION)),
         "partition_on_deploy": lambda p, v: setattr(p, "partition_on_deploy", v.boolean()),
         "power": lambda p, v: p.power_driver.CopyFrom(read_power_driver(v)),
+        "power_group_label": lambda p, v: setattr(p, "power_group_label", v.text()),
+        "group_commands": lambda p, v: p.group_commands.extend(i.text() for i in v.items()),
         "bmc_address": lambda p, v: setattr(p, "bmc_address", v.text()),
         "boot_method": lambda p, v: setattr(p, "boot_method", BOOT_METHODS[v.choice(tuple(BOOT_METHODS))]),
     }

@@ -68,6 +68,8 @@ def cluster() -> Schema:
         "reboot_window": window,
         "reboot_ladder": _list("What is tried one after the other.", _choice("", cluster_profile.LEVELS)),
         "commands": _commands(),
+        "power_group_label": _text("Nodes with the same value of this label share a supply."),
+        "group_commands": _list("Which commands act on all of a supply.", _choice("", cluster_profile.COMMANDS)),
         "deployment_kernel_label": _text("The deployment kernel, by its label in bootctl."),
         "deployment_kernel_arguments": _text("Arguments added to the label's own."),
         "kernel_arguments": _text("Arguments of environments that name none."),

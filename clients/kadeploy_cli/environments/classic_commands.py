@@ -10,6 +10,7 @@ from kadeploy_cli.environments import actions as environments
 from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.nodes.names import node_options
 from kadeploy_cli.terminal.classic_command import ClassicCommand, version_option
+from kadeploy_cli.terminal.failures import UsageFailure
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -84,6 +85,13 @@ def kaenvironments(
     node_file: str | None,
 ) -> None:
     """Lists your environments and the public ones; with -m or -f, what was deployed last on nodes."""
+    on_nodes = bool(machines) or node_file is not None
+    if sum((file is not None, removed is not None, name is not None, listlogin, on_nodes)) > 1:
+        raise UsageFailure("-a, -d, -e, --listlogin and -m or -f are questions of their own: one at a time")
+    if version is not None and name is None and removed is None:
+        raise UsageFailure("--env-version goes with -e or -d")
+    if cluster and (on_nodes or listlogin or (file, removed, name) != (None, None, None)):
+        raise UsageFailure("-z goes with the list of environments")
     if file is not None:
         finish(environments.record(session, file=file, options={}, owner=owner))
     if removed is not None:

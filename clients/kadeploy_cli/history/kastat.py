@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kadeploy_cli.connection.session import Session, command_options, finish
+from kadeploy_cli.history import operation_rows
 from kadeploy_cli.history.moments import MOMENT
 from kadeploy_cli.history.node_rows import FIELDS, NodeRow, fetch
 from kadeploy_cli.nodes import names as node_names
@@ -57,7 +58,9 @@ INSTEAD = {
 @click.option(
     "-s", "--retry-steps", "--step", "steps", multiple=True, metavar="STEPS", help="-r counts these: 1, 2, 3."
 )
-@click.option("-o", "--operation", type=click.Choice(["deploy", "reboot", "power"]), help="Only these.")
+@click.option(
+    "-o", "--operation", type=click.Choice(["deploy", "reboot", "power"]), help="What was done.  [default: deploy]"
+)
 @click.option("-w", "--workflow-id", "deployment_id", default="", metavar="WID", help="Only this deployment.")
 @click.option("-x", "--date-min", "start", type=MOMENT, metavar="DATE", help="Only those begun from this moment on.")
 @click.option("-y", "--date-max", "end", type=MOMENT, metavar="DATE", help="Only those begun before this moment.")
@@ -80,16 +83,11 @@ def kastat(
     files: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Shows what became of each node in each deployment, one line each, the latest first.
+    """Shows what became of each node in each deployment, reboot or power change, one line each, the latest first.
 
     Fields: wid, user, hostname, step1 to step3, retry_step1 to retry_step3, start, step1_duration to step3_duration,
     env, md5 (the image's SHA-256), success, error.
     """
-    if options["operation"] not in (None, "deploy"):
-        raise UsageFailure(
-            f"-o {options['operation']}: the history has deployments alone",
-            advice="The audit log of the deployer has reboots and power changes.",
-        )
     if start is not None and end is not None and start >= end:
         raise UsageFailure("-y is not after -x")
     # Earlier releases of version 3 named a field with -f.
@@ -101,7 +99,13 @@ def kastat(
     wanted = _fields([*options["fields"], *named], every=options["list_all"] or options["every"] == ALL)
     least = _least_retries(options["every"], options["min_retries"])
     steps = _steps(options["steps"])
-    rows = fetch(session.deployer, nodes=nodes, start=start, end=end, deployment_id=deployment_id)
+    if options["operation"] in operation_rows.KINDS:
+        kind = options["operation"]
+        rows = operation_rows.fetch(
+            session.deployer, kind=kind, nodes=nodes, start=start, end=end, operation_id=deployment_id
+        )
+    else:
+        rows = fetch(session.deployer, nodes=nodes, start=start, end=end, deployment_id=deployment_id)
     chosen = set(node_names.parse(nodes, "-m")) if nodes else None
     rows = [
         row

@@ -1,4 +1,4 @@
-"""One row for each node of each deployment that has ended there, with the fields that version 3's log had."""
+"""One row for each node of each deployment or operation that has ended there, with the fields of version 3's log."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _ENDED = (deployment_pb2.PARTITION_STATE_DEPLOYED, deployment_pb2.PARTITION_STAT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRow:
-    """What became of one node in one deployment. Seconds and retries are by macro-step, from 1."""
+    """What became of one node. Seconds and retries are by macro-step, from 1; 0 is the whole of an operation."""
 
     deployment_id: str
     user: str

@@ -1,5 +1,6 @@
 """The nodes that a command is about: `-m` repeated, `-f FILE` or `-f -`, as one node set."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -63,6 +64,15 @@ def required(machines: Sequence[str], node_file: str | None) -> NodeSet:
     if not nodes:
         raise UsageFailure("no node is named", advice="Name nodes with -m NODES (node-[1-16]) or -f FILE.")
     return nodes
+
+
+def of_job() -> NodeSet:
+    """Returns the nodes of the batch scheduler's job in which the command runs; empty outside of one."""
+    for variable in ("OAR_NODEFILE", "OAR_NODE_FILE"):
+        if file := os.environ.get(variable, ""):
+            return from_options((), file)
+    words = os.environ.get("SLURM_JOB_NODELIST", "")
+    return parse(words, "SLURM_JOB_NODELIST") if words else NodeSet()
 
 
 def parse(word: str, source: str) -> NodeSet:

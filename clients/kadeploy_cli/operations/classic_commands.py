@@ -12,6 +12,7 @@ from kadeploy_cli.nodes import names as node_names
 from kadeploy_cli.nodes.names import node_options
 from kadeploy_cli.operations import console, node_control, remote_command
 from kadeploy_cli.operations.control_options import (
+    FORCE_HELP,
     KINDS,
     LEVEL,
     SECONDS,
@@ -100,6 +101,7 @@ def kareboot(
     type=LEVEL,
     help="How hard: --off soft shuts the system down, --cycle hard resets. At once when left out.",
 )
+@click.option("--force", is_flag=True, help=FORCE_HELP)
 @node_options
 @power_list_options
 @no_wait_option
@@ -112,6 +114,7 @@ def kapower(
     *,
     word: str | None,
     no_wait: bool,
+    force: bool,
     actions: tuple[str, ...],
     level: str | None,
     machines: tuple[str, ...],
@@ -134,7 +137,7 @@ def kapower(
                 "-o, -n, --write-workflow-id and --no-wait say nothing with --status: nothing is done to any node"
             )
         finish(node_control.show_power(session, nodes))
-    finish(node_control.set_power(session, nodes, action, level, files, wait=not no_wait))
+    finish(node_control.set_power(session, nodes, action, level, files, wait=not no_wait, force=force))
 
 
 @click.command(cls=ClassicCommand)

@@ -13,6 +13,7 @@ from kadeploy_cli.operations import console as consoles
 from kadeploy_cli.operations import node_control, remote_command
 from kadeploy_cli.operations.classic_commands import DAY
 from kadeploy_cli.operations.control_options import (
+    FORCE_HELP,
     LEVEL,
     SECONDS,
     list_options,
@@ -42,9 +43,10 @@ def reboot(session: Session, /, *, node_set: str, **options: Any) -> None:
 @click.argument("node_set", metavar="NODES")
 @click.argument("action", type=click.Choice([*node_control.ACTIONS, "status"]))
 @click.option("-l", "--level", type=LEVEL, help="How hard; at once when left out.")
+@click.option("--force", is_flag=True, help=FORCE_HELP)
 @list_options
 @command_options()
-def power(session: Session, /, *, node_set: str, action: str, level: str | None, **options: Any) -> None:
+def power(session: Session, /, *, node_set: str, action: str, level: str | None, force: bool, **options: Any) -> None:
     """Switches the power of nodes, or says whether it is on."""
     nodes = node_names.required([node_set], None)
     files = lists(options)
@@ -54,7 +56,7 @@ def power(session: Session, /, *, node_set: str, action: str, level: str | None,
                 "--output-ok-nodes and --output-ko-nodes say nothing with status: nothing is done to any node"
             )
         finish(node_control.show_power(session, nodes))
-    finish(node_control.set_power(session, nodes, action, level, files))
+    finish(node_control.set_power(session, nodes, action, level, files, force=force))
 
 
 @click.command()

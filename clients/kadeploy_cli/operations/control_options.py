@@ -24,6 +24,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "set_pxe": (),
 }
 
+FORCE_HELP = "Take the power of other nodes, too, that share a supply with these."
+
 REBOOT = (
     click.option("-d", "--deploy", "deployment_kernel", is_flag=True, help="Into the deployment environment."),
     click.option(
@@ -61,6 +63,7 @@ REBOOT = (
     click.option("-s", "--soft", "soft", is_flag=True, help="Log in and reboot, and try nothing harder."),
     click.option("-h", "--hard", "hard", is_flag=True, help="Reset at once, and try nothing else."),
     click.option("--very-hard", "very_hard", is_flag=True, help="Take the power away at once."),
+    click.option("--force", is_flag=True, help=FORCE_HELP),
     click.option("-n", "--noreboot", "prepare_only", is_flag=True, help="Write the boot files and do not reboot."),
     click.option(
         "-kp", "--kernel-parameters", "kernel_arguments", default="", metavar="TEXT", help="Instead of the target's."
@@ -148,6 +151,7 @@ def reboot_request(nodes: str, options: dict[str, Any]) -> deployer_service_pb2.
     request = deployer_service_pb2.RebootNodesRequest(
         nodes=nodes,
         prepare_only=options["prepare_only"],
+        force=options["force"],
         kernel_arguments=options["kernel_arguments"],
         boot_method=_boot_method(options),
         level=LEVELS[levels[0].replace("_", "-")] if levels else deployer_service_pb2.CONTROL_LEVEL_UNSPECIFIED,

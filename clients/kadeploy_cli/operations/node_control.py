@@ -74,13 +74,21 @@ def reboot(
 
 
 def set_power(
-    session: Session, nodes: NodeSet, action: str, level: str | None, lists: Lists, *, wait: bool = True
+    session: Session,
+    nodes: NodeSet,
+    action: str,
+    level: str | None,
+    lists: Lists,
+    *,
+    wait: bool = True,
+    force: bool = False,
 ) -> ExitCode:
     """Switches the power of nodes and returns the exit status."""
     request = deployer_service_pb2.SetPowerRequest(
         nodes=str(nodes),
         action=ACTIONS[action],
         level=LEVELS[level] if level else deployer_service_pb2.CONTROL_LEVEL_UNSPECIFIED,
+        force=force,
     )
     return _carry_out(session, session.deployer.control.SetPower, request, lists, wait=wait)
 

@@ -11,8 +11,8 @@ from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
 
 SERVICE_COLUMNS = ("SERVICE", "STATE", "VERSION", "CERTIFICATE UNTIL", "ADDRESS")
-WORK_COLUMNS = ("ID", "KIND", "STATE", "USER", "ENVIRONMENT", "NODES", "SINCE", "WAITS FOR")
-WORK_LEAST = ("ENVIRONMENT", "KIND", "SINCE")
+WORK_COLUMNS = ("ID", "KIND", "STATE", "USER", "WHAT", "NODES", "SINCE", "WAITS FOR")
+WORK_LEAST = ("WHAT", "KIND", "SINCE")
 
 
 @click.command()

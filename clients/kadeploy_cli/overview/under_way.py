@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2, operation_pb2
 from kadeploy_cli.connection.connect import Deployer
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.plain import timestamp, word
@@ -17,14 +17,17 @@ ACTIVE = (deployment_pb2.DEPLOYMENT_STATE_WAITING, deployment_pb2.DEPLOYMENT_STA
 
 @dataclass(slots=True, kw_only=True)
 class Holder:
-    """A deployment or an operation that holds nodes, or waits for them. `waits_for`: nodes by the holder's id."""
+    """A deployment or an operation that holds nodes, or waits for them.
+
+    `what`: the environment, or what is done to the nodes; `waits_for`: nodes by the holder's id.
+    """
 
     id: str
     kind: str
     state: str
     user: str
     wanted: str = ""
-    environment: str = ""
+    what: str = ""
     since: Timestamp | None = None
     nodes: list[str] = field(default_factory=list)
     waits_for: dict[str, list[str]] = field(default_factory=dict)
@@ -37,7 +40,7 @@ class Holder:
             "state": self.state,
             "user": self.user,
             "nodes": self.wanted or fold(self.nodes),
-            "environment": self.environment,
+            "what": self.what,
             "since": timestamp(self.since) if self.since else None,
             "waits_for": {holder: fold(nodes) for holder, nodes in self.waits_for.items()},
         }
@@ -50,7 +53,7 @@ class Holder:
             self.kind,
             self.state,
             self.user,
-            self.environment,
+            self.what,
             self.wanted or fold(self.nodes),
             output.local_time(self.since) if self.since else "",
             waits,
@@ -63,6 +66,10 @@ def under_way(deployer: Deployer) -> list[Holder]:
     request = deployer_service_pb2.ListDeploymentsRequest(filter=wanted)
     rows = deployer.pages(deployer.deployments.ListDeployments, request, lambda page: page.deployments)
     found = {row.id: _deployment(row) for row in reversed(list(rows))}
+    running = deployer_service_pb2.OperationFilter(states=[operation_pb2.OPERATION_STATE_RUNNING])
+    operations = deployer_service_pb2.ListOperationsRequest(filter=running)
+    rows = deployer.pages(deployer.control.ListOperations, operations, lambda page: page.operations)
+    found |= {row.id: _operation(row) for row in reversed(list(rows))}
     held: dict[str, str] = {}
     states = deployer_service_pb2.ListNodeStatesRequest()
     for node in deployer.pages(deployer.states.ListNodeStates, states, lambda page: page.nodes):
@@ -86,8 +93,20 @@ def _deployment(row: deployment_pb2.Deployment) -> Holder:
         state=word(deployment_pb2.DeploymentState.DESCRIPTOR, row.state),
         user=row.owner,
         wanted=row.spec.nodes,
-        environment=f"{row.environment.name} {row.environment.version or ''}".strip(),
+        what=f"{row.environment.name} {row.environment.version or ''}".strip(),
         since=row.start_time if row.HasField("start_time") else row.create_time,
+    )
+
+
+def _operation(row: operation_pb2.Operation) -> Holder:
+    return Holder(
+        id=row.id,
+        kind=word(operation_pb2.OperationKind.DESCRIPTOR, row.kind),
+        state=word(operation_pb2.OperationState.DESCRIPTOR, row.state),
+        user=row.owner,
+        wanted=row.nodes,
+        what=row.action,
+        since=row.create_time,
     )
 
 

@@ -92,10 +92,14 @@ def karights(
 ) -> None:
     """Lists, grants and takes away rights, as Kadeploy 3's command did.
 
-    -a refuses nodes on which another user has a right of his own; kaadduser does not.
+    -a refuses nodes on which another user has a right of their own; kaadduser does not.
     """
     if added + removed + listed != 1:
         raise UsageFailure("one of --add, --delete and --list is needed")
+    if (overwrite or until is not None) and not added:
+        raise UsageFailure("-o and --until go with -a")
+    if listed and parts:
+        raise UsageFailure("-p says nothing with -l, which lists the rights on all partitions")
     nodes = rights.node_words(machines, node_file)
     if listed:
         finish(rights.show_list(session, user=user, nodes="" if nodes == rights.EVERYTHING else nodes))

@@ -57,7 +57,6 @@ REBOOT: Mapping[str, str] = {
     "-c": "nothing is destroyed by a reboot: leave it out",
     "--check-destructive-tag": "nothing is destroyed by a reboot: leave it out",
     "-v": "--verbose says more when something goes wrong",
-    "--force": "a node in a deployment is not rebooted; `ka deployment cancel ID` ends the deployment",
 }
 REBOOT_ELSEWHERE: Mapping[str, str] = {
     "-n": "-n writes the boot files and does not reboot; the list of the nodes that failed is --output-ko-nodes FILE",
@@ -76,5 +75,4 @@ STATISTICS: Mapping[str, str] = {
 
 POWER: Mapping[str, str] = {
     "--op-level": "the level is -l soft, -l hard or -l very-hard",
-    "--force": "a node in a deployment is not switched; `ka deployment cancel ID` ends the deployment",
 }

@@ -83,6 +83,12 @@ def kadeploy3(session: Session, /, *, wait: bool, dry_run: bool, **given: Any) -
     if not given.pop("secure"):
         raise UsageFailure("--no-secure: every call is encrypted here", advice="Leave it out.")
     aftermath = Aftermath(**{name: given.pop(name) for name in ("good_file", "bad_file", "script", "id_file")})
+    if dry_run:
+        deploy.refuse_results(aftermath, beside="a dry run")
+        if not wait or aftermath.id_file is not None:
+            raise UsageFailure("--dry-run begins nothing: --no-wait and --write-workflow-id say nothing beside it")
+    elif not wait:
+        deploy.refuse_results(aftermath, beside="who does not wait")
     spec = _spec(session, given)
     if dry_run:
         finish(deployments.show_plan(session, spec))

@@ -101,6 +101,7 @@ def _words(session: Session, nodes: NodeSet, kind: str, given: dict[str, Any]) -
         "hard": level == "hard",
         "very_hard": level == "very_hard",
         "prepare_only": False,
+        "force": False,
         "kernel_arguments": "",
         "boot_method": None,
         "grub": False,

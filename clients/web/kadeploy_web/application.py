@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from kadeploy_edge.delegation import InvalidDelegation
 from kadeploy_edge.status import RemoteError
-from kadeploy_web import acting, live, reading
+from kadeploy_web import acting, live, operations, reading
 from kadeploy_web.acting import BadBody, ForeignRequest, NotLoggedIn
 from kadeploy_web.answers import problem, remote_problem
 from kadeploy_web.client_holder import ClientHolder
@@ -29,7 +29,16 @@ from kadeploy_web.sessions import BadLogin, Sessions
 from kadeploy_web.settings import USERS, Settings
 
 # One document for all views: the page itself shows what its address names.
-VIEWS = ("/", "/deployments", "/deployments/{id}", "/nodes/{name}", "/statistics", "/deploy")
+VIEWS = (
+    "/",
+    "/deployments",
+    "/deployments/{id}",
+    "/nodes/{name}",
+    "/operations",
+    "/operations/{id}",
+    "/statistics",
+    "/deploy",
+)
 STATIC = {file.name: file.read_bytes() for file in (files("kadeploy_web") / "static").iterdir() if file.is_file()}
 NOT_FOUND = 404
 
@@ -101,6 +110,8 @@ def _routes() -> Sequence[BaseRoute]:
         Route(f"{API}/session", acting.session),
         Route(f"{API}/login", acting.log_in, methods=["POST"]),
         Route(f"{API}/logout", acting.log_out, methods=["POST"]),
+        Route(f"{API}/operations", operations.operations),
+        Route(f"{API}/operations/{{id}}", operations.operation),
         Route(f"{API}/environments", reading.environments),
         Route(f"{API}/statistics", reading.history),
         Route(f"{API}/failure-rates", reading.failure_rates),

@@ -14,7 +14,7 @@ IDLE, OPERATION = "idle", "operation"
 
 FRESH_SECONDS = 2.0
 # The nodes themselves seldom change.
-NODES_SECONDS = 30.0
+NODES_SECONDS = 10.0
 # Reading may take so much of the time: each part of a large cluster's lists costs the services something.
 LARGEST_SHARE = 0.2
 

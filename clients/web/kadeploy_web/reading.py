@@ -29,6 +29,8 @@ PATHS: Mapping[str, str] = {
     f"{API}/deployments/ID": "One deployment with its nodes, as the contract has it",
     f"{API}/deployments/ID/view": "The same as rows, with sums and folded failures",
     f"{API}/deployments/ID/events": "The same as it changes: server-sent events until its end",
+    f"{API}/operations?owner=USER&nodes=SET&page_token=TOKEN": "Reboots, power changes and commands, the latest first",
+    f"{API}/operations/ID": "One of them with its nodes as rows",
     f"{API}/environments": "The environments that everybody may use",
     f"{API}/statistics?nodes=SET&since=SECONDS&until=SECONDS": "History per month, node and step",
     f"{API}/failure-rates?nodes=SET": "Per node and month, of the nodes that fail most: [deployments, failures]",

@@ -12,16 +12,10 @@ import pytest
 from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_api import ClientSettings, Kadeploy, RemoteError, UnusableSettings, read_client_settings
 from tests.fakes.cut_relay import CutRelay
-from tests.web_site import WebSite, web_site
+from tests.web_site import WebSite
 
 pytestmark = pytest.mark.integration
 TERMINATED = deployment_pb2.DEPLOYMENT_STATE_TERMINATED
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSite]:
-    with web_site(tmp_path_factory.mktemp("api"), node_count=8) as site:
-        yield site
 
 
 @pytest.fixture

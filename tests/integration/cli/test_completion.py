@@ -45,6 +45,15 @@ def ask(site: Site, cache: Path, *words: str, kind: str = "bash") -> list[str]:
     return ended.stdout.splitlines()
 
 
+def answered(site: Site, cache: Path, *words: str) -> list[str]:
+    """Asks until there is an answer: a busy machine has none within the first question's time."""
+    deadline = time.monotonic() + 30
+    while not (names := ask(site, cache, *words)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return names
+
+
 @pytest.fixture
 def known(site: Site) -> Site:
     for number in range(1, 4):
@@ -55,15 +64,15 @@ def known(site: Site) -> Site:
 
 
 def test_names_of_the_services_are_completed_and_the_first_time_is_bounded(known: Site, tmp_path: Path) -> None:
-    assert ask(known, tmp_path, "ka", "node", "show", "node-") == ["plain,node-1", "plain,node-2", "plain,node-3"]
-    assert ask(known, tmp_path, "ka", "deployment", "show", "D") == ["plain,D-7"]
-    assert ask(known, tmp_path, "kadeploy", "-l", "c") == ["plain,carol"]
+    assert answered(known, tmp_path, "ka", "node", "show", "node-") == ["plain,node-1", "plain,node-2", "plain,node-3"]
+    assert answered(known, tmp_path, "ka", "deployment", "show", "D") == ["plain,D-7"]
+    assert answered(known, tmp_path, "kadeploy", "-l", "c") == ["plain,carol"]
     assert "--busy" in ask(known, tmp_path, "kadeploy", "--b", kind="zsh")
     assert any(line.startswith("plain,--busy\t") for line in ask(known, tmp_path, "kadeploy", "--b", kind="fish"))
 
 
 def test_a_keystroke_takes_less_than_150_ms_of_processor_time(known: Site, tmp_path: Path) -> None:
-    ask(known, tmp_path, "ka", "node", "show", "node-")
+    answered(known, tmp_path, "ka", "node", "show", "node-")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for _ in range(5):
         assert len(ask(known, tmp_path, "ka", "node", "show", "node-")) == 3
@@ -73,7 +82,7 @@ def test_a_keystroke_takes_less_than_150_ms_of_processor_time(known: Site, tmp_p
 
 
 def test_a_node_that_is_registered_appears_within_seconds(known: Site, tmp_path: Path) -> None:
-    assert len(ask(known, tmp_path, "ka", "node", "show", "node-")) == 3
+    assert len(answered(known, tmp_path, "ka", "node", "show", "node-")) == 3
     known.inventory.nodes["node-9"] = node_pb2.Node(name="node-9", mac_address="52:54:00:00:00:09")
     (names,) = (tmp_path / "kadeploy" / "names").glob("node-*.json")
     names.write_text(names.read_text().replace('"time": 1', '"time": 0'))
@@ -91,6 +100,7 @@ def test_services_that_are_away_complete_nothing_and_say_nothing(known: Site, tm
 
 
 def test_bash_itself_completes(known: Site, tmp_path: Path) -> None:
+    answered(known, tmp_path, "ka", "node", "show", "node-")
     script = """
         source <(_KA_COMPLETE=bash_source ka)
         COMP_WORDS=(ka node show node-) COMP_CWORD=3

@@ -52,6 +52,25 @@ def test_an_environment_is_named_alone_or_described_by_a_file(site: Site, run: R
         assert (refused.exit_code, refused.stdout) == (2, "")
 
 
+def test_without_nodes_those_of_the_job_are_taken(
+    site: Site, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OAR_NODEFILE", "OAR_NODE_FILE", "SLURM_JOB_NODELIST"):
+        monkeypatch.delenv(variable, raising=False)
+    assert run(kadeploy, ["debian"]).exit_code == 2
+    # OAR names a node once for each of its cores.
+    (tmp_path / "nodes").write_text("node-1\nnode-1\nnode-2\n")
+    monkeypatch.setenv("OAR_NODEFILE", str(tmp_path / "nodes"))
+    result = run(kadeploy, ["debian"])
+    assert (result.exit_code, site.deployer.requests[-1].spec.nodes) == (0, "node-[1-2]")
+    assert "those of the job are taken, node-[1-2]" in result.stderr
+    monkeypatch.delenv("OAR_NODEFILE")
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "node-[1-2]")
+    assert run(kadeploy, ["debian"]).exit_code == 0
+    assert run(kadeploy, ["debian", "-m", "node-2"]).exit_code == 0
+    assert site.deployer.requests[-1].spec.nodes == "node-2"
+
+
 def test_kadeploy_hands_every_option_on(site: Site, run: Run, tmp_path: Path) -> None:
     key = tmp_path / "key.pub"
     key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@here\n")

@@ -11,6 +11,7 @@ import pytest
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy_cli.deployments.classic_commands import kadeploy
+from kadeploy_cli.environments.classic_commands import kaenvironments
 from kadeploy_cli.ka import ka
 from kadeploy_cli.nodes.classic_commands import kadelnode, kanodes
 from kadeploy_cli.operations.classic_commands import kapower, kareboot, karemote, kastats
@@ -25,6 +26,7 @@ COMMANDS = {
     str(command.name): command
     for command in (
         kadeploy,
+        kaenvironments,
         kareboot,
         kapower,
         karights,
@@ -119,6 +121,9 @@ SIMPLE, RESCUE = "simple", "deployment_kernel"
         ("kapower on -m node-1", lambda request: request.action == deployer_service_pb2.POWER_ACTION_ON),
         ("kapower --off -l very_hard -m node-1", lambda request: request.level == 3),
         ("kapower --off -n ko -o ok -m node-1", lambda request: request.nodes == "node-1"),
+        ("kapower --off --force -m node-1", lambda request: request.force),
+        ("kareboot --very-hard --force -m node-1", lambda request: request.force),
+        ("kapower --off -m node-1", lambda request: not request.force),
         ("kapower --status -m node-1", lambda request: request.nodes == "node-1"),
     ],
 )
@@ -204,6 +209,18 @@ def test_rights_name_a_partition_with_or_without_dev(site: Site, run: Run, line:
         ("kapower on --off -m node-1", ["one of --on, --off"]),
         ("karights -o -a -u root", ["-u USER", "-m NODES"]),
         ("karights -d", ["(-u)"]),
+        # Half of what was asked is not what was asked.
+        ("kadeploy -e NAME -m node-1 --plan -o ok", ["-o: a plan gets no results"]),
+        ("kadeploy -e NAME -m node-1 --plan --detach", ["--plan begins nothing"]),
+        ("kadeploy -e NAME -m node-1 --detach -o ok -s /bin/true", ["-o, -s: who does not wait"]),
+        ("kadeploy -e NAME -m node-1 --no-wait --wait-for 1", ["--wait-for: who does not wait"]),
+        ("karights -l --until 2030-01-01", ["go with -a"]),
+        ("karights -d -o -u alice", ["go with -a"]),
+        ("karights -l -p sda3", ["-p says nothing with -l"]),
+        ("kaenvironments -a file -d NAME", ["one at a time"]),
+        ("kaenvironments -e NAME -m node-1", ["one at a time"]),
+        ("kaenvironments --env-version 3", ["-e or -d"]),
+        ("kaenvironments -e NAME -z lab", ["-z goes with the list"]),
     ],
 )
 def test_a_line_is_refused_with_what_to_type(site: Site, run: Run, line: str, words: list[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2, operation_pb2
 from kadeploy_cli.ka import ka
 from kadeploy_edge.server import ServerSettings
 from tests.fakes.deployer_services import SERVICES, DeployerServices
@@ -35,6 +35,12 @@ def busy(site: Site) -> None:
             deployer_service_pb2.NodeState(node=f"node-{number}", held_by="D-1", held_by_user="alice")
         )
     reboot = deployer_service_pb2.NodeState(node="node-5", held_by="O-7", held_by_user="carol")
+    operation = operation_pb2.Operation(
+        id="O-7", kind=operation_pb2.OPERATION_KIND_REBOOT, owner="carol", nodes="node-5"
+    )
+    operation.state, operation.action = operation_pb2.OPERATION_STATE_RUNNING, "reboot, hard"
+    operation.create_time.FromSeconds(1_700_000_000)
+    site.deployer.control.operations["O-7"] = operation
     site.deployer.node_states += [reboot, deployer_service_pb2.NodeState(node="node-9")]
 
 
@@ -48,7 +54,7 @@ def test_services_with_versions_and_who_waits_for_whom(site: Site, run: Run) -> 
     text = " ".join(result.stdout.split())
     assert "D-1 deployment deploying alice debian 1 node-[1-3] 2023-11-1" in text
     assert "node-[2-3], held by D-1 of alice; node-5, held by O-7 of carol" in text
-    assert "O-7 operation running carol node-5" in text
+    assert "O-7 reboot running carol reboot, hard node-5 2023-11-1" in text
 
 
 def test_json_has_the_same(site: Site, run: Run) -> None:

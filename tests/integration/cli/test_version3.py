@@ -179,6 +179,9 @@ def test_a_node_that_did_not_take_the_keys_has_failed(site: Site, run: Run) -> N
         ("kapower3 --status -o ok -m node-1", ["--status"]),
         ("kapower3 -m node-1", ["--on, --off and --status"]),
         ("kanodes3 -v -listnode", ["stands alone"]),
+        ("kadeploy3 -e NAME -m node-1 --dry-run -n ko", ["-n: a dry run"]),
+        ("kadeploy3 -e NAME -m node-1 --no-wait -n ko", ["-n: who does not wait"]),
+        ("kadeploy3 -e NAME -m node-1 --dry-run --no-wait", ["--dry-run begins nothing"]),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_what_to_type(site: Site, run: Run, line: str, words: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2, operation_pb2
 from kadeploy.inventory.v1 import node_pb2
 from kadeploy3_cli.same_options import kanodes3, kastat3
 from kadeploy_cli.history.kastat import kastat
@@ -186,6 +186,25 @@ def test_one_line_each_of_80_columns_and_rates(run: Run) -> None:
     assert data[0] == {"hostname": "node-1", "deployments": 2, "failures": 0, "failure_rate": 0.0}
 
 
+def test_reboots_and_power_changes_have_rows_too(site: Site, run: Run) -> None:
+    made = operation_pb2.Operation(id="op-1", kind=operation_pb2.OPERATION_KIND_REBOOT, owner="alice")
+    made.create_time.FromSeconds(FIRST)
+    done, failed = operation_pb2.OPERATION_NODE_STATE_DONE, operation_pb2.OPERATION_NODE_STATE_ERROR
+    for name, state in (("node-1", done), ("node-2", failed)):
+        node = made.node_states.add(node=name, state=state, description="" if state == done else "not there")
+        node.start_time.FromSeconds(FIRST)
+        node.end_time.FromSeconds(FIRST + 90)
+    made.node_states.add(node="node-3", state=failed, description="held by deployment D-0")
+    site.deployer.control.operations["op-1"] = made
+    site.deployer.control.names["op-1"] = "request"
+    rows = [line.split() for line in typed(run, "kastat3 -o reboot -F hostname,wid,success,error")[1].splitlines()[1:]]
+    assert rows == [["node-1", "op-1", "true"], ["node-2", "op-1", "false", "not", "there"]]
+    assert typed(run, "kastat3 -o reboot -m node-1")[1].splitlines()[1].split()[-2:] == ["90", "true"]
+    assert len(typed(run, "kastat3 -o power")[1].splitlines()) == 1
+    assert "node-2    1 of 1" in typed(run, "kastat -o reboot -b")[1]
+    assert typed(run, "kastat3 -o reboot -w op-9")[0] == 4
+
+
 @pytest.mark.usefixtures("history")
 @pytest.mark.parametrize(
     ("line", "word"),
@@ -194,7 +213,6 @@ def test_one_line_each_of_80_columns_and_rates(run: Run) -> None:
         ("kastat3 --sort colour", "is no field"),
         ("kastat3 -s 4", "macro-steps"),
         ("kastat3 -a many", "number of retries"),
-        ("kastat3 -o reboot", "deployments alone"),
         ("kastat3 -x yesterday", "is no moment"),
         ("kastat3 -c 10", "-b shows the failure rate"),
         ("kastat3 -V 1", "-V"),

@@ -16,7 +16,13 @@ pytestmark = pytest.mark.integration
 SMALL = 32 * 1024
 WITHOUT_SHORT_TEXTS = {
     *("CheckTree", "ReconcileTree", "ListLabels", "DeleteUnusedBootFiles"),
-    *("GetPower", "GetStatistics", "InspectNodes", "RunCommand", "DeleteNodes", "ClearBootEntries"),
+    *("GetPower", "GetStatistics", "InspectNodes", "RunCommand", "DeleteNodes", "ClearBootEntries", "CheckHost"),
+}
+
+CALLERS = {
+    access.ADMINISTRATOR: "user:root",
+    access.LOGIN_AGENT: "agent:login-1",
+    access.UNPROVEN: "address:127.0.0.1",
 }
 
 
@@ -54,7 +60,8 @@ def test_a_text_that_is_too_long_is_refused_and_named(served: Served, method: Me
     before = served.content()
     request, path = spoilt(method.input_type)
     allowed = access.allowed_callers(f"/{method.containing_service.full_name}/{method.name}")
-    said = refusal(served.method(method, "user:root" if "administrator" in allowed else "deployer"), [request], method)
+    caller = next((name for kind, name in CALLERS.items() if kind in allowed), "deployer")
+    said = refusal(served.method(method, caller), [request], method)
     assert said is not None
     assert (said.reason, said.violations[0].field) == ("OUT_OF_BOUNDS", path)
     assert served.content() == before

@@ -71,7 +71,7 @@ def test_a_service_that_is_not_the_site_s_is_not_believed(tls_site: TlsSite, tmp
     result = listed(settings(tmp_path, tls_site.addresses["inventory"], foreign))
     assert result.exit_code == 3
     assert "the certificate of the inventory service at 127.0.0.1" in result.stderr
-    assert "is not believed" in result.stderr
+    assert "is not trusted" in result.stderr
 
 
 def test_the_terminal_shows_our_sentences_alone(tls_site: TlsSite, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_terminal_shows_our_sentences_alone(tls_site: TlsSite, tmp_path: Pat
     )
     first, second = asked.stderr.splitlines()
     assert (asked.returncode, asked.stdout) == (3, "")
-    assert first.endswith("is not believed")
+    assert first.endswith("is not trusted")
     assert second.startswith("  It must come from the authority")
 
 

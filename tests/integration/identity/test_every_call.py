@@ -60,6 +60,9 @@ REQUESTS: Mapping[str, Any] = {
     f"{CONTROL}DiscoverMachines": deployer_service_pb2.DiscoverMachinesRequest(network="192.0.2.0/30"),
     f"{CONTROL}RunCommand": deployer_service_pb2.RunCommandRequest(nodes="node-[1-2]", arguments=["true"]),
     f"{CONTROL}AttachConsole": CONSOLE,
+    "/kadeploy.deployer.v1.ClusterStateService/GetNodeDiagnosis": deployer_service_pb2.GetNodeDiagnosisRequest(
+        node="node-1"
+    ),
 }
 
 

@@ -78,6 +78,30 @@ def test_the_only_disk_of_a_node_is_its_target_where_nobody_names_one(site: Site
     assert chosen.device == "sdb"
 
 
+def test_nodes_on_one_supply_are_named(site: Site) -> None:
+    profile = cluster_pb2.ClusterProfile(power_group_label="pdu", group_commands=["power_off"])
+    fed = cluster_pb2.Cluster(name="fed", profile=profile)
+    site.root.clusters.CreateCluster(inventory_service_pb2.CreateClusterRequest(cluster=fed))
+    labels = {31: {"pdu": "p1"}, 32: {"pdu": "p1"}, 33: {"pdu": "p2"}, 34: {}}
+    nodes = [a_node(number, cluster="fed", labels=each) for number, each in labels.items()]
+    # A supply may feed a node of another cluster, whose own profile says nothing of it.
+    elsewhere = a_node(35, labels={"pdu": "p1"})
+    site.root.nodes.RegisterNodes(registering(*nodes, elsewhere))
+    found = resolve(site, "node-[31-35]", environment="")
+    sharers = {each.name: each.power_sharers for each in found.nodes}
+    assert sharers == {
+        "node-31": "node-[32,35]",
+        "node-32": "node-[31,35]",
+        "node-33": "",
+        "node-34": "",
+        "node-35": "",
+    }
+    assert {each.name: list(each.profile.group_commands) for each in found.clusters} == {
+        "default": [],
+        "fed": ["power_off"],
+    }
+
+
 def test_a_deployment_is_told_how_nodes_and_rights_stand_now_although_it_was_told_before(site: Site) -> None:
     grant(site, "node-[1-2]")
     assert [each.allowed for each in resolve(site, "node-[1-2]").nodes] == [True, True]

@@ -21,7 +21,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSite]:
         yield site
 
 
-@pytest.fixture(scope="session")
+# Not for the session: the browser's event loop runs in this thread, and tests with a loop of their own come after.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened

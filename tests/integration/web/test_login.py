@@ -137,7 +137,8 @@ def test_a_login_that_a_service_refuses_is_none(web: WebSite) -> None:
         {"token": "a" * 10_000},
     ]
     for body in bodies:
-        assert post(web, "/api/v1/login", body)[0] == 400
+        # A text that was cut may still be a token, of another signature.
+        assert post(web, "/api/v1/login", body)[0] in {400, 403}
 
 
 def test_the_cookie_is_for_this_page_alone_and_dies_with_the_log_out(web: WebSite) -> None:

@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -123,3 +124,30 @@ def test_of_a_long_log_the_end_is_read_and_a_pipe_holds_nobody_up(tmp_path: Path
     found = LogFiles([log, tmp_path / "pipe"], clock=lambda: NOW).read()
     assert len(found.records) == 1
     assert found.sources[1].problem == "is no regular file"
+
+
+def test_lease_files_say_when_a_machine_got_its_address(tmp_path: Path) -> None:
+    isc, kea = tmp_path / "dhcpd.leases", tmp_path / "kea-leases4.csv"
+    isc.write_text(
+        f"# a lease\nlease {IP} {{\n  starts 6 2026/11/28 23:00:01;\n  ends 6 2026/11/28 23:10:01;\n"
+        f"  hardware ethernet {MAC.upper()};\n}}\nlease 10.77.0.9 {{\n  starts 6 2026/13/77 23:00:01;\n}}\n"
+    )
+    kea.write_text(
+        "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context,pool_id\n"
+        f"{IP},{MAC},01:{MAC},600,1795908000,1,0,0,node-1,0,,0\n"
+    )
+    log = LogFiles([isc, kea], clock=lambda: NOW).read()
+    assert [(record.kind, record.mac_address, record.ip_address) for record in log.records] == [
+        (BootLogKind.DHCP_LEASE, MAC, IP)
+    ] * 2
+    times = {record.source: record.time for record in log.records}
+    assert times[str(isc)] == datetime(2026, 11, 28, 23, 0, 1, tzinfo=UTC)
+    assert times[str(kea)] == datetime.fromtimestamp(1795908000 - 600, UTC)
+
+
+def test_hostile_lines_cost_no_more_than_their_number(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(f"{IP} " + '"GET a' * 600_000 + "\n" + "DHCPDISCOVER " * 40_000 + "\n")
+    begin = process_time()
+    assert LogFiles([log], clock=lambda: NOW).read().records == ()
+    assert process_time() - begin < 1.0

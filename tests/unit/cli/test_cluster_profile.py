@@ -34,6 +34,8 @@ partition_on_deploy: yes
 boot_method: grub
 power: {driver: ipmi, user: admin, password_file: /etc/kadeploy/bmc, cipher_suite: 17}
 bmc_address: '{node_short}-bmc'
+power_group_label: pdu
+group_commands: [very_hard_reboot, power_off]
 """
 
 

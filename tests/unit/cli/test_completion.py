@@ -75,8 +75,18 @@ def test_every_parameter_that_names_something_is_completed() -> None:
                 found.append(words)
         return found
 
-    # What they take is new, or no name: a program, an address, a holder of a certificate, an action that has no choice.
-    free = {"ka node run", "ka pki issue", "ka pki renew", "ka pki revoke", "ka web login"}
+    # What they take is new, or no name: a program, an address or network, an image, a digest, a holder of a
+    # certificate, an action that has no choice.
+    free = {
+        "ka node run",
+        "ka node discover",
+        "ka environment from-oci",
+        "ka environment upload delete",
+        "ka pki issue",
+        "ka pki renew",
+        "ka pki revoke",
+        "ka web login",
+    }
     assert {each for name, tree in TREE.items() for each in walk(tree, name)} <= free
 
 

@@ -23,7 +23,7 @@ def test_the_profile_on_the_page_can_be_read() -> None:
     block = text[text.index("    first_check_timeout: 210") : text.index("A command is one line")]
     profile = "".join(f"{line.removeprefix('    ')}\n" for line in block.splitlines() if "preinstall:" not in line)
     read, fields = cluster_profile.parse(profile, PAGE.name, directory=PAGE.parent, read_archive=script_archive)
-    assert len(fields) == 17
+    assert len(fields) == 19
     assert read.commands.hard_reboot.arguments[4] == "{bmc}"
 
 

@@ -23,6 +23,8 @@ TICK = 0.25
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 CANCEL_PATIENCE = 300.0
+CHANGES = ("partition_state_changed", "deployment_state_changed")
+"""The events after which a node may be deployed, or have failed."""
 # What a new try can put right.
 PASSING_KINDS = (errors.Unreachable, errors.Exhausted, errors.Conflict)
 PASSING_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN)
@@ -63,7 +65,7 @@ class Follower:
         view: how it is shown.
         owns: whether an interrupt may cancel it; else it only ends the watch.
         subject: what is followed; None: the deployment itself.
-        see: called whenever something has changed; what it raises ends the watch.
+        see: called whenever a node may have ended; what it raises ends the watch.
         clock: seconds that never go back.
     """
 
@@ -154,7 +156,9 @@ class Follower:
             self._progress.hear(response.heartbeat.time, now)
         self._after_sequence = self._progress.sequence
         self._view.tick(self._progress)
-        self._see(self._progress)
+        # Looking at all nodes for each of their many events would cost too much.
+        if kind == "snapshot" or response.event.WhichOneof("kind") in CHANGES:
+            self._see(self._progress)
 
     def _ended(self) -> deployment_pb2.Deployment | None:
         """Returns the deployment if it has ended; a stream that ends before it was cut by the server's own end."""

@@ -7,7 +7,8 @@ const DENSE = 1500;
 
 export class NodeGrid {
   // describe(row) returns what is said of a node besides its state.
-  constructor({ describe = () => "", total = 0, onFocus = () => {} } = {}) {
+  constructor({ describe = () => "", total = 0, onFocus = () => {}, stateLabel = label } = {}) {
+    this.stateLabel = stateLabel;
     this.cells = new Map();
     this.rows = new Map();
     this.describe = describe;
@@ -72,7 +73,7 @@ export class NodeGrid {
 
   #name(cell, row) {
     const more = this.describe(row);
-    cell.setAttribute("aria-label", `${row[0]}: ${label(row[1])}${more ? `, ${more}` : ""}`);
+    cell.setAttribute("aria-label", `${row[0]}: ${this.stateLabel(row[1])}${more ? `, ${more}` : ""}`);
   }
 
   #focused(cell) {

@@ -7,6 +7,7 @@ import { showDeployment } from "./view_deployment.js";
 import { showNode } from "./view_node.js";
 import { openLogin, start, onSession } from "./session.js";
 import { showDeploy } from "./view_deploy.js";
+import { showOperation, showOperations } from "./view_operations.js";
 import { showStatistics } from "./view_statistics.js";
 
 const VIEWS = [
@@ -14,6 +15,8 @@ const VIEWS = [
   [/^\/deployments$/, "deployments", showDeployments],
   [/^\/deployments\/([^/]+)$/, "deployments", showDeployment],
   [/^\/nodes\/([^/]+)$/, "cluster", showNode],
+  [/^\/operations$/, "operations", showOperations],
+  [/^\/operations\/([^/]+)$/, "operations", showOperation],
   [/^\/statistics$/, "statistics", showStatistics],
   [/^\/deploy$/, "deploy", showDeploy],
 ];

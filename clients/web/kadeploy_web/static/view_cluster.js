@@ -124,7 +124,11 @@ export async function showCluster(place) {
     nodes: (rows) => { grid.update(rows); filter(); },
     deployment: showCard,
     deployments: (list) => list.forEach(showCard),
-    reload: load,
+    reload: async () => {
+      await load();
+      // A node that was looked for in vain may be there now.
+      await search();
+    },
     trouble: (text) => { found.textContent = text; },
   });
 }

@@ -12,7 +12,7 @@ export async function showNode(place, name) {
   const labels = Object.entries(node.labels ?? {}).map(([key, value]) => `${key}: ${value}`).join(", ");
   const all = [["Cluster", node.cluster], ["MAC address", h("span", { class: "mono" }, node.mac_address)], ["IP address", h("span", { class: "mono" }, node.ip_address)],
     ["Firmware", words((node.firmware ?? "FIRMWARE_BIOS").replace("FIRMWARE_", "").toLowerCase()).toUpperCase()], ["Labels", labels],
-    ["Held by", holder ? [h("a", { href: `/deployments/${holder}`, class: "mono" }, holder), ` of ${user}`] : "nobody: it is free"]];
+    ["Held by", holder ? [h("a", { href: `/${deployments.some((one) => one.id === holder) ? "deployments" : "operations"}/${holder}`, class: "mono" }, holder), ` of ${user}`] : "nobody: it is free"]];
   place.append(h("h1", {}, name),
     h("div", { class: "columns" },
       h("section", { class: "panel", "aria-label": "What it is" },

@@ -7,10 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 from kadeploy_bootctl.domain.boot_log import BootLog, BootLogRecord, BootLogSource
+from kadeploy_bootctl.logs.leases import LeaseReader
 from kadeploy_bootctl.logs.recognition import make_reader
 
 MOST_BYTES = 4 << 20
 """Of each file: the DHCP messages of a thousand machines."""
+LONGEST_LINE = 2000
 
 
 class LogFiles:
@@ -32,7 +34,10 @@ class LogFiles:
                 continue
             sources.append(BootLogSource(path=str(path)))
             read = make_reader(str(path), now=self._clock())
-            records.extend(record for line in lines if (record := read(line)) is not None)
+            leases = LeaseReader(str(path))
+            # Patterns take longer than the length of a line says; no server writes lines as long as that.
+            short = (line[:LONGEST_LINE] for line in lines)
+            records.extend(record for line in short if (record := read(line) or leases.read(line)) is not None)
         records.sort(key=lambda record: record.time)
         return BootLog(records=tuple(records), sources=tuple(sources))
 

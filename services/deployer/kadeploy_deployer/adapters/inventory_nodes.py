@@ -16,6 +16,7 @@ from kadeploy_deployer.domain.snapshot import (
 )
 from kadeploy_deployer.domain.vocabulary import Firmware, PartitionRole, PartitionTable, PartitionType, PowerDriverKind
 from kadeploy_deployer.ports import ResolvedNode
+from kadeploy_nodeset import expand
 
 MOST: Final = 50_000
 """So many nodes are kept at most, with their messages; about 1 KiB each."""
@@ -73,6 +74,7 @@ class NodeReader:
         for cluster in response.clusters:
             profile = profiles.clusters.add(name=cluster.name).profile
             profile.commands.CopyFrom(cluster.profile.commands)
+            profile.group_commands.extend(cluster.profile.group_commands)
             if cluster.profile.HasField("power_driver"):
                 profile.power_driver.CopyFrom(cluster.profile.power_driver)
         commands = profiles.SerializeToString(deterministic=True)
@@ -121,6 +123,10 @@ class _Shared:
             self._commands[key] = _commands(node.commands, profile.commands)
         return self._commands[key]
 
+    def group_commands(self, cluster: str) -> tuple[str, ...]:
+        """Returns the commands of a cluster that act on all nodes of a supply."""
+        return tuple(self._clusters.get(cluster, cluster_pb2.ClusterProfile()).group_commands)
+
     def power_driver(self, cluster: str) -> PowerDriverSnapshot | None:
         """Returns the power driver of a cluster; None: it has none."""
         if cluster not in self._drivers:
@@ -144,6 +150,8 @@ def _resolved(message: inventory_service_pb2.ResolvedNode, shared: _Shared) -> R
         bmc_address=node.bmc_address or default_controller(node.name),
         uuid=node.uuid,
         labels=dict(node.labels),
+        power_sharers=tuple(expand(message.power_sharers)) if message.power_sharers else (),
+        group_commands=shared.group_commands(node.cluster) if message.power_sharers else (),
         disks=shared.disks(node),
         commands=shared.commands(node),
         power_driver=shared.power_driver(node.cluster),

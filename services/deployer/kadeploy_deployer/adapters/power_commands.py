@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from kadeploy_deployer.adapters.command_template import UnknownPlaceholder, filled
+from kadeploy_deployer.adapters.shared_runs import SharedRuns
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import RebootLevel
 from kadeploy_deployer.engine.fence import pass_fence
 from kadeploy_deployer.ports import Power, PowerError
+from kadeploy_nodeset import fold
 
 COMMAND_SECONDS = 50.0
 OFF_SECONDS = 3.0
@@ -35,6 +37,7 @@ class CommandPower(Power):
         self._timeout = timeout
         self._window = asyncio.Semaphore(commands_at_once)
         self._off_seconds = off_seconds
+        self._shared = SharedRuns()
 
     @override
     async def is_on(self, node: NodeSnapshot) -> bool | None:
@@ -74,10 +77,16 @@ class CommandPower(Power):
     async def _run(self, node: NodeSnapshot, word: str, template: Sequence[str]) -> str:
         if not template:
             raise PowerError(f"{node.name} has no {word} command")
+        if word in node.group_commands and word != "power_on" and node.power_sharers:
+            raise PowerError(
+                f"{word} of {node.name} is not run: it would take the power of {fold(node.power_sharers)}, too"
+            )
         try:
             arguments = filled(template, node)
         except UnknownPlaceholder as error:
             raise PowerError(f"{word} of {node.name} cannot be run: {error}") from error
+        if word in node.group_commands:
+            return await self._shared.run(arguments, lambda: self.run(node, word, arguments))
         return await self.run(node, word, arguments)
 
     async def run(self, node: NodeSnapshot, word: str, arguments: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
 """What can go wrong when something is done to nodes outside of a deployment: of the call, or of one node in it."""
 
+from collections.abc import Sequence
+
 from kadeploy_deployer.domain.holder import in_words
 from kadeploy_edge.errors import (
     Conflict,
@@ -12,6 +14,7 @@ from kadeploy_edge.errors import (
     NotInState,
     Unreachable,
 )
+from kadeploy_nodeset import fold
 
 
 class InvalidControl(Invalid):
@@ -48,6 +51,19 @@ class NothingDeployedThere(NotInState):
 
     def __init__(self, node: str, what: str) -> None:
         super().__init__(f"nothing is deployed on {node} that is {what}", metadata={"node": node})
+
+
+class PowerShared(NotInState):
+    """Other nodes would lose their power with these, because they share a supply."""
+
+    reason = "POWER_SHARED"
+
+    def __init__(self, node: str, others: Sequence[str]) -> None:
+        named = fold(others)
+        super().__init__(
+            f"{named} would lose {'its' if len(others) == 1 else 'their'} power, too, on the supply of {node}",
+            metadata={"node": node, "others": named},
+        )
 
 
 class PowerFailed(Unreachable):

@@ -108,6 +108,9 @@ class NodeSnapshot:
     bmc_address: str = ""
     uuid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    # The others that lose their power with this one when one of `group_commands` is run; empty where that is wanted.
+    power_sharers: tuple[str, ...] = ()
+    group_commands: tuple[str, ...] = ()
     disks: tuple[DiskSnapshot, ...] = ()
     commands: CommandSnapshot = CommandSnapshot()
     power_driver: PowerDriverSnapshot | None = None

@@ -15,7 +15,8 @@ from kadeploy_deployer.domain.events import Event, StepProgressed
 from kadeploy_deployer.domain.lifecycle import FINISHED
 from kadeploy_deployer.domain.operation import AnyOperation
 from kadeploy_deployer.ports import Clock
-from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.reading_store import ReadingStore
+from kadeploy_deployer.ports.store_values import Position
 
 PAGE = 500
 
@@ -45,6 +46,15 @@ class _Watcher:
         self.progress: dict[tuple[str, str], tuple[float, StepProgressed]] = {}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One look at how far a deployment is: after how many commits, when, and its answer, perhaps still to come."""
+
+    commits: int
+    time: float
+    answer: asyncio.Future[Position]
+
+
 class EventLog:
     """Wakes watchers.
 
@@ -62,9 +72,14 @@ class EventLog:
         self._patience = patience_seconds
         self._watchers: dict[str, set[_Watcher]] = defaultdict(set)
         self._closed = False
+        # Of deployments that are watched: commits of this process, and the last look, which watchers share.
+        self._commits: dict[str, int] = {}
+        self._looks: dict[str, _Look] = {}
 
     def wake(self, deployment_id: str) -> None:
         """Tells the watchers of a deployment that it has new events."""
+        if deployment_id in self._watchers:
+            self._commits[deployment_id] = self._commits.get(deployment_id, 0) + 1
         for watcher in self._watchers.get(deployment_id, ()):
             watcher.bell.set()
 
@@ -86,7 +101,7 @@ class EventLog:
             self.wake(deployment_id)
 
     async def watch(
-        self, deployment_id: str, *, after: int, store: DeploymentStore, clock: Clock
+        self, deployment_id: str, *, after: int, store: ReadingStore, clock: Clock
     ) -> AsyncIterator[WatchMessage]:
         """Yields a snapshot (when `after` is 0), then events as they come; ends after the deployment's last event.
 
@@ -108,11 +123,13 @@ class EventLog:
             self._watchers[deployment_id].discard(watcher)
             if not self._watchers[deployment_id]:
                 del self._watchers[deployment_id]
+                self._commits.pop(deployment_id, None)
+                self._looks.pop(deployment_id, None)
 
     async def _follow(
-        self, watcher: _Watcher, deployment_id: str, after: int, store: DeploymentStore, clock: Clock
+        self, watcher: _Watcher, deployment_id: str, after: int, store: ReadingStore, clock: Clock
     ) -> AsyncIterator[WatchMessage]:
-        position = await store.position(deployment_id)
+        position = await self._position(deployment_id, store)
         if after < 0 or after > position.last_sequence or (after and after + 1 < position.first_sequence):
             raise WatchHistoryGone(deployment_id, after)
         seen = after
@@ -123,7 +140,7 @@ class EventLog:
         spoken = clock.monotonic()
         while not self._closed:
             watcher.bell.clear()
-            position = await store.position(deployment_id)
+            position = await self._position(deployment_id, store)
             while seen < position.last_sequence:
                 page = await store.events(deployment_id, after=seen, limit=PAGE)
                 if not page:
@@ -145,8 +162,25 @@ class EventLog:
             await self._wait(watcher)
         raise GoingAway(deployment_id, seen)
 
+    async def _position(self, deployment_id: str, store: ReadingStore) -> Position:
+        """Returns how far a deployment is: many watchers share one look, as long as nothing was committed since."""
+        # The real time, as in `_wait`.
+        commits, now = self._commits.get(deployment_id, 0), asyncio.get_running_loop().time()
+        look = self._looks.get(deployment_id)
+        if look is None or look.commits != commits or now - look.time >= self._poll / 2 or _is_broken(look.answer):
+            answer = asyncio.ensure_future(store.position(deployment_id))
+            # One that fails when all who waited for it have gone is nobody's concern.
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            look = self._looks[deployment_id] = _Look(commits=commits, time=now, answer=answer)
+        # A watcher that goes away ends no look of the others.
+        return await asyncio.shield(look.answer)
+
     async def _wait(self, watcher: _Watcher) -> None:
         # The real time, not the Clock's: this wait is no part of any deployment.
         with suppress(TimeoutError):
             async with asyncio.timeout(self._poll):
                 await watcher.bell.wait()
+
+
+def _is_broken(answer: asyncio.Future[Position]) -> bool:
+    return answer.done() and (answer.cancelled() or answer.exception() is not None)

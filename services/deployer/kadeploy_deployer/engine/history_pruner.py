@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from kadeploy_deployer.domain.errors import StoreFailed
 from kadeploy_deployer.ports import Clock
-from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.history_store import HistoryStore
 
 LOOK_SECONDS = 3600.0
 PAUSE_SECONDS = 1.0
@@ -33,7 +33,7 @@ class HistoryPruner:
             least a day, so that they can be asked for again; 0: for ever.
     """
 
-    def __init__(self, *, store: DeploymentStore, clock: Clock, days: float) -> None:
+    def __init__(self, *, store: HistoryStore, clock: Clock, days: float) -> None:
         self._store = store
         self._clock = clock
         self._days = days

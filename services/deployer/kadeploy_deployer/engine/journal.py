@@ -16,8 +16,8 @@ from kadeploy_deployer.domain.transition import NodePosition, Transition
 from kadeploy_deployer.engine.event_log import EventLog
 from kadeploy_deployer.engine.write_batcher import WriteBatcher
 from kadeploy_deployer.ports import Clock
-from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.journal_entries import FactsLearned, JournalEntry, NodeReleased, OutputEntry, RemarkEntry
+from kadeploy_deployer.ports.journal_store import JournalStore
 from kadeploy_deployer.ports.recorder import Recorder
 from kadeploy_deployer.ports.store_values import RunData
 
@@ -31,7 +31,7 @@ class DeploymentJournal(Recorder):
         locked: the nodes that the deployment still holds.
     """
 
-    def __init__(self, *, store: DeploymentStore, lease: Lease, log: EventLog, clock: Clock) -> None:
+    def __init__(self, *, store: JournalStore, lease: Lease, log: EventLog, clock: Clock) -> None:
         self.positions: dict[str, NodePosition] = {}
         self.facts: dict[str, NodeFacts] = {}
         self.locked: set[str] = set()

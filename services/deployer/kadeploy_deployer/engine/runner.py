@@ -26,7 +26,7 @@ from kadeploy_deployer.engine.shared_context import RunnerSettings, Walking, ope
 from kadeploy_deployer.engine.waiting import Waiting, cancel_reason
 from kadeploy_deployer.ports import Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
-from kadeploy_deployer.ports.store_values import RunData
+from kadeploy_deployer.ports.store_values import Ending, RunData
 
 
 class Runner:
@@ -92,10 +92,12 @@ class Runner:
             nodes = []
         await self._store.end(
             self._lease,
-            trigger=given_up(state, failure.reason),
-            description=failure.description,
-            failures=dict.fromkeys(nodes, failure),
-            node_trigger=PartitionTrigger.LOSE,
+            Ending(
+                trigger=given_up(state, failure.reason),
+                description=failure.description,
+                failures=dict.fromkeys(nodes, failure),
+                node_trigger=PartitionTrigger.LOSE,
+            ),
             now=self._clock.now(),
         )
 
@@ -132,7 +134,9 @@ class Runner:
         trigger = DeploymentTrigger.ALL_DEPLOYED if good else DeploymentTrigger.SOME_FAILED
         if any(node.reason is FailureReason.CANCELLED for node in found.nodes):
             trigger, text = DeploymentTrigger.CANCELLED, f"{found.cancel_reason or 'cancelled'}; {text}"
-        await self._store.end(self._lease, trigger=trigger, description=text, failures={}, now=self._clock.now())
+        await self._store.end(
+            self._lease, Ending(trigger=trigger, description=text, failures={}), now=self._clock.now()
+        )
 
 
 def _rights_query(data: RunData) -> RightsQuery:

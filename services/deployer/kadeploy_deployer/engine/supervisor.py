@@ -13,7 +13,7 @@ from typing import TypeVar
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.errors import StoreFailed
 from kadeploy_deployer.domain.lease_record import LeaseKind, LeaseRecord
-from kadeploy_deployer.engine.driving import Drive, Driving
+from kadeploy_deployer.engine.lease_holder import LeaseHolder, Runnable
 from kadeploy_deployer.engine.lease_watch import LeaseWatch
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
@@ -49,7 +49,7 @@ class Supervisor:
         *,
         store: DeploymentStore,
         clock: Clock,
-        make_runner: Callable[[Lease], Drive],
+        make_runner: Callable[[Lease], Runnable],
         driver: str,
         lease_seconds: float,
         look_seconds: float = 1.0,
@@ -62,8 +62,8 @@ class Supervisor:
         self._clock = clock
         self._make_runner = make_runner
         self._look_seconds = min(look_seconds, lease_seconds / 3)
-        self._driven: dict[str, Driving] = {}
-        self._given_up: dict[str, Driving] = {}
+        self._driven: dict[str, LeaseHolder] = {}
+        self._given_up: dict[str, LeaseHolder] = {}
         self._watch = LeaseWatch()
         self._claiming: tuple[float, asyncio.Future[Sequence[Lease]]] | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class Supervisor:
     def start(self, lease: Lease, *, since: float) -> None:
         """Drives a deployment whose lease this process holds. `since`: when that was asked for, by `monotonic`."""
         name = lease.deployment_id
-        driving = Driving(
+        holder = LeaseHolder(
             lease=lease,
             since=since,
             lease_seconds=self.lease_seconds,
@@ -83,17 +83,17 @@ class Supervisor:
         if name in self._driven:
             self._stop(self._driven[name], "it is taken over by this process itself")
         before = self._given_up.pop(name, None)
-        self._driven[name] = driving
-        driving.task = asyncio.create_task(self._drive(driving, before), name=f"deployment {name}")
+        self._driven[name] = holder
+        holder.task = asyncio.create_task(self._drive(holder, before), name=f"deployment {name}")
 
-    async def _drive(self, driving: Driving, before: Driving | None) -> None:
-        name = driving.lease.deployment_id
+    async def _drive(self, holder: LeaseHolder, before: LeaseHolder | None) -> None:
+        name = holder.lease.deployment_id
         # What was taken over has no call any more that it was made in.
         current_request_id.set(current_request_id.get() or name)
         try:
-            await driving.run(None if before is None else before.task)
+            await holder.run(None if before is None else before.task)
         finally:
-            if self._driven.get(name) is driving:
+            if self._driven.get(name) is holder:
                 del self._driven[name]
 
     def cancel(self, deployment_id: str) -> None:
@@ -167,7 +167,7 @@ class Supervisor:
             if one.fence.is_expired:
                 self._stop(one, "its lease could not be renewed in time")
 
-    def _stop(self, one: Driving, cause: str) -> None:
+    def _stop(self, one: LeaseHolder, cause: str) -> None:
         name = one.lease.deployment_id
         logger.warning("deployment=%s is given up: %s", name, cause)
         self._on_lost(name)

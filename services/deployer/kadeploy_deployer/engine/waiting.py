@@ -13,7 +13,7 @@ from kadeploy_deployer.engine.rights import RightsGuard
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
 from kadeploy_deployer.ports.recorder import Recorder
-from kadeploy_deployer.ports.store_values import RunData
+from kadeploy_deployer.ports.store_values import Ending, RunData
 from kadeploy_edge.errors import DomainError
 
 WAIT_POLL = 1.0
@@ -114,17 +114,21 @@ class Waiting:
         reason = await cancel_reason(self._store, self._lease)
         await self._store.end(
             self._lease,
-            trigger=DeploymentTrigger.CANCELLED,
-            description=reason,
-            failures=dict.fromkeys(nodes, Failure(reason=FailureReason.CANCELLED, description=reason)),
-            node_trigger=PartitionTrigger.CANCEL,
+            Ending(
+                trigger=DeploymentTrigger.CANCELLED,
+                description=reason,
+                failures=dict.fromkeys(nodes, Failure(reason=FailureReason.CANCELLED, description=reason)),
+                node_trigger=PartitionTrigger.CANCEL,
+            ),
             now=self._clock.now(),
         )
 
     async def _end_without_rights(self, lost: Mapping[str, Failure]) -> None:
         text = f"the right on the nodes ended while they were waited for: {next(iter(lost.values())).description}"
         await self._store.end(
-            self._lease, trigger=DeploymentTrigger.GAVE_UP, description=text, failures=lost, now=self._clock.now()
+            self._lease,
+            Ending(trigger=DeploymentTrigger.GAVE_UP, description=text, failures=lost),
+            now=self._clock.now(),
         )
 
     async def _give_up(self, nodes: Sequence[str], busy: Mapping[str, str], waited: float) -> None:
@@ -143,7 +147,9 @@ class Waiting:
         }
         text = f"{len(busy)} nodes did not become free within {waited:.0f} s" if busy else others
         await self._store.end(
-            self._lease, trigger=DeploymentTrigger.GAVE_UP, description=text, failures=failures, now=self._clock.now()
+            self._lease,
+            Ending(trigger=DeploymentTrigger.GAVE_UP, description=text, failures=failures),
+            now=self._clock.now(),
         )
 
 

@@ -1,9 +1,10 @@
 """What goes into the store and comes out of it, besides the values of the domain."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kadeploy_deployer.domain.deployment import Lease
+from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
 from kadeploy_deployer.domain.operation import AnyOperation, OperationSpec
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, NodeSnapshot, ProfileSnapshot
@@ -91,6 +92,23 @@ class RunData:
     snapshots: Mapping[str, NodeSnapshot]
     profiles: Mapping[str, ProfileSnapshot]
     locked: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a deployment or operation ends.
+
+    Attributes:
+        trigger: what ends it.
+        description: one sentence on it.
+        failures: the nodes that fail with it.
+        node_trigger: what happens to these.
+    """
+
+    trigger: DeploymentTrigger
+    description: str
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    node_trigger: PartitionTrigger = PartitionTrigger.FAIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

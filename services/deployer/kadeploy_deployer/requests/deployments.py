@@ -12,6 +12,7 @@ from kadeploy_deployer.engine.rights import find_missing_rights
 from kadeploy_deployer.engine.supervisor import Supervisor
 from kadeploy_deployer.ports import Clock, ImageStore, Inventory
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.queue import AdmissionQueue
 from kadeploy_deployer.ports.store_values import Created, NewDeployment, NewNode, Queued, StoredOutput
 from kadeploy_deployer.requests.deployment_request import LONGEST_WAIT, Actor, owner_of, prepare
 from kadeploy_deployer.requests.file_check import check_files
@@ -122,7 +123,7 @@ async def create_deployment(
 
 
 async def _in_turn(
-    attempt: Callable[[int], Awaitable[Created | Queued]], *, deadline: float, store: DeploymentStore, clock: Clock
+    attempt: Callable[[int], Awaitable[Created | Queued]], *, deadline: float, store: AdmissionQueue, clock: Clock
 ) -> Created:
     """Attempts a creation when its turn has come and returns what it made; at the latest at the end of the wait.
 
@@ -145,7 +146,7 @@ async def _in_turn(
             raise
 
 
-async def _leave_queue(attempting: asyncio.Future[Created | Queued], ticket: int, store: DeploymentStore) -> None:
+async def _leave_queue(attempting: asyncio.Future[Created | Queued], ticket: int, store: AdmissionQueue) -> None:
     """Gives up the place that a request has, and the one that its last attempt takes if that is still under way."""
     [answer] = await asyncio.gather(attempting, return_exceptions=True)
     if isinstance(answer, Created):

@@ -20,6 +20,7 @@ from kadeploy_deployer.nodes.ladder import Observation, try_look
 from kadeploy_deployer.nodes.proof import name_of
 from kadeploy_deployer.ports import PowerError, ShellHost
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.reading_store import ReadingStore
 from kadeploy_deployer.ports.recorder import Recorder
 from kadeploy_deployer.ports.step_ports import StepPorts
 from kadeploy_deployer.requests.deployment_request import Actor
@@ -130,7 +131,7 @@ async def diagnose_node(
     )
 
 
-async def _last_deployment(node: str, store: DeploymentStore) -> tuple[Deployment | None, NodeDeployment | None]:
+async def _last_deployment(node: str, store: ReadingStore) -> tuple[Deployment | None, NodeDeployment | None]:
     for row in await store.list_nodes([node], after=None, limit=1):
         if row.last_deployment_id:
             deployment = await store.get(row.last_deployment_id)

@@ -7,6 +7,7 @@ from kadeploy_deployer.domain.control_errors import InvalidControl, NodeNotFound
 from kadeploy_deployer.domain.operation import VERBS, OperationSpec, PowerSpec
 from kadeploy_deployer.domain.states import OperationKind, PowerAction, RebootLevel
 from kadeploy_deployer.ports import PowerError
+from kadeploy_deployer.requests import shared_power
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.node_access import ControlParts, allowed_nodes
 from kadeploy_deployer.requests.operations import OperationRequest, Prepare, PreparedOperation
@@ -20,6 +21,7 @@ def power_change(
     action: PowerAction,
     level: RebootLevel | None,
     *,
+    force: bool = False,
     actor: Actor,
     parts: ControlParts,
     request: OperationRequest,
@@ -30,6 +32,7 @@ def power_change(
         nodes: a node set.
         action: what to do.
         level: how hard. Off: "soft" logs in and shuts the system down. Cycle: a reboot of that level. None: hard.
+        force: take the power of other nodes on the same supplies, too.
         actor: who calls.
         parts: the world.
         request: how the operation is known.
@@ -37,6 +40,7 @@ def power_change(
     Raises, when it is called:
         InvalidNodeSet, RightMissing: see `node_access.allowed_nodes`. A right that ends later leaves its node alone.
         InvalidControl: no such level for the action.
+        PowerShared: see `shared_power.settle`.
     """
 
     async def prepare() -> PreparedOperation:
@@ -49,7 +53,10 @@ def power_change(
             power=PowerSpec(action=action, level=level),
             ends_with_call=request.name is None,
         )
-        return PreparedOperation(spec=spec, nodes=allowed.nodes, refused=allowed.refused, profiles=allowed.profiles)
+        nodes_of_it = await shared_power.settle(
+            allowed.nodes, shared_power.of_power(action, level), force=force, actor=actor, inventory=parts.inventory
+        )
+        return PreparedOperation(spec=spec, nodes=nodes_of_it, refused=allowed.refused, profiles=allowed.profiles)
 
     return prepare
 

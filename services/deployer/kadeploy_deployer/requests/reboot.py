@@ -14,18 +14,28 @@ from kadeploy_deployer.domain.operation import (
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import NodeSnapshot
 from kadeploy_deployer.domain.states import BootMethod, FailureReason, OperationKind
+from kadeploy_deployer.requests import shared_power
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.requests.node_access import AllowedNodes, ControlParts, allowed_nodes, must_have_right
 from kadeploy_deployer.requests.operations import OperationRequest, Prepare, PreparedOperation
 from kadeploy_deployer.steps.deployed_system import chosen_system, in_words, on_its_partition
 
 
-def reboot(nodes: str, wanted: RebootSpec, *, actor: Actor, parts: ControlParts, request: OperationRequest) -> Prepare:
+def reboot(
+    nodes: str,
+    wanted: RebootSpec,
+    *,
+    force: bool = False,
+    actor: Actor,
+    parts: ControlParts,
+    request: OperationRequest,
+) -> Prepare:
     """Returns what checks and resolves a reboot.
 
     Args:
         nodes: a node set.
         wanted: how they are rebooted, and into what.
+        force: take the power of other nodes on the same supplies, too.
         actor: who calls.
         parts: the world.
         request: how the operation is known.
@@ -34,6 +44,7 @@ def reboot(nodes: str, wanted: RebootSpec, *, actor: Actor, parts: ControlParts,
         InvalidNodeSet, InvalidControl: it can never be done.
         RightMissing: on some node, or on the partition that is to be booted.
         NothingDeployedThere: on none of the nodes.
+        PowerShared: see `shared_power.settle`.
     """
 
     async def prepare() -> PreparedOperation:
@@ -50,6 +61,8 @@ def reboot(nodes: str, wanted: RebootSpec, *, actor: Actor, parts: ControlParts,
         machines, lacking = allowed.nodes, dict[str, Failure]()
         if isinstance(wanted.target, DeployedEnvironment | DeployedPartition):
             machines, lacking = await _on_their_systems(wanted, allowed, actor, parts)
+        commands = shared_power.NOTHING if wanted.prepare_only else shared_power.of_reboot(wanted.level)
+        machines = await shared_power.settle(machines, commands, force=force, actor=actor, inventory=parts.inventory)
         spec = OperationSpec(kind=OperationKind.REBOOT, nodes=nodes, reboot=wanted, ends_with_call=request.name is None)
         return PreparedOperation(
             spec=spec, nodes=machines, refused={**allowed.refused, **lacking}, profiles=allowed.profiles

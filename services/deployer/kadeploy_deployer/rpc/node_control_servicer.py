@@ -57,7 +57,7 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
         relay: Relay[deployer_service_pb2.RebootNodesResponse] = Relay()
         wanted, actor, parts = read_reboot(request), self._callers.actor(), self._parts
         named = read_request(request, actor.user)
-        prepare = reboot.reboot(request.nodes, wanted, actor=actor, parts=parts, request=named)
+        prepare = reboot.reboot(request.nodes, wanted, force=request.force, actor=actor, parts=parts, request=named)
         if request.detached:
             operation_id = await operations.start(must_be_named(named), prepare, actor=actor, parts=parts)
             yield deployer_service_pb2.RebootNodesResponse(operation_id=operation_id)
@@ -83,7 +83,9 @@ class NodeControlServicer(deployer_service_pb2_grpc.NodeControlServiceServicer):
             self._parts,
         )
         named = read_request(request, actor.user)
-        prepare = power.power_change(request.nodes, action, level, actor=actor, parts=parts, request=named)
+        prepare = power.power_change(
+            request.nodes, action, level, force=request.force, actor=actor, parts=parts, request=named
+        )
         if request.detached:
             operation_id = await operations.start(must_be_named(named), prepare, actor=actor, parts=parts)
             yield deployer_service_pb2.SetPowerResponse(operation_id=operation_id)

@@ -23,11 +23,12 @@ from kadeploy_deployer.domain.events import (
     StepStarted,
 )
 from kadeploy_deployer.domain.facts import NodeFacts
-from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger, advance_deployment
+from kadeploy_deployer.domain.lifecycle import advance_deployment
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason, NodeState, OperationKind, PartitionState
 from kadeploy_deployer.domain.transition import NodePosition, Transition, fail
 from kadeploy_deployer.ports.journal_entries import FactsLearned, JournalEntry, NodeReleased, OutputEntry, RemarkEntry
+from kadeploy_deployer.ports.store_values import Ending
 from kadeploy_deployer.store.bulk import insert_rows
 from kadeploy_deployer.store.codec import dumps
 from kadeploy_deployer.store.database import chunks
@@ -55,24 +56,17 @@ def write(connection: Connection, lease: Lease, entries: Sequence[JournalEntry],
     append_events(connection, lease.deployment_id, events)
 
 
-def end(
-    connection: Connection,
-    lease: Lease,
-    *,
-    trigger: DeploymentTrigger,
-    description: str,
-    failures: Mapping[str, Failure],
-    node_trigger: PartitionTrigger,
-    now: float,
-) -> None:
+def end(connection: Connection, lease: Lease, ending: Ending, *, now: float) -> None:
     """Ends a deployment and frees its nodes. The row is left without a driver: no lease opens it again."""
     row = hold(connection, lease)
-    state = advance_deployment(DeploymentState(row.state), trigger)
-    positions = _positions(connection, lease, list(failures), NODE_STATES[row.kind == OperationKind.DEPLOYMENT])
-    transitions = [fail(node, position, failures[node], trigger=node_trigger) for node, position in positions.items()]
+    state = advance_deployment(DeploymentState(row.state), ending.trigger)
+    positions = _positions(connection, lease, list(ending.failures), NODE_STATES[row.kind == OperationKind.DEPLOYMENT])
+    transitions = [
+        fail(node, position, ending.failures[node], trigger=ending.node_trigger) for node, position in positions.items()
+    ]
     _apply(connection, lease, transitions, now)
     events = [event for transition in transitions for event in _events(transition, now)]
-    events.append((now, "", DeploymentStateChanged(state=state, description=description)))
+    events.append((now, "", DeploymentStateChanged(state=state, description=ending.description)))
     append_events(connection, lease.deployment_id, events)
     connection.execute(delete(node_locks).where(node_locks.c.deployment_id == lease.deployment_id))
     hold(
@@ -81,7 +75,7 @@ def end(
         state=state,
         waiting_slot=None,
         end_time=now,
-        description=description,
+        description=ending.description,
         driver="",
         lease_expires_at=0.0,
     )

@@ -1,17 +1,15 @@
 """The store, which tells observers what has become durable: the one place where the log and the metrics hook in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
 from kadeploy_deployer.domain.deployment import Lease
 from kadeploy_deployer.domain.lease_record import LeaseRecord
-from kadeploy_deployer.domain.lifecycle import DeploymentTrigger, PartitionTrigger
-from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.transition import Transition
 from kadeploy_deployer.ports.activity import ActivityObserver
 from kadeploy_deployer.ports.journal_entries import JournalEntry
-from kadeploy_deployer.ports.store_values import RunData
+from kadeploy_deployer.ports.store_values import Ending, RunData
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 
@@ -42,26 +40,10 @@ class ReportedStore(SqlDeploymentStore):
                     each.moved(lease.deployment_id, entry)
 
     @override
-    async def end(
-        self,
-        lease: Lease,
-        *,
-        trigger: DeploymentTrigger,
-        description: str,
-        failures: Mapping[str, Failure],
-        node_trigger: PartitionTrigger = PartitionTrigger.FAIL,
-        now: float,
-    ) -> None:
-        await super().end(
-            lease,
-            trigger=trigger,
-            description=description,
-            failures=failures,
-            node_trigger=node_trigger,
-            now=now,
-        )
+    async def end(self, lease: Lease, ending: Ending, *, now: float) -> None:
+        await super().end(lease, ending, now=now)
         for each in self._observers:
-            each.ended(lease.deployment_id, trigger, description, now=now)
+            each.ended(lease.deployment_id, ending.trigger, ending.description, now=now)
 
     @override
     async def list_leases(self) -> Sequence[LeaseRecord]:

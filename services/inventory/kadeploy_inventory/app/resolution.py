@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from kadeploy_inventory.app.environments import Asker, check_described, get_environment
 from kadeploy_inventory.app.ports import Clock, Work
+from kadeploy_inventory.app.power_groups import power_sharers
 from kadeploy_inventory.app.rights import is_production
 from kadeploy_inventory.domain.cluster import (
     DEFAULT_CLUSTER,
@@ -30,6 +31,7 @@ class ResolvedNode(NamedTuple):
         device: of the target.
         partition: of the target.
         controller: where the management controller answers.
+        power_sharers: a node set: the others on the same supply.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ResolvedNode(NamedTuple):
     device: str
     partition: int
     controller: str = ""
+    power_sharers: str = ""
 
 
 class _Target(NamedTuple):
@@ -87,6 +90,7 @@ def resolve_deployment(
     # By the identity of their disks: the nodes of a cluster share them, and thousands are of few kinds.
     targets: dict[tuple[int, str], _Target] = {}
     elsewhere = _target(profiles[DEFAULT_CLUSTER].profile, None, device, partition)
+    sharers = power_sharers(present, {name: each.profile for name, each in profiles.items()}, work)
     resolved = []
     for name in names:
         node = present.get(name)
@@ -101,7 +105,8 @@ def resolve_deployment(
             target = targets[kind] = _target(profiles[node.cluster].profile, node, device or of_node, partition)
         allowed = granted.allows(name, target.word, is_production=target.is_production)
         controller = node.controller(profiles[node.cluster].profile.bmc_address)
-        resolved.append(ResolvedNode(name, node, allowed, target.device, target.partition, controller))
+        others = sharers.get(name, "")
+        resolved.append(ResolvedNode(name, node, allowed, target.device, target.partition, controller, others))
     used = {node.cluster for node in present.values()}
     return Resolution(
         nodes=tuple(resolved),

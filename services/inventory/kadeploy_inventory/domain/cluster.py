@@ -28,6 +28,8 @@ DEFAULT_CLUSTER = "default"
 LONGEST_WAIT = timedelta(days=1)
 MAXIMUM_RETRIES = 20
 MAXIMUM_PARTITION = 128
+GROUP_COMMANDS = ("hard_reboot", "very_hard_reboot", "power_off", "power_on")
+"""What may act on all nodes that share a supply."""
 
 
 class RebootLevel(StrEnum):
@@ -110,6 +112,8 @@ class ClusterProfile:
     boot_method: BootMethod | None = None
     power_driver: PowerDriver | None = None
     bmc_address: str = ""
+    power_group_label: str = ""
+    group_commands: tuple[str, ...] = ()
 
     def with_defaults(self) -> "ClusterProfile":
         """Returns the profile with every default filled in."""
@@ -128,6 +132,7 @@ class ClusterProfile:
             default_device=self.default_device or "sda",
             default_partition=self.default_partition or 3,
             boot_method=self.boot_method or BootMethod.NETWORK,
+            group_commands=self.group_commands or (("very_hard_reboot",) if self.power_group_label else ()),
         )
 
 
@@ -171,6 +176,7 @@ def _check_profile(profile: ClusterProfile, problems: Problems) -> ClusterProfil
         problems.take(f"mkfs_options[{file_system!r}]", parse_line, options)
     _check_target(profile, problems)
     problems.take("bmc_address", parse_pattern, profile.bmc_address)
+    _check_power_group(profile, problems)
     if profile.preinstall is None:
         return profile
     here = problems.under("preinstall")
@@ -195,6 +201,16 @@ def _check_steps(policies: tuple[StepPolicy, ...], problems: Problems) -> None:
             here.add("retries", f"must be from 0 to {MAXIMUM_RETRIES}, not {policy.retries}")
         if policy.step in {earlier.step for earlier in policies[:index]}:
             here.add("step", f"names {policy.step} a second time")
+
+
+def _check_power_group(profile: ClusterProfile, problems: Problems) -> None:
+    if profile.power_group_label:
+        problems.take("power_group_label", parse_label_key, profile.power_group_label)
+    for command in profile.group_commands:
+        if command not in GROUP_COMMANDS:
+            problems.add("group_commands", f"names {command!r}; known are {', '.join(GROUP_COMMANDS)}")
+    if profile.group_commands and not profile.power_group_label:
+        problems.add("group_commands", "says nothing without power_group_label")
 
 
 def _check_target(profile: ClusterProfile, problems: Problems) -> None:

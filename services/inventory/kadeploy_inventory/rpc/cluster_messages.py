@@ -79,6 +79,8 @@ def _profile_from_message(message: cluster_pb2.ClusterProfile) -> ClusterProfile
         boot_method=_boot_method_from_message(message.boot_method),
         power_driver=power_driver_from_message(message.power_driver) if message.HasField("power_driver") else None,
         bmc_address=message.bmc_address,
+        power_group_label=message.power_group_label,
+        group_commands=tuple(message.group_commands),
     )
 
 
@@ -95,6 +97,8 @@ def _profile_to_message(profile: ClusterProfile) -> cluster_pb2.ClusterProfile:
         partition_on_deploy=profile.partition_on_deploy,
         boot_method=_boot_method_to_message(profile.boot_method),
         bmc_address=profile.bmc_address,
+        power_group_label=profile.power_group_label,
+        group_commands=profile.group_commands,
         step_policies=[
             cluster_pb2.StepPolicy(step=each.step, timeout=write_duration(each.timeout), retries=each.retries)
             for each in profile.step_policies

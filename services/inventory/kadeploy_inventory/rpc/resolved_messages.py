@@ -13,7 +13,7 @@ from kadeploy_inventory.rpc.node_messages import KnownDisks, node_to_message
 MOST: Final = 50_000
 """So many nodes are kept at most; under 1 KiB each."""
 
-_Key = tuple[str, str, bool, str, int, str]
+_Key = tuple[str, str, bool, str, int, str, str]
 
 
 class ResolvedMessages:
@@ -38,6 +38,7 @@ class ResolvedMessages:
                 each.device,
                 each.partition,
                 each.controller,
+                each.power_sharers,
             )
             wire = known.get(key)
             if wire is None:
@@ -63,6 +64,7 @@ def _answer(resolved: ResolvedNode, disks: KnownDisks) -> bytes:
         allowed=resolved.allowed,
         device=resolved.device,
         partition=resolved.partition,
+        power_sharers=resolved.power_sharers,
     )
     if node is not None:
         message.node.bmc_address = resolved.controller or node.controller("")

@@ -10,6 +10,7 @@ from kadeploy_deployer.domain.errors import GoingAway, WatcherTooSlow, WatchHist
 from kadeploy_deployer.domain.events import DeploymentStateChanged, Event, StepProgressed
 from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_deployer.engine.event_log import EventLog, Heartbeat, Snapshot, WatchMessage
+from kadeploy_deployer.ports.store_values import Position
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import World, make_database, new_deployment
@@ -122,3 +123,37 @@ async def test_a_sequence_that_never_was_cannot_be_resumed_from(database: Databa
 
     with pytest.raises(WatchHistoryGone):
         await anext(watching(database, EventLog(), after))
+
+
+class CountingStore(SqlDeploymentStore):
+    """Counts how often it is asked how far a deployment is."""
+
+    looks = 0
+
+    async def position(self, deployment_id: str) -> Position:
+        self.looks += 1
+        return await super().position(deployment_id)
+
+
+async def test_many_watchers_share_their_looks_and_all_see_a_commit_at_once(database: Database) -> None:
+    log = EventLog(poll_seconds=0.2, heartbeat_seconds=0.0)
+    store = CountingStore(database, on_commit=log.wake)
+    await store.create(new_deployment("one", ["node1"]))
+    seen: list[int] = []
+
+    async def follow() -> None:
+        async for message in log.watch("one", after=0, store=store, clock=ManualClock()):
+            if isinstance(message, Event):
+                seen.append(message.sequence)
+                return
+
+    watchers = [asyncio.create_task(follow()) for _ in range(50)]
+    await asyncio.sleep(1.0)
+    # By themselves they would have looked 250 times.
+    assert 5 <= store.looks <= 30
+    before = store.looks
+    await store.request_cancel("one", reason="enough", now=1.0)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*watchers)
+    assert len(seen) == 50
+    assert store.looks - before <= 10

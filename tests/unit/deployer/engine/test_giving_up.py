@@ -10,7 +10,7 @@ import pytest
 from kadeploy_deployer.domain.deployment import Deployment
 from kadeploy_deployer.domain.states import DeploymentState, FailureReason
 from kadeploy_deployer.domain.transition import NodePosition, StepTarget, enter
-from kadeploy_deployer.engine import driving
+from kadeploy_deployer.engine import lease_holder
 from kadeploy_deployer.steps.step import StepContext
 from kadeploy_deployer.store.database import Database
 from tests.fakes.deployment_world import World, make_database, new_deployment
@@ -58,7 +58,7 @@ async def deaths(world: World, name: str, count: int) -> None:
 async def test_the_nodes_of_a_lost_deployment_are_left_bootable(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
+    monkeypatch.setattr(lease_holder, "MOST_DRIVERS", 1)
     recovery = Recovery()
     world = World(database=database, plan=straight_plan(), recover=recovery)
     await world.store.create(new_deployment("orphan", ["node1", "node2"], lease_seconds=0.0))
@@ -74,7 +74,7 @@ async def test_the_nodes_of_a_lost_deployment_are_left_bootable(
 async def test_what_killed_those_who_wanted_to_leave_them_bootable_is_not_tried_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
+    monkeypatch.setattr(lease_holder, "MOST_DRIVERS", 1)
     recovery = Recovery()
     world = World(database=database, plan=straight_plan(), recover=recovery)
     await world.store.create(new_deployment("orphan", ["node1"], lease_seconds=0.0))
@@ -113,7 +113,7 @@ async def test_the_nodes_of_a_deployment_that_breaks_off_are_left_bootable(
 async def test_a_deployment_that_many_gave_back_in_good_order_is_not_lost(database: Database) -> None:
     world = World(database=database, plan=straight_plan())
     await world.store.create(new_deployment("handed-on", ["node1"], lease_seconds=0.0))
-    for number in range(driving.MOST_DRIVERS + 5):
+    for number in range(lease_holder.MOST_DRIVERS + 5):
         leases = await world.claim_all(f"d-{number}")
         await world.store.release(leases)
 
@@ -123,7 +123,7 @@ async def test_a_deployment_that_many_gave_back_in_good_order_is_not_lost(databa
 async def test_a_deployment_that_goes_on_a_step_with_each_of_its_drivers_is_not_lost(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driving, "MOST_DRIVERS", 2)
+    monkeypatch.setattr(lease_holder, "MOST_DRIVERS", 2)
     plan = [ScriptedStep(name, state.partition_state) for state in straight_plan() for name in (state.name,)]
     world = World(database=database, plan=plan)
     await world.store.create(new_deployment("orphan", ["node1"], lease_seconds=0.0))
@@ -161,7 +161,7 @@ async def test_what_a_slow_database_claimed_for_us_is_driven_all_the_same(databa
 async def test_one_that_cannot_be_ended_keeps_no_other_from_being_driven(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driving, "MOST_DRIVERS", 2)
+    monkeypatch.setattr(lease_holder, "MOST_DRIVERS", 2)
     world = World(database=database, plan=straight_plan())
     await world.store.create(new_deployment("lost", ["node1"], lease_seconds=0.0))
     await deaths(world, "lost", 3)

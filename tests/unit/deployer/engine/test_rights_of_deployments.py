@@ -14,6 +14,7 @@ from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.engine import waiting
+from kadeploy_deployer.ports.store_values import Ending
 from kadeploy_deployer.requests import deployments
 from kadeploy_deployer.requests.deployment_request import Actor
 from kadeploy_deployer.steps.plan import PLAN
@@ -282,7 +283,7 @@ async def test_one_that_waits_in_vain_for_the_inventory_says_so(
     (seen,) = [lease for lease in await world.store.list_leases() if lease.name == "holder"]
     (lease,) = await world.store.claim([seen], driver="x", now=world.clock.now(), lease_seconds=30.0)
     await world.store.end(
-        lease, trigger=DeploymentTrigger.CANCELLED, description="", failures={}, now=world.clock.now()
+        lease, Ending(trigger=DeploymentTrigger.CANCELLED, description="", failures={}), now=world.clock.now()
     )
 
     deployment = await world.finished(created.id)

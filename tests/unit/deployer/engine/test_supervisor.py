@@ -13,7 +13,7 @@ import pytest
 
 from kadeploy_deployer.domain.snapshot import DeploymentSpec
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
-from kadeploy_deployer.engine import driving
+from kadeploy_deployer.engine import lease_holder
 from kadeploy_deployer.ports.store_values import DeploymentFilter
 from kadeploy_deployer.store.database import Database
 from tests.fakes.deployer_process import STEPS, process_world
@@ -182,7 +182,7 @@ async def test_a_cancelled_deployment_whose_deployer_died_is_ended_by_the_next(d
 async def test_a_deployment_that_nobody_can_bring_to_an_end_is_lost(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driving, "MOST_DRIVERS", 1)
+    monkeypatch.setattr(lease_holder, "MOST_DRIVERS", 1)
     world = World(database=database, plan=straight_plan())
     await world.store.create(new_deployment("orphan", ["node1"], lease_seconds=0.0))
 

@@ -17,6 +17,7 @@ from kadeploy_deployer.requests.operations import RequestName, stop_operation
 from kadeploy_deployer.requests.remote_command import CommandEnd, CommandOutput, run_command
 from kadeploy_edge.errors import Unreachable
 from tests.fakes.control_room import ALICE, ROOT, ControlRoom
+from tests.fakes.deployment_world import WallClock
 from tests.fakes.gated_power import GatedPower
 
 ENTRY = BootNetworkKernel(kernel_digest="", initrd_digest="", arguments="root=/dev/vda3")
@@ -214,7 +215,7 @@ async def test_a_command_that_goes_on_ends_with_the_right(room: ControlRoom) -> 
 
 async def test_an_operation_that_was_stopped_after_its_deployer_died_is_not_gone_on_with(tmp_path: Path) -> None:
     power = GatedPower()
-    room = ControlRoom(tmp_path, power=power)
+    room = ControlRoom(tmp_path, power=power, clock=WallClock())
     name = RequestName(owner="alice", request_id="r-1", fingerprint="f")
     asking = asyncio.create_task(room.switch(PowerAction.CYCLE, name=name, tell=lambda *_: None))
     await power.reached.wait()

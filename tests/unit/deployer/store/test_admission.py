@@ -9,7 +9,7 @@ from kadeploy_deployer.domain.errors import AnotherDeploymentWaiting, InvalidDep
 from kadeploy_deployer.domain.lease_record import LeaseKind
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState
-from kadeploy_deployer.ports.store_values import Created, NewDeployment, Queued
+from kadeploy_deployer.ports.store_values import Created, Ending, NewDeployment, Queued
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import new_deployment
 
@@ -45,7 +45,7 @@ async def queued(store: SqlDeploymentStore, new: NewDeployment) -> int:
 
 
 async def end(store: SqlDeploymentStore, lease: Lease) -> None:
-    await store.end(lease, trigger=DeploymentTrigger.CANCELLED, description="", failures={}, now=time.time())
+    await store.end(lease, Ending(trigger=DeploymentTrigger.CANCELLED, description="", failures={}), now=time.time())
 
 
 async def test_a_request_whose_nodes_are_free_stands_behind_nobody(store: SqlDeploymentStore) -> None:
@@ -92,7 +92,9 @@ async def test_one_further_back_whose_nodes_have_become_free_begins(store: SqlDe
     tickets = [await queued(store, patient("second", "node1")), await queued(store, patient("third", "node2"))]
     assert [await store.is_next(ticket) for ticket in tickets] == [False, False]
 
-    await store.end(other.lease, trigger=DeploymentTrigger.CANCELLED, description="", failures={}, now=time.time())
+    await store.end(
+        other.lease, Ending(trigger=DeploymentTrigger.CANCELLED, description="", failures={}), now=time.time()
+    )
 
     assert [await store.is_next(ticket) for ticket in tickets] == [False, True]
     assert isinstance(await store.create(patient("third", "node2", ticket=tickets[1])), Created)

@@ -9,7 +9,7 @@ from kadeploy_deployer.domain.deployment import Deployment, Lease
 from kadeploy_deployer.domain.lifecycle import DeploymentTrigger
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, FailureReason, PartitionState
-from kadeploy_deployer.ports.store_values import Created, NewNode
+from kadeploy_deployer.ports.store_values import Created, Ending, NewNode
 from kadeploy_deployer.store.database import CHUNK
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from tests.fakes.deployment_world import new_deployment, node
@@ -58,7 +58,7 @@ async def test_nodes_of_one_that_waited_start_when_it_gets_them(store: SqlDeploy
     assert isinstance(holder, Lease)
     assert isinstance(waits, Lease)
     failed = {"node1": Failure(reason=FailureReason.INTERNAL, description="x")}
-    await store.end(holder, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=failed, now=4.0)
+    await store.end(holder, Ending(trigger=DeploymentTrigger.SOME_FAILED, description="", failures=failed), now=4.0)
 
     assert await store.acquire(waits, now=5.0) == {}
     assert (await store.get("waits")).nodes[0].start_time == 5.0

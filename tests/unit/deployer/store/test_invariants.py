@@ -26,7 +26,7 @@ from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.states import BusyPolicy, DeploymentState, FailureReason, PartitionState
 from kadeploy_deployer.domain.transition import NodePosition, StepTarget, enter, fail, finish
 from kadeploy_deployer.ports.journal_entries import NodeReleased
-from kadeploy_deployer.ports.store_values import Created
+from kadeploy_deployer.ports.store_values import Created, Ending
 from kadeploy_deployer.store.database import Database
 from kadeploy_deployer.store.deployment_store import SqlDeploymentStore
 from kadeploy_deployer.store.tables import deployments, metadata, node_locks
@@ -87,7 +87,9 @@ async def test_a_waiting_deployment_gets_its_nodes_when_they_are_free(store: Sql
 
     assert await store.acquire(waiting, now=time.time()) == {"node1": "holder"}
     assert (await store.holders(["node1", "node2"])) == {"node1": "holder"}
-    await store.end(holder, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN, now=time.time())
+    await store.end(
+        holder, Ending(trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN), now=time.time()
+    )
     assert await store.acquire(waiting, now=time.time()) == {}
     assert (await store.get("waits")).state is DeploymentState.DEPLOYING
     assert (await store.holders(["node1", "node2"])) == {"node1": "waits", "node2": "waits"}
@@ -166,13 +168,13 @@ def test_of_rival_processes_exactly_one_wins_each_round(url: URL) -> None:
 async def test_a_finished_deployment_never_changes_again(database: Database, store: SqlDeploymentStore) -> None:
     lease = await lease_of(store, "one", ["node1"])
     (seen,) = await store.list_leases()
-    await store.end(lease, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN, now=2.0)
+    await store.end(lease, Ending(trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN), now=2.0)
     before = everything(database)
 
     with pytest.raises(DeploymentFinished):
         await store.request_cancel("one", reason="late", now=3.0)
     with pytest.raises(LeaseLost):
-        await store.end(lease, trigger=DeploymentTrigger.CANCELLED, description="", failures={}, now=3.0)
+        await store.end(lease, Ending(trigger=DeploymentTrigger.CANCELLED, description="", failures={}), now=3.0)
     with pytest.raises(LeaseLost):
         await store.write(lease, [], now=3.0)
     assert await store.renew([lease], now=3.0, lease_seconds=9.9) == frozenset()
@@ -183,7 +185,7 @@ async def test_a_finished_deployment_never_changes_again(database: Database, sto
 
 async def test_a_partition_names_the_deployment_that_wrote_it_last(store: SqlDeploymentStore) -> None:
     first = await lease_of(store, "one", ["node1"])
-    await store.end(first, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN, now=2.0)
+    await store.end(first, Ending(trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN), now=2.0)
     await lease_of(store, "two", ["node1"])
 
     (partition,) = await store.list_partitions([], after=None, limit=9)
@@ -207,7 +209,7 @@ async def test_a_driver_whose_lease_was_taken_over_changes_nothing(
         store.write(old, [enter("node1", begin, StepTarget(name="x", state=PartitionState.TO_DEPLOY))], now=now),
         store.write(old, [fail("node1", begin, BROKEN["node1"])], now=now),
         store.write(old, [NodeReleased(node="node1")], now=now),
-        store.end(old, trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN, now=now),
+        store.end(old, Ending(trigger=DeploymentTrigger.SOME_FAILED, description="", failures=BROKEN), now=now),
         store.write(old, [], now=now),
         store.acquire(old, now=now),
         store.note_wait(old, waited_seconds=1.0),
@@ -267,7 +269,7 @@ async def test_a_node_is_free_when_it_has_ended_whatever_the_others_do(store: Sq
     await store.write(lease, [NodeReleased(node="node2")], now=3.0)
     assert await store.holders(["node1", "node2", "node3"]) == {"node3": "one"}
     await lease_of(store, "two", ["node1", "node2"])
-    await store.end(lease, trigger=DeploymentTrigger.SOME_FAILED, description="", failures={}, now=4.0)
+    await store.end(lease, Ending(trigger=DeploymentTrigger.SOME_FAILED, description="", failures={}), now=4.0)
     assert await store.holders(["node1", "node2", "node3"]) == {"node1": "two", "node2": "two"}
 
 

@@ -1,4 +1,4 @@
-"""One deployment on its way to its end: its lease, the fence before its nodes, and the runner that walks it.
+"""Who holds the lease of one deployment or operation: the fence before its nodes, and the runner that walks them.
 
 A fault that passes is tried again from the journal; one that does not ends the deployment with its reason. A database
 that is away is waited for: whoever cannot renew the lease stops this task from outside.
@@ -17,6 +17,7 @@ from kadeploy_deployer.domain.states import FailureReason
 from kadeploy_deployer.engine.fence import Fence, behind
 from kadeploy_deployer.ports import Clock
 from kadeploy_deployer.ports.deployment_store import DeploymentStore
+from kadeploy_deployer.ports.store_values import Ending
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ TRIES = 3
 STOP_SECONDS = 30.0
 
 
-class Drive(Protocol):
+class Runnable(Protocol):
     """What is wanted of a runner."""
 
     async def run(self) -> None:
@@ -42,8 +43,8 @@ class Drive(Protocol):
         ...
 
 
-class Driving:
-    """Drives one deployment. `task`: the one that does it, where it was begun.
+class LeaseHolder:
+    """Holds the lease of one deployment or operation and drives it. `task`: the one that does it, where it was begun.
 
     Args:
         lease: what this process holds.
@@ -62,7 +63,7 @@ class Driving:
         lease_seconds: float,
         store: DeploymentStore,
         clock: Clock,
-        make_runner: Callable[[Lease], Drive],
+        make_runner: Callable[[Lease], Runnable],
     ) -> None:
         self.lease = lease
         self.task: asyncio.Task[None] | None = None
@@ -166,10 +167,12 @@ class Driving:
             found = await self._store.find(name)
             await self._store.end(
                 self.lease,
-                trigger=given_up(found.state, failure.reason),
-                description=failure.description,
-                failures={node.node: failure for node in found.nodes if node.active},
-                node_trigger=PartitionTrigger.LOSE,
+                Ending(
+                    trigger=given_up(found.state, failure.reason),
+                    description=failure.description,
+                    failures={node.node: failure for node in found.nodes if node.active},
+                    node_trigger=PartitionTrigger.LOSE,
+                ),
                 now=self._clock.now(),
             )
         except (LeaseLost, StoreFailed) as error:
