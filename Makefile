@@ -54,7 +54,7 @@ test-lab: root ready environment-tiny environment-raw ## The tests that boot mac
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 
 .PHONY: test-hardware
-test-hardware: root setup proto deployenv-hardware environment-tiny-hardware ## Deployments on machines with other parts than virtio's (12 minutes)
+test-hardware: root setup proto deployenv-hardware environment-tiny-hardware ## Deployments on machines with other parts than virtio's (15 minutes)
 	$(AS_ROOT) $(BIN)/python -m pytest -m hardware $(PYTEST_ARGS)
 
 .PHONY: test-compose
