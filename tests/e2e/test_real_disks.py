@@ -1,9 +1,12 @@
 """A machine whose two disks change their names with every start, deployed to the one that its serial number names.
 
+And what machines are made of: of this one, and of one that nobody registered.
+
 One lab for all scenarios here, told in order: the second relies on what the first deployed.
 """
 
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kadeploy_cli.descriptions import nodes_yaml
 from kadeploy_demo.scenario import Scenario
 from kadeploy_lab.hardware import Hardware
 from tests.real_site import answer_in_time, real_site
@@ -19,13 +23,17 @@ pytestmark = pytest.mark.lab
 
 SECONDS = 300.0
 SERIAL = "kalab1"
+NETWORK = "172.31.0.8/29"
 
 
 @pytest.fixture(scope="module")
 def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     directory = tmp_path_factory.mktemp("disks")
     with real_site(
-        "disks", directory, node_count=1, hardware={"node-1": Hardware(disks=2, disks_swap=True)}
+        "disks",
+        directory,
+        hardware={"node-1": Hardware(disks=2, disks_swap=True)},
+        bootctl_keys='unknown_machines = "deploy"\n',
     ) as scenario:
         identify(scenario, {"serial": SERIAL})
         yield scenario
@@ -93,3 +101,21 @@ def test_a_disk_that_is_not_there_fails_the_node_before_anything_is_written(scen
     assert "there are vda (" in node["description"]
     assert f"serial {SERIAL}" in node["description"]
     assert (table(scenario), written(scenario)) == (before, [False, True])
+
+
+def test_a_machine_that_nobody_registered_is_found(scenario: Scenario) -> None:
+    scenario.administrator.run("kadelnode", "-m", "node-2")
+    stranger = scenario.lab.node("node-2")
+    switch_on = scenario.lab.exec_argv(scenario.lab.ipmi_argv(stranger, ["chassis", "power", "on"]))
+    subprocess.run(switch_on, check=True, capture_output=True, timeout=60)
+    administrator = replace(scenario.administrator, seconds=SECONDS)
+    deadline = time.monotonic() + SECONDS
+    while "mac:" not in (text := administrator.run("ka", "node", "discover", NETWORK)):
+        assert time.monotonic() < deadline, stranger.serial_log.read_text(errors="replace")
+        time.sleep(2.0)
+    (node,) = nodes_yaml.parse(text, "discover").nodes
+    assert node.name == f"machine-{stranger.mac.replace(':', '')}"
+    assert (node.mac_address, node.ip_address, node.uuid) == (stranger.mac, stranger.ip, stranger.uuid)
+    path = scenario.directory / "found.yaml"
+    path.write_text(text)
+    scenario.administrator.run("kaaddnode", str(path))
