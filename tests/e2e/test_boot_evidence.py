@@ -102,7 +102,7 @@ def break_meanwhile(scenario: Scenario) -> None:
     fetched = f"RRQ from {scenario.lab.node(CUT_OFF).ip} filename PXEClient/images_grub/deploy-initrd"
     wait_until(lambda: fetched in log.read_text(errors="replace"))
     started = scenario.lab.node(CUT_OFF).serial_log
-    wait_until(lambda: "Linux version" in started.read_text(errors="replace"))
+    wait_until(lambda: "deployment environment starting" in started.read_text(errors="replace"))
     subprocess.run(scenario.lab.exec_argv(["ip", "link", "set", tap(7), "down"]), check=True, timeout=10)
 
 
