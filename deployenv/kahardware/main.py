@@ -8,6 +8,8 @@ from .disks import disks
 from .machine import controller_address, machine
 
 USAGE = 2
+NOT_THERE = 127
+"""As a shell says it: this system has not what it takes. Whoever asked goes on as without the program."""
 
 
 def main() -> int:
@@ -19,6 +21,9 @@ def main() -> int:
         found: object = disks()
         if sys.argv[1] == "machine":
             found = {**machine(), "controller_address": controller_address(), "disks": found}
+    except FileNotFoundError as error:
+        print(f"kadeploy-hardware: {error}", file=sys.stderr)
+        return NOT_THERE
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         print(f"kadeploy-hardware: {error}", file=sys.stderr)
         return 1

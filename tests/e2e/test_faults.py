@@ -156,7 +156,7 @@ def lead_astray(scenario: Scenario) -> None:
     node = scenario.lab.node(ASTRAY)
     entry = scenario.lab.tftp_root / "PXEClient" / "pxelinux.cfg" / f"01-{node.mac.replace(':', '-')}"
     to_deployment_environment = wait_for_entry(entry, "deploy-vmlinuz")
-    wait_for_entry(entry, "root=/dev/vda3")
+    wait_for_entry(entry, "root=PARTUUID=")
     entry.write_text(to_deployment_environment)
 
 
@@ -270,7 +270,7 @@ def test_a_later_reboot_boots_the_same_over_the_network(scenario: Scenario, firs
     name = f"01-{scenario.lab.node('node-1').mac.replace(':', '-').lower()}"
     entries = [path.read_text() for path in scenario.lab.tftp_root.rglob(name)]
     assert entries
-    assert all("root=/dev/vda3" in entry and "kadeploy.token=" in entry for entry in entries)
+    assert all("root=PARTUUID=" in entry and "kadeploy.token=" in entry for entry in entries)
 
 
 def test_the_files_and_the_script_of_the_user_tell_the_nodes(first: Ended) -> None:

@@ -138,7 +138,7 @@ def test_all_three_are_deployed_and_answer(scenario: Scenario, shown: dict[str, 
         ("node-1", "node-2", LATE), "deployed"
     )
     for entry in shown["nodes"]:
-        assert "root=/dev/vda3" in answer_in_time(scenario, entry).kernel_command_line
+        assert "root=PARTUUID=" in answer_in_time(scenario, entry).kernel_command_line
 
 
 def test_the_late_machine_received_from_the_others(scenario: Scenario, shown: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from kadeploy_cli.descriptions import nodes_yaml
+from kadeploy_demo.errors import DemoError
 from kadeploy_demo.scenario import Scenario
 from kadeploy_lab.hardware import Hardware
 from tests.real_site import answer_in_time, real_site
@@ -101,6 +102,18 @@ def test_a_disk_that_is_not_there_fails_the_node_before_anything_is_written(scen
     assert "there are vda (" in node["description"]
     assert f"serial {SERIAL}" in node["description"]
     assert (table(scenario), written(scenario)) == (before, [False, True])
+
+
+def test_what_a_node_is_made_of_is_read_in_the_deployment_environment(scenario: Scenario) -> None:
+    text = call(scenario, "ka", "node", "inspect", "node-1")
+    lab_node = scenario.lab.node("node-1")
+    (node,) = nodes_yaml.parse(text, "inspect").nodes
+    assert (node.mac_address, node.ip_address, node.uuid) == (lab_node.mac, lab_node.ip, lab_node.uuid)
+    assert sorted(disk.identity.serial for disk in node.disks) == ["kalab0", "kalab1"]
+    assert "virtio_net" in text
+    identify(scenario, {"serial": "kalab7"})
+    with pytest.raises(DemoError, match=r"(?s)status 1: .*disk vda: no disk here has the serial number kalab7"):
+        scenario.user.run("ka", "node", "inspect", "node-1", "--no-reboot", "--check")
 
 
 def test_a_machine_that_nobody_registered_is_found(scenario: Scenario) -> None:

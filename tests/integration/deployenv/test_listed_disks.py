@@ -126,3 +126,10 @@ def test_a_machine_is_read_from_its_file_systems(tmp_path: Path) -> None:
 def test_other_words_are_refused(words: list[str]) -> None:
     done = subprocess.run([*HARDWARE, *words], check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (2, "usage: kadeploy-hardware disks|machine\n")
+
+
+def test_a_system_without_lsblk_is_as_one_without_the_program(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*HARDWARE, "disks"], check=False, capture_output=True, text=True, timeout=60, env={"PATH": str(tmp_path)}
+    )
+    assert (done.returncode, "lsblk" in done.stderr) == (127, True)

@@ -296,5 +296,5 @@ def test_a_service_whose_clock_is_hours_off_is_named(
     with presenting(theirs) as address:
         result = listed(settings(tmp_path, address, callers["administrator"]))
     assert result.exit_code == 3
-    assert f"the certificate of the inventory service at {address} is not believed" in result.stderr
+    assert f"the certificate of the inventory service at {address} is not trusted" in result.stderr
     assert "compare `date` on both hosts" in result.stderr

@@ -50,7 +50,7 @@ def test_the_totals_are_always_there(count: int) -> None:
     assert len(lines) < 24
     assert lines[0].startswith(f"deployment D-20231114-1   deploying   {count} nodes   2 min 30 s")
     assert lines[1].endswith("rebooting" if count == 2 else "error")
-    assert "of 12" in lines[2]
+    assert "of 13" in lines[2]
     assert "iB/s" in lines[2]
     assert "about " in lines[2]
 

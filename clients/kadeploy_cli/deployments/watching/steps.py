@@ -10,6 +10,7 @@ STEPS = (
     "broadcast",
     "mount_image",
     "postinstall",
+    "cloud_init",
     "keys",
     "boot_files",
     "boot_new_system",

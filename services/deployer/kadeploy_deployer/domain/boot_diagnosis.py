@@ -144,7 +144,7 @@ def _place(facts: BootFacts, records: Sequence[BootRecord]) -> tuple[BootPlace, 
         return BootPlace.WRONG_SYSTEM, f"another system answers: {facts.seen}"
     if facts.powered is False:
         return BootPlace.POWER, "the machine has no power"
-    return _by_console(console) or _by_servers(servers, console) or _unknown(facts)
+    return _by_console(console) or _by_servers(facts, servers, console) or _unknown(facts, console)
 
 
 def _by_console(console: Sequence[BootRecord]) -> tuple[BootPlace, str] | None:
@@ -174,23 +174,26 @@ def _by_console(console: Sequence[BootRecord]) -> tuple[BootPlace, str] | None:
     return BootPlace.KERNEL, f"the kernel started at {clock_time(started.time)}, and nothing is known of it since"
 
 
-def _by_servers(servers: Sequence[BootRecord], console: Sequence[BootRecord]) -> tuple[BootPlace, str] | None:
+def _by_servers(
+    facts: BootFacts, servers: Sequence[BootRecord], console: Sequence[BootRecord]
+) -> tuple[BootPlace, str] | None:
     """Judges by the last thing that the boot servers did for the machine."""
     files = [record for record in servers if record.sign in _FILES]
     dhcp = [record for record in servers if record.sign not in _FILES]
     if files:
         return _by_files(files, dhcp)
-    for record in reversed(console):
-        if any(pattern.search(record.detail) for pattern in _LOADER):
-            return BootPlace.BOOT_LOADER, f"the firmware or loader says at {clock_time(record.time)}: {record.detail}"
+    answered = any(record.sign in _DHCP_GOOD for record in dhcp)
+    # A firmware without an answer to DHCP says that it has nothing to boot from: the logs know why.
+    if (answered or not facts.logs_read) and (said := _loader_line(console)):
+        return BootPlace.BOOT_LOADER, f"the firmware or loader says at {clock_time(said.time)}: {said.detail}"
     if dhcp:
         last = dhcp[-1]
-        if any(record.sign in _DHCP_GOOD for record in dhcp):
+        if answered:
             good = next(record for record in reversed(dhcp) if record.sign in _DHCP_GOOD)
             text = f"it got an address at {clock_time(good.time)} and asked the boot servers for no file"
             return BootPlace.BOOT_LOADER, text
-        said = f": {last.detail}" if last.sign is BootSign.DHCP_REFUSAL else ""
-        text = f"it asked for an address, last at {clock_time(last.time)}, and the DHCP server offered none{said}"
+        why = f": {last.detail}" if last.sign is BootSign.DHCP_REFUSAL else ""
+        text = f"it asked for an address, last at {clock_time(last.time)}, and the DHCP server offered none{why}"
         return BootPlace.DHCP_ANSWER, text
     return None
 
@@ -214,11 +217,19 @@ def _by_files(files: Sequence[BootRecord], dhcp: Sequence[BootRecord]) -> tuple[
     return BootPlace.KERNEL, text
 
 
-def _unknown(facts: BootFacts) -> tuple[BootPlace, str]:
+def _unknown(facts: BootFacts, console: Sequence[BootRecord]) -> tuple[BootPlace, str]:
     if not facts.logs_read:
         return BootPlace.UNKNOWN, ""
     text = f"no DHCP request of {facts.mac_address} came since {clock_time(facts.since)}"
     if facts.unanswered:
         others = ", ".join(list(facts.unanswered)[:3])
         text += f"; {others} asked and got no answer: is the registered address right?"
+    if said := _loader_line(console):
+        text += f"; the firmware says: {said.detail}"
     return BootPlace.DHCP_REQUEST, text
+
+
+def _loader_line(console: Sequence[BootRecord]) -> BootRecord | None:
+    """Returns the last thing that the firmware or loader said of its failure."""
+    complaints = (record for record in reversed(console) if any(each.search(record.detail) for each in _LOADER))
+    return next(complaints, None)

@@ -55,18 +55,19 @@ def _optional(item: _Convert) -> _Convert:
 
 
 @cache
-def _reader(hint: Any) -> _Convert:
+def reader_of(hint: Any) -> Callable[[Any], Any]:
+    """Returns what makes a value of an annotation's kind of what JSON has."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         (inner,) = (one for one in get_args(hint) if one is not NoneType)
-        return _optional(_reader(inner))
+        return _optional(reader_of(inner))
     if origin is tuple:
-        return _sequence_of(_reader(get_args(hint)[0]))
+        return _sequence_of(reader_of(get_args(hint)[0]))
     if origin is not None and issubclass(origin, Mapping):
-        return _mapping_of(_reader(get_args(hint)[1]))
+        return _mapping_of(reader_of(get_args(hint)[1]))
     if isinstance(hint, type) and is_dataclass(hint):
         hints = get_type_hints(hint)
-        readers = {name: _reader(hints[name]) for name in _names(hint)}
+        readers = {name: reader_of(hints[name]) for name in _names(hint)}
         return lambda raw: hint(**{key: readers[key](one) for key, one in raw.items() if key in readers})
     if isinstance(hint, type) and (issubclass(hint, Enum) or hint is float):
         return hint
@@ -75,4 +76,4 @@ def _reader(hint: Any) -> _Convert:
 
 def loads(kind: type[_Value], text: str) -> _Value:
     """Returns the value of a kind that `dumps` wrote."""
-    return cast("_Value", _reader(cast("Any", kind))(json.loads(text)))
+    return cast("_Value", reader_of(cast("Any", kind))(json.loads(text)))

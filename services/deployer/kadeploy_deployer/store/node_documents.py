@@ -7,14 +7,16 @@ default, so texts written by an older release stay readable.
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, DiskSnapshot, NodeSnapshot
-from kadeploy_deployer.store.codec import dumps, loads
+from kadeploy_deployer.store.codec import dumps, loads, reader_of
 
 SHARED = ("disks", "commands")
 """Fields of which a column holds the numbers only."""
 PLAIN = tuple(field.name for field in fields(NodeSnapshot) if field.name not in SHARED)
+_READERS = {name: reader_of(hint) for name, hint in get_type_hints(NodeSnapshot).items() if name in PLAIN}
+_READERS |= dict.fromkeys(SHARED, int)
 
 _Value = TypeVar("_Value", bound=Hashable)
 
@@ -59,9 +61,8 @@ def pack(nodes: Sequence[NodeSnapshot]) -> str:
 def unpack(text: str) -> Mapping[str, NodeSnapshot]:
     """Returns the snapshots that `pack` wrote, by name."""
     document = loads(_Document, text)
-    known = {*PLAIN, *SHARED}
-    same = {name: value for name, value in document.same.items() if name in known}
-    columns = {name: values for name, values in document.columns.items() if name in known}
+    same = {name: _READERS[name](value) for name, value in document.same.items() if name in _READERS}
+    columns = {name: list(map(_READERS[name], values)) for name, values in document.columns.items() if name in _READERS}
     found = {}
     for row in zip(*columns.values(), strict=True):
         values = {**same, **dict(zip(columns, row, strict=True))}

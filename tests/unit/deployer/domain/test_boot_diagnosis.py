@@ -70,7 +70,11 @@ CASES = [
     (facts([KERNEL], [STARTED, "kadeploy: no disk found; looking again in 5 s"]), BootPlace.DISK, "no disk found"),
     (facts([KERNEL], [STARTED, "kadeploy: deployment environment ready (3s) node-1"]), BootPlace.SSH, "was ready at"),
     (facts([KERNEL], wrong=True, seen="it runs tiny from /dev/vda3"), BootPlace.WRONG_SYSTEM, "it runs tiny"),
-    (facts([], ["PXE-E51: No DHCP or proxyDHCP offers were received."]), BootPlace.BOOT_LOADER, "PXE-E51"),
+    (
+        facts([], ["PXE-E51: No DHCP or proxyDHCP offers were received."]),
+        BootPlace.DHCP_REQUEST,
+        "the firmware says: PXE-E51",
+    ),
     (BootFacts(mac_address=MAC, since=BEGIN), BootPlace.UNKNOWN, ""),
 ]
 

@@ -23,8 +23,8 @@ from tests.fakes.simulated_site import SimulatedSite
 pytestmark = pytest.mark.integration
 
 NAMES = ("node-1", "node-2")
-NOT_NEEDED = {"preinstall", "mount_image", "postinstall"}
-"""Of a tar image without archives."""
+NOT_NEEDED = {"preinstall", "mount_image", "postinstall", "cloud_init"}
+"""Of a tar image without archives or a seed for cloud-init."""
 STEPS = [step.name for step in PLAN if step.name not in NOT_NEEDED]
 
 
