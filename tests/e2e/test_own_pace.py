@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kadeploy_demo.errors import DemoError
 from kadeploy_demo.scenario import Scenario
 from tests.real_site import ENVIRONMENTS, archive, described, real_site
 
@@ -94,7 +95,17 @@ def kill_and_start(scenario: Scenario) -> None:
     pid = scenario.site.process("deployer").pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    scenario.site.start_one("deployer")
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            scenario.site.start_one("deployer")
+        except DemoError:
+            # The killed one is still there for a moment.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def test_two_nodes_are_deployed_before_the_first_rung_of_the_third_is_over(scenario: Scenario) -> None:
