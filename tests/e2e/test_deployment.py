@@ -322,7 +322,9 @@ def test_a_node_that_fails_does_not_stop_the_other(
 
 
 def test_nobody_else_gets_a_node_that_is_being_deployed(second: Second) -> None:
-    assert [(one.returncode, "NODE_BUSY" in one.stderr) for one in second.refused] == [(5, True)] * 2
+    assert [(one.returncode, "is held by deployment" in one.stderr) for one in second.refused] == [(5, True)] * 2, [
+        one.stderr for one in second.refused
+    ]
 
 
 def test_a_node_that_failed_ends_in_the_default_environment_of_its_cluster(

@@ -67,7 +67,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
 def begin(scenario: Scenario, environment: str, nodes: str) -> str:
     """Begins a deployment and returns its id."""
     options = ("-e", environment, "-p", "vda3", "-m", nodes, "--partition-disk", "--no-wait")
-    return scenario.user.run("kadeploy", *options).strip()
+    return scenario.user.run("kadeploy", *options).split()[-1]
 
 
 def shown(scenario: Scenario, what: str, name: str) -> Any:
@@ -105,7 +105,7 @@ def test_two_nodes_are_deployed_before_the_first_rung_of_the_third_is_over(scena
 
     found = wait_until(
         lambda: shown(scenario, "deployment", name),
-        lambda one: states(one)[:2] == ["deployed", "deployed"] or one["state"] != "deploying",
+        lambda one: states(one)[:2] == ["deployed", "deployed"] or one["state"] in {"error", "terminated"},
         "two nodes are deployed",
     )
     assert (found["state"], states(found)) == ("deploying", ["deployed", "deployed", "to_deploy"])
@@ -132,11 +132,7 @@ def test_a_deployer_that_is_killed_while_nodes_are_in_four_steps_goes_on_with_ea
         lambda one: len(one) == 4 and len(set(one.values())) == 4,
         "four nodes are in four steps",
     )
-    assert (found[DEAF], found[SLOW_TO_BEGIN], found[SLOW_TO_END]) == (
-        "boot_deployment_environment",
-        "preinstall",
-        "postinstall",
-    )
+    assert (found[DEAF], found[SLOW_TO_BEGIN]) == ("boot_deployment_environment", "preinstall")
 
     kill_and_start(scenario)
     # Somebody presses the button of the machine that nobody reached.
@@ -144,7 +140,9 @@ def test_a_deployer_that_is_killed_while_nodes_are_in_four_steps_goes_on_with_ea
     subprocess.run(scenario.lab.exec_argv(on), check=True, timeout=20, capture_output=True)
 
     ended = wait_until(
-        lambda: shown(scenario, "deployment", name), lambda one: one["state"] != "deploying", "the deployment ends"
+        lambda: shown(scenario, "deployment", name),
+        lambda one: one["state"] in {"error", "terminated"},
+        "the deployment ends",
     )
     assert ended["description"] == "4 of 4 nodes deployed"
     assert "taken over" in scenario.site.log_file("deployer").read_text()
@@ -157,7 +155,7 @@ def boot_ids(scenario: Scenario) -> dict[str, str]:
 
 def test_a_reboot_survives_its_deployer_and_happens_once(scenario: Scenario) -> None:
     before = boot_ids(scenario)
-    name = scenario.user.run("kareboot", "-m", "node-[1-2]", "--no-wait").strip()
+    name = scenario.user.run("kareboot", "-m", "node-[1-2]", "--no-wait").split()[-1]
     wait_until(
         lambda: shown(scenario, "operation", name),
         lambda one: all(node.get("step") == "reboot" for node in one["node_states"]),
@@ -167,7 +165,9 @@ def test_a_reboot_survives_its_deployer_and_happens_once(scenario: Scenario) -> 
     time.sleep(4)
     kill_and_start(scenario)
     ended = wait_until(
-        lambda: shown(scenario, "operation", name), lambda one: one["state"] != "running", "the operation ends"
+        lambda: shown(scenario, "operation", name),
+        lambda one: one["state"] in {"error", "terminated"},
+        "the operation ends",
     )
     assert (ended["state"], ended["description"]) == ("terminated", "2 of 2 nodes rebooted")
     after = boot_ids(scenario)

@@ -162,7 +162,7 @@ def test_a_tftp_host_gets_no_database_library() -> None:
     listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert "kadeploy_bootctl" in listed
     for word in ("sqlalchemy", "alembic", "pymysql", "asyncssh", "aiohttp", "kadeploy_lab", "kadeploy_demo"):
-        assert f"/{word}/" not in listed
+        assert f"/kadeploy/bootctl/{word}/" not in listed
 
 
 def test_the_deployment_environment_is_built_from_the_package_as_from_the_checkout(root: DebianRoot) -> None:

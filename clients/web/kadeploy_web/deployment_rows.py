@@ -18,6 +18,7 @@ STEPS_IN_ORDER = (
     "broadcast",
     "mount_image",
     "postinstall",
+    "cloud_init",
     "keys",
     "boot_files",
     "boot_new_system",

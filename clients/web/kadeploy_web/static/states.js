@@ -31,8 +31,8 @@ export function deploymentBadge(state) {
 
 export const RUNNING = ["waiting", "deploying"];
 
-export const STEPS = ["boot_deployment_environment", "preinstall", "partition", "format", "mount", "broadcast", "mount_image",
-  "postinstall", "keys", "boot_files", "boot_new_system"];
+export const STEPS = ["boot_deployment_environment", "find_disk", "preinstall", "partition", "format", "mount", "broadcast",
+  "mount_image", "postinstall", "cloud_init", "keys", "boot_files", "boot_new_system"];
 
 export function stateBar(states, total) {
   const bar = h("div", { class: "bar", "aria-hidden": "true" });
