@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kadeploy_demo.errors import DemoError
 from kadeploy_demo.scenario import Scenario
 from tests.real_site import ENVIRONMENTS, archive, described, real_site
 
@@ -94,7 +95,17 @@ def kill_and_start(scenario: Scenario) -> None:
     pid = scenario.site.process("deployer").pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    scenario.site.start_one("deployer")
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            scenario.site.start_one("deployer")
+        except DemoError:
+            # The killed one is still there for a moment.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def test_two_nodes_are_deployed_before_the_first_rung_of_the_third_is_over(scenario: Scenario) -> None:
@@ -129,10 +140,14 @@ def test_a_deployer_that_is_killed_while_nodes_are_in_four_steps_goes_on_with_ea
     name = begin(scenario, "paced", "node-[1-4]")
     found = wait_until(
         lambda: steps(shown(scenario, "deployment", name)),
-        lambda one: len(one) == 4 and len(set(one.values())) == 4,
+        lambda one: (
+            len(one) == 4
+            and len(set(one.values())) == 4
+            and (one[SLOW_TO_BEGIN], one[SLOW_TO_END]) == ("preinstall", "postinstall")
+        ),
         "four nodes are in four steps",
     )
-    assert (found[DEAF], found[SLOW_TO_BEGIN]) == ("boot_deployment_environment", "preinstall")
+    assert found[DEAF] == "boot_deployment_environment"
 
     kill_and_start(scenario)
     # Somebody presses the button of the machine that nobody reached.
