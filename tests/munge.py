@@ -44,7 +44,8 @@ def running_munge(home: Path, *, key: Path | None = None, ahead: int = 0) -> Ite
         key.write_bytes(os.urandom(MUNGE_KEY_BYTES))
         key.chmod(0o600)
     # The name of the log is that of the program.
-    command = ["faketime", "-f", f"{ahead:+d}s"] if ahead else []
+    # faketime runs the daemon as a child of its own, which has to end with it.
+    command = ["faketime", "-f", f"{ahead:+d}s", "setpriv", "--pdeathsig=KILL"] if ahead else []
     command += ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={socket}"]
     command += [f"--pid-file={home}/munge.pid", f"--seed-file={home}/munge.seed"]
     with daemon(command, home):

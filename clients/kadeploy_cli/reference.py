@@ -5,7 +5,7 @@ it is stale.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -81,18 +81,23 @@ def _row(parameter: click.Parameter, context: click.Context) -> str:
     return f"| `{names}` | {meaning} |"
 
 
+def rewrite(arguments: Sequence[str], marker: str, render: Callable[[], str]) -> int:
+    """Rewrites what stands after a marker in the page that the arguments name; returns the exit status."""
+    if len(arguments) != 1:
+        print("name one page to rewrite", file=sys.stderr)
+        return 2
+    page = Path(arguments[0])
+    written, found, _ = page.read_text(encoding="utf-8").partition(marker)
+    if not found:
+        print(f"{page} has no marker line: {marker}", file=sys.stderr)
+        return 1
+    page.write_text(f"{written}{marker}\n{render()}", encoding="utf-8")
+    return 0
+
+
 def main() -> int:
     """Rewrites the reference part of the file that the command line names."""
-    if len(sys.argv) != 2:  # noqa: PLR2004
-        print("usage: python -m kadeploy_cli.reference docs/commands.md", file=sys.stderr)
-        return 2
-    page = Path(sys.argv[1])
-    written, marker, _ = page.read_text(encoding="utf-8").partition(MARKER)
-    if not marker:
-        print(f"{page} has no marker line: {MARKER}", file=sys.stderr)
-        return 1
-    page.write_text(f"{written}{MARKER}\n{render()}", encoding="utf-8")
-    return 0
+    return rewrite(sys.argv[1:], MARKER, render)
 
 
 if __name__ == "__main__":

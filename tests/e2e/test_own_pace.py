@@ -68,7 +68,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
 def begin(scenario: Scenario, environment: str, nodes: str) -> str:
     """Begins a deployment and returns its id."""
     options = ("-e", environment, "-p", "vda3", "-m", nodes, "--partition-disk", "--no-wait")
-    return scenario.user.run("kadeploy", *options).split()[-1]
+    return scenario.user.run("kadeploy", *options).strip()
 
 
 def shown(scenario: Scenario, what: str, name: str) -> Any:
@@ -170,7 +170,7 @@ def boot_ids(scenario: Scenario) -> dict[str, str]:
 
 def test_a_reboot_survives_its_deployer_and_happens_once(scenario: Scenario) -> None:
     before = boot_ids(scenario)
-    name = scenario.user.run("kareboot", "-m", "node-[1-2]", "--no-wait").split()[-1]
+    name = scenario.user.run("kareboot", "-m", "node-[1-2]", "--no-wait").strip()
     wait_until(
         lambda: shown(scenario, "operation", name),
         lambda one: all(node.get("step") == "reboot" for node in one["node_states"]),

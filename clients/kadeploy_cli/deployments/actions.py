@@ -1,5 +1,7 @@
 """Deployments as the deployer remembers them: lists, details, outputs, plans, and the wish to stop one."""
 
+from collections.abc import Iterator
+
 from google.protobuf.duration_pb2 import Duration
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
@@ -27,12 +29,10 @@ def show_list(session: Session, *, owner: str, states: tuple[str, ...], nodes: s
     deployer = session.deployer
     wanted = deployer_service_pb2.DeploymentFilter(owner=owner, states=[STATES[state] for state in states], nodes=nodes)
     request = deployer_service_pb2.ListDeploymentsRequest(filter=wanted)
-    found: list[deployment_pb2.Deployment] = []
-    for deployment in deployer.pages(deployer.deployments.ListDeployments, request, lambda page: page.deployments):
-        if len(found) == limit:
-            output.say(f"the latest {limit} are shown; --limit N shows more")
-            break
-        found.append(deployment)
+    listed: Iterator[deployment_pb2.Deployment] = deployer.pages(
+        deployer.deployments.ListDeployments, request, lambda page: page.deployments
+    )
+    found = output.first(listed, limit)
     output.show(
         session.form,
         columns=COLUMNS,

@@ -59,8 +59,7 @@ def run(session: Session, spec: deployment_pb2.DeploymentSpec, *, detach: bool, 
     if aftermath.id_file:
         write_names(aftermath.id_file, [deployment.id])
     if detach:
-        names = [deployment.id]
-        output.show(session.form, columns=("DEPLOYMENT",), rows=[names], data=plain(deployment), names=names)
+        output.show_id(session.form, deployment.id, plain(deployment))
         return ExitCode.OK
     output.say(
         f"deployment {deployment.id}: {deployment.environment.name} version {deployment.environment.version} "

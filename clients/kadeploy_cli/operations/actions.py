@@ -1,6 +1,7 @@
 """Operations as the deployer remembers them: lists, details, following one, and stopping one."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2, operation_pb2
@@ -39,12 +40,10 @@ def show_list(
         owner=owner, states=[STATES[state] for state in states], kinds=[KINDS[kind] for kind in kinds], nodes=nodes
     )
     request = deployer_service_pb2.ListOperationsRequest(filter=wanted)
-    found: list[operation_pb2.Operation] = []
-    for operation in deployer.pages(deployer.control.ListOperations, request, lambda page: page.operations):
-        if len(found) == limit:
-            output.say(f"the latest {limit} are shown; --limit N shows more")
-            break
-        found.append(operation)
+    listed: Iterator[operation_pb2.Operation] = deployer.pages(
+        deployer.control.ListOperations, request, lambda page: page.operations
+    )
+    found = output.first(listed, limit)
     output.show(
         session.form,
         columns=COLUMNS,

@@ -122,7 +122,7 @@ def _carry_out(
     name = named_operations.begin(session.deployer, method, request)
     lists.write_id(name)
     if not wait:
-        output.show(session.form, columns=("OPERATION",), rows=[[name]], data={"id": name}, names=[name])
+        output.show_id(session.form, name, {"id": name})
         return ExitCode.OK
     operation = actions.get(session, name)
     output.say(f"operation {operation.id}: {operation.action} on {operation.nodes}")

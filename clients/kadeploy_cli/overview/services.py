@@ -112,9 +112,9 @@ def _asked(peer: Peer, service: str, end: datetime | None) -> ServiceState:
 
 
 def _seconds_ahead(call: grpc.Call, now: float) -> float | None:
-    told = next((value for key, value in _metadata(call) if key == TIME_KEY), None)
+    clock = next((value for key, value in _metadata(call) if key == TIME_KEY), None)
     try:
-        return None if told is None else float(told) - now
+        return None if clock is None else float(clock) - now
     except ValueError:
         return None
 

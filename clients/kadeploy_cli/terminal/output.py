@@ -52,6 +52,22 @@ class Format(StrEnum):
         return self in (Format.JSON, Format.NDJSON)
 
 
+def show_id(form: Format, name: str, data: Any) -> None:
+    """Prints the id of what was begun: alone on its line, so that a script takes it as it is."""
+    show(Format.NAME if form is Format.TABLE else form, columns=(), rows=(), data=data, names=[name])
+
+
+def first(things: Iterable[_Thing], limit: int) -> list[_Thing]:
+    """Returns the first of many things, and says when there are more."""
+    found: list[_Thing] = []
+    for thing in things:
+        if len(found) == limit:
+            say(f"the latest {limit} are shown; --limit N shows more")
+            break
+        found.append(thing)
+    return found
+
+
 def show(
     form: Format,
     *,

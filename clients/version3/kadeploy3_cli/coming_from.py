@@ -6,12 +6,11 @@ is here comes from the commands themselves; an option that is neither understood
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import click
 
 from kadeploy3_cli.commands import VERSION_3
-from kadeploy_cli.reference import CLASSIC
+from kadeploy_cli.reference import CLASSIC, rewrite
 from kadeploy_cli.terminal.classic_command import ClassicCommand
 
 MARKER = "<!-- What follows is written by `python -m kadeploy3_cli.coming_from docs/coming-from-kadeploy.md`. -->\n"
@@ -136,16 +135,7 @@ def _of_option(option: click.Option, word: str) -> str:
 
 def main() -> int:
     """Rewrites the tables of the page that the command line names."""
-    if len(sys.argv) != 2:  # noqa: PLR2004
-        print("usage: python -m kadeploy3_cli.coming_from docs/coming-from-kadeploy.md", file=sys.stderr)
-        return 2
-    page = Path(sys.argv[1])
-    written, marker, _ = page.read_text(encoding="utf-8").partition(MARKER)
-    if not marker:
-        print(f"{page} has no marker line: {MARKER}", file=sys.stderr)
-        return 1
-    page.write_text(f"{written}{MARKER}\n{render()}", encoding="utf-8")
-    return 0
+    return rewrite(sys.argv[1:], MARKER, render)
 
 
 if __name__ == "__main__":

@@ -61,11 +61,11 @@ async def run_parts(
     """Yields the parts around given ports, the supervisor at work."""
     clock = runner_settings.ports.clock
     log = EventLog()
-    told = [ActivityLog(), *observers]
-    store = ReportedStore(database, observers=told, on_commit=log.wake)
+    watchers = [ActivityLog(), *observers]
+    store = ReportedStore(database, observers=watchers, on_commit=log.wake)
 
     def say_lost(operation_id: str) -> None:
-        for each in told:
+        for each in watchers:
             each.lost(operation_id)
 
     supervisor = Supervisor(

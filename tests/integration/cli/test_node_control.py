@@ -222,7 +222,7 @@ def test_the_history_is_shown_per_month_node_and_step(run: Run, site: Site) -> N
 
 def test_operations_are_listed_shown_watched_and_cancelled(run: Run, site: Site) -> None:
     control = site.deployer.control
-    assert run(kareboot, ["-m", "node-1", "--no-wait"]).stdout == "OPERATION\nop-1\n"
+    assert run(kareboot, ["-m", "node-1", "--no-wait"]).stdout == "op-1\n"
     assert run(kapower, ["--cycle", "-m", "node-[1-2]", "--no-wait"]).exit_code == 0
     listed = run(ka, ["operation", "list"])
     assert listed.exit_code == 0, listed.stderr

@@ -98,7 +98,7 @@ def test_a_deployment_is_made_of_what_was_typed(site: Site, run: Run, line: str,
 
 
 def test_a_script_gets_the_id_and_need_not_wait(site: Site, run: Run, home: Path) -> None:
-    assert typed(run, "kadeploy -e NAME -m node-1 --no-wait --write-workflow-id wid")[:2] == (0, "DEPLOYMENT\nD-1\n")
+    assert typed(run, "kadeploy -e NAME -m node-1 --no-wait --write-workflow-id wid")[:2] == (0, "D-1\n")
     assert (home / "wid").read_text() == "D-1\n"
     assert typed(run, "kadeploy -e NAME -m node-1 --write-workflow-id absent/wid")[0] == 2
     assert len(site.deployer.deployments) == 1
@@ -137,7 +137,7 @@ def test_an_operation_that_nobody_waits_for_has_an_id(site: Site, run: Run, home
     site.deployer.control.hold = True
     code, out, _ = typed(run, f"{line} --write-workflow-id wid")
     assert operated(site).detached
-    assert (code, out) == (0, "OPERATION\nop-1\n")
+    assert (code, out) == (0, "op-1\n")
     assert (home / "wid").read_text() == "op-1\n"
     code, _, err = typed(run, f"{line} -o ok")
     assert (code, "--no-wait knows no results" in err) == (2, True)

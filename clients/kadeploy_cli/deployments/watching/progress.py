@@ -123,10 +123,10 @@ class DeploymentProgress:
 
     def hear(self, time: Timestamp, now: float) -> None:
         """Takes note that it was this time for the deployer a moment ago."""
-        created, told = self.deployment.create_time.ToNanoseconds(), time.ToNanoseconds()
-        if not created or not told:
+        created, sent = self.deployment.create_time.ToNanoseconds(), time.ToNanoseconds()
+        if not created or not sent:
             return
-        offset = (told - created) / NANOSECONDS - now
+        offset = (sent - created) / NANOSECONDS - now
         # A message may have waited on its way, so it is later than the message says, and never earlier.
         self._offset = max(self._offset, offset) if self._offset_known else offset
         self._offset_known = True

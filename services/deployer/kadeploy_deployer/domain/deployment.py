@@ -63,8 +63,8 @@ class NodeDeployment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """One environment on one partition of many nodes.
+class NodeWork:
+    """Something that is done to many nodes: what deployments and operations have in common.
 
     `version` grows with every change, `fence` with every driver. It may wait for its nodes for `wait_seconds`, of which
     `waited_seconds` are over. `needs_right`: whether its owner must have the right on its targets until its end.
@@ -73,8 +73,6 @@ class Deployment:
     id: str
     state: DeploymentState
     owner: str
-    spec: DeploymentSpec
-    environment: EnvironmentSnapshot
     create_time: float
     start_time: float | None
     end_time: float | None
@@ -94,6 +92,14 @@ class Deployment:
     def finished(self) -> bool:
         """True when it never changes again."""
         return self.state in FINISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment(NodeWork):
+    """One environment on one partition of many nodes."""
+
+    spec: DeploymentSpec
+    environment: EnvironmentSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

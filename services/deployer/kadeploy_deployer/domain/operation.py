@@ -5,14 +5,12 @@ An operation has the four states of a deployment, of which DEPLOYING says that i
 
 from dataclasses import dataclass, replace
 
-from kadeploy_deployer.domain.deployment import Deployment, NodeDeployment, list_of
-from kadeploy_deployer.domain.lifecycle import FINISHED
+from kadeploy_deployer.domain.deployment import Deployment, NodeWork, list_of
 from kadeploy_deployer.domain.outcome import Failure
 from kadeploy_deployer.domain.snapshot import LISTED_NODES
 from kadeploy_deployer.domain.states import (
     BootMethod,
     BusyPolicy,
-    DeploymentState,
     FailureReason,
     OperationKind,
     PowerAction,
@@ -151,32 +149,10 @@ VERBS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """A reboot, a power change or a command on many nodes. Attributes as those of a deployment."""
+class Operation(NodeWork):
+    """A reboot, a power change or a command on many nodes."""
 
-    id: str
-    state: DeploymentState
-    owner: str
     spec: OperationSpec
-    create_time: float
-    start_time: float | None
-    end_time: float | None
-    description: str
-    version: int
-    driver: str
-    fence: int
-    cancel_requested: bool
-    cancel_reason: str
-    wait_seconds: float
-    waited_seconds: float
-    needs_right: bool
-    last_sequence: int
-    nodes: tuple[NodeDeployment, ...] = ()
-
-    @property
-    def finished(self) -> bool:
-        """True when it never changes again."""
-        return self.state in FINISHED
 
 
 AnyOperation = Deployment | Operation

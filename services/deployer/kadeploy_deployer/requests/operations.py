@@ -252,11 +252,11 @@ async def _cancel(operation_id: str, reason: str, parts: ControlParts) -> None:
 
 async def _follow(operation_id: str, tell: Tell, parts: ControlParts) -> None:
     """Tells what became of each node as it becomes known, until the operation has ended."""
-    told: set[str] = set()
+    reported: set[str] = set()
 
     def tell_once(node: str, reason: FailureReason | None, description: str) -> None:
-        if node not in told:
-            told.add(node)
+        if node not in reported:
+            reported.add(node)
             tell(node, error_of(node, reason, description))
 
     try:
