@@ -39,7 +39,6 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 .PHONY: test
 test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
 	lab/setup-host docs/examples/packages.txt
-	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not systemd" --numprocesses $(WORKERS) $(PYTEST_ARGS)
 	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
 

@@ -39,7 +39,11 @@ class DeploymentView:
         kind = response.WhichOneof("kind")
         if kind == "snapshot":
             return self._take_snapshot(response.snapshot)
-        if kind == "event" and response.event.sequence > self.sequence:
+        if kind != "event":
+            return NOTHING
+        # Progress is not stored: it carries the sequence of the stored event before it.
+        is_progress = response.event.WhichOneof("kind") == "step_progressed"
+        if response.event.sequence > self.sequence or (is_progress and response.event.sequence == self.sequence):
             return self._take_event(response.event)
         return NOTHING
 
@@ -75,10 +79,16 @@ class DeploymentView:
             self._steps_began[event.node] = event.time.ToNanoseconds()
             self.progress.pop(event.node, None)
         elif kind == "step_progressed":
-            self.progress[event.node] = (event.step_progressed.done, event.step_progressed.total)
+            self._take_progress(node, event.step_progressed)
         elif kind == "step_ended":
             self._end_step(node, event)
         return frozenset({event.node})
+
+    def _take_progress(self, node: deployment_pb2.NodeDeployment, progress: deployment_event_pb2.StepProgressed) -> None:
+        """Takes progress in, unless it comes after the end of its step."""
+        has_ended = any(ended.step == progress.step for ended in node.step_durations)
+        if node.state not in SETTLED and progress.step == node.step and not has_ended:
+            self.progress[node.node] = (progress.done, progress.total)
 
     def _change_state(self, event: deployment_event_pb2.DeploymentEvent) -> None:
         changed = event.deployment_state_changed

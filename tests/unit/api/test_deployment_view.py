@@ -28,7 +28,7 @@ def view_of(*nodes: str) -> DeploymentView:
 def test_a_step_has_its_progress_while_it_runs_and_its_duration_afterwards() -> None:
     view = view_of("node-1")
     view.apply(event(11, "node-1", step_started=deployment_event_pb2.StepStarted(step="format", attempt=1)))
-    view.apply(event(12, "node-1", step_progressed=deployment_event_pb2.StepProgressed(step="format", done=1, total=4)))
+    view.apply(event(11, "node-1", step_progressed=deployment_event_pb2.StepProgressed(step="format", done=1, total=4)))
     assert view.progress == {"node-1": (1, 4)}
     assert view.apply(
         event(15, "node-1", step_ended=deployment_event_pb2.StepEnded(step="format", succeeded=True))
@@ -36,6 +36,8 @@ def test_a_step_has_its_progress_while_it_runs_and_its_duration_afterwards() -> 
     node = view.node("node-1")
     assert node is not None
     assert [(one.step, one.duration.seconds) for one in node.step_durations] == [("format", 4)]
+    assert view.progress == {}
+    view.apply(event(15, "node-1", step_progressed=deployment_event_pb2.StepProgressed(step="format", done=4, total=4)))
     assert view.progress == {}
 
 
