@@ -11,8 +11,17 @@ from tests.bench.scale_reserve import mariadb, sqlite
 from tests.mariadb import running_server
 
 ROOT = Path(__file__).parents[2]
-SHAPES = {"one deployment of 4,000 nodes": (1, 4000), "200 deployments of 20 nodes at once": (200, 20)}
-LIMIT_SECONDS, LIMIT_MEBIBYTES = 60.0, 1024.0
+SHAPES = {
+    "one deployment of 4,000 nodes": (1, 4000),
+    "one deployment of 20,000 nodes": (1, 20_000),
+    "200 deployments of 20 nodes at once": (200, 20),
+}
+# The most seconds and MiB of memory that each of them may take.
+LIMITS = {
+    "one deployment of 4,000 nodes": (10.0, 300.0),
+    "one deployment of 20,000 nodes": (60.0, 1024.0),
+    "200 deployments of 20 nodes at once": (60.0, 1024.0),
+}
 LIMIT_RESERVE = {("sqlite", 1000): 50, ("sqlite", 10_000): 300, ("mariadb", 1000): 100, ("mariadb", 10_000): 1000}
 LIMIT_RIVALS = 250.0
 
@@ -48,17 +57,20 @@ def main() -> None:
 
 
 def _deployments(figures: dict[str, Any]) -> str:
-    rows = [
-        [
-            name,
-            f"{one['seconds']:.1f} s",
-            f"{one['processor_seconds']:.1f} s",
-            f"{one['peak_mebibytes']:.0f} MiB",
-            _verdict(one["seconds"] < LIMIT_SECONDS and one["peak_mebibytes"] < LIMIT_MEBIBYTES),
-        ]
-        for name, one in figures["deployments"].items()
-    ]
-    return table(["own code and fakes", "took", "processor", "peak memory", "< 60 s, < 1 GiB"], rows)
+    rows = []
+    for name, one in figures["deployments"].items():
+        seconds, mebibytes = LIMITS[name]
+        kept = one["seconds"] <= seconds and one["peak_mebibytes"] <= mebibytes
+        rows.append(
+            [
+                name,
+                f"{one['seconds']:.1f} s",
+                f"{one['processor_seconds']:.1f} s",
+                f"{one['peak_mebibytes']:.0f} MiB",
+                f"{seconds:g} s, {mebibytes:g} MiB: {_verdict(kept)}",
+            ]
+        )
+    return table(["own code and fakes", "took", "processor", "peak memory", "limit"], rows)
 
 
 def _reservations(figures: dict[str, Any]) -> str:

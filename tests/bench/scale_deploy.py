@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kadeploy_deployer.domain.states import DeploymentState
 from kadeploy_edge.garbage import settle
+from tests.fakes import snapshots
 from tests.fakes.deployment_world import make_database
 from tests.fakes.simulated_site import SimulatedSite
 
@@ -26,6 +27,8 @@ async def deploy(deployments: int, nodes: int) -> Mapping[str, float]:
         names = [f"node-{number}" for number in range(1, deployments * nodes + 1)]
         site = SimulatedSite(Path(directory), database, names, lease_seconds=LEASE_SECONDS)
         world = site.world
+        # Each deployment asks for the rights on its own nodes, whichever request was resolved last.
+        world.inventory.rights = {name: set(snapshots.a_node(name).disk_words) for name in names}
         began, used = time.perf_counter(), time.process_time()
         created = []
         for number in range(deployments):
