@@ -20,7 +20,7 @@ from pathlib import Path
 from shlex import quote
 
 PREFIX = "kadeploy-test-slurm-"
-PROGRAMS = ("munged", "slurmctld", "slurmd", "setpriv", "sbatch", "salloc", "scancel", "sinfo", "squeue")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "setpriv", "sbatch", "salloc", "scancel", "scontrol", "sinfo", "squeue")
 SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 NODES = ("node-1", "node-2")
 SCRIPTS = ("prolog", "epilog")

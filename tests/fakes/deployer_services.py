@@ -279,6 +279,15 @@ class DeployerServices(
         self.requests.append(request)
         return self.diagnosis
 
+    def DeclarePartitions(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        answer = deployer_service_pb2.DeclarePartitionsResponse()
+        for name in expand(request.nodes):
+            one = answer.nodes.add(node=name, device=request.device or "vda", partition=request.partition or 3)
+            if name in self.busy:
+                one.reason, one.description = deployment_pb2.FAILURE_REASON_BUSY, f"{name} is held by deployment D-0"
+        return answer
+
     def ListPartitionStates(self, request: Any, context: Any) -> Any:
         wanted = set(expand(request.nodes)) if request.nodes else set()
         rows = [row for row in self.partitions if not wanted or row.node in wanted]

@@ -84,7 +84,9 @@ class DeploymentView:
             self._end_step(node, event)
         return frozenset({event.node})
 
-    def _take_progress(self, node: deployment_pb2.NodeDeployment, progress: deployment_event_pb2.StepProgressed) -> None:
+    def _take_progress(
+        self, node: deployment_pb2.NodeDeployment, progress: deployment_event_pb2.StepProgressed
+    ) -> None:
         """Takes progress in, unless it comes after the end of its step."""
         has_ended = any(ended.step == progress.step for ended in node.step_durations)
         if node.state not in SETTLED and progress.step == node.step and not has_ended:

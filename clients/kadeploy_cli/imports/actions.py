@@ -6,11 +6,13 @@ from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from kadeploy.deployer.v1 import deployer_service_pb2
 from kadeploy.inventory.v1 import cluster_pb2, inventory_service_pb2
 from kadeploy_cli.connection.session import Session
 from kadeploy_cli.descriptions.described_nodes import DescribedNodes, Position
-from kadeploy_cli.imports.plan import ImportPlan
+from kadeploy_cli.imports.plan import ImportPlan, InstalledSystem
 from kadeploy_cli.nodes import actions as nodes
+from kadeploy_cli.nodes import declaring
 from kadeploy_cli.rights import actions as rights
 from kadeploy_cli.terminal import output
 from kadeploy_cli.terminal.exit_codes import ExitCode
@@ -18,6 +20,7 @@ from kadeploy_cli.terminal.failures import Failure
 from kadeploy_cli.terminal.plain import plain
 from kadeploy_nodeset import fold
 
+MOST_SENTENCES = 5
 EXISTS, MISSING = ExitCode.REFUSED, ExitCode.NOT_FOUND
 
 
@@ -37,6 +40,7 @@ def show(session: Session, plan: ImportPlan) -> ExitCode:
                 ", ".join(f"{each.name} {each.version}" for each in plan.environments),
             ),
             ("rights", str(len(plan.rights)), ""),
+            ("installed", str(len(plan.installed)), "partitions that are declared to hold what is installed there"),
         ],
     )
     for name, profile in plan.clusters.items():
@@ -66,6 +70,11 @@ def carry_out(session: Session, plan: ImportPlan) -> ExitCode:
             f"right of {user}",
             lambda user=user, partition=partition, of_nodes=of_nodes: _grant(session, user, partition, of_nodes),  # type: ignore[misc]
         )
+    for system, names in _systems(plan).items():
+        failed += _tried(
+            f"{system.environment} version {system.version} on {fold(names)}",
+            lambda system=system, names=names: _declare(session, system, names),  # type: ignore[misc]
+        )
     output.say("everything is imported" if not failed else f"{failed} could not be imported: see above")
     return ExitCode.OK if not failed else ExitCode.PARTIAL
 
@@ -84,6 +93,7 @@ def _data(plan: ImportPlan) -> dict[str, Any]:
         "nodes": [plain(node) for node in plan.nodes.values()],
         "environments": [plain(each) for each in plan.environments],
         "rights": [right._asdict() for right in plan.rights],
+        "installed": [system._asdict() for system in plan.installed],
         "notices": plan.notices,
     }
 
@@ -126,6 +136,29 @@ def _grouped(plan: ImportPlan) -> dict[tuple[str, str], list[str]]:
     for right in plan.rights:
         grouped[right.user, right.partition].append(right.node)
     return grouped
+
+
+def _systems(plan: ImportPlan) -> dict[InstalledSystem, list[str]]:
+    """Returns the nodes with the same environment on the same partition; only of environments that are imported."""
+    imported = {(each.name, each.version, each.owner) for each in plan.environments}
+    grouped: dict[InstalledSystem, list[str]] = defaultdict(list)
+    for one in plan.installed:
+        if (one.environment, one.version, one.owner) in imported and one.node in plan.nodes:
+            grouped[one._replace(node="")].append(one.node)
+    return grouped
+
+
+def _declare(session: Session, system: InstalledSystem, names: list[str]) -> None:
+    request = deployer_service_pb2.DeclarePartitionsRequest(
+        environment_name=system.environment,
+        environment_version=system.version,
+        environment_owner=system.owner,
+        device=system.device,
+        partition=system.partition,
+    )
+    refused = [each for each in declaring.send(session, request, names, {}) if each.failure is not None]
+    if refused:
+        raise Failure("; ".join(each.sentence for each in refused[:MOST_SENTENCES]), exit_code=ExitCode.REFUSED)
 
 
 def _grant(session: Session, user: str, partition: str, of_nodes: list[str]) -> None:

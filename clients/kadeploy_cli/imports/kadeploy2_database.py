@@ -8,7 +8,7 @@ from kadeploy.inventory.v1 import environment_pb2, node_pb2
 from kadeploy_cli.descriptions import disk_layout, environment_file, nodes_file
 from kadeploy_cli.descriptions.settings_file import Setting
 from kadeploy_cli.environments import image_files
-from kadeploy_cli.imports.plan import GrantedRight, ImportPlan
+from kadeploy_cli.imports.plan import GrantedRight, ImportPlan, InstalledSystem
 from kadeploy_cli.imports.sql_dump import Row, read_tables
 
 TABLES = ("node", "disk", "partition", "deployed", "environment", "rights", "deployment")
@@ -34,9 +34,11 @@ Layout = tuple[str, str, tuple[tuple[int, str, str], ...]]
 def add(found: ImportPlan, dumps: Sequence[Path], *, clusters: Mapping[str, str], deploy_user: str) -> None:
     """Adds what dumps of the databases have. `clusters`: by node; `deploy_user`: whose environments all may use."""
     tables = read_tables(dumps, TABLES)
-    names = {_text(row, "id"): _text(row, "name") for row in tables.get("environment", ())}
+    rows = tables.get("environment", ())
+    names = {_text(row, "id"): _text(row, "name") for row in rows}
     _add_environments(found, tables.get("environment", ()), deploy_user)
     _add_nodes(found, tables, names, clusters)
+    _add_installed(found, tables)
     for row in tables.get("rights", ()):
         user, node, partition = (_text(row, column) for column in ("user", "node", "part"))
         found.rights.append(GrantedRight(user, node, partition.removeprefix("/dev/") or "*"))
@@ -144,6 +146,34 @@ def _partition_rows(
         else:
             found.notice(f"deployed: node {node}", f"names the partition {partition}, which has no number")
     return tuple(sorted(rows))
+
+
+def _add_installed(found: ImportPlan, tables: Mapping[str, Sequence[Row]]) -> None:
+    """Notes what was installed last on each partition, by version 2 or by somebody else (its deployment 0)."""
+    by_id = {
+        kind: {_text(row, "id"): row for row in tables.get(kind, ())}
+        for kind in ("node", "disk", "partition", "environment")
+    }
+    latest: dict[tuple[str, ...], Row] = {}
+    for row in tables.get("deployed", ()):
+        key = tuple(_text(row, column) for column in ("nodeid", "diskid", "partid"))
+        if key not in latest or _whole(_text(latest[key], "deployid")) <= _whole(_text(row, "deployid")):
+            latest[key] = row
+    for (node, disk, partition), row in latest.items():
+        environment = by_id["environment"].get(_text(row, "envid"), {})
+        name, number = _text(environment, "name"), _text(by_id["partition"].get(partition, {}), "pnumber")
+        if _text(row, "state") != "deployed" or name in {"", *RESERVED} or not _whole(number):
+            continue
+        found.installed.append(
+            InstalledSystem(
+                environment=name,
+                version=_whole(_text(environment, "version")),
+                owner=_text(environment, "user"),
+                device=_text(by_id["disk"].get(disk, {}), "device").removeprefix("/dev/"),
+                partition=_whole(number),
+                node=_text(by_id["node"].get(node, {}), "name").lower(),
+            )
+        )
 
 
 def _disk(layout: Layout) -> node_pb2.Disk:

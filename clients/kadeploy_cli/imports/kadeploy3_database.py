@@ -1,4 +1,4 @@
-"""The database of Kadeploy 3: environments and rights. What runs on the nodes, and the log, are left behind."""
+"""The database of Kadeploy 3: environments, rights, and what runs on the nodes. The log is left behind."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from kadeploy.inventory.v1 import environment_pb2
 from kadeploy_cli.descriptions import environment_yaml
 from kadeploy_cli.descriptions.environment_yaml import Files
 from kadeploy_cli.environments import image_files
-from kadeploy_cli.imports.plan import GrantedRight, ImportPlan
+from kadeploy_cli.imports.plan import GrantedRight, ImportPlan, InstalledSystem
 from kadeploy_cli.imports.sql_dump import Row, read_tables
 from kadeploy_cli.terminal.failures import UsageFailure
 
@@ -26,6 +26,8 @@ KINDS = {
     "ddzst": ("dd", "zstd"),
 }
 COMPRESSIONS = {"tgz": "gzip", "tbz2": "bzip2", "txz": "xz", "tzst": "zstd"}
+INSTALLED = ("deployed", "recorded_env")
+"""States of a node that runs what was deployed on it."""
 PARTS_OF_IMAGE, PARTS_OF_ARCHIVE = 2, 4
 
 
@@ -40,8 +42,34 @@ def add(found: ImportPlan, dumps: Sequence[Path]) -> None:
     for row in tables.get("rights", ()):
         user, node, partition = (row.get(column) or "" for column in ("user", "node", "part"))
         found.rights.append(GrantedRight(user, node, partition.removeprefix("/dev/") or "*"))
-    if count := len(tables.get("nodes", ())):
-        found.notice("nodes", f"the states of {count} nodes are left out: what runs there is not ours")
+    _add_installed(found, tables.get("nodes", ()), tables.get("environments", ()))
+
+
+def _add_installed(found: ImportPlan, nodes: Sequence[Row], environments: Sequence[Row]) -> None:
+    """Notes what was deployed last on each node, where version 3 says it: it knows one environment a node."""
+    by_id = {row.get("id"): row for row in environments}
+    for row in nodes:
+        name, state = (row.get("hostname") or "").lower(), row.get("state") or ""
+        environment = by_id.get(row.get("env_id"))
+        if environment is None or state not in INSTALLED:
+            found.notice(
+                f"node {name}", f"its state {state!r} is left out: it names no recorded environment that is whole"
+            )
+            continue
+        found.installed.append(
+            InstalledSystem(
+                environment=environment.get("name") or "",
+                version=_number(environment.get("version") or "1", 10),
+                owner=environment.get("user") or "",
+                device="",
+                partition=0,
+                node=name,
+            )
+        )
+    if found.installed:
+        found.notice(
+            "nodes", "does not say on which partition a system is: it is taken to be the cluster's default one"
+        )
 
 
 def _environment(found: ImportPlan, row: Row, where: str) -> environment_pb2.Environment:

@@ -18,6 +18,17 @@ class GrantedRight(NamedTuple):
     partition: str
 
 
+class InstalledSystem(NamedTuple):
+    """What the old site installed on a partition. `device` empty and `partition` 0: the cluster's default."""
+
+    environment: str
+    version: int
+    owner: str
+    device: str
+    partition: int
+    node: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Profile:
     """A cluster's profile, and the fields of it that are said."""
@@ -38,6 +49,7 @@ class ImportPlan:
     nodes: dict[str, node_pb2.Node] = field(default_factory=dict)
     environments: list[environment_pb2.Environment] = field(default_factory=list)
     rights: list[GrantedRight] = field(default_factory=list)
+    installed: list[InstalledSystem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
     def cluster(self, name: str) -> Profile:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kadeploy.deployer.v1 import deployer_service_pb2, deployment_event_pb2, deployment_pb2
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_edge.channel import open_channel
 from kadeploy_edge.server import ServerSettings
@@ -17,7 +18,7 @@ from tests.fakes.threaded_server import start_in_thread
 from tests.slurm import write_script
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples" / "batch"
-COMMANDS = ("ka", "kaadduser", "kadeluser", "karights")
+COMMANDS = ("ka", "kaadduser", "kadeluser", "karights", "kareboot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,21 @@ class Scheduler:
     settings: Path
     variables: Mapping[str, str]
     deployer: DeployerServices
+
+    def begin_deployment(self, owner: str) -> None:
+        """Lets a deployment D-1 of a user run until it is cancelled."""
+        deploying, error = deployment_pb2.DEPLOYMENT_STATE_DEPLOYING, deployment_pb2.DEPLOYMENT_STATE_ERROR
+        self.deployer.deployments["D-1"] = deployment_pb2.Deployment(id="D-1", owner=owner, state=deploying)
+        ended = deployment_event_pb2.DeploymentStateChanged(state=error)
+        event = deployment_event_pb2.DeploymentEvent(sequence=1, deployment_state_changed=ended)
+        self.deployer.events["D-1"] = [event]
+        self.deployer.hold.clear()
+
+    def rebooted_into(self) -> list[tuple[str, str, int]]:
+        """Returns the nodes of each reboot, and the partition that they were rebooted into."""
+        asked = self.deployer.control.requests
+        found = [each for each in asked if isinstance(each, deployer_service_pb2.RebootNodesRequest)]
+        return [(each.nodes, each.partition.device, each.partition.partition) for each in found]
 
     def run(self, script: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -56,7 +72,13 @@ def serving_scheduler(client_settings: str, directory: Path, deployer_socket: Pa
         code = f"from kadeploy_cli.__main__ import {name}; {name}()"
         write_script(programs / name, f"exec {sys.executable} -c '{code}' \"$@\"")
     path = f"{programs}:/usr/bin:/bin"
-    variables = {"PATH": path, "KADEPLOY_PATH": path, "KADEPLOY_CONFIG": str(settings), "KADEPLOY_PARTITIONS": "sda3"}
+    variables = {
+        "PATH": path,
+        "KADEPLOY_PATH": path,
+        "KADEPLOY_CONFIG": str(settings),
+        "KADEPLOY_PARTITIONS": "sda3",
+        "KADEPLOY_REFERENCE_SECONDS": "30",
+    }
     passed_on = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     yield Scheduler(directory=directory, settings=settings, variables=variables | passed_on, deployer=deployer)
     server.stop()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy.deployer.v1 import deployment_pb2
 from kadeploy_cli.rights.classic_commands import kaadduser, karights
 from tests.integration.cli_inventory.batch import EXAMPLES, Scheduler, allowed
 from tests.integration.cli_inventory.conftest import Run, Site
@@ -46,15 +45,26 @@ def test_an_oar_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler:
     assert began.returncode == 0, began.stderr
     assert allowed(site.address, "bob") == ["node-2", "node-3"]
     assert 7000 < seconds_left(run, "bob") < 7600
-    scheduler.deployer.deployments["D-1"] = deployment_pb2.Deployment(
-        id="D-1", owner="bob", state=deployment_pb2.DEPLOYMENT_STATE_DEPLOYING
-    )
+    scheduler.begin_deployment("bob")
     ended = scheduler.run("oar-epilogue", *job)
     assert ended.returncode == 0, ended.stderr
     assert allowed(site.address, "bob") == []
     listing, cancelling = scheduler.deployer.requests
     assert (listing.filter.owner, listing.filter.nodes) == ("bob", "node-[2-3]")
     assert (cancelling.id, cancelling.reason) == ("D-1", "job 42 has ended")
+    # What bob deployed does not run on.
+    assert scheduler.rebooted_into() == [("node-[2-3]", "sda", 2)]
+
+
+def test_an_oar_epilogue_fails_where_a_node_does_not_come_back(scheduler: Scheduler) -> None:
+    scheduler.deployer.control.busy = {"node-3"}
+    job = oar_job(scheduler, "node-2", "node-3")
+    ended = scheduler.run("oar-epilogue", *job)
+    assert (ended.returncode, "node-3 did not come back to sda2" in ended.stderr) == (1, True)
+    # The one that is back is not rebooted again.
+    assert scheduler.rebooted_into() == [("node-[2-3]", "sda", 2), ("node-3", "sda", 2)]
+    left = scheduler.run("oar-epilogue", *job, KADEPLOY_REFERENCE="none")
+    assert (left.returncode, len(scheduler.rebooted_into())) == (0, 2)
 
 
 @pytest.mark.parametrize("kind", ["cosystem", "", "besteffort, nodeploy"])
@@ -76,6 +86,15 @@ def test_an_oar_job_without_a_walltime_does_not_start(site: Site, scheduler: Sch
     assert allowed(site.address, "bob") == []
 
 
+def slurm_control(scheduler: Scheduler, reasons: str) -> Path:
+    """Lets sinfo say why nodes are drained; returns the file in which each call of scontrol is a line."""
+    calls = scheduler.directory / "scontrol.calls"
+    write_script(scheduler.directory / "bin/scontrol", f'echo "$*" >>{calls}')
+    (scheduler.directory / "reasons").write_text(reasons)
+    write_script(scheduler.directory / "bin/sinfo", f"exec cat {scheduler.directory}/reasons")
+    return calls
+
+
 def test_a_slurm_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler: Scheduler) -> None:
     assert run(kaadduser, ["-l", "eve", "-m", "*", "-p", "sda3"]).exit_code == 0
     job = {
@@ -89,8 +108,13 @@ def test_a_slurm_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler
     assert began.returncode == 0, began.stderr
     assert allowed(site.address, "bob") == ["node-1", "node-2", "node-4"]
     assert 3700 < seconds_left(run, "bob") < 4000
+    control = slurm_control(scheduler, "node-1|kadeploy: on the way back to the site's system\nnode-2|disk broken\n")
     assert scheduler.run("slurm-epilog", **job).returncode == 0
     assert allowed(site.address, "bob") == []
+    assert scheduler.rebooted_into() == [("node-[1-2,4]", "sda", 2)]
+    drained = "update NodeName=node-[1-2,4] State=DRAIN Reason=kadeploy: on the way back to the site's system"
+    # The node with another reason was drained by somebody else.
+    assert control.read_text().splitlines() == [drained, "update NodeName=node-1 State=RESUME"]
     assert len(allowed(site.address, "eve")) == 4
 
 

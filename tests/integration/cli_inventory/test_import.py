@@ -1,13 +1,19 @@
 """`ka import` on a real inventory: a dry run changes nothing, an import may be repeated."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kadeploy_cli.connection.settings import VARIABLE
 from kadeploy_cli.ka import ka
 from kadeploy_cli.rights.classic_commands import karights
-from tests.integration.cli_inventory.conftest import Run
+from kadeploy_edge.server import ServerSettings
+from tests.fakes import deployer_services
+from tests.fakes.deployer_services import DeployerServices
+from tests.fakes.threaded_server import start_in_thread
+from tests.integration.cli_inventory.conftest import Run, Site
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +42,27 @@ def old(tmp_path: Path) -> list[str]:
     return ["import", "kadeploy2", "--configuration", str(tmp_path), "--dump", str(tmp_path / "dump.sql")]
 
 
+@pytest.fixture(autouse=True)
+def deployer(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeployerServices]:
+    """A deployer, in the settings of whoever imports."""
+    made = DeployerServices()
+    address = f"unix:{site.directory}/d"
+    server, _ = start_in_thread(
+        made.register,
+        ServerSettings(
+            service="deployer",
+            address=address,
+            service_names=deployer_services.SERVICES,
+            administrators=frozenset({"root"}),
+        ),
+    )
+    settings = site.directory / "importer.toml"
+    settings.write_text(f'{site.client_file("root").read_text()}[deployer]\naddress = "{address}"\n')
+    monkeypatch.setenv(VARIABLE, str(settings))
+    yield made
+    server.stop()
+
+
 def test_a_dry_run_says_all_and_changes_nothing(run: Run, old: list[str]) -> None:
     shown = run(ka, [*old, "--dry-run"])
     assert shown.exit_code == 0, shown.stderr
@@ -50,7 +77,9 @@ def test_a_dry_run_says_all_and_changes_nothing(run: Run, old: list[str]) -> Non
     assert run(ka, ["cluster", "list", "-o", "name"]).stdout == "default\n"
 
 
-def test_an_import_makes_what_the_dry_run_says_and_may_be_repeated(run: Run, old: list[str]) -> None:
+def test_an_import_makes_what_the_dry_run_says_and_may_be_repeated(
+    run: Run, old: list[str], deployer: DeployerServices
+) -> None:
     for _ in range(2):
         made = run(ka, old)
         assert (made.exit_code, "everything is imported" in made.stderr) == (0, True), made.stderr
@@ -64,6 +93,13 @@ def test_an_import_makes_what_the_dry_run_says_and_may_be_repeated(run: Run, old
         assert default["first_check_timeout"] == 123
         (debian,) = json.loads(run(ka, ["environment", "list", "-o", "json"]).stdout)
         assert (debian["name"], debian["owner"], debian["visibility"]) == ("debian", "deploy", "public")
+        declared = [each for each in deployer.requests if each.DESCRIPTOR.name == "DeclarePartitionsRequest"]
+        # Version 2's last deployment on the partition; what is only swap is no system.
+        (request,) = declared
+        named = (request.environment_name, request.environment_version, request.environment_owner)
+        assert (request.nodes, request.device, request.partition) == ("node-[1-2]", "sda", 3)
+        assert named == ("debian", 2, "deploy")
+        deployer.requests.clear()
         rights = sorted(run(karights, ["-l", "--output", "name"]).stdout.split())
         assert rights == ["alice:node-1:sda3", "alice:node-2:sda3", "bob:*:*"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from kadeploy.deployer.v1 import deployment_pb2
 from tests.integration.cli_inventory.batch import EXAMPLES, Scheduler, allowed
 from tests.integration.cli_inventory.conftest import Site
 from tests.slurm import Slurm, running_slurm, write_script
@@ -99,15 +98,33 @@ def test_a_job_has_the_right_from_its_first_line_to_its_end(site: Site, jobs: Jo
 def test_a_job_that_is_killed_loses_the_right_and_its_deployments(site: Site, jobs: Jobs, scheduler: Scheduler) -> None:
     job = jobs.submit("a")
     assert jobs.rights("a")
-    scheduler.deployer.deployments["D-1"] = deployment_pb2.Deployment(
-        id="D-1", owner=jobs.slurm.user, state=deployment_pb2.DEPLOYMENT_STATE_DEPLOYING
-    )
+    scheduler.begin_deployment(jobs.slurm.user)
     assert jobs.slurm.run("scancel", job).returncode == 0
     jobs.wait_for(f"epilog {job} 0")
     assert allowed(site.address, jobs.slurm.user) == []
     listing, cancelling = scheduler.deployer.requests
     assert (listing.filter.owner, listing.filter.nodes) == (jobs.slurm.user, "node-[1-2]")
     assert (cancelling.id, cancelling.reason) == ("D-1", f"job {job} has ended")
+    assert scheduler.rebooted_into() == [("node-[1-2]", "sda", 2)]
+    jobs.slurm.wait_for("both nodes being free again", lambda: states(jobs) == {"node-1": "idle", "node-2": "idle"})
+
+
+def test_a_node_that_does_not_come_back_is_given_to_nobody(jobs: Jobs, scheduler: Scheduler) -> None:
+    scheduler.deployer.control.busy = {"node-2"}
+    jobs.let_go("a")
+    job = jobs.submit("a")
+    jobs.wait_for(f"epilog {job} 1")
+    jobs.slurm.wait_for("node-1 being free again", lambda: states(jobs)["node-1"] == "idle")
+    assert states(jobs)["node-2"] == "drained"
+    reason = jobs.slurm.run("sinfo", "--noheader", "--Node", "--nodes=node-2", "--format=%100E").stdout
+    assert reason.strip() == "kadeploy: on the way back to the site's system"
+    assert jobs.slurm.run("scontrol", "update", "NodeName=node-2", "State=RESUME").returncode == 0
+
+
+def states(jobs: Jobs) -> dict[str, str]:
+    """Returns the state of each node as Slurm says it."""
+    rows = jobs.slurm.run("sinfo", "--noheader", "--Node", "--format=%N %T").stdout.splitlines()
+    return dict(row.split() for row in rows)
 
 
 def test_the_next_job_of_the_user_on_the_nodes_keeps_its_own_right(site: Site, jobs: Jobs, tmp_path: Path) -> None:

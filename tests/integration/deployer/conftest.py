@@ -37,6 +37,7 @@ class Site:
     boot: FakeBoot
     deployments: Callable[[str], "deployer_service_pb2_grpc.DeploymentServiceAsyncStub"]
     states: "deployer_service_pb2_grpc.ClusterStateServiceAsyncStub"
+    administrator: "deployer_service_pb2_grpc.ClusterStateServiceAsyncStub"
     control: Callable[[str], "deployer_service_pb2_grpc.NodeControlServiceAsyncStub"]
     uploads: Callable[[str], "deployer_service_pb2_grpc.ImageUploadServiceAsyncStub"]
     images: FakeImageStore
@@ -85,6 +86,7 @@ async def site(tmp_path: Path, console: Console) -> AsyncIterator[Site]:
             boot=boot,
             deployments=lambda name: deployer_service_pb2_grpc.DeploymentServiceStub(channels[f"user:{name}"]),
             states=deployer_service_pb2_grpc.ClusterStateServiceStub(channels["user:alice"]),
+            administrator=deployer_service_pb2_grpc.ClusterStateServiceStub(channels["user:root"]),
             control=lambda name: deployer_service_pb2_grpc.NodeControlServiceStub(channels[f"user:{name}"]),
             uploads=lambda name: deployer_service_pb2_grpc.ImageUploadServiceStub(channels[f"user:{name}"]),
             images=images,

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from kadeploy.deployer.v1 import deployer_service_pb2, deployment_pb2
 from kadeploy_deployer.adapters.console_commands import CommandConsole
 from kadeploy_deployer.domain.snapshot import CommandSnapshot, NodeSnapshot
 from kadeploy_deployer.domain.states import PartitionState
-from kadeploy_deployer.ports import Console, NodeUnreachable
+from kadeploy_deployer.ports import Console, NodeUnreachable, ResolvedNode
 from kadeploy_edge.log_lines import LineFormatter
 from kadeploy_edge.status import from_rpc_error, from_status
 from tests.fakes.scripted_step import ScriptedStep
@@ -135,6 +136,59 @@ async def test_a_partition_is_prepared_from_what_the_deployment_left_there(site:
         nodes="node1", environment=deployer_service_pb2.EnvironmentReboot(name="debian"), prepare_only=True
     )
     assert await results(site.control("bob").RebootNodes(by_environment)) == {"node1": ""}
+
+
+async def test_a_partition_is_declared_by_administrators_and_boots_then(site: Site) -> None:
+    request = deployer_service_pb2.DeclarePartitionsRequest(nodes="node[1-2,9]", environment_name="debian")
+    request.host_keys.add(node="node1", keys=["ssh-ed25519 AAAA"])
+    with pytest.raises(grpc.RpcError) as caught:
+        await site.states.DeclarePartitions(request)
+    assert from_rpc_error(caught.value).reason == "CALLER_NOT_ALLOWED"
+    known = site.inventory.resolution
+    unknown_node = ResolvedNode(name="node9", snapshot=None, allowed=False)
+    site.inventory.resolution = replace(known, nodes=(*known.nodes, unknown_node))
+    answer = await site.administrator.DeclarePartitions(request)
+    site.inventory.resolution = known
+    unknown = deployment_pb2.FAILURE_REASON_UNKNOWN_NODE
+    assert [(one.node, one.device, one.partition, one.reason) for one in answer.nodes] == [
+        ("node1", "vda", 3, 0),
+        ("node2", "vda", 3, 0),
+        ("node9", "", 0, unknown),
+    ]
+    rows = (await site.states.ListPartitionStates(deployer_service_pb2.ListPartitionStatesRequest())).partitions
+    assert [(row.node, row.declared, row.deployment_id, row.owner, row.environment.name) for row in rows] == [
+        ("node1", True, "", "root", "debian"),
+        ("node2", True, "", "root", "debian"),
+    ]
+    target = deployer_service_pb2.PartitionReboot(device="vda", partition=3)
+    reboot = deployer_service_pb2.RebootNodesRequest(nodes="node[1-2]", partition=target, prepare_only=True)
+    assert await results(site.control("alice").RebootNodes(reboot)) == {"node1": "", "node2": ""}
+    empty = deployer_service_pb2.DeclarePartitionsRequest(nodes="node[1-2]", empty=True)
+    assert [one.reason for one in (await site.administrator.DeclarePartitions(empty)).nodes] == [0, 0]
+    assert (await refusal(site.control("alice").RebootNodes(reboot)))[1] == "NOTHING_DEPLOYED_THERE"
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("environment_name", {}),
+        ("empty", {"environment_name": "debian", "empty": True}),
+        ("boot_method", {"environment_name": "debian", "boot_method": deployment_pb2.BOOT_METHOD_KEXEC}),
+        ("kernel_arguments", {"environment_name": "debian", "kernel_arguments": "a\nb"}),
+        ("device", {"environment_name": "debian", "device": "/dev/vda"}),
+        ("device", {"environment_name": "debian", "partition": -1}),
+        ("environment_version", {"environment_name": "debian", "environment_version": 0}),
+        ("host_keys", {"environment_name": "debian", "host_keys": [{"node": "node1", "keys": ["command=x"]}]}),
+    ],
+)
+async def test_a_declaration_that_makes_no_sense_names_its_field(
+    site: Site, field: str, values: dict[str, Any]
+) -> None:
+    request = deployer_service_pb2.DeclarePartitionsRequest(nodes="node1", **values)
+    with pytest.raises(grpc.RpcError) as caught:
+        await site.administrator.DeclarePartitions(request)
+    error = from_rpc_error(caught.value)
+    assert (error.reason, [each.field for each in error.violations]) == ("INVALID_CONTROL", [field])
 
 
 async def test_a_node_in_a_running_deployment_is_refused_and_free_afterwards(site: Site) -> None:

@@ -64,6 +64,10 @@ class OperationKind(StrEnum):
     COMMAND = "command"
 
 
+DECLARATION: Final = "declaration"
+"""The kind of a row that says what partitions hold: nothing is done to nodes for it."""
+
+
 class PowerAction(StrEnum):
     """What can be done to the power of a node."""
 

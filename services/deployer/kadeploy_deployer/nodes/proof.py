@@ -28,6 +28,8 @@ class Awaited:
         left: the boot id of what ran before the reboot, which cannot be it; empty: nobody knows.
         token: stands on its kernel's command line; empty: none does.
         marker: what its marker file says at least, and then its root is the target partition; empty: it has none.
+        on_target: without a marker, too, its root is the target partition.
+        any_key: a system whose key nobody knows is asked, and believed if it says all else that is awaited.
         booted_by: who gave the token, in sentences: "this deployment".
         written_by: who wrote the marker, in sentences: "deployment 20261122-abc".
     """
@@ -38,6 +40,8 @@ class Awaited:
     left: str = ""
     token: str = ""
     marker: Mapping[str, str] = field(default_factory=dict)
+    on_target: bool = False
+    any_key: bool = False
     booted_by: str = "this deployment"
     written_by: str = "this deployment"
 
@@ -67,9 +71,11 @@ async def _look_by_secret(context: ProbeContext, node: str, awaited: Awaited, *,
     """Looks at whoever answers with a key that nobody knows, and returns it if it proves all that is awaited.
 
     A system may make its host keys at its first boot. Only it has the marker's secret, which is on its disk alone; a
-    machine that poses as it learns nothing from what it is asked.
+    machine that poses as it learns nothing from what it is asked. A system that was declared without host keys has no
+    such secret: the token of its boot and its root have to do.
     """
-    if not awaited.secret or not awaited.marker:
+    by_secret = bool(awaited.secret and awaited.marker)
+    if not by_secret and not awaited.any_key:
         return None
     machine = context.nodes[node]
     device = machine.partition_device(machine.partition).removeprefix("/dev/")
@@ -79,7 +85,9 @@ async def _look_by_secret(context: ProbeContext, node: str, awaited: Awaited, *,
     except ShellError:
         return None
     running = parse(said.result.stdout, device)
-    if not running.boot_id or not hmac.compare_digest(running.marker.get(PROOF, ""), awaited.secret):
+    if not running.boot_id:
+        return None
+    if by_secret and not hmac.compare_digest(running.marker.get(PROOF, ""), awaited.secret):
         return None
     if problem := _difference(context, node, awaited, running):
         return _instead(awaited, running, problem)
@@ -122,7 +130,7 @@ def _difference(context: ProbeContext, node: str, awaited: Awaited, running: Run
         return f"{name_of(running)}, not booted by {awaited.booted_by}"
     if awaited.left and running.boot_id == awaited.left:
         return name_of(running)
-    if not awaited.marker:
+    if not awaited.marker and not awaited.on_target:
         return ""
     if not running.root_is_device:
         return f"the kernel runs from {running.root_source} and not from {target}"

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from kadeploy_deployer.domain.declaration import is_declaration
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedSystem:
-    """The system that a deployment left on a partition and that nothing has overwritten since."""
+    """A system on a partition: deployed there, or declared, and not overwritten since."""
 
     node: str
     device: str
@@ -18,6 +19,11 @@ class DeployedSystem:
     environment: EnvironmentSnapshot
     spec: DeploymentSpec
     facts: NodeFacts
+
+    @property
+    def declared(self) -> bool:
+        """Whether something else installed it: then it has no marker, and its host keys may be unknown."""
+        return is_declaration(self.deployment_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

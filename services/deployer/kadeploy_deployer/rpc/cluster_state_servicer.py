@@ -10,11 +10,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from typing_extensions import override
 
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
+from kadeploy_deployer.domain.declaration import is_declaration
 from kadeploy_deployer.domain.errors import InvalidInterval
 from kadeploy_deployer.ports.store_values import Interval, PartitionStatus
+from kadeploy_deployer.requests.declaration import declare_partitions
 from kadeploy_deployer.requests.diagnosis import diagnose_node
 from kadeploy_deployer.requests.expansion import expand_aside
 from kadeploy_deployer.rpc.callers import Callers
+from kadeploy_deployer.rpc.declaration_messages import declaration_message, read_declaration
 from kadeploy_deployer.rpc.deployment_messages import (
     duration,
     environment_message,
@@ -53,6 +56,19 @@ class ClusterStateServicer(deployer_service_pb2_grpc.ClusterStateServiceServicer
             last = rows[len(page) - 1]
             response.next_page_token = page_token.encode((last.node, last.device, last.partition), binding=binding)
         return response
+
+    @override
+    async def DeclarePartitions(
+        self, request: deployer_service_pb2.DeclarePartitionsRequest, context: Context
+    ) -> deployer_service_pb2.DeclarePartitionsResponse:
+        done = await declare_partitions(
+            read_declaration(request),
+            actor=self._callers.actor(),
+            inventory=self._parts.inventory,
+            store=self._store,
+            clock=self._parts.clock,
+        )
+        return deployer_service_pb2.DeclarePartitionsResponse(nodes=map(declaration_message, done))
 
     @override
     async def ListNodeStates(
@@ -164,7 +180,8 @@ def _partition(row: PartitionStatus) -> deployer_service_pb2.PartitionStatus:
         partition=row.partition,
         state=partition_state(row.state),
         environment=environment_message(row.environment),
-        deployment_id=row.deployment_id,
+        deployment_id="" if is_declaration(row.deployment_id) else row.deployment_id,
+        declared=is_declaration(row.deployment_id),
         owner=row.owner,
         reason=failure_reason(row.reason),
         description=row.description,

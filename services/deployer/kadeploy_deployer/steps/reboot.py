@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
+from kadeploy_deployer.domain.boot_choice import is_opaque
 from kadeploy_deployer.domain.facts import NodeFacts
 from kadeploy_deployer.domain.operation import DeploymentKernel, PresentEntry
 from kadeploy_deployer.domain.outcome import StepFailed
@@ -17,7 +18,7 @@ from kadeploy_deployer.domain.states import FailureReason, OperationNodeState
 from kadeploy_deployer.nodes.ladder import Observation, Rung, all_rungs, climb_ladder, reboot_over_ssh, try_look
 from kadeploy_deployer.nodes.node_failed import NodeFailed
 from kadeploy_deployer.nodes.probe import Running
-from kadeploy_deployer.nodes.proof import Awaited, look_for
+from kadeploy_deployer.nodes.proof import Awaited, look_for, look_for_stranger
 from kadeploy_deployer.nodes.reboot_window import Turns
 from kadeploy_deployer.ports import PowerError, ShellError, ShellHost
 from kadeploy_deployer.ports.node_knowledge import DeployedSystem
@@ -72,6 +73,8 @@ class _Climber:
         self._context, self._name = context, node
         self._wanted = context.spec.reboot
         self._system: DeployedSystem | None = system_of(context, node)
+        # Nobody can look into it: its ssh server is the only sign of it.
+        self._opaque = self._system is not None and is_opaque(self._system.environment)
         self._begun = context.facts[node].begun
         self._boot_id = context.facts[node].left_boot_id
         self._known_keys = context.known[node].all_host_keys
@@ -79,9 +82,10 @@ class _Climber:
 
     async def run(self) -> NodeFacts:
         context, node, wanted = self._context, self._name, self._wanted
-        if self._system is not None and not self._system.facts.host_keys:
+        system = self._system
+        if system is not None and not (system.declared or self._opaque or system.facts.host_keys):
             raise NodeFailed(f"no host key of the system on {node} is known, so nothing could prove that it runs")
-        provable = bool(self._token or self._known_keys)
+        provable = bool(self._token or self._known_keys or (system is not None and (system.declared or self._opaque)))
         if self._begun and not (self._token or self._boot_id):
             text = f"{node} was being rebooted when its deployer died, and nothing can prove whether it happened"
             raise StepFailed(FailureReason.OUTCOME_UNKNOWN, text, retriable=False)
@@ -176,6 +180,8 @@ class _Climber:
         raise NodeFailed(f"{self._name} could not be rebooted: {'; '.join(problems)}")
 
     async def _look(self, timeout: float) -> Observation:
+        if self._opaque:
+            return await look_for_stranger(self._context, self._name, self._awaited(), timeout=timeout)
         return await look_for(self._context, self._name, self._awaited(), timeout=timeout)
 
     def _awaited(self) -> Awaited:
@@ -186,6 +192,16 @@ class _Climber:
             keys = self._context.deployment_host_keys
         else:
             keys = self._any_keys()
+        if system is not None and system.declared:
+            return Awaited(
+                host_keys=keys,
+                other_keys=tuple(key for key in self._any_keys() if key not in keys),
+                left=self._boot_id,
+                token=self._token,
+                on_target=True,
+                any_key=not keys,
+                booted_by="this reboot",
+            )
         return Awaited(
             host_keys=keys,
             secret=system.facts.marker_secret if system else "",

@@ -9,6 +9,7 @@ from kadeploy_deployer.store.tables import (
     deployments,
     events,
     node_steps,
+    partition_states,
     step_outputs,
 )
 
@@ -30,8 +31,10 @@ def prune_one(connection: Connection, *, before: float) -> bool:
 
 def drop_operations(connection: Connection, *, before: float) -> bool:
     """Drops operations that are no deployments and ended before a time; returns whether there were any."""
+    # A declaration is kept as long as a partition has what it says.
+    in_use = exists().where(partition_states.c.deployment_id == deployments.c.id)
     old = select(deployments.c.id).where(
-        deployments.c.kind != OperationKind.DEPLOYMENT, deployments.c.end_time < before
+        deployments.c.kind != OperationKind.DEPLOYMENT, deployments.c.end_time < before, ~in_use
     )
     ids = connection.execute(old.order_by(deployments.c.end_time).limit(DROPPED_AT_ONCE)).scalars().all()
     if not ids:

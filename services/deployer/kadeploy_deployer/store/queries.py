@@ -14,6 +14,7 @@ from kadeploy_deployer.domain.facts import NO_FACTS, NodeFacts, first_facts
 from kadeploy_deployer.domain.operation import AnyOperation, Operation, OperationSpec
 from kadeploy_deployer.domain.snapshot import DeploymentSpec, EnvironmentSnapshot, ProfileSnapshot
 from kadeploy_deployer.domain.states import (
+    DECLARATION,
     DeploymentState,
     FailureReason,
     NodeState,
@@ -73,7 +74,7 @@ def get_without_nodes(connection: Connection, deployment_id: str) -> AnyOperatio
     whole = inputs.spec.label("whole_spec"), inputs.environment.label("whole_environment")
     query = select(deployments, *whole).outerjoin(deployment_inputs).where(deployments.c.id == deployment_id)
     row = connection.execute(query).one_or_none()
-    if row is None:
+    if row is None or row.kind == DECLARATION:
         raise DeploymentNotFound(deployment_id)
     return _any(row, spec=row.whole_spec or row.spec, environment=row.whole_environment or row.environment)
 
