@@ -30,6 +30,13 @@ SOURCES := protos/generate.py protos/hatch_build.py protos/reference.py docs/ren
   requirements/lock.py debian/manual.py services clients lab \
   deployenv tests
 
+# Runs tests. With AGAIN=1 those that failed run once more, alone: several workers on few processors starve the tests of
+# crowds, kills and clocks. The output names them. What fails twice has failed.
+define pytest
+$(AS_ROOT) $(BIN)/python -m pytest $(1) $(2) $(PYTEST_ARGS) $(if $(AGAIN),|| { echo "Failed once, run again alone:" \
+	  && $(AS_ROOT) $(BIN)/python -m pytest $(1) --last-failed --last-failed-no-failures none $(PYTEST_ARGS); })
+endef
+
 ##@ The two commands
 
 .PHONY: demo
@@ -39,8 +46,8 @@ demo: root ready environment-$(ENVIRONMENT) ## Two blank machines boot over PXE 
 .PHONY: test
 test: root ready environment-tiny environment-raw ## All tests, real PXE deployments in the lab among them
 	lab/setup-host docs/examples/packages.txt
-	$(AS_ROOT) $(BIN)/python -m pytest -m "not lab and not hardware and not compose and not packages and not systemd" --numprocesses $(WORKERS) $(PYTEST_ARGS)
-	$(AS_ROOT) $(BIN)/python -m pytest -m lab $(PYTEST_ARGS)
+	$(call pytest,-m "not lab and not hardware and not compose and not packages and not systemd",--numprocesses $(WORKERS))
+	$(call pytest,-m lab,)
 
 ##@ Work
 

@@ -12,7 +12,7 @@ import grpc
 from kadeploy.deployer.v1 import deployer_service_pb2, deployer_service_pb2_grpc
 from kadeploy.inventory.v1 import inventory_service_pb2, inventory_service_pb2_grpc
 from kadeploy_edge.channel import open_aio_channel
-from kadeploy_edge.status import from_rpc_error
+from kadeploy_edge.status import RemoteError, from_rpc_error
 from tests.tls_site import TlsSite
 
 CALL_SECONDS = 30.0
@@ -34,7 +34,7 @@ class Tally:
             await call()
         except grpc.RpcError as error:
             remote = from_rpc_error(error)
-            self.failures[remote.reason or f"{remote.code.name} {remote.message[:60]}"] += 1
+            self.failures[_name(remote)] += 1
         else:
             self.seconds.append(time.monotonic() - begun)
 
@@ -53,7 +53,12 @@ async def watch(site: TlsSite, user: str, deployment_id: str, tally: Tally, read
                     first = False
         except grpc.RpcError as error:
             remote = from_rpc_error(error)
-            tally.failures[f"watch {remote.reason or remote.code.name}"] += 1
+            tally.failures[f"watch {_name(remote)}"] += 1
+
+
+def _name(remote: RemoteError) -> str:
+    """Returns the code and the reason; where the service gave none, what gRPC says of the connection."""
+    return f"{remote.code.name} {remote.reason or remote.message[:200]}"
 
 
 def reads(deployer: grpc.aio.Channel, inventory: grpc.aio.Channel, deployment_id: str) -> Sequence[Call]:

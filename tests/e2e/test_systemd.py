@@ -227,12 +227,22 @@ def deployed(installed: Host) -> Host:
     """)
     host.run("apt-get install --yes --quiet ./next/*.deb")
     wait_for_services(host)
-    assert host.read_json("ka", "deployment", "list")[0]["state"] == "deploying"
+    assert state_of_the_deployment(host) == "deploying", what_happened(host)
     deadline = time.monotonic() + DEPLOY_SECONDS
-    while host.read_json("ka", "deployment", "list")[0]["state"] == "deploying":
-        assert time.monotonic() < deadline, host.run("journalctl --no-pager --lines 80 --unit kadeploy-deployer")
+    while state_of_the_deployment(host) == "deploying":
+        assert time.monotonic() < deadline, what_happened(host)
         time.sleep(5)
     return host
+
+
+def state_of_the_deployment(host: Host) -> str:
+    return str(host.read_json("ka", "deployment", "list")[0]["state"])
+
+
+def what_happened(host: Host) -> str:
+    """Returns what the host and the second machine say of the deployment."""
+    console = host.scenario.lab.node("node-2").serial_log.read_text(errors="replace")
+    return host.run("cat log; journalctl --no-pager --lines 80 --unit kadeploy-deployer") + console[-2000:]
 
 
 def test_every_service_runs_under_its_sandbox(installed: Host) -> None:
@@ -253,7 +263,7 @@ def test_every_service_runs_under_its_sandbox(installed: Host) -> None:
 
 def test_a_deployment_goes_on_while_the_packages_are_upgraded(deployed: Host) -> None:
     (deployment,) = deployed.read_json("ka", "deployment", "list")
-    assert deployment["state"] == "terminated"
+    assert deployment["state"] == "terminated", what_happened(deployed)
     versions = deployed.run("dpkg-query --show kadeploy-deployer kadeploy-bootctl")
     assert versions.count(NEXT) == len(UPGRADED)
     journal = deployed.run("journalctl --no-pager --unit kadeploy-deployer")

@@ -63,6 +63,9 @@ OPTIONS = (
     # What nobody has read yet is bounded: 64 KiB a call, whatever the network could carry.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_concurrent_streams", 1_024),
+    # Calls that wait until the loop takes them. Beyond gRPC's own 1,000 it cancels calls at random, whoever makes them.
+    ("grpc.server.max_pending_requests", 8_192),
+    ("grpc.server.max_pending_requests_hard_limit", 16_384),
 )
 
 SWITCH_SECONDS = 0.0005

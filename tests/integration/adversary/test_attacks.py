@@ -1,5 +1,6 @@
 """Whatever one caller does, the calls of others keep getting their answers: every attack by every kind of caller."""
 
+import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,6 +25,9 @@ ATTACKERS = ("mallory", "bob", "root", "bootctl")
 ATTACK_SECONDS = LIMITS["request_seconds"] + 0.5
 PATIENCE_SECONDS = 20.0
 CALLS_PER_USER = Limits().calls_per_user
+# Below the number of streams that one connection may have; together more than gRPC queues by itself.
+BURST_CALLERS, BURST = ("root", "ruth", "bob"), 900
+CHECKS_AT_ONCE = 8
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -78,6 +82,29 @@ def test_a_probe_is_answered_while_probes_are_many(site: TlsSite, service: str) 
             stub = health_pb2_grpc.HealthStub(channel)
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE_SECONDS)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_probe_is_answered_after_a_burst_that_the_service_has_not_taken_yet(site: TlsSite, service: str) -> None:
+    process = site.processes[service]
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(RawConnection(site.address(service), site.files(caller))) for caller in BURST_CALLERS
+        ]
+        stub = health_pb2_grpc.HealthStub(stack.enter_context(site.channel(service, "deployer")))
+        request = health_pb2.HealthCheckRequest()
+        # The connection stands before the burst.
+        stub.Check(request, timeout=PATIENCE_SECONDS)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            for connection in connections:
+                for _ in range(BURST):
+                    connection.begin(HEALTH_CHECK)
+            checks = [stub.Check.future(request, timeout=PATIENCE_SECONDS) for _ in range(CHECKS_AT_ONCE)]
+        finally:
+            process.send_signal(signal.SIGCONT)
+        codes = [check.code() for check in checks]
+    assert codes == [grpc.StatusCode.OK] * CHECKS_AT_ONCE
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -14,7 +14,9 @@ VERSION = 2
 SOURCE_NAME = "the deployer"
 CHAIN, HTTP = "chain", "http"
 
-SMALLEST_QUANTUM, LARGEST_QUANTUM = 4 << 10, 64 << 10
+SMALLEST_QUANTUM, LARGE_QUANTUM, LARGEST_QUANTUM = 4 << 10, 64 << 10, 256 << 10
+SHORT_CHAIN_BYTES = 512 << 10
+"""What all nodes of a short chain together may gather when each gathers more than LARGE_QUANTUM."""
 QUANTUM_SHARE = 60
 """All nodes of a chain together gather at most this part of the file before they pass it on."""
 
@@ -129,12 +131,12 @@ def which_part(before: Sequence[Place], source: Place, *, chain: int, quantum: i
 
 
 def quantum_for(size: int, nodes: int) -> int:
-    """Returns how many bytes each of so many nodes gathers before it passes them on: a power of two.
+    """Returns how many bytes each of so many nodes gathers before it passes them on.
 
     What a node gathers delays every node behind it. Few bytes cost a node many turns of its loop.
     """
     share = size // (QUANTUM_SHARE * max(1, nodes))
-    quantum = LARGEST_QUANTUM
+    quantum = min(LARGEST_QUANTUM, max(LARGE_QUANTUM, SHORT_CHAIN_BYTES // max(1, nodes)))
     while quantum > SMALLEST_QUANTUM and quantum > share:
         quantum //= 2
     return quantum

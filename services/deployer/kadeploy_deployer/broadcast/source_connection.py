@@ -195,13 +195,20 @@ class SourceConnection:
             elif self._said:
                 self._said = self._said[connection.send(self._said) :]
             elif self.streaming and self.position < self._total:
-                self._left = min(self._total - self.position, _LARGEST_FRAME)
+                self._left = self._frame_length()
                 self._header = FRAME.pack(DATA, self._left, self._total) if self._framed else b""
             else:
                 break
         if self._ending or (not self._framed and self.streaming):
             self._ending = self.streaming = False
             connection.shutdown(socket.SHUT_WR)
+
+    def _frame_length(self) -> int:
+        """Returns the length of the next frame: frames end where blocks may end, so that nodes take them whole."""
+        start = len(self._owner.content)
+        if self.position < start:
+            return min(start - self.position, _LARGEST_FRAME)
+        return min(self._total - self.position, _LARGEST_FRAME - (self.position - start) % _LARGEST_FRAME)
 
     def _send_bytes(self, connection: socket.socket) -> None:
         start = len(self._owner.content)

@@ -67,7 +67,8 @@ def test_by_http_nobody_is_asked_for_signs_of_life() -> None:
 @pytest.mark.parametrize(
     ("size", "nodes", "expected"),
     [
-        (64 << 20, 1, 64 << 10),
+        (64 << 20, 1, 256 << 10),
+        (64 << 20, 4, 128 << 10),
         (64 << 20, 8, 64 << 10),
         (16 << 20, 32, 8 << 10),
         (8 << 20, 64, 4 << 10),
