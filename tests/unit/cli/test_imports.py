@@ -219,7 +219,8 @@ VALUES (1,'debian-min',3,'','a@b','server://{image}|tgz|0123','',
  (2,'old',1,'','','server:///absent.tgz|tgz|0','','','','','','/vmlinuz','','83','ext3','alice','linux','private',0,0,''),
  (3,'odd',1,'','','x|zip|0','','','','','','','','83','ext3','alice','linux','private',0,0,'');
 INSERT INTO rights (user,node,part) VALUES ('alice','graphene-1.example.org','/dev/sda3'),('bob','*','*');
-INSERT INTO nodes (hostname,state,env_id,date,user) VALUES ('graphene-1.example.org','deployed',1,0,'alice');
+INSERT INTO nodes (hostname,state,env_id,date,user) VALUES ('graphene-1.example.org','deployed',1,0,'alice'),
+ ('graphene-2.example.org','prod_env',1,0,'alice');
 """
 
 
@@ -265,6 +266,11 @@ def test_a_site_of_version_3_comes_over(site_3: Path) -> None:
     assert plan.rights == [GrantedRight("alice", "graphene-1.example.org", "sda3"), GrantedRight("bob", "*", "*")]
 
 
+def test_what_version_3_deployed_last_is_declared(site_3: Path) -> None:
+    plan = kadeploy3.plan(site_3, [site_3 / "dump.sql"], addresses=site_3 / "ethers")
+    assert plan.installed == [("debian-min", 3, "deploy", "", 0, "graphene-1.example.org")]
+
+
 def test_what_version_3_has_and_we_do_not_is_said(site_3: Path) -> None:
     plan = kadeploy3.plan(site_3, [site_3 / "dump.sql"], addresses=site_3 / "ethers")
     for words in (
@@ -287,7 +293,8 @@ def test_what_version_3_has_and_we_do_not_is_said(site_3: Path) -> None:
         ("nobody.example.org", "not among the nodes"),
         ("environment old version 1 of alice", "/absent.tgz"),
         ("environment odd version 1 of alice", "zip"),
-        ("the states of 1 nodes",),
+        ("node graphene-2.example.org", "'prod_env'", "names no recorded environment"),
+        ("on which partition a system is",),
     ):
         assert noted(plan, *words), (words, plan.notices)
     assert not noted(plan, "secret")
