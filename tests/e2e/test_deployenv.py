@@ -35,6 +35,7 @@ CACHE = ENVIRONMENTS_CACHE / "deployenv"
 VIRTIO_CARD = "virtio-net-pci,netdev=n0"
 PREPARE = """set -e
 printf 'label: dos\\n,64M,L\\n,128M,S\\n,600M,L\\n,,L\\n' | sfdisk -q /dev/vda
+udevadm settle --timeout=10
 blockdev --rereadpt /dev/vda
 mkswap /dev/vda2
 mkfs.ext2 -q /dev/vda4
@@ -249,6 +250,7 @@ START_SCRIPTS = {
 }
 STACK = """set -e
 printf 'label: gpt\\n,200M\\n,200M\\n,100M,S\\n' | sfdisk -q /dev/vda
+udevadm settle --timeout=10
 blockdev --rereadpt /dev/vda
 udevadm settle
 mdadm --create /dev/md7 --run --level=1 --raid-devices=2 --metadata=1.0 /dev/vda1 missing >/dev/null 2>&1
