@@ -33,7 +33,7 @@ SOURCES := protos/generate.py protos/hatch_build.py protos/reference.py docs/ren
 # Runs tests. With AGAIN=1 those that failed run once more, alone: several workers on few processors starve the tests of
 # crowds, kills and clocks. The output names them. What fails twice has failed.
 define pytest
-$(AS_ROOT) $(BIN)/python -m pytest $(1) $(2) $(PYTEST_ARGS) $(if $(AGAIN),|| { echo "Failed once, run again alone:" \
+$(AS_ROOT) $(BIN)/python -m pytest $(1) $(2) $(PYTEST_ARGS) $(if $(AGAIN),|| { echo "Failed once; run again alone:" \
 	  && $(AS_ROOT) $(BIN)/python -m pytest $(1) --last-failed --last-failed-no-failures none $(PYTEST_ARGS); })
 endef
 
