@@ -139,12 +139,10 @@ def _grouped(plan: ImportPlan) -> dict[tuple[str, str], list[str]]:
 
 
 def _systems(plan: ImportPlan) -> dict[InstalledSystem, list[str]]:
-    """Returns the nodes with the same environment on the same partition; only of environments that are imported."""
-    imported = {(each.name, each.version, each.owner) for each in plan.environments}
+    """Returns the nodes that have the same environment on the same partition."""
     grouped: dict[InstalledSystem, list[str]] = defaultdict(list)
     for one in plan.installed:
-        if (one.environment, one.version, one.owner) in imported and one.node in plan.nodes:
-            grouped[one._replace(node="")].append(one.node)
+        grouped[one._replace(node="")].append(one.node)
     return grouped
 
 

@@ -74,4 +74,5 @@ def _path(name: str | None) -> Path | None:
 
 
 def _finish(session: Session, plan: ImportPlan, *, dry_run: bool) -> None:
+    plan.leave_out_unknown_systems()
     finish(imports.show(session, plan) if dry_run else imports.carry_out(session, plan))

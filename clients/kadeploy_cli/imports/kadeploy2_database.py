@@ -159,10 +159,15 @@ def _add_installed(found: ImportPlan, tables: Mapping[str, Sequence[Row]]) -> No
         key = tuple(_text(row, column) for column in ("nodeid", "diskid", "partid"))
         if key not in latest or _whole(_text(latest[key], "deployid")) <= _whole(_text(row, "deployid")):
             latest[key] = row
+    left = 0
     for (node, disk, partition), row in latest.items():
         environment = by_id["environment"].get(_text(row, "envid"), {})
         name, number = _text(environment, "name"), _text(by_id["partition"].get(partition, {}), "pnumber")
-        if _text(row, "state") != "deployed" or name in {"", *RESERVED} or not _whole(number):
+        if name in RESERVED:
+            # Swap, or nothing: there is no system that could be booted.
+            continue
+        if _text(row, "state") != "deployed" or not name or not _whole(number):
+            left += 1
             continue
         found.installed.append(
             InstalledSystem(
@@ -174,6 +179,8 @@ def _add_installed(found: ImportPlan, tables: Mapping[str, Sequence[Row]]) -> No
                 node=_text(by_id["node"].get(node, {}), "name").lower(),
             )
         )
+    if left:
+        found.notice("deployed", f"{left} partitions are left out: they hold no recorded environment that is whole")
 
 
 def _disk(layout: Layout) -> node_pb2.Disk:

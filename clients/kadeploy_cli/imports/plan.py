@@ -1,5 +1,6 @@
 """What an import makes, and what it leaves behind."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
@@ -60,6 +61,21 @@ class ImportPlan:
         """Notes what has no counterpart, once."""
         if (notice := f"{where}: {what}") not in self.notices:
             self.notices.append(notice)
+
+    def leave_out_unknown_systems(self) -> None:
+        """Leaves out what is installed on nodes, or of environments, that the import does not make, and notes it."""
+        environments = {(each.name, each.version, each.owner) for each in self.environments}
+        known: list[InstalledSystem] = []
+        left: Counter[tuple[str, int]] = Counter()
+        for one in self.installed:
+            if (one.environment, one.version, one.owner) in environments and one.node in self.nodes:
+                known.append(one)
+            else:
+                left[one.environment, one.version] += 1
+        self.installed = known
+        for (name, version), count in left.items():
+            what = f"on {count} partitions is not declared: the import makes not both the node and the environment"
+            self.notice(f"installed {name} version {version}", what)
 
     def attempt(self, where: str, work: Callable[[], Value]) -> Value | None:
         """Returns what the work returns; if it is refused, notes why, and returns None."""

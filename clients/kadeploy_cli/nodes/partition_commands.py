@@ -52,5 +52,5 @@ def declare(session: Session, /, *, node_set: str, **given: Any) -> None:
 
     `kareboot -p PARTITION` then boots it, and epilogues of batch schedulers bring nodes back to it. For administrators.
     """
-    nodes = node_names.required((node_set,), None)
+    nodes = node_names.parse(node_set, "NODES")
     finish(declaring.declare(session, nodes, declaring.Options(**given)))

@@ -1,6 +1,9 @@
 """The port that the broadcasts of a deployer share: who is let through to which session, and when it is open."""
 
 import asyncio
+import itertools
+import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from kadeploy_deployer.broadcast import source_port
 from kadeploy_deployer.broadcast.chain import BrokenSession, ChainBroadcast
 from kadeploy_deployer.broadcast.instructions import ChainSettings
 from kadeploy_deployer.broadcast.source import Source
+from kadeploy_deployer.broadcast.source_connection import DATA, FRAME
 from kadeploy_deployer.broadcast.source_port import SourcePort
 from kadeploy_deployer.ports import BroadcastSink, BroadcastTarget, OpenedFile, ReceiveFailed, ShellHost
 from tests.fakes.scripted_remote_shell import ScriptedRemoteShell
@@ -70,6 +74,32 @@ async def test_two_sessions_share_a_port_and_each_token_leads_to_its_file(tmp_pa
                 await asyncio.to_thread(fetch, one.port, "b" * 64)
         assert not is_open(one.port)
     assert [got[0].endswith(b"one" * 999), got[1].endswith(b"two" * 999)] == [True, True]
+
+
+def frame_lengths(port: int, token: str, total: int) -> list[int]:
+    """Returns the lengths of the data frames in which a node of a chain gets a stream of so many bytes."""
+    greeting = json.dumps({"name": "node-1", "address": LOOPBACK, "port": 1})
+    wanted = json.dumps({"go": {"position": 0, "chain": 0, "skipped": [], "moved": False, "wrong": -2}})
+    lengths: list[int] = []
+    with socket.create_connection((LOOPBACK, port), PATIENCE) as connection, connection.makefile("rb") as answer:
+        connection.sendall(f"kabroadcast/2 {token} {greeting}\n{wanted}\n".encode())
+        while sum(lengths) < total:
+            kind, length, _ = FRAME.unpack(answer.read(FRAME.size))
+            assert len(answer.read(length)) == length
+            lengths += [length] if kind == DATA else []
+    return lengths
+
+
+async def test_frames_end_with_the_manifest_and_with_blocks(tmp_path: Path) -> None:
+    size = (600 << 10) + 5
+    with opened(tmp_path, "file", os.urandom(size)) as file:
+        manifest = manifest_of(tmp_path / "file")
+        source = Source(file, manifest, token="a" * 64, port=SourcePort(address=LOOPBACK, port=0))
+        async with source:
+            lengths = await asyncio.to_thread(frame_lengths, source.port, "a" * 64, len(manifest.content) + size)
+    ends = set(itertools.accumulate(lengths))
+    start = len(manifest.content)
+    assert ends >= {start, *range(start, start + size, manifest.block_size)}
 
 
 async def test_who_says_nothing_is_closed_and_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

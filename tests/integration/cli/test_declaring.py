@@ -75,6 +75,12 @@ def test_what_cannot_be_declared_is_refused_before_anything_is_asked(
     assert site.deployer.requests == []
 
 
+def test_a_bad_node_set_is_named_by_its_argument(site: Site, run: Run) -> None:
+    done = run(ka, [*DECLARE, "node-[1-2", "-e", "reference"])
+    assert (done.exit_code, "NODES: 'node-[1-2' is not a node set" in done.stderr) == (2, True), done.stderr
+    assert site.deployer.requests == []
+
+
 def test_a_declared_partition_is_listed_as_such(site: Site, run: Run) -> None:
     disk = node_pb2.Disk(
         device="sda", size_bytes=1 << 33, partitions=[node_pb2.Partition(number=2, size_bytes=1 << 32)]

@@ -67,6 +67,19 @@ def test_an_oar_epilogue_fails_where_a_node_does_not_come_back(scheduler: Schedu
     assert (left.returncode, len(scheduler.rebooted_into())) == (0, 2)
 
 
+ENDED_WHILE_IT_WROTE = """while [ $# -gt 0 ]; do
+    [ "$1" = --output-ok-nodes ] && echo node-2 >"$2"
+    shift
+done
+exit 124"""
+
+
+def test_an_oar_epilogue_fails_where_the_reboot_was_ended_while_it_wrote_its_lists(scheduler: Scheduler) -> None:
+    write_script(scheduler.directory / "bin/kareboot", ENDED_WHILE_IT_WROTE)
+    ended = scheduler.run("oar-epilogue", *oar_job(scheduler, "node-2", "node-3"))
+    assert (ended.returncode, "node-2,node-3 did not come back to sda2" in ended.stderr) == (1, True), ended.stderr
+
+
 @pytest.mark.parametrize("kind", ["cosystem", "", "besteffort, nodeploy"])
 def test_an_oar_job_of_another_type_gets_nothing_and_loses_nothing(
     site: Site, run: Run, scheduler: Scheduler, kind: str
@@ -93,6 +106,16 @@ def slurm_control(scheduler: Scheduler, reasons: str) -> Path:
     (scheduler.directory / "reasons").write_text(reasons)
     write_script(scheduler.directory / "bin/sinfo", f"exec cat {scheduler.directory}/reasons")
     return calls
+
+
+def test_a_slurm_epilog_fails_where_the_reboot_was_ended_while_it_wrote_its_lists(scheduler: Scheduler) -> None:
+    control = slurm_control(scheduler, "node-2|kadeploy: on the way back to the site's system\n")
+    write_script(scheduler.directory / "bin/kareboot", ENDED_WHILE_IT_WROTE)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_USER": "bob", "SLURM_JOB_NODELIST": "node-[2-3]"}
+    ended = scheduler.run("slurm-epilog", **job, SLURM_JOB_PARTITION="deploy")
+    assert (ended.returncode, "node-[2-3] did not come back to sda2" in ended.stderr) == (1, True), ended.stderr
+    # The other one stays drained.
+    assert not [line for line in control.read_text().splitlines() if "node-3" in line and "RESUME" in line]
 
 
 def test_a_slurm_job_has_the_right_while_it_runs(site: Site, run: Run, scheduler: Scheduler) -> None:

@@ -44,7 +44,7 @@ def old(tmp_path: Path) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def deployer(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeployerServices]:
-    """A deployer, in the settings of whoever imports."""
+    """A deployer, in the settings of the user who imports."""
     made = DeployerServices()
     address = f"unix:{site.directory}/d"
     server, _ = start_in_thread(

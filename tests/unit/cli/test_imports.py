@@ -116,6 +116,17 @@ def test_a_site_of_version_2_comes_over(site_2: Path) -> None:
     assert plan.rights == [GrantedRight("alice", "node-1.example.org", "sda3"), GrantedRight("bob", "*", "*")]
 
 
+def test_systems_whose_node_or_environment_is_not_imported_are_left_out_and_said(site_2: Path) -> None:
+    plan = kadeploy2.plan(site_2, [site_2 / "dump.sql"])
+    kept = list(plan.installed)
+    assert kept
+    plan.installed += [kept[0]._replace(node="gone.example.org"), kept[0]._replace(environment="absent", version=4)]
+    plan.leave_out_unknown_systems()
+    assert plan.installed == kept
+    assert noted(plan, f"installed {kept[0].environment} version {kept[0].version}", "1 partitions")
+    assert noted(plan, "installed absent version 4", "1 partitions")
+
+
 def test_commands_of_version_2_become_templates(site_2: Path) -> None:
     plan = kadeploy2.plan(site_2, [site_2 / "dump.sql"])
     commands = plan.clusters["default"].message.commands
@@ -134,6 +145,7 @@ def test_what_version_2_has_and_we_do_not_is_said(site_2: Path) -> None:
     assert noted(plan, "strange", "is not known")
     assert noted(plan, "environment mine version 1 of alice", "/absent.tgz")
     assert noted(plan, "deployment", "history of 2 deployments")
+    assert noted(plan, "deployed", "1 partitions are left out")
     assert noted(plan, "node-3", "nothing is said of its disk")
     assert not noted(plan, "secret")
     assert len(plan.notices) == len(set(plan.notices))

@@ -29,7 +29,7 @@ class Awaited:
         token: stands on its kernel's command line; empty: none does.
         marker: what its marker file says at least, and then its root is the target partition; empty: it has none.
         on_target: without a marker, too, its root is the target partition.
-        any_key: a system whose key nobody knows is asked, and believed if it says all else that is awaited.
+        any_key: a system whose key nobody knows is asked, and trusted if it proves all else that is awaited.
         booted_by: who gave the token, in sentences: "this deployment".
         written_by: who wrote the marker, in sentences: "deployment 20261122-abc".
     """

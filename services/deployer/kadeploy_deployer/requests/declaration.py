@@ -108,7 +108,7 @@ def _check(request: DeclarationRequest) -> None:
 
 
 def _with_boot_method(spec: DeploymentSpec, found: Resolution) -> DeploymentSpec:
-    """Returns the spec with the way that its system boots; clusters with different defaults need to be told one."""
+    """Returns the spec with the way that its system boots; raises InvalidControl where defaults differ."""
     environment = found.environment
     clusters = {node.snapshot.cluster for node in found.nodes if node.snapshot is not None} & found.profiles.keys()
     defaults: Mapping[str, BootMethod] = {name: found.profiles[name].boot_method for name in sorted(clusters)}

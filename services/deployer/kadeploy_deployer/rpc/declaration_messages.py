@@ -36,7 +36,7 @@ def read_declaration(message: deployer_service_pb2.DeclarePartitionsRequest) -> 
 
 
 def declaration_message(done: DeclaredNode) -> deployer_service_pb2.NodeDeclaration:
-    """Returns what became of a node's part, as its caller is told."""
+    """Returns the wire's form of what became of a node's part."""
     refusal = done.refusal
     return deployer_service_pb2.NodeDeclaration(
         node=done.node,

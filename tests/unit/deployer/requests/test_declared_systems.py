@@ -42,7 +42,7 @@ async def test_a_declared_system_needs_no_marker_and_is_proved_by_its_key_token_
     assert token_of(room.machines["node-1"])
 
 
-async def test_a_user_s_system_that_runs_on_is_told_and_reset(room: ControlRoom) -> None:
+async def test_a_user_s_system_that_runs_on_is_reported_and_reset(room: ControlRoom) -> None:
     machine = room.machines["node-1"]
     machine.boots = [PREVIOUS, PREVIOUS]
     await room.reboot(REFERENCE, nodes="node-1")
